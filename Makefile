@@ -1,0 +1,51 @@
+# What a newcomer needs: make demo, make test. Everything is installed into .venv, nothing as root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO := build/demo
+
+.PHONY: demo test test-long lint format benchmarks clean
+
+demo: $(VENV)/.installed
+	$(BIN)/lmclassify fit data/subjects.csv --labels spam,ham -o $(DEMO)/model
+	$(BIN)/lmclassify predict data/emails.csv -m $(DEMO)/model -o $(DEMO)/emails-labelled.csv
+	@echo "labelled e-mails: $(DEMO)/emails-labelled.csv"
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m long
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Minutes: measures the figures of docs/benchmarks.md on the data sets in DATA.
+DATA ?= ../shared/data
+benchmarks: $(VENV)/.installed
+	$(BIN)/python -m lmclassify.report.measurements $(DATA)
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,48 @@
+"""Text classification with one LSTM language model per label."""
+
+from typing import TYPE_CHECKING
+
+from lmclassify._lazy import lazy_attributes
+from lmclassify.errors import (
+    DataError,
+    LMClassifyError,
+    LMClassifyWarning,
+    ModelError,
+    OptionError,
+    OutputError,
+)
+
+if TYPE_CHECKING:
+    from lmclassify.classify.classifier import LMClassifier
+    from lmclassify.classify.fitted import FittedModel, load
+    from lmclassify.io.bundled import bundled_data
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DataError",
+    "FittedModel",
+    "LMClassifier",
+    "LMClassifyError",
+    "LMClassifyWarning",
+    "ModelError",
+    "OptionError",
+    "OutputError",
+    "__version__",
+    "bundled_data",
+    "load",
+]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "LMClassifier": "lmclassify.classify.classifier",
+        "FittedModel": "lmclassify.classify.fitted",
+        "load": "lmclassify.classify.fitted",
+        "bundled_data": "lmclassify.io.bundled",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,6 @@
+"""`python -m lmclassify ...`: the same program as `lmclassify ...`."""
+
+from lmclassify.cli.main import main
+
+if __name__ == "__main__":
+    main()

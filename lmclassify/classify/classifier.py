@@ -1,0 +1,533 @@
+"""The estimator: learns one language model per label (torch) and hands the rest to its fitted model."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from numbers import Number
+from threading import Event
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sklearn
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_random_state, column_or_1d, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from lmclassify import __version__
+from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
+from lmclassify.classify.settings import Settings
+from lmclassify.engines.local import number_of_threads, run_in_rounds
+from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.model import LanguageModel
+from lmclassify.lm.training import EpochRecord, Trainer
+from lmclassify.text.sequences import Ids
+from lmclassify.text.tokenizer import Tokenizer
+
+Array = npt.NDArray[np.float64]
+ProgressCallback = Callable[[Any, EpochRecord], object]
+
+_DEFAULT = Settings()
+
+
+@dataclass
+class _LabelData:
+    """One label's share of the training data."""
+
+    label: Any
+    training: npt.NDArray[np.intp]
+    """Indices into all texts."""
+    validation: npt.NDArray[np.intp]
+    seed: int
+
+
+class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classify texts by one LSTM language model per label.
+
+    A text gets the label with the largest log prior + summed log-probability of its tokens (and of its
+    end) under the label's language model.
+
+    Parameters
+    ----------
+    recipe : {"plain"}, default="plain"
+        ``plain``: independent language models trained by maximum likelihood.
+    tokenizer : {"subword", "word", "char"}, default="subword"
+        See `lmclassify.text.tokenizer`.
+    vocab_size : int
+        Words, subwords or characters learnt at most.
+    lowercase : bool
+        Fold letter case.
+    max_length : int
+        Longest sequence that training reads, in tokens (beginning and end of text included). Longer
+        ones are cut, with a warning.
+    long_texts : {"chunk", "truncate"}, default="chunk"
+        How longer texts are scored: as a whole, read piece by piece, or by their beginning only, with
+        a warning.
+    embedding_dim : int or None
+        None: the fourth root of the vocabulary size, as in the notebook.
+    num_lstm_units, num_lstm_layers : int
+    tie_weights : bool
+        Use the embedding as output layer too.
+    dropout : float
+        Share of cell outputs zeroed in training.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    max_grad_norm : float
+    batch_size : int
+        Texts in a training batch; labels with few texts use smaller ones.
+    max_epochs, patience : int
+        Training ends after `max_epochs`, or `patience` epochs without a better validation loss; the
+        best weights are kept.
+    warmup : float
+        Share of steps in which the learning rate rises; then it falls as a half cosine.
+    validation_fraction : float
+        Share of each label's texts held out to stop training. A label with a single text has none.
+    fit_prior : bool, default=True
+        Learn priors from the labels' frequencies; else all are equal.
+    class_prior : array-like of float, (K,), or mapping of label to float, optional
+        Priors to use instead, positive; they are scaled to sum to 1.
+    class_weight : mapping of label to float or "balanced", optional
+        Multiplies the weights of a label's texts, and so changes the priors.
+    random_state : int, RandomState or None
+    n_jobs : int or None
+        Threads. None: all processors. Results do not depend on it.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+        Where training runs.
+    callback : callable, optional
+        Called as ``callback(label, record)`` with an `lmclassify.lm.training.EpochRecord` after each
+        epoch of each label's model, in the thread that trained it.
+
+    Attributes
+    ----------
+    classes_ : ndarray, (K,)
+    class_log_prior_ : ndarray of float, (K,)
+    model_ : FittedModel
+        What has been learnt. It can be used and loaded without torch and scikit-learn.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: str = _DEFAULT.recipe,
+        tokenizer: str = _DEFAULT.tokenizer,
+        vocab_size: int = _DEFAULT.vocab_size,
+        lowercase: bool = _DEFAULT.lowercase,
+        max_length: int = _DEFAULT.max_length,
+        long_texts: str = _DEFAULT.long_texts,
+        embedding_dim: int | None = _DEFAULT.embedding_dim,
+        num_lstm_units: int = _DEFAULT.num_lstm_units,
+        num_lstm_layers: int = _DEFAULT.num_lstm_layers,
+        tie_weights: bool = _DEFAULT.tie_weights,
+        dropout: float = _DEFAULT.dropout,
+        learning_rate: float = _DEFAULT.learning_rate,
+        weight_decay: float = _DEFAULT.weight_decay,
+        max_grad_norm: float = _DEFAULT.max_grad_norm,
+        batch_size: int = _DEFAULT.batch_size,
+        max_epochs: int = _DEFAULT.max_epochs,
+        patience: int = _DEFAULT.patience,
+        warmup: float = _DEFAULT.warmup,
+        validation_fraction: float = _DEFAULT.validation_fraction,
+        fit_prior: bool = _DEFAULT.fit_prior,
+        class_prior: npt.ArrayLike | Mapping[Any, float] | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        device: str = "auto",
+        callback: ProgressCallback | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.tokenizer = tokenizer
+        self.vocab_size = vocab_size
+        self.lowercase = lowercase
+        self.max_length = max_length
+        self.long_texts = long_texts
+        self.embedding_dim = embedding_dim
+        self.num_lstm_units = num_lstm_units
+        self.num_lstm_layers = num_lstm_layers
+        self.tie_weights = tie_weights
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.warmup = warmup
+        self.validation_fraction = validation_fraction
+        self.fit_prior = fit_prior
+        self.class_prior = class_prior
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.device = device
+        self.callback = callback
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def fit(
+        self, X: Iterable[str], y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> LMClassifier:
+        """Learn a language model for each label.
+
+        Ctrl-C ends training early and keeps the best weights so far, with a warning. Before every label
+        has a model it raises KeyboardInterrupt.
+
+        Parameters
+        ----------
+        X : iterable of str, (n,)
+            A list, numpy array or pandas Series.
+        y : array-like, (n,)
+            Labels: str, int, float or bool.
+        sample_weight : array-like of float, (n,), optional
+            Not negative. Counts in the loss and in the priors.
+
+        Returns
+        -------
+        LMClassifier
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If texts or labels cannot be used (a ValueError).
+        OptionError
+            If a parameter makes no sense (a ValueError).
+        """
+        started = datetime.now(UTC)
+        clock = time.perf_counter()
+        settings = self._settings()
+        device = _device(self.device)
+        threads = number_of_threads(self.n_jobs)
+        texts = as_texts(X)
+        labels = _as_labels(y, len(texts))
+        classes, codes = np.unique(labels, return_inverse=True)
+        weights, weighted = self._weights(texts, labels, classes, sample_weight)
+        kept = np.flatnonzero(weights > 0)
+        class_weights = np.bincount(codes, weights, minlength=len(classes)).astype(np.float64)
+        _require_texts(classes, class_weights)
+        log_priors = self._log_priors(classes, class_weights, settings)
+
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        parts = [
+            _split(label, kept[codes[kept] == code], settings.validation_fraction, [seed, code])
+            for code, label in enumerate(classes)
+        ]
+        learnt_from = np.sort(np.concatenate([part.training for part in parts]))
+        tokenizer = Tokenizer.train(
+            settings.tokenizer,  # type: ignore[arg-type]
+            (texts[index] for index in learnt_from),
+            settings.vocab_size,
+            lowercase=settings.lowercase,
+        )
+        sequences = tokenizer.sequences(texts)
+        cut = sum(len(sequence) > settings.max_length for sequence in sequences)
+        if cut:
+            warnings.warn(
+                f"{cut:,} of {len(texts):,} texts are longer than max_length ({settings.max_length} tokens); "
+                "training reads their beginning only",
+                LMClassifyWarning,
+                stacklevel=2,
+            )
+
+        stop = Event()
+        trainers = [
+            self._trainer(part, sequences, weights if weighted else None, tokenizer, settings, device, stop)
+            for part in parts
+        ]
+        self._train(list(zip(classes, trainers, strict=True)), threads, stop)
+
+        self.classes_ = classes
+        self.class_log_prior_ = log_priors
+        self.model_ = FittedModel(
+            classes_=classes,
+            log_priors=log_priors,
+            tokenizer=tokenizer,
+            models=[NumpyLanguageModel(trainer.model.arrays()) for trainer in trainers],
+            settings=settings,
+            parameters=self._plain_parameters(),
+            versions=_versions(),
+            training=_training_record(parts, trainers, len(texts), cut, started, time.perf_counter() - clock),
+            n_jobs=self.n_jobs,
+        )
+        return self
+
+    def _settings(self) -> Settings:
+        return Settings(**{item.name: getattr(self, item.name) for item in fields(Settings)})
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Return the parameters outside `Settings` that JSON can hold."""
+        plain: dict[str, Any] = {}
+        prior = self.class_prior
+        if prior is not None:
+            plain["class_prior"] = (
+                _pairs(prior) if isinstance(prior, Mapping) else np.asarray(prior, dtype=float).tolist()
+            )
+        if self.class_weight is not None:
+            weight = self.class_weight
+            plain["class_weight"] = _pairs(weight) if isinstance(weight, Mapping) else weight
+        if isinstance(self.random_state, (int, np.integer)):
+            plain["random_state"] = int(self.random_state)
+        return plain
+
+    def _weights(
+        self, texts: list[str], labels: npt.NDArray[Any], classes: npt.NDArray[Any], sample_weight: Any
+    ) -> tuple[Array, bool]:
+        """Return each text's weight and whether any differs from 1."""
+        weights = np.ones(len(texts))
+        if sample_weight is not None:
+            weights = np.array(sample_weight, dtype=np.float64)
+            if weights.shape != (len(texts),):
+                raise DataError(f"sample_weight must hold one number for each of {len(texts)} texts")
+            if not (np.isfinite(weights) & (weights >= 0)).all():
+                raise DataError("sample_weight must hold finite numbers that are not negative")
+        if self.class_weight is not None:
+            if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+                raise OptionError(f"class_weight must be a mapping or 'balanced', not {self.class_weight!r}")
+            by_class = compute_class_weight(self.class_weight, classes=classes, y=labels)
+            weights *= by_class[np.searchsorted(classes, labels)]
+        return weights, bool((weights != 1).any())
+
+    def _log_priors(self, classes: npt.NDArray[Any], class_weights: Array, settings: Settings) -> Array:
+        if self.class_prior is not None:
+            given = self.class_prior
+            if isinstance(given, Mapping):
+                if set(given) != set(classes.tolist()):
+                    raise OptionError(
+                        f"class_prior must name every label ({listing(classes)}), not {listing(given)}"
+                    )
+                given = [given[label] for label in classes.tolist()]
+            priors = np.asarray(given, dtype=np.float64)
+            if priors.shape != classes.shape:
+                raise OptionError(f"class_prior must hold {len(classes)} numbers, one a label")
+            if not (np.isfinite(priors).all() and (priors > 0).all()):
+                raise OptionError("class_prior must hold positive numbers")
+        else:
+            priors = class_weights if settings.fit_prior else np.ones(len(classes))
+        log_priors: Array = np.log(priors / priors.sum())
+        return log_priors
+
+    def _trainer(
+        self,
+        part: _LabelData,
+        sequences: list[Ids],
+        weights: Array | None,
+        tokenizer: Tokenizer,
+        settings: Settings,
+        device: str,
+        stop: Event,
+    ) -> Trainer:
+        model = LanguageModel(
+            tokenizer.vocab_size,
+            settings.max_length,
+            settings.num_lstm_units,
+            settings.num_lstm_layers,
+            embedding_dim=settings.embedding_dim,
+            dropout=settings.dropout,
+            tie_weights=settings.tie_weights,
+            seed=part.seed,
+        )
+        return Trainer(
+            model,
+            [sequences[index] for index in part.training],
+            [sequences[index] for index in part.validation],
+            settings,
+            weights=None if weights is None else weights[part.training],
+            validation_weights=None if weights is None else weights[part.validation],
+            seed=part.seed,
+            device=device,
+            stop=stop,
+        )
+
+    def _train(self, jobs: list[tuple[Any, Trainer]], threads: int, stop: Event) -> None:
+        """Train the labels' models side by side, each on one thread."""
+
+        def run_epoch(job: tuple[Any, Trainer]) -> bool:
+            label, trainer = job
+            known = len(trainer.records)
+            more = trainer.run_epoch()
+            if self.callback is not None and len(trainer.records) > known:
+                self.callback(label, trainer.records[-1])
+            return more
+
+        before = torch.get_num_threads()
+        try:
+            longest_first = sorted(jobs, key=lambda job: -job[1].tokens_per_epoch)
+            run_in_rounds(run_epoch, longest_first, threads, stop, before=lambda: torch.set_num_threads(1))
+        except KeyboardInterrupt:
+            if not all(trainer.records for _, trainer in jobs):
+                raise
+            warnings.warn(
+                "interrupted: the best weights so far are kept ("
+                + listing(f"{label}: epoch {trainer.best_epoch}" for label, trainer in jobs)
+                + ")",
+                LMClassifyWarning,
+                stacklevel=3,
+            )
+            for _, trainer in jobs:
+                trainer.restore_best()
+        finally:
+            torch.set_num_threads(before)
+
+    def log_likelihood(self, X: Iterable[str]) -> Array:
+        """See `FittedModel.log_likelihood`."""
+        return self._fitted().log_likelihood(X)
+
+    def predict_joint_log_proba(self, X: Iterable[str]) -> Array:
+        """See `FittedModel.predict_joint_log_proba`."""
+        return self._fitted().predict_joint_log_proba(X)
+
+    def predict_log_proba(self, X: Iterable[str]) -> Array:
+        """See `FittedModel.predict_log_proba`."""
+        return self._fitted().predict_log_proba(X)
+
+    def predict_proba(self, X: Iterable[str]) -> Array:
+        """See `FittedModel.predict_proba`."""
+        return self._fitted().predict_proba(X)
+
+    def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:
+        """See `FittedModel.predict`."""
+        return self._fitted().predict(X)
+
+    def decision_function(self, X: Iterable[str]) -> Array:
+        """See `FittedModel.decision_function`."""
+        return self._fitted().decision_function(X)
+
+    def perplexity(self, X: Iterable[str], label: object) -> float:
+        """See `FittedModel.perplexity`."""
+        return self._fitted().perplexity(X, label)
+
+    def suggest(self, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
+        """See `FittedModel.suggest`."""
+        return self._fitted().suggest(prefix, label, n)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """See `FittedModel.save`."""
+        self._fitted().save(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LMClassifier:
+        """Read a saved model as a fitted estimator; see `FittedModel.load`.
+
+        Parameters that are no plain data (a RandomState, a callback) are the defaults again.
+        """
+        model = FittedModel.load(path)
+        parameters = dict(model.parameters)
+        for name in ("class_prior", "class_weight"):
+            if isinstance(parameters.get(name), dict):
+                parameters[name] = {pair["label"]: pair["value"] for pair in parameters[name]["pairs"]}
+        classifier = cls(**asdict(model.settings), **parameters)
+        classifier.classes_ = model.classes_
+        classifier.class_log_prior_ = model.log_priors
+        classifier.model_ = model
+        return classifier
+
+    def _fitted(self) -> FittedModel:
+        check_is_fitted(self)
+        model: FittedModel = self.model_
+        return model
+
+
+def _pairs(mapping: Mapping[Any, float]) -> dict[str, Any]:
+    """Return a mapping as plain data that keeps the type of its keys, which JSON objects do not."""
+    pairs = [{"label": np.asarray(label).item(), "value": float(value)} for label, value in mapping.items()]
+    return {"pairs": pairs}
+
+
+def _as_labels(y: Any, n: int) -> npt.NDArray[Any]:
+    if y is None:
+        raise DataError("LMClassifier requires y to be passed, but the target y is None")
+    labels = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, dtype=object)
+    if labels.dtype.kind == "O":
+        for row, label in enumerate(labels.ravel().tolist()):
+            if label is None or label != label or not isinstance(label, (str, Number)):
+                raise DataError(f"label {row} is {shorten(label)}; labels must be str, int, float or bool")
+        if len({isinstance(label, str) for label in labels.ravel().tolist()}) > 1:
+            raise DataError("labels mix str with numbers; make them all str")
+        labels = np.array(labels.tolist())
+    elif labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise DataError(f"label {int(np.isnan(labels).ravel().argmax())} is missing (NaN)")
+    labels = np.asarray(column_or_1d(labels, warn=True))
+    if len(labels) != n:
+        raise DataError(f"found {n} texts but {len(labels)} labels: inconsistent numbers of samples")
+    if n == 0:
+        raise DataError("no texts to learn from: found 0 samples, while a minimum of 1 is required")
+    check_classification_targets(labels)
+    return labels
+
+
+def _require_texts(classes: npt.NDArray[Any], class_weights: Array) -> None:
+    if (class_weights <= 0).any():
+        without = classes[class_weights <= 0]
+        raise DataError(f"all texts of these labels have weight 0: {listing(without)}")
+
+
+def _split(label: Any, indices: npt.NDArray[np.intp], fraction: float, seed: list[int]) -> _LabelData:
+    """Cut the validation part of one label, at least one text of two or more."""
+    rng = np.random.default_rng(seed)
+    size = round(fraction * len(indices))
+    if fraction and len(indices) > 1:
+        size = max(1, size)
+    shuffled = rng.permutation(indices)
+    return _LabelData(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), int(rng.integers(2**31)))
+
+
+def _device(name: str) -> str:
+    if name not in ("auto", "cpu", "cuda"):
+        raise OptionError(f"device must be one of auto, cpu, cuda, not {name!r}")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise OptionError("device is cuda, but torch finds no CUDA device here; use cpu or auto")
+    return "cuda" if available and name != "cpu" else "cpu"
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "lmclassify": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _training_record(
+    parts: list[_LabelData], trainers: list[Trainer], n: int, cut: int, started: datetime, seconds: float
+) -> list[dict[str, Any]]:
+    record: list[dict[str, Any]] = [
+        {
+            "kind": "fit",
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
+            "texts": n,
+            "texts_cut": cut,
+        }
+    ]
+    for part, trainer in zip(parts, trainers, strict=True):
+        label = np.asarray(part.label).item()
+        record.append(
+            {
+                "kind": "label",
+                "label": label,
+                "training_texts": len(part.training),
+                "validation_texts": len(part.validation),
+                "epochs": len(trainer.records),
+                "best_epoch": trainer.best_epoch,
+                "validation_loss": trainer.records[trainer.best_epoch - 1].validation_loss,
+                "interrupted": trainer.interrupted,
+            }
+        )
+        record += [{"kind": "epoch", "label": label, **asdict(epoch)} for epoch in trainer.records]
+    return record

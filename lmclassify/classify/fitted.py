@@ -1,0 +1,282 @@
+"""The fitted model: everything but learning, in numpy, without torch or scikit-learn.
+
+Shapes: n texts, K labels.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from lmclassify.classify.persistence import Part, StoredModel, only_part, read_model, write_model
+from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.classify.settings import Settings
+from lmclassify.engines.local import number_of_threads
+from lmclassify.errors import (
+    DataError,
+    LMClassifyError,
+    LMClassifyWarning,
+    ModelError,
+    OptionError,
+    listing,
+    shorten,
+)
+from lmclassify.lm.generation import next_words
+from lmclassify.lm.inference import NumpyLanguageModel, perplexity
+from lmclassify.text.tokenizer import Tokenizer
+
+Array = npt.NDArray[np.float64]
+
+
+class Suggestion(TypedDict):
+    """A likely next word."""
+
+    word: str
+    probability: float
+
+
+@dataclass
+class FittedModel:
+    """Labels, priors and one language model a label: what `LMClassifier.fit` makes and files hold.
+
+    The joint log-probability of a text and a label is the log prior of the label plus the text's
+    log-likelihood under the label's language model; the label with the largest one is predicted.
+    """
+
+    classes_: npt.NDArray[Any]
+    """(K,) the labels, sorted."""
+    log_priors: Array
+    """(K,) natural logarithms."""
+    tokenizer: Tokenizer
+    models: list[NumpyLanguageModel]
+    """One a label, over one vocabulary."""
+    settings: Settings
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """What else the estimator was made with (class_prior, class_weight, random_state), as plain data."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of lmclassify and the libraries that trained."""
+    training: list[dict[str, Any]] = field(default_factory=list)
+    """The training record: entries of kind ``fit`` (the whole), ``label`` and ``epoch`` (of a label)."""
+    n_jobs: int | None = None
+    """Threads for scoring; None: all."""
+
+    def log_likelihood(self, texts: Iterable[str]) -> Array:
+        """Return the log-likelihood of each text under each label's language model, (n, K) nats."""
+        return self._score(texts)[0]
+
+    def _score(self, texts: Iterable[str]) -> tuple[Array, npt.NDArray[np.int64]]:
+        """Return log-likelihoods (n, K) and the number of tokens scored of each text (n,)."""
+        sequences = self.tokenizer.sequences(as_texts(texts))
+        lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+        limit = self.settings.max_length if self.settings.long_texts == "truncate" else None
+        if limit is not None and (lengths > limit).any():
+            warnings.warn(
+                f"texts of more than {limit} tokens (max_length, beginning and end of text included) are "
+                "scored by their beginning only, as long_texts='truncate' says",
+                LMClassifyWarning,
+                stacklevel=4,
+            )
+            lengths = np.minimum(lengths, limit)
+        nats = log_likelihoods(
+            self.models, sequences, max_length=limit, threads=number_of_threads(self.n_jobs)
+        )
+        return nats, lengths - 1
+
+    def predict_joint_log_proba(self, texts: Iterable[str]) -> Array:
+        """Return log prior + log-likelihood of each text and label, (n, K) nats."""
+        return self.log_priors + self.log_likelihood(texts)
+
+    def predict_log_proba(self, texts: Iterable[str]) -> Array:
+        """Return the log posterior of each label, (n, K) nats."""
+        joint = self.predict_joint_log_proba(texts)
+        return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
+
+    def predict_proba(self, texts: Iterable[str]) -> Array:
+        """Return the posterior of each label, (n, K); rows sum to 1."""
+        return np.exp(self.predict_log_proba(texts))
+
+    def predict(self, texts: Iterable[str]) -> npt.NDArray[Any]:
+        """Return the label of the largest joint log-probability for each text, (n,)."""
+        labels: npt.NDArray[Any] = self.classes_[self.predict_joint_log_proba(texts).argmax(axis=1)]
+        return labels
+
+    def decision_function(self, texts: Iterable[str]) -> Array:
+        """Return joint log-probabilities (n, K); of two labels the second's minus the first's, (n,)."""
+        joint = self.predict_joint_log_proba(texts)
+        return joint[:, 1] - joint[:, 0] if len(self.classes_) == 2 else joint
+
+    def perplexity(self, texts: Iterable[str], label: object) -> float:
+        """Return the perplexity of texts under one label's language model.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        label : object
+            One of `classes_`.
+
+        Returns
+        -------
+        float
+            exp of the mean negative log-probability per token (end of text included) over all texts.
+        """
+        nats, tokens = self._score(texts)
+        return perplexity(-float(nats[:, self._index(label)].sum()), int(tokens.sum()))
+
+    def suggest(self, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
+        """Return the likeliest next words after the words of an unfinished text.
+
+        Parameters
+        ----------
+        prefix : str
+            Its words are taken as complete; "" asks for first words.
+        label : object, optional
+            Ask this label's language model. By default all of them, mixed by how likely each label is
+            given the prefix.
+        n : int, default=5
+            How many words at most.
+
+        Returns
+        -------
+        list of dict
+            ``word`` and ``probability``, likeliest first. What is missing to 1 belongs to other words
+            and to the end of the text.
+
+        Raises
+        ------
+        OptionError
+            If the model has no such label, or `n` is below 1.
+        """
+        if n < 1:
+            raise OptionError(f"n must be at least 1, not {n}")
+        sequence = self.tokenizer.sequences(as_texts([prefix]))[0]
+        begun = sequence[:-1]  # the text goes on: its end is not scored
+        if label is None:
+            joint = (self.log_priors + log_likelihoods(self.models, [begun]))[0]
+            models, weights = self.models, joint - np.logaddexp.reduce(joint)
+        else:
+            models, weights = [self.models[self._index(label)]], np.zeros(1)
+        words = next_words(models, weights, self.tokenizer, begun, n)
+        return [Suggestion(word=word, probability=probability) for word, probability in words]
+
+    def _index(self, label: object) -> int:
+        for index, known in enumerate(self.classes_.tolist()):
+            if known == label:
+                return index
+        raise OptionError(f"no label {shorten(label)} in this model; there are: {listing(self.classes_)}")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model into a folder; see `lmclassify.classify.persistence`.
+
+        Raises
+        ------
+        OutputError
+            If the folder holds something else than a model, or cannot be written.
+        """
+        parts = [Part("tokenizer", self.tokenizer.to_json().encode(), "json")]
+        parts += [
+            Part("lm", safetensors.numpy.save(model.arrays), "safetensors", label)
+            for label, model in enumerate(self.models)
+        ]
+        config = {
+            "labels": self.classes_.tolist(),
+            "log_priors": self.log_priors.tolist(),
+            "settings": asdict(self.settings),
+            "parameters": self.parameters,
+            "versions": self.versions,
+        }
+        write_model(path, StoredModel(config, parts, self.training))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> FittedModel:
+        """Read a model from a folder.
+
+        Raises
+        ------
+        ModelError
+            If there is none, it is damaged, or a newer version made it.
+        """
+        stored = read_model(path)
+        config = stored.config
+        try:
+            tokenizer = Tokenizer.from_json(only_part(stored.parts, "tokenizer").content.decode())
+            by_label = {part.label: part for part in stored.parts if part.role == "lm"}
+            models = [
+                NumpyLanguageModel(safetensors.numpy.load(by_label[label].content))
+                for label in range(len(config["labels"]))
+            ]
+            if len(by_label) != len(models) or len(stored.parts) != len(models) + 1:
+                raise ValueError("files that belong to no label")
+            if any(model.vocab_size != tokenizer.vocab_size for model in models):
+                raise ValueError("a language model of another vocabulary")
+            log_priors = np.array(config["log_priors"], dtype=np.float64)
+            if log_priors.shape != (len(models),) or not np.isfinite(log_priors).all():
+                raise ValueError("priors that fit no labels")
+            return cls(
+                classes_=np.array(config["labels"]),
+                log_priors=log_priors,
+                tokenizer=tokenizer,
+                models=models,
+                settings=Settings(**config["settings"]),
+                parameters=dict(config["parameters"]),
+                versions=dict(config["versions"]),
+                training=stored.training,
+            )
+        except (KeyError, TypeError, ValueError, LMClassifyError, SafetensorError) as error:
+            raise ModelError(f"{path} holds no usable model: {error}; make the model again") from error
+
+    def training_entries(self, kind: str) -> list[dict[str, Any]]:
+        """Return the entries of one kind of the training record; there are none if it was lost."""
+        return [entry for entry in self.training if entry["kind"] == kind]
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Weights of all language models together."""
+        return sum(model.num_parameters for model in self.models)
+
+
+def as_texts(texts: object) -> list[str]:
+    """Return texts as a list of str.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        A list, tuple, pandas Series or one-dimensional numpy array, say. "" is a text.
+
+    Raises
+    ------
+    DataError
+        If it is a single string or has two dimensions, or an item is missing or no str.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise DataError(f"expected several texts (a list, say), got one string: {shorten(texts)}")
+    if getattr(texts, "ndim", 1) != 1:
+        raise DataError(f"expected one-dimensional texts, got {texts.ndim} dimensions; pass one column")  # type: ignore[attr-defined]
+    if not isinstance(texts, Iterable) or isinstance(texts, dict):
+        raise DataError(f"expected several texts (a list, say), got {type(texts).__name__}")
+    items: Sequence[Any] = texts.tolist() if hasattr(texts, "tolist") else list(texts)
+    for row, item in enumerate(items):
+        if not isinstance(item, str):
+            missing = item is None or type(item).__name__ in ("NAType", "NaTType") or item != item
+            problem = "is missing (None or NaN)" if missing else f"is no str: {shorten(item)}"
+            raise DataError(f"text {row} {problem}; every text must be a str (an empty one is fine)")
+    return [str(item) for item in items] if any(type(item) is not str for item in items) else list(items)
+
+
+def load(path: str | os.PathLike[str]) -> FittedModel:
+    """Read a fitted model from a folder: all but fitting, without torch or scikit-learn.
+
+    Raises
+    ------
+    ModelError
+        If there is none, it is damaged, or a newer version made it.
+    """
+    return FittedModel.load(path)

@@ -1,0 +1,284 @@
+"""A saved model: a folder of data that can run no code. The one place that knows its layout.
+
+``config.json``
+    the only commit point: format version, settings, labels and priors, every other file with its role,
+    size and SHA-256, and a checksum of itself. Replaced last, by one ``os.replace``.
+``<number>.json``, ``<number>.safetensors``
+    the parts. A number is never used twice in a folder, so a commit overwrites nothing that the
+    model before it needs. Files that config.json does not list are ignored, and removed after the
+    next commit.
+``training.jsonl``
+    the training record, the only place for times and dates. It names the model it belongs to.
+
+A crash at any moment leaves the old model or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lmclassify.errors import ModelError, OutputError, listing, shorten
+
+FORMAT = "lmclassify model"
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+TRAINING = "training.jsonl"
+
+_PART = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")
+_LARGEST_CONFIG = 1 << 26  # bytes
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a model."""
+
+    role: str
+    """What it is for: ``tokenizer``, ``lm``."""
+    content: bytes
+    suffix: str
+    """``json`` or ``safetensors``."""
+    label: int | None = None
+    """Index of the label that it belongs to."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a folder holds, in plain data."""
+
+    config: dict[str, Any]
+    """All of config.json but format, files and checksum."""
+    parts: list[Part]
+    training: list[dict[str, Any]] = field(default_factory=list)
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Return a folder's path if a model may be written there: it is new, empty, or holds a model alone.
+
+    Raises
+    ------
+    OutputError
+        If it is something else.
+    """
+    folder = Path(path)
+    try:
+        if not folder.exists():
+            return folder
+        if not folder.is_dir():
+            raise OutputError(f"{folder} is a file; a model is a folder: choose another name")
+        others = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]
+    except PermissionError as error:
+        raise OutputError(f"cannot look into {folder}: {error.strerror}") from error
+    if others:
+        raise OutputError(
+            f"{folder} holds files that are no model's ({listing(sorted(others), 3)}); choose another folder"
+        )
+    return folder
+
+
+def _is_ours(name: str) -> bool:
+    return name in (CONFIG, TRAINING) or _PART.fullmatch(name) is not None
+
+
+def write_model(path: str | os.PathLike[str], model: StoredModel) -> None:
+    """Write a model, replacing one that is there as a whole.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds something else, or cannot be written; an old model there is then whole.
+    """
+    folder = check_target(path)
+    written: list[Path] = []
+    new_folder = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = _next_number(folder)
+        files = []
+        for part in model.parts:
+            name = f"{number}.{part.suffix}"
+            _write(folder / name, part.content, written)
+            files.append(_entry(name, part))
+            number += 1
+        config = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **model.config,
+            "files": files,
+            "next_number": number + 1,
+        }
+        config["checksum"] = _checksum(config)
+        draft = folder / f"{number}.json"
+        _write(draft, _render(config), written)
+        _sync_folder(folder)
+        os.replace(draft, folder / CONFIG)
+        _sync_folder(folder)
+    except OSError as error:
+        for file in written:
+            file.unlink(missing_ok=True)
+        if new_folder:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+    _tidy(folder, {entry["name"] for entry in files})
+    _write_training(folder, model.training, config["checksum"])
+
+
+def _next_number(folder: Path) -> int:
+    numbers = [int(match[1]) for entry in folder.iterdir() if (match := _PART.fullmatch(entry.name))]
+    with contextlib.suppress(ModelError):
+        numbers.append(int(_read_config(folder)["next_number"]) - 1)
+    return max(numbers, default=0) + 1
+
+
+def _entry(name: str, part: Part) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name, "role": part.role}
+    if part.label is not None:
+        entry["label"] = part.label
+    return {**entry, "size": len(part.content), "sha256": hashlib.sha256(part.content).hexdigest()}
+
+
+def _write(path: Path, content: bytes, written: list[Path]) -> None:
+    with open(path, "xb") as file:
+        written.append(path)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tidy(folder: Path, keep: set[str]) -> None:
+    for entry in folder.iterdir():
+        if _PART.fullmatch(entry.name) and entry.name not in keep:
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
+
+def _write_training(folder: Path, training: Iterable[dict[str, Any]], checksum: str) -> None:
+    """Write the record. The model is committed by now: without its record it is still whole."""
+    lines = [json.dumps(entry, ensure_ascii=False) for entry in [{"model": checksum}, *training]]
+    with contextlib.suppress(OSError):
+        (folder / TRAINING).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def _render(config: dict[str, Any]) -> bytes:
+    return json.dumps(config, indent=1, allow_nan=False).encode("ascii") + b"\n"
+
+
+def _checksum(config: dict[str, Any]) -> str:
+    rest = {key: value for key, value in config.items() if key != "checksum"}
+    return hashlib.sha256(_render(rest)).hexdigest()
+
+
+def read_model(path: str | os.PathLike[str]) -> StoredModel:
+    """Read a model and check every file of it.
+
+    Raises
+    ------
+    ModelError
+        If there is none, it is damaged, or a newer version made it.
+    """
+    folder = Path(path)
+    config = _read_config(folder)
+    parts = [_read_part(folder, entry) for entry in config["files"]]
+    training = _read_training(folder, config["checksum"])
+    own = {"format", "format_version", "files", "next_number", "checksum"}
+    return StoredModel({key: value for key, value in config.items() if key not in own}, parts, training)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    remedy = "make one with `lmclassify fit`, or name another with -m"
+    if not folder.exists():
+        raise ModelError(f"no model at {folder}: {remedy}")
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is a file; a model is a folder: {remedy}")
+    path = folder / CONFIG
+    if not path.exists():
+        raise ModelError(f"{folder} holds no model (it has no {CONFIG}): {remedy}")
+    content = _read(path, _LARGEST_CONFIG)
+    try:
+        config = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"it is no JSON ({error})") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ModelError(f"{path} is not the config of an lmclassify model")
+    version = config.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: a newer lmclassify made this model (format {version}; this one reads up to "
+            f"{FORMAT_VERSION}): upgrade lmclassify"
+        )
+    try:
+        whole = _render(config) == content and _checksum(config) == config.get("checksum")
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole or version != FORMAT_VERSION:
+        raise _damaged(path, "its checksum is wrong")
+    return config
+
+
+def _read_part(folder: Path, entry: dict[str, Any]) -> Part:
+    name = entry["name"]
+    match = _PART.fullmatch(name) if isinstance(name, str) else None
+    if match is None:
+        raise _damaged(folder / CONFIG, f"it lists a file named {shorten(name)}")
+    path = folder / name
+    content = _read(path, entry["size"])
+    if len(content) != entry["size"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise _damaged(path, "its size or checksum is wrong")
+    return Part(entry["role"], content, match[2], entry.get("label"))
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """Return a file's bytes, at most one more than `limit`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        raise _damaged(path, "it is missing") from None
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _read_training(folder: Path, checksum: str) -> list[dict[str, Any]]:
+    """Return the training record, empty where it is absent, damaged or another model's."""
+    try:
+        lines = (folder / TRAINING).read_text(encoding="utf-8").splitlines()
+        first, *entries = [json.loads(line) for line in lines]
+    except (OSError, ValueError, RecursionError):
+        return []
+    return entries if first == {"model": checksum} else []
+
+
+def _damaged(path: Path, what: str) -> ModelError:
+    return ModelError(f"{path} is damaged: {what}; make the model again or restore it from a copy")
+
+
+def only_part(parts: Sequence[Part], role: str) -> Part:
+    """Return the one part of a role.
+
+    Raises
+    ------
+    ValueError
+        If there is none or more than one.
+    """
+    found = [part for part in parts if part.role == role]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} files with role {role}, expected 1")
+    return found[0]

@@ -1,0 +1,129 @@
+"""`lmclassify suggest` and `lmclassify info`: what a model has learnt."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextOrJson, command
+from lmclassify.errors import OptionError, listing, shorten
+
+if TYPE_CHECKING:
+    from lmclassify.classify.fitted import FittedModel
+
+
+_OF_LABEL = ("training_texts", "validation_texts", "epochs", "best_epoch")
+_OF_FIT = ("started", "seconds", "texts", "texts_cut")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+
+    @command(app, "suggest")
+    def suggest(
+        run: Run,
+        prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="Complete words; '' for first words.")],
+        model: Model = DEFAULT_MODEL,
+        label: Annotated[
+            str | None,
+            typer.Option("--label", metavar="NAME", help="Ask this label's model. Default: all, mixed."),
+        ] = None,
+        n: Annotated[int, typer.Option("-n", min=1, help="How many words.")] = 5,
+        format: TextOrJson = "text",
+    ) -> None:
+        """Suggest the likeliest next words."""
+        from lmclassify.classify.fitted import load
+
+        fitted = load(model)
+        suggestions = fitted.suggest(prefix, None if label is None else _label(fitted, label), n)
+        if format == "json":
+            print(json.dumps({"suggestions": suggestions}, ensure_ascii=False))
+            return
+        for suggestion in suggestions:
+            print(f"{suggestion['probability']:.4f}  {_printable(suggestion['word'])}")
+
+    @command(app, "info")
+    def info(
+        run: Run,
+        model: Annotated[str, typer.Argument(metavar="[MODEL]", help="The model's folder.")] = DEFAULT_MODEL,
+        option: Annotated[
+            str | None, typer.Option("-m", "--model", metavar="FOLDER", help="The same.")
+        ] = None,
+        format: TextOrJson = "text",
+    ) -> None:
+        """Say what a model is."""
+        from lmclassify.classify.fitted import load
+
+        facts = _facts(load(option or model), Path(option or model))
+        print(json.dumps(facts, ensure_ascii=False, indent=1) if format == "json" else _as_text(facts))
+
+
+def _label(fitted: FittedModel, name: str) -> Any:
+    """Return the model's label of that name; labels may be numbers."""
+    for label in fitted.classes_.tolist():
+        if str(label) == name:
+            return label
+    raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(fitted.classes_)}")
+
+
+def _printable(text: str) -> str:
+    from lmclassify.io.tables import printable
+
+    return printable(text)
+
+
+def _facts(fitted: FittedModel, folder: Path) -> dict[str, Any]:
+    labels = []
+    records = {entry["label"]: entry for entry in fitted.training_entries("label")}
+    for label, log_prior in zip(fitted.classes_.tolist(), fitted.log_priors, strict=True):
+        record = records.get(label, {})
+        loss = record.get("validation_loss")
+        facts = {"label": label, "prior": math.exp(log_prior)}
+        facts |= {key: record.get(key) for key in _OF_LABEL}
+        labels.append(facts | {"validation_perplexity": None if loss is None else math.exp(min(loss, 700))})
+    whole = next(iter(fitted.training_entries("fit")), {})
+    return {
+        "model": str(folder),
+        "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        "labels": labels,
+        "tokenizer": {
+            "kind": fitted.tokenizer.kind,
+            "lowercase": fitted.tokenizer.lowercase,
+            "vocab_size": fitted.tokenizer.vocab_size,
+        },
+        "parameters": fitted.num_parameters,
+        "training": {key: whole.get(key) for key in _OF_FIT},
+        "settings": {**vars(fitted.settings), **fitted.parameters},
+        "versions": fitted.versions,
+    }
+
+
+def _as_text(facts: dict[str, Any]) -> str:
+    lines = [f"model       {facts['model']} ({facts['bytes'] / 1e6:.1f} MB)"]
+    for entry in facts["labels"]:
+        line = f"label       {_printable(str(entry['label']))}: prior {entry['prior']:.4f}"
+        if entry["training_texts"] is not None:
+            line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
+            line += f", best epoch {entry['best_epoch']} of {entry['epochs']}"
+        if entry["validation_perplexity"] is not None:
+            line += f", perplexity {entry['validation_perplexity']:.1f}"
+        lines.append(line)
+    tokenizer = facts["tokenizer"]
+    case = "folded" if tokenizer["lowercase"] else "kept"
+    lines.append(f"tokenizer   {tokenizer['kind']}, {tokenizer['vocab_size']:,} ids, letter case {case}")
+    lines.append(f"parameters  {facts['parameters']:,}")
+    training = facts["training"]
+    if training["started"] is not None:
+        cut = f", {training['texts_cut']:,} cut to max_length" if training["texts_cut"] else ""
+        lines.append(
+            f"trained     {training['started']}, {training['seconds']:.1f} s, "
+            f"{training['texts']:,} texts{cut}"
+        )
+    for title in ("settings", "versions"):
+        pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())
+        lines.append(f"{title:<12}{pairs}")
+    return "\n".join(lines)

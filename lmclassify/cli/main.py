@@ -1,0 +1,42 @@
+"""The program `lmclassify`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lmclassify import __version__
+from lmclassify.cli import fit, inspection, prediction
+
+app = typer.Typer(
+    name="lmclassify",
+    help="Text classification with one LSTM language model per label.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (fit, prediction, inspection):
+    group.register(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"lmclassify {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the program with the arguments of this process."""
+    app(prog_name="lmclassify")

@@ -1,0 +1,41 @@
+"""Errors and warnings that name what is wrong and what to do about it.
+
+Every message is one line. The command line prints it as it stands; see ``lmclassify/cli``.
+"""
+
+
+class LMClassifyError(Exception):
+    """Base of all errors that lmclassify raises on purpose."""
+
+
+class DataError(LMClassifyError, ValueError):
+    """Input data that cannot be used; the message names the file and the row."""
+
+
+class OptionError(LMClassifyError, ValueError):
+    """A parameter or an option with a value that makes no sense."""
+
+
+class ModelError(LMClassifyError):
+    """A saved model that is missing, damaged or made by a newer version."""
+
+
+class OutputError(LMClassifyError, OSError):
+    """A place that cannot be written to."""
+
+
+class LMClassifyWarning(UserWarning):
+    """Something was done otherwise than a reader of the defaults may expect (a truncation, say)."""
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Return ``repr(value)`` cut to at most `limit` characters, for use in a one-line message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def listing(values: object, limit: int = 12) -> str:
+    """Return the first `limit` of some values, comma-separated, and how many more there are."""
+    items = [str(value) for value in values]  # type: ignore[attr-defined]
+    more = f", and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

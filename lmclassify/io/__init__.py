@@ -1,0 +1,1 @@
+"""Files in and out: tables, lists of texts, the bundled sample."""

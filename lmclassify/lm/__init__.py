@@ -1,0 +1,15 @@
+"""Language models: they give a probability to every next token, and know nothing of labels."""
+
+from typing import TYPE_CHECKING
+
+from lmclassify._lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from lmclassify.lm.inference import NumpyLanguageModel
+    from lmclassify.lm.model import LanguageModel
+
+__all__ = ["LanguageModel", "NumpyLanguageModel"]
+
+__getattr__ = lazy_attributes(
+    __name__, {"LanguageModel": "lmclassify.lm.model", "NumpyLanguageModel": "lmclassify.lm.inference"}
+)

@@ -1,0 +1,218 @@
+"""Maximum-likelihood training of one language model (torch). The loop records; who calls it prints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lmclassify.lm.loss import mean_nll
+from lmclassify.lm.model import LanguageModel
+from lmclassify.lm.settings import LanguageModelSettings
+from lmclassify.text.sequences import PADDING_ID, Ids, batches_by_length, input_and_target, make_batch
+
+_VALIDATION_BATCH = 256
+_FEWEST_BATCHES = 32
+_SMALLEST_BATCH = 8
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What happened in one pass over the training part."""
+
+    epoch: int
+    """From 1 up."""
+    max_epochs: int
+    training_loss: float
+    """Nats per token, with dropout, mean over the pass."""
+    validation_loss: float | None
+    """Nats per token; None without validation part."""
+    best: bool
+    """Whether these weights are the best so far."""
+    finished: bool
+    """Whether training ends here."""
+    tokens: int
+    """Target tokens trained on in this pass."""
+    seconds: float
+
+
+class Trainer:
+    """Trains a language model epoch by epoch and keeps the best weights.
+
+    Starts at a unigram model; AdamW (Loshchilov & Hutter 2019; biases do not decay), gradient clipping,
+    a learning rate that rises linearly and falls as a half cosine, early stopping on the validation loss.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        Trained in place. It holds the best weights once `run_epoch` has returned False.
+    sequences, validation : sequence of array of int
+        Sequences of token ids; longer ones than ``settings.max_length`` are cut. Without validation
+        sequences the training loss decides.
+    settings : LanguageModelSettings
+    weights : array of float, (len(sequences),), optional
+        Weight of each training sequence, all positive.
+    validation_weights : array of float, (len(validation),), optional
+    seed : int, default=0
+        Of the order of batches.
+    device : str, default="cpu"
+    stop : threading.Event, optional
+        When it is set, training ends after the batch in hand and keeps the best weights so far.
+
+    Attributes
+    ----------
+    records : list of EpochRecord
+    best_epoch : int
+        The epoch whose weights are kept; 0 before the first.
+    interrupted : bool
+        Whether `stop` ended the training.
+    tokens_per_epoch : int
+        Target tokens of the training part.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        sequences: Sequence[Ids],
+        validation: Sequence[Ids],
+        settings: LanguageModelSettings,
+        *,
+        weights: npt.NDArray[np.float64] | None = None,
+        validation_weights: npt.NDArray[np.float64] | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+        stop: Event | None = None,
+    ) -> None:
+        self.model = model.to(device)
+        self.records: list[EpochRecord] = []
+        self.interrupted = False
+        self._parts = sequences, validation
+        self._weights = weights, validation_weights
+        self._settings = settings
+        self._device = device
+        self._stop = stop or Event()
+        self._rng = np.random.default_rng(seed)
+        self._lengths = [
+            np.minimum([len(sequence) for sequence in part], settings.max_length) for part in self._parts
+        ]
+        self.tokens_per_epoch = int((self._lengths[0] - 1).sum())
+        targets = np.concatenate(
+            [input_and_target(sequence, settings.max_length)[1] for sequence in sequences]
+        )
+        of_texts = np.ones(len(sequences)) if weights is None else weights / weights.mean()
+        of_tokens = np.repeat(of_texts, self._lengths[0] - 1)
+        model.start_from_unigram(
+            np.bincount(targets, of_tokens, minlength=model.vocab_size).astype(np.float64)
+        )
+        self.best_epoch = 0
+        self._best = model.arrays()
+        self._best_loss = math.inf
+        groups: list[dict[str, Any]] = [
+            {"params": [parameter for parameter in model.parameters() if parameter.ndim > 1]},
+            {"params": [parameter for parameter in model.parameters() if parameter.ndim == 1]},
+        ]
+        groups[1]["weight_decay"] = 0.0  # biases
+        self._optimizer = torch.optim.AdamW(
+            groups,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        # Few texts make small batches, so that an epoch has steps enough to get somewhere.
+        self._batch_size = min(settings.batch_size, max(_SMALLEST_BATCH, len(sequences) // _FEWEST_BATCHES))
+        self._steps = settings.max_epochs * math.ceil(len(sequences) / self._batch_size)
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._share_of_peak)
+
+    def _share_of_peak(self, step: int) -> float:
+        warmup = max(1, round(self._settings.warmup * self._steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self._steps - warmup)))
+
+    def run_epoch(self) -> bool:
+        """Train for one epoch and append its record; return whether to go on."""
+        started = time.perf_counter()
+        training_loss, tokens = self._train_once()
+        self.interrupted = self._stop.is_set()
+        if self.interrupted and (self.records or not tokens):  # what the broken epoch did is left out
+            self.restore_best()
+            return False
+        validation_loss = self._validation_loss()
+        epoch = len(self.records) + 1
+        loss = training_loss if validation_loss is None else validation_loss
+        best = loss < self._best_loss or epoch == 1
+        if best:
+            self._best, self._best_loss, self.best_epoch = self.model.arrays(), loss, epoch
+        finished = (
+            self.interrupted
+            or epoch >= self._settings.max_epochs
+            or epoch - self.best_epoch >= self._settings.patience
+        )
+        self.records.append(
+            EpochRecord(
+                epoch=epoch,
+                max_epochs=self._settings.max_epochs,
+                training_loss=training_loss,
+                validation_loss=validation_loss,
+                best=best,
+                finished=finished,
+                tokens=tokens,
+                seconds=time.perf_counter() - started,
+            )
+        )
+        if finished:
+            self.restore_best()
+        return not finished
+
+    def restore_best(self) -> None:
+        """Put the best weights so far into the model."""
+        self.model.load_arrays(self._best)
+
+    def _loss(self, part: int, indices: npt.NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean loss of a batch and the weight of its tokens."""
+        sequences, weights = self._parts[part], self._weights[part]
+        batch = make_batch([sequences[index] for index in indices], self._settings.max_length)
+        inputs = torch.from_numpy(batch.inputs).to(self._device)
+        targets = torch.from_numpy(batch.targets).to(self._device)
+        mask = targets != PADDING_ID
+        nll = self.model.token_nll(inputs, targets)
+        if weights is None:
+            return mean_nll(nll, mask), mask.sum()
+        of_texts = torch.tensor(weights[indices], dtype=nll.dtype, device=self._device)
+        return mean_nll(nll, mask, of_texts), (mask.sum(dim=1) * of_texts).sum()
+
+    def _train_once(self) -> tuple[float, int]:
+        self.model.train()
+        total = weight = 0.0
+        tokens = 0
+        for indices in batches_by_length(self._lengths[0], self._batch_size, self._rng):
+            if self._stop.is_set():
+                break
+            loss, of_tokens = self._loss(0, indices)
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.max_grad_norm)
+            self._optimizer.step()
+            self._scheduler.step()
+            total += float(loss.detach()) * float(of_tokens)
+            weight += float(of_tokens)
+            tokens += int((self._lengths[0][indices] - 1).sum())
+        return (total / weight if weight else math.inf), tokens
+
+    @torch.no_grad()
+    def _validation_loss(self) -> float | None:
+        if not self._parts[1]:
+            return None
+        self.model.eval()
+        total = weight = 0.0
+        for indices in batches_by_length(self._lengths[1], _VALIDATION_BATCH):
+            loss, of_tokens = self._loss(1, indices)
+            total += float(loss) * float(of_tokens)
+            weight += float(of_tokens)
+        return total / weight

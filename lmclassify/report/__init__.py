@@ -1,0 +1,1 @@
+"""Numbers as dataclasses, then as text or JSON."""

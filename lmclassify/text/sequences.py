@@ -1,0 +1,125 @@
+"""Sequences of token ids: input and target, truncation, padding, masks, batches by length.
+
+Shapes: B texts of a batch, T steps. A *sequence* is beginning-of-text, the text's tokens, end-of-text;
+each of its ids but the first is predicted from the ids before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+PADDING_ID = 0
+"""The id that stands for no token. No tokenizer gives it to a token, so it alone tells padding."""
+
+Ids = npt.NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """Padded sequences, ready for a language model."""
+
+    inputs: Ids
+    """(B, T) all ids but the last, then padding."""
+    targets: Ids
+    """(B, T) all ids but the first, then padding."""
+
+
+def input_and_target(sequence: npt.ArrayLike, max_length: int | None = None) -> tuple[Ids, Ids]:
+    """Split one sequence into what is read and what is predicted.
+
+    Parameters
+    ----------
+    sequence : array_like of int, (length,)
+        Token ids, length >= 1.
+    max_length : int, optional
+        A sequence of `max_length` ids or more is cut to its first `max_length`.
+
+    Returns
+    -------
+    inputs, targets : ndarray of int, (min(length, max_length) - 1,)
+        ``sequence[:-1]`` and ``sequence[1:]`` of the sequence, cut where it is too long.
+    """
+    ids = np.asarray(sequence, dtype=np.int64)[:max_length]
+    return ids[:-1], ids[1:]
+
+
+def pad(sequence: npt.ArrayLike, length: int) -> Ids:
+    """Return a sequence followed by as many padding ids as bring it to `length`.
+
+    >>> pad([3, 6, 1], 7).tolist()
+    [3, 6, 1, 0, 0, 0, 0]
+    """
+    ids = np.asarray(sequence, dtype=np.int64)
+    if len(ids) > length:
+        raise ValueError(f"a sequence of {len(ids)} ids does not fit into {length}")
+    padded = np.full(length, PADDING_ID, dtype=np.int64)
+    padded[: len(ids)] = ids
+    return padded
+
+
+def padding_mask(ids: Ids) -> npt.NDArray[np.bool_]:
+    """Return True where a token is and False where padding is; the shape is that of `ids`."""
+    mask: npt.NDArray[np.bool_] = ids != PADDING_ID
+    return mask
+
+
+def sequence_lengths(ids: Ids) -> Ids:
+    """Return the number of tokens in each row of a padded (B, T) batch, as (B,)."""
+    lengths: Ids = padding_mask(ids).sum(axis=-1)
+    return lengths
+
+
+def make_batch(sequences: Sequence[npt.ArrayLike], max_length: int | None = None) -> Batch:
+    """Pad the inputs and targets of some sequences to the longest among them.
+
+    Parameters
+    ----------
+    sequences : sequence of array_like of int
+        B sequences of token ids.
+    max_length : int, optional
+        Longer ones are cut; see `input_and_target`.
+    """
+    pairs = [input_and_target(sequence, max_length) for sequence in sequences]
+    longest = max((len(inputs) for inputs, _ in pairs), default=0)
+    return Batch(
+        np.stack([pad(inputs, longest) for inputs, _ in pairs]),
+        np.stack([pad(targets, longest) for _, targets in pairs]),
+    )
+
+
+def batches_by_length(
+    lengths: npt.ArrayLike,
+    batch_size: int,
+    rng: np.random.Generator | None = None,
+    *,
+    max_tokens: int | None = None,
+) -> list[npt.NDArray[np.intp]]:
+    """Return the indices of each batch: texts of like length together, so that little is padded.
+
+    Parameters
+    ----------
+    lengths : array_like of int, (n,)
+        The length of each sequence in tokens.
+    batch_size : int
+        Sequences a batch; the batch of the shortest ones may have fewer.
+    rng : numpy.random.Generator, optional
+        With it, texts of one length are mixed and the batches come in random order (for training);
+        without it, batches come from long to short in a fixed order (for scoring).
+    max_tokens : int, optional
+        A batch holds fewer sequences where more would make it larger than this, padding included.
+    """
+    lengths = np.asarray(lengths)
+    order = np.arange(len(lengths)) if rng is None else rng.permutation(len(lengths))
+    order = order[np.argsort(-lengths[order], kind="stable")]
+    batches = []
+    start = 0
+    while start < len(order):
+        size = batch_size
+        if max_tokens is not None:
+            size = min(size, max(1, max_tokens // int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches if rng is None else [batches[number] for number in rng.permutation(len(batches))]

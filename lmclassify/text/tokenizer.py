@@ -1,0 +1,280 @@
+"""Tokenizers: learnt from training text, exact about offsets, stored as plain JSON.
+
+Three kinds, all run by Hugging Face ``tokenizers``:
+
+``word``
+    words and punctuation; the most frequent ones are kept, others are one unknown token;
+``subword``
+    byte-pair encoding (Sennrich et al. 2016) within words, with byte fallback: nothing is unknown;
+``char``
+    characters, with byte fallback.
+
+Ids: 0 is padding, then the learnt tokens from 1 up, then 256 bytes (``subword``, ``char``) or the
+unknown token (``word``), then beginning-of-text and end-of-text. No text can spell a special token.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
+
+from lmclassify.errors import ModelError, OptionError
+from lmclassify.text.sequences import PADDING_ID, Ids
+
+TokenizerKind = Literal["word", "subword", "char"]
+
+_SPACE = "▁"  # marks the beginning of a word in subword and char tokens
+_PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
+_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that byte fallback looks for
+_WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # what str.split() takes for white space
+_CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+_WORDS = (
+    rf"{_CJK}\p{{M}}*"  # scripts without spaces: one character is one word
+    rf"|(?:(?!{_CJK})[\p{{L}}\p{{M}}\p{{N}}_])+(?:['’]\p{{L}}+)*"
+    r"|([^\s\p{L}\p{M}\p{N}_])\1*"  # punctuation and symbols: runs of the same one
+)
+_PIECES = rf"{_SPACE}?[\p{{L}}\p{{M}}]+|{_SPACE}?\p{{N}}+|{_SPACE}?[^\p{{L}}\p{{M}}\p{{N}}{_SPACE}]+"
+
+
+class Tokenizer:
+    """Text to token ids and back. Made by `train` or `from_json`.
+
+    Attributes
+    ----------
+    kind : {"word", "subword", "char"}
+    lowercase : bool
+        Whether letter case is folded.
+    vocab_size : int
+        Number of distinct ids V, special tokens and padding included.
+    begin_id, end_id : int
+        Beginning-of-text and end-of-text.
+    unknown_id : int or None
+        The unknown token of kind ``word``.
+    """
+
+    def __init__(
+        self, kind: TokenizerKind, tokens: Sequence[str], merges: Sequence[tuple[str, str]], lowercase: bool
+    ) -> None:
+        fallback = [_UNKNOWN] if kind == "word" else _BYTES
+        self.kind = kind
+        self.lowercase = lowercase
+        self.tokens = list(tokens)
+        self.merges = list(merges)
+        names = [_PADDING, *self.tokens, *fallback, _BEGIN, _END]
+        vocabulary = {name: index for index, name in enumerate(names)}
+        if len(vocabulary) != len(names):
+            raise ValueError("a token stands twice in the vocabulary")
+        self.vocab_size = len(names)
+        self.begin_id = vocabulary[_BEGIN]
+        self.end_id = vocabulary[_END]
+        self.unknown_id = vocabulary.get(_UNKNOWN)
+        self._names = names
+        self._engine = _engine(kind, lowercase)
+        if kind == "word":
+            self._engine.model = models.WordLevel(vocabulary, unk_token=_UNKNOWN)
+        else:
+            self._engine.model = models.BPE(vocabulary, self.merges, byte_fallback=True)
+
+    @classmethod
+    def train(
+        cls, kind: TokenizerKind, texts: Iterable[str], vocab_size: int, *, lowercase: bool = False
+    ) -> Tokenizer:
+        """Learn a vocabulary from texts.
+
+        Parameters
+        ----------
+        kind : {"word", "subword", "char"}
+        texts : iterable of str
+            Training text only: validation and test text must not shape the vocabulary.
+        vocab_size : int
+            How many words, subwords or characters to learn at most (bytes and special tokens come on
+            top). What occurs only once is left to the unknown token or to bytes, so that these, too,
+            have training examples.
+        lowercase : bool, default=False
+            Fold letter case.
+
+        Raises
+        ------
+        OptionError
+            If `kind` is none of the three.
+        """
+        if kind not in get_args(TokenizerKind):
+            raise OptionError(f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}")
+        engine = _engine(kind, lowercase)
+        normalized = [engine.normalizer.normalize_str(_encodable(text)) for text in texts]
+        if kind == "word":
+            counts = Counter(
+                word for text in normalized for word, _ in engine.pre_tokenizer.pre_tokenize_str(text)
+            )
+            return cls(kind, _most_frequent(counts, vocab_size), [], lowercase)
+        characters = Counter(character for text in normalized for character in text if character != " ")
+        characters[_SPACE] = sum(len(text.split()) for text in normalized) + 2
+        alphabet = _most_frequent(characters, vocab_size)
+        if kind == "char":
+            return cls(kind, alphabet, [], lowercase)
+        rare = str.maketrans(dict.fromkeys(set(characters) - set(alphabet)))
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size, min_frequency=2, initial_alphabet=[_SPACE], show_progress=False
+        )
+        engine.model = models.BPE()
+        engine.train_from_iterator((text.translate(rare) for text in normalized), trainer)
+        learnt = json.loads(engine.to_str())["model"]
+        return cls(
+            kind, list(learnt["vocab"]), [(left, right) for left, right in learnt["merges"]], lowercase
+        )
+
+    def sequences(self, texts: Sequence[str]) -> list[Ids]:
+        """Return one sequence (beginning-of-text, tokens, end-of-text) for each text."""
+        texts = [_encodable(text) for text in texts]
+        return [
+            np.array([self.begin_id, *encoding.ids, self.end_id], dtype=np.int64)
+            for encoding in self._engine.encode_batch_fast(texts, add_special_tokens=False)
+        ]
+
+    def offsets(self, text: str) -> npt.NDArray[np.intp]:
+        """Return where each token of a text stands in it.
+
+        Returns
+        -------
+        ndarray of int, (tokens, 2)
+            Start and end as indices into `text`, one row for each id of its sequence but the first
+            and last. White space around a token is not part of it; tokens that are bytes of one
+            character all have that character's place.
+        """
+        spans = self._engine.encode(_encodable(text), add_special_tokens=False).offsets
+        result: list[tuple[int, int]] = []
+        following: tuple[int, int] = (len(text), len(text))
+        for start, end in reversed(spans):
+            if (start, end) == following:  # bytes of one character
+                result.append(result[-1])
+                continue
+            last = end
+            while last < following[0] and not text[last].isspace():
+                last += 1  # a combining mark that normalisation has taken in
+            result.append((end - len(text[start:end].lstrip()), last))
+            following = (start, end)
+        return np.array(result[::-1], dtype=np.intp).reshape(-1, 2)
+
+    def words(self, text: str) -> tuple[list[tuple[int, int]], npt.NDArray[np.intp]]:
+        """Return the words of a text and which word each of its tokens belongs to.
+
+        Returns
+        -------
+        spans : list of (int, int)
+            Start and end of each whitespace-delimited piece of `text`.
+        word_of_token : ndarray of int, (tokens,)
+            Index into `spans`.
+        """
+        spans = [match.span() for match in re.finditer(r"\S+", text)]
+        ends = [end for _, end in spans]
+        # A token's last character is never white space, unlike its first, so the end tells the word.
+        return spans, np.searchsorted(ends, self.offsets(text)[:, 1], side="left")
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the UTF-8 bytes that a token stands for, without the mark of a word's beginning."""
+        if self._first_byte <= token_id < self._first_byte + 256:
+            return bytes([token_id - self._first_byte])
+        if not 0 < token_id <= len(self.tokens):
+            return b""
+        return self._names[token_id].replace(_SPACE, "").encode()
+
+    @cached_property
+    def starts_word(self) -> npt.NDArray[np.bool_]:
+        """(V,) True for the tokens that begin a word; every token of kind ``word`` does."""
+        starts = np.zeros(self.vocab_size, dtype=bool)
+        ids = range(1, len(self.tokens) + 1)
+        starts[1 : len(self.tokens) + 1] = [
+            self.kind == "word" or self._names[token_id].startswith(_SPACE) for token_id in ids
+        ]
+        return starts
+
+    @property
+    def _first_byte(self) -> int:
+        return self.vocab_size if self.kind == "word" else len(self.tokens) + 1
+
+    def to_json(self) -> str:
+        """Return everything needed to make this tokenizer again, as JSON text."""
+        content = {
+            "kind": self.kind,
+            "lowercase": self.lowercase,
+            "tokens": self.tokens,
+            "merges": [list(pair) for pair in self.merges],
+        }
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Tokenizer:
+        """Make a tokenizer from what `to_json` returned.
+
+        Raises
+        ------
+        ModelError
+            If the text is not such JSON.
+        """
+        try:
+            content: dict[str, Any] = json.loads(text)
+            kind, tokens, merges = content["kind"], content["tokens"], content["merges"]
+            if set(content) != {"kind", "lowercase", "tokens", "merges"}:
+                raise ValueError("unexpected entries")
+            if kind not in get_args(TokenizerKind) or not isinstance(content["lowercase"], bool):
+                raise ValueError("unknown kind of tokenizer")
+            if not all(isinstance(token, str) and token for token in tokens):
+                raise ValueError("a token that is no text")
+            pairs = [(str(left), str(right)) for left, right in merges]
+            return cls(kind, tokens, pairs, content["lowercase"])
+        except Exception as error:  # tokenizers raises bare Exception for bad merges
+            raise ModelError(f"not a tokenizer of lmclassify: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tokenizer.from_json, (self.to_json(),)
+
+
+def _engine(kind: TokenizerKind, lowercase: bool) -> tokenizers.Tokenizer:
+    """Return the steps before the vocabulary: they follow from the kind alone and are never stored."""
+    steps: list[Any] = [normalizers.NFC()]
+    if lowercase:
+        steps.append(normalizers.Lowercase())
+    if kind != "word":
+        steps.append(normalizers.Replace(_SPACE, "_"))  # the mark is ours
+    steps += [normalizers.Replace(Regex(_WHITESPACE), " "), normalizers.Strip()]
+    splits: list[Any]
+    if kind == "word":
+        splits = [
+            pre_tokenizers.Split(" ", "removed"),
+            pre_tokenizers.Split(Regex(_WORDS), "isolated"),
+        ]
+    else:
+        splits = [pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme="always", split=True)]
+        if kind == "subword":
+            splits.append(pre_tokenizers.Split(Regex(_PIECES), "isolated"))
+    engine = tokenizers.Tokenizer(models.BPE())
+    engine.normalizer = normalizers.Sequence(steps)
+    engine.pre_tokenizer = pre_tokenizers.Sequence(splits)
+    return engine
+
+
+def _most_frequent(counts: Counter[str], limit: int) -> list[str]:
+    """Return what occurs more than once, most frequent first (ties in order of the alphabet)."""
+    repeated = [item for item in counts if counts[item] > 1]
+    return sorted(repeated, key=lambda item: (-counts[item], item))[:limit]
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 text can hold, character by character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text
+
+
+assert PADDING_ID == 0, "the vocabulary begins with padding"

@@ -1,0 +1,257 @@
+"""A saved model: whole or refused, old or new, and never code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lmclassify
+from lmclassify import LMClassifier, ModelError, OutputError
+from lmclassify.classify import persistence
+from lmclassify.classify.persistence import Part, StoredModel, read_model, write_model
+from tests.conftest import bundled
+
+TEXTS, LABELS = bundled(limit=100)
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_saved_scores_the_same_to_the_bit(classifier, saved):
+    for loaded in (lmclassify.load(saved), LMClassifier.load(saved)):
+        assert np.array_equal(
+            loaded.predict_joint_log_proba(TEXTS), classifier.predict_joint_log_proba(TEXTS)
+        )
+        assert loaded.suggest("Your") == classifier.suggest("Your")
+    assert lmclassify.load(saved).training == classifier.model_.training
+
+
+def test_saving_again_gives_the_same_bytes(classifier, saved, tmp_path):
+    lmclassify.load(saved).save(tmp_path / "again")
+    for name in names(saved):
+        assert (saved / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
+    program = (
+        "import sys; from lmclassify import LMClassifier; from tests.conftest import SMALL, bundled\n"
+        "LMClassifier(**SMALL).fit(*bundled(limit=100)).save(sys.argv[1])"
+    )
+    for number in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": number}
+        subprocess.run([sys.executable, "-c", program, tmp_path / number], check=True, env=environment)
+    assert names(tmp_path / "1") == names(tmp_path / "2")
+    for name in names(tmp_path / "1"):
+        if name != "training.jsonl":
+            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_the_layout(saved):
+    config = json.loads((saved / "config.json").read_text())
+    assert names(saved) == ["1.json", "2.safetensors", "3.safetensors", "config.json", "training.jsonl"]
+    assert [(file["role"], file.get("label")) for file in config["files"]] == [
+        ("tokenizer", None),
+        ("lm", 0),
+        ("lm", 1),
+    ]
+    assert config["labels"] == ["ham", "spam"]
+    text = "".join(path.read_text(errors="replace") for path in saved.iterdir())
+    assert not any(subject in text for subject in bundled(limit=300)[0] if len(subject) > 30)
+
+
+def test_numbers_are_never_used_twice(classifier, folder):
+    for expected in (
+        ["5.json", "6.safetensors", "7.safetensors"],
+        ["9.json", "10.safetensors", "11.safetensors"],
+    ):
+        classifier.save(folder)
+        assert names(folder) == sorted([*expected, "config.json", "training.jsonl"])
+    (folder / "40.safetensors").write_bytes(b"left behind by a crash")
+    classifier.save(folder)
+    assert "41.json" in names(folder)
+    assert "40.safetensors" not in names(folder)
+    assert lmclassify.load(folder)
+
+
+def test_every_damaged_file_is_named(folder):
+    for name in names(folder):
+        if name == "training.jsonl":
+            continue
+        content = (folder / name).read_bytes()
+        for at in range(0, len(content), max(1, len(content) // 40)):
+            damaged = bytearray(content)
+            damaged[at] ^= 0x01
+            (folder / name).write_bytes(damaged)
+            with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+                lmclassify.load(folder)
+        for other in (b"", content[:-1], content + b"\n"):
+            (folder / name).write_bytes(other)
+            with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+                lmclassify.load(folder)
+        (folder / name).unlink()
+        with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+            lmclassify.load(folder)
+        (folder / name).write_bytes(content)
+    assert lmclassify.load(folder)
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"[]\n", b'{"model": "another"}\n{"kind": "fit"}\n'])
+def test_without_its_training_record_a_model_is_whole(folder, damage):
+    if damage is None:
+        (folder / "training.jsonl").unlink()
+    else:
+        (folder / "training.jsonl").write_bytes(damage)
+    assert lmclassify.load(folder).training == []
+
+
+def resigned(folder: Path, change) -> None:
+    """Change config.json as somebody would who knows the format."""
+    config = json.loads((folder / "config.json").read_text())
+    change(config)
+    config["checksum"] = persistence._checksum(config)
+    (folder / "config.json").write_bytes(persistence._render(config))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda config: config.update(format_version=2), "newer lmclassify made this model.*upgrade"),
+        (lambda config: config.update(format_version=0), "damaged"),
+        (lambda config: config.update(format="other"), "not the config of an lmclassify model"),
+        (lambda config: config["files"][1].update(name="../2.safetensors"), "lists a file named"),
+        (lambda config: config["files"][1].update(name="/etc/passwd"), "lists a file named"),
+        (lambda config: config["files"][1].update(name=3), "lists a file named"),
+        (lambda config: config["files"].pop(), "no usable model"),
+        (lambda config: config["files"].pop(0), "no usable model"),
+        (lambda config: config["files"][2].update(label=0), "no usable model"),
+        (lambda config: config["labels"].append("eggs"), "no usable model"),
+        (lambda config: config.update(log_priors=[0.0]), "no usable model"),
+        (lambda config: config["settings"].update(dropout=7), "no usable model"),
+        (lambda config: config["settings"].update(surprise=1), "no usable model"),
+        (lambda config: config.pop("settings"), "no usable model"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(folder, change, message):
+    resigned(folder, change)
+    with pytest.raises(ModelError, match=message):
+        lmclassify.load(folder)
+
+
+def test_no_model(tmp_path):
+    with pytest.raises(ModelError, match="no model at .*lmclassify fit"):
+        lmclassify.load(tmp_path / "nothing")
+    with pytest.raises(ModelError, match=r"holds no model \(it has no config.json\)"):
+        lmclassify.load(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="is a file; a model is a folder"):
+        lmclassify.load(tmp_path / "file")
+
+
+def test_a_folder_with_other_files_is_refused(classifier, tmp_path):
+    (tmp_path / "thesis.txt").write_text("the only copy")
+    with pytest.raises(OutputError, match=r"files that are no model's \(thesis.txt\)"):
+        classifier.save(tmp_path)
+    assert names(tmp_path) == ["thesis.txt"]
+    with pytest.raises(OutputError, match="is a file"):
+        classifier.save(tmp_path / "thesis.txt")
+
+
+def test_a_crash_at_any_moment_leaves_the_old_model_or_the_new_one(folder, monkeypatch):
+    """Every write, sync and rename fails in turn, as if the machine stopped there."""
+    old = read_model(folder)
+    new = StoredModel({**old.config, "labels": ["x", "y"]}, [Part("lm", b"new", "safetensors", 0)])
+
+    class Crash(BaseException):
+        pass
+
+    def crashing(function, counter, limit):
+        def call(*arguments, **options):
+            counter.append(1)
+            if len(counter) > limit:
+                raise Crash
+            return function(*arguments, **options)
+
+        return call
+
+    outcomes = set()
+    for limit in range(30):
+        counter: list[int] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(persistence.os, "fsync", crashing(os.fsync, counter, limit))
+            patch.setattr(persistence.os, "replace", crashing(os.replace, counter, limit))
+            patch.setattr(persistence, "_tidy", crashing(persistence._tidy, counter, limit))
+            try:
+                write_model(folder, new)
+                finished = True
+            except Crash:
+                finished = False
+        found = read_model(folder)
+        outcomes.add(found.config["labels"] == ["x", "y"])
+        assert found.config in (old.config, new.config)
+        assert [part.content for part in found.parts] in ([p.content for p in old.parts], [b"new"])
+        if finished:
+            break
+        write_model(folder, old)  # what a crash left behind is no hindrance
+    assert finished
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failing_disk_leaves_the_old_model_and_nothing_else(folder, monkeypatch, call):
+    before = {name: (folder / name).read_bytes() for name in names(folder)}
+    old = read_model(folder)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(persistence.os, call, fail)
+        with pytest.raises(OutputError, match="cannot write the model to .*: No space left on device"):
+            write_model(folder, old)
+        with pytest.raises(OutputError, match="No space left"):
+            write_model(folder.parent / "new", old)
+    assert {name: (folder / name).read_bytes() for name in names(folder)} == before
+    assert not (folder.parent / "new").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of another kind")
+def test_a_parent_that_is_a_file_is_one_line(classifier, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write the model|is a file"):
+        classifier.save(tmp_path / "file" / "model")
+
+
+def test_files_are_not_executable(saved):
+    for path in saved.iterdir():
+        assert not path.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+
+def test_using_a_model_imports_neither_torch_nor_scikit_learn(saved):
+    program = (
+        "import sys, lmclassify\n"
+        "model = lmclassify.load(sys.argv[1])\n"
+        "model.predict(['a']), model.predict_proba(['a']), model.suggest('a'), model.perplexity(['a'], 'spam')\n"
+        "model.save(sys.argv[2])\n"
+        "print(sorted({'torch', 'sklearn', 'scipy', 'pandas', 'typer'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, saved, saved.parent / "copy"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,485 @@
+"""The program as a user runs it: a process with arguments, files and pipes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lmclassify
+from lmclassify import bundled_data
+from lmclassify.classify import persistence
+from tests.conftest import ROOT, run_cli
+
+QUICK = ["--max-epochs", 1, "--num-lstm-units", 8, "--embedding-dim", 8, "--vocab-size", 100]
+EMAILS = bundled_data("emails.csv")
+
+
+def one_line(done: subprocess.CompletedProcess[bytes], status: int = 1) -> str:
+    """Return the only error line of a run that failed, and check that nothing else was said."""
+    assert done.returncode == status, done.stderr.decode()
+    assert done.stdout == b""
+    lines = [line for line in done.stderr.decode().splitlines() if ": text column '" not in line]
+    errors = [line for line in lines if line.startswith("lmclassify: error: ")]
+    assert len(errors) == 1, lines
+    assert "Traceback" not in done.stderr.decode()
+    assert lines[-1] == errors[0]
+    return errors[0]
+
+
+def rows_of(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data.csv"
+    path.write_text(
+        "id,text,label\n007,win a prize,spam\n8,NA,ham\n9,,ham\n10,see you,\n11,cheap pills,spam\n12,lunch,ham\n"
+    )
+    return path
+
+
+def test_fit_and_predict_with_defaults(tmp_path):
+    fit = run_cli("fit", *QUICK, cwd=tmp_path)
+    assert fit.returncode == 0, fit.stderr.decode()
+    assert fit.stdout == b""
+    said = fit.stderr.decode()
+    assert "bundled subject lines" in said
+    assert "text column 'subject', label column 'label'" in said
+    assert "model written to ./lmclassify-model" in said
+    assert "\x1b" not in said
+    assert "\r" not in said
+    done = run_cli("predict", EMAILS, cwd=tmp_path)
+    assert done.returncode == 0
+    before, after = rows_of(EMAILS.read_bytes()), rows_of(done.stdout)
+    new = ["predicted_label", "p_ham", "p_spam"]
+    assert list(after[0]) == [*before[0], *new]
+    assert [{key: row[key] for key in before[0]} for row in after] == before
+    for row in after:
+        ham, spam = float(row["p_ham"]), float(row["p_spam"])
+        assert ham + spam == pytest.approx(1, abs=1e-6)
+        assert row["predicted_label"] == ("ham" if ham > spam else "spam")
+    report = done.stderr.decode()
+    assert "precision    recall  f1-score   support" in report
+    assert "macro avg" in report
+    model = lmclassify.load(tmp_path / "lmclassify-model")
+    assert [row["predicted_label"] for row in after] == model.predict(
+        [row["subject"] for row in before]
+    ).tolist()
+
+
+def test_fit_with_labels_of_a_column(tmp_path, data):
+    done = run_cli("fit", data, "--labels", "ham, spam", "-o", "m", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "2 rows without text or label skipped" in done.stderr.decode()
+    assert lmclassify.load(tmp_path / "m").classes_.tolist() == ["ham", "spam"]
+    only = run_cli("fit", data, "--labels", "spam", "-o", "m1", *QUICK, cwd=tmp_path)
+    assert only.returncode == 0
+    assert "all texts have one label (spam)" in only.stderr.decode()
+    assert lmclassify.load(tmp_path / "m1").predict(["x"]).tolist() == ["spam"]
+
+
+def test_fit_with_files_of_texts(tmp_path):
+    (tmp_path / "spam.txt").write_text("win a prize\n\ncheap pills\n")
+    (tmp_path / "ham.txt").write_text("lunch\nsee you, tomorrow\n")
+    done = run_cli("fit", "--labels", "spam=spam.txt", "--labels", "ham=ham.txt", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "spam.txt: 1 blank lines skipped" in done.stderr.decode()
+    assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["ham", "spam"]
+
+
+def test_a_label_with_comma_or_equals_sign(tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_text('text,label\na,"x,y"\nb,p=q\nc,other\n')
+    done = run_cli("fit", path, "--label", "x,y", "--label", "p=q", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["p=q", "x,y"]
+
+
+def test_several_files_tabs_and_standard_input(tmp_path, data):
+    (tmp_path / "more.tsv").write_text("message\tclass\nnew, text\teggs\n")
+    done = run_cli("fit", data, "more.tsv", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "more.tsv: text column 'message', label column 'class'" in done.stderr.decode()
+    assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["eggs", "ham", "spam"]
+    done = run_cli("predict", "-", "-q", cwd=tmp_path, stdin=b"text\tn\nhello\t1\n")
+    assert done.returncode == 0, done.stderr.decode()
+    assert rows_of(done.stdout)[0]["text"] == "hello"
+    assert done.stderr == b""
+
+
+def test_every_hyper_parameter_is_an_option(tmp_path, data):
+    options = "--tokenizer word --lowercase --no-tie-weights --embedding-dim none --long-texts truncate"
+    options += " --class-weight balanced --no-fit-prior --num-lstm-layers 2 --dropout 0.1 --seed 7"
+    done = run_cli("fit", data, *options.split(), "--max-epochs", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    info = json.loads(run_cli("info", "--format", "json", cwd=tmp_path).stdout)
+    expected = {
+        "tokenizer": "word", "lowercase": True, "tie_weights": False, "embedding_dim": None,
+        "long_texts": "truncate", "class_weight": "balanced", "fit_prior": False, "num_lstm_layers": 2,
+        "dropout": 0.1, "random_state": 7, "max_epochs": 1,
+    }  # fmt: skip
+    assert {key: info["settings"][key] for key in expected} == expected
+    prior = run_cli("fit", data, "--class-prior", "spam=0.9,ham=0.1", *QUICK, cwd=tmp_path)
+    assert prior.returncode == 0, prior.stderr.decode()
+    assert "spam: prior 0.9000" in run_cli("info", cwd=tmp_path).stdout.decode()
+
+
+def test_an_empty_text_keeps_its_row(saved, data):
+    done = run_cli("predict", data, "-m", saved, cwd=data.parent)
+    rows = rows_of(done.stdout)
+    assert [row["id"] for row in rows] == ["007", "8", "9", "10", "11", "12"]
+    assert [row["text"] for row in rows] == ["win a prize", "NA", "", "see you", "cheap pills", "lunch"]
+    assert (rows[2]["predicted_label"], rows[2]["p_ham"], rows[2]["p_spam"]) == ("", "", "")
+    assert all(row["predicted_label"] for row in rows if row["id"] != "9")
+    assert "1 rows have no text" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "table", "parquet"])
+def test_formats(saved, data, format):
+    to_file = run_cli(
+        "predict", data, "-m", saved, "-q", "-o", f"out.{format}", "--format", format, cwd=data.parent
+    )
+    assert (to_file.returncode, to_file.stdout, to_file.stderr) == (0, b"", b"")
+    to_pipe = run_cli("predict", data, "-m", saved, "-q", "--format", format, cwd=data.parent)
+    assert to_pipe.stdout == (data.parent / f"out.{format}").read_bytes()
+    if format == "jsonl":
+        records = [json.loads(line) for line in to_pipe.stdout.splitlines()]
+        assert records[0]["id"] == "007"
+        assert records[2]["p_ham"] is None
+
+
+def test_columns_already_there(saved, data):
+    assert run_cli("predict", data, "-m", saved, "-o", "once.csv", cwd=data.parent).returncode == 0
+    again = run_cli("predict", "once.csv", "-m", saved, "-o", "twice.csv", cwd=data.parent)
+    assert "already has predicted_label, p_ham, p_spam" in one_line(again)
+    assert "--overwrite-columns" in one_line(again)
+    assert not (data.parent / "twice.csv").exists()
+    forced = run_cli(
+        "predict", "once.csv", "-m", saved, "-o", "twice.csv", "--overwrite-columns", cwd=data.parent
+    )
+    assert forced.returncode == 0
+    assert (data.parent / "once.csv").read_bytes() == (data.parent / "twice.csv").read_bytes()
+
+
+def test_chunks_change_nothing(saved, tmp_path):
+    path = tmp_path / "many.csv"
+    lines = EMAILS.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + "".join(lines[1:]) * 50)  # 10,000 rows: two chunks
+    done = run_cli("predict", path, "-m", saved, "-q", cwd=tmp_path)
+    rows = rows_of(done.stdout)
+    assert len(rows) == 10_000
+    for index, row in enumerate(rows):
+        first = rows[index % 200]
+        assert row["predicted_label"] == first["predicted_label"]
+        assert float(row["p_spam"]) == pytest.approx(float(first["p_spam"]), abs=1e-5)
+
+
+def test_evaluate(saved, tmp_path):
+    done = run_cli("evaluate", EMAILS, "-m", saved, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    text = done.stdout.decode()
+    for part in ("precision", "confusion matrix", "accuracy   0.", "macro F1", "log-loss", "ECE", "(spam)"):
+        assert part in text
+    result = json.loads(run_cli("evaluate", EMAILS, "-m", saved, "--format", "json", cwd=tmp_path).stdout)
+    assert result["texts"] == 200
+    predicted = rows_of(run_cli("predict", EMAILS, "-m", saved, cwd=tmp_path).stdout)
+    right = sum(row["predicted_label"] == row["label"] for row in predicted)
+    assert result["accuracy"] == pytest.approx(right / 200)
+    assert sum(map(sum, result["confusion_matrix"])) == 200
+    assert result["perplexity"]["spam"] > 1
+
+
+def test_evaluate_with_other_labels(saved, data):
+    data.write_text("text,label\na,spam\nb,eggs\n,ham\n")
+    done = run_cli("evaluate", data, "-m", saved, cwd=data.parent)
+    assert done.returncode == 0
+    assert "the model has no label eggs" in done.stderr.decode()
+    assert "1 rows without text or label left out" in done.stderr.decode()
+    data.write_text("text,label\na,\n,ham\n")
+    assert "no row has both a text and a label" in one_line(
+        run_cli("evaluate", data, "-m", saved, cwd=data.parent)
+    )
+
+
+def test_predict_without_or_with_strange_label_column(saved, data):
+    data.write_text("text,category\nhello,shoes\n")
+    done = run_cli("predict", data, "-m", saved, cwd=data.parent)
+    assert done.returncode == 0
+    assert "no report: column 'category' holds none of the labels" in done.stderr.decode()
+    data.write_text("text\nhello\n")
+    done = run_cli("predict", data, "-m", saved, cwd=data.parent)
+    assert done.stderr.decode().splitlines() == [f"{data}: text column 'text'"]
+
+
+def test_suggest(saved, tmp_path):
+    done = run_cli("suggest", "Your account", "-m", saved, "-n", 3, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    model = lmclassify.load(saved)
+    expected = model.suggest("Your account", n=3)
+    assert done.stdout.decode().splitlines() == [f"{s['probability']:.4f}  {s['word']}" for s in expected]
+    done = run_cli("suggest", "a", "-m", saved, "--label", "spam", "--format", "json", cwd=tmp_path)
+    assert json.loads(done.stdout) == {"suggestions": model.suggest("a", "spam")}
+    assert "no label 'eggs'" in one_line(
+        run_cli("suggest", "a", "-m", saved, "--label", "eggs", cwd=tmp_path), status=2
+    )
+
+
+def test_info(saved, tmp_path):
+    text = run_cli("info", saved, cwd=tmp_path).stdout.decode()
+    for part in (
+        "label       spam: prior",
+        "held-out texts",
+        "tokenizer   subword",
+        "settings",
+        "versions",
+        "torch",
+    ):
+        assert part in text
+    facts = json.loads(run_cli("info", "-m", saved, "--format", "json", cwd=tmp_path).stdout)
+    assert [label["label"] for label in facts["labels"]] == ["ham", "spam"]
+    assert sum(label["prior"] for label in facts["labels"]) == pytest.approx(1)
+    assert facts["training"]["texts"] == 300
+
+
+BROKEN = {
+    "empty.csv": b"",
+    "header.csv": b"text,label\n",
+    "columns.csv": b"id,words\n1,a\n",
+    "latin.csv": b"text,label\na,spam\ncaf\xe9,ham\n",
+    "nul.csv": b"text,label\na\0b,spam\n",
+    "quotes.csv": b'text,label\na,spam\n"b,ham\n',
+    "blank.csv": b"text,label\n,spam\n ,ham\n",
+    "one.csv": b"text,label\na,spam\nb,spam\n",
+    "missing.csv": b"text,label\na,spam\n,ham\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "nothing.csv"], "no such file: nothing.csv"),
+        (["fit", "empty.csv"], "empty.csv is empty"),
+        (["fit", "header.csv"], "header.csv has a header (text, label) but no rows"),
+        (["fit", "columns.csv"], "columns.csv has no text column: none of its columns (id, words)"),
+        (["fit", "columns.csv", "--text-column", "words"], "columns.csv has no label column"),
+        (["fit", "one.csv", "--text-column", "x"], "one.csv has no column 'x'; its columns: text, label"),
+        (["fit", "one.csv", "--labels", "spam,eggs"], "has label 'eggs'; labels there are: spam"),
+        (["fit", "one.csv", "--labels", "spam,ham"], "has label 'ham'; labels there are: spam"),
+        (["fit", "missing.csv", "--labels", "spam,ham"], "label 'ham' has no text"),
+        (["fit", "missing.csv", "--on-bad-row", "fail"], "missing.csv, row 2: the text is missing"),
+        (["fit", "blank.csv"], "blank.csv: no row has both a text and a label"),
+        (["fit", "latin.csv"], "latin.csv, row 2 (line 3): byte 21 (0xe9) is not valid UTF-8"),
+        (["fit", "nul.csv"], "nul.csv, row 1 (line 2): byte 12 is NUL"),
+        (["fit", "quotes.csv"], "quotes.csv, row 2 (line 3): a quote that opens here is never closed"),
+        (["fit", "--labels", "spam=nothing.txt"], "no such file: nothing.txt"),
+        (["fit", "--labels", "spam=empty.csv"], "label 'spam' has no text: empty.csv is empty"),
+        (["fit", "one.csv", "-o", "one.csv"], "one.csv is a file; a model is a folder"),
+        (["fit", "one.csv", "-o", "."], "holds files that are no model's"),
+        (["predict", "one.csv", "-m", "nothing"], "no model at nothing: make one with `lmclassify fit`"),
+        (["predict", "one.csv", "-m", "."], "holds no model (it has no config.json)"),
+        (["predict", "one.csv", "-m", "one.csv"], "one.csv is a file; a model is a folder"),
+        (["info", "nothing"], "no model at nothing"),
+        (["suggest", "a"], "no model at lmclassify-model"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tmp_path, arguments, message):
+    for name, content in BROKEN.items():
+        (tmp_path / name).write_bytes(content)
+    before = sorted(os.listdir(tmp_path))
+    assert message in one_line(run_cli(*arguments, cwd=tmp_path))
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["empty.csv", "header.csv", "columns.csv", "latin.csv", "nul.csv", "quotes.csv"]
+)
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_bad_input_for_a_model(saved, tmp_path, command, name):
+    (tmp_path / name).write_bytes(BROKEN[name])
+    output = ["-o", "out.csv"] if command == "predict" else []
+    assert name in one_line(run_cli(command, name, "-m", saved, *output, cwd=tmp_path))
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_output_that_cannot_be_written(saved, data):
+    done = run_cli("predict", data, "-m", saved, "-o", "nowhere/out.csv", cwd=data.parent)
+    assert "cannot write nowhere/out.csv: No such file or directory" in one_line(done)
+
+
+@pytest.mark.parametrize("name", ["config.json", "1.json", "2.safetensors", "3.safetensors"])
+def test_damaged_models_are_one_line(saved, data, name):
+    import shutil
+
+    model = Path(shutil.copytree(saved, data.parent / "model"))
+    content = (model / name).read_bytes()
+    (model / name).write_bytes(content[: len(content) // 2])
+    done = run_cli("predict", data, "-m", "model", "-o", "out.csv", cwd=data.parent)
+    assert f"model/{name} is damaged" in one_line(done)
+    assert not (data.parent / "out.csv").exists()
+
+
+def test_a_model_of_a_newer_version(saved, data):
+    import shutil
+
+    model = Path(shutil.copytree(saved, data.parent / "model"))
+    config = json.loads((model / "config.json").read_text())
+    config["format_version"] = 99
+    (model / "config.json").write_bytes(persistence._render(config))
+    done = run_cli("predict", data, "-m", "model", cwd=data.parent)
+    assert "a newer lmclassify made this model (format 99" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "--nonsense"], "No such option"),
+        (["predict"], "Missing argument"),
+        (["nonsense"], "No such command"),
+        (["fit", "--recipe", "best"], "best"),
+        (["fit", "--max-epochs", "many"], "integer"),
+        (["fit", "--dropout", "2"], "dropout must be between 0.0 and 0.99"),
+        (["fit", "--labels", "a,,b"], "empty name"),
+        (["fit", "--labels", "a,a"], "a twice"),
+        (["fit", "--labels", "a=x", "--labels", "a=y"], "a twice"),
+        (["fit", "--labels", "=x"], "NAME=FILE"),
+        (["fit", "data.csv", "--labels", "a=x"], "neither DATA nor names"),
+        (["fit", "--class-prior", "a"], "--class-prior a: expected NAME=NUMBER"),
+        (["fit", "data.csv", "--class-prior", "a=1"], "class_prior must name every label"),
+        (["fit", "data.csv", "--device", "cuda"], "cuda"),
+        (["-q", "fit"], "No such option"),
+    ],
+)
+def test_misuse_exits_with_2(data, arguments, message):
+    done = run_cli(*arguments, cwd=data.parent)
+    assert done.returncode == 2
+    assert message in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+    assert os.listdir(data.parent) == ["data.csv"]
+
+
+def test_an_old_model_is_replaced_only_by_a_complete_one(saved, data):
+    import shutil
+
+    model = Path(shutil.copytree(saved, data.parent / "lmclassify-model"))
+    config = (model / "config.json").read_bytes()
+    failed = run_cli("fit", data, "--labels", "spam,eggs", *QUICK, cwd=data.parent)
+    assert failed.returncode == 1
+    assert (model / "config.json").read_bytes() == config
+    done = run_cli("fit", data, *QUICK, cwd=data.parent)
+    assert done.returncode == 0, done.stderr.decode()
+    (whole,) = lmclassify.load(model).training_entries("fit")
+    assert whole["texts"] == 4
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = run_cli("fit", "nothing.csv", "--debug", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr.decode()
+
+
+def test_version_and_help_import_nothing_heavy(tmp_path):
+    assert run_cli("--version", cwd=tmp_path).stdout.decode() == f"lmclassify {lmclassify.__version__}\n"
+    heavy = "{'torch', 'pandas', 'sklearn', 'numpy', 'tokenizers', 'rich'}"
+    for arguments in (["--help"], ["--version"], ["fit", "--help"], ["predict", "--help"]):
+        program = (
+            "import sys, atexit\n"
+            f"atexit.register(lambda: print(sorted({heavy} & set(sys.modules)), file=sys.stderr))\n"
+            f"sys.argv = ['lmclassify', *{arguments}]\n"
+            "from lmclassify.cli.main import main; main()"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=tmp_path)
+        assert done.stderr.decode().strip() == "[]", arguments
+        assert b"lmclassify" in done.stdout
+
+
+def test_using_a_model_imports_no_torch(saved, tmp_path):
+    (tmp_path / "texts.csv").write_text("text\nhello\n")
+    for arguments in (["predict", "texts.csv"], ["suggest", "a"], ["info"]):
+        program = (
+            "import sys, atexit\n"
+            "atexit.register(lambda: print(sorted({'torch', 'sklearn'} & set(sys.modules)), file=sys.stderr))\n"
+            f"sys.argv = ['lmclassify', *{arguments}, '-m', {str(saved)!r}, '-q']\n"
+            "from lmclassify.cli.main import main; main()"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=tmp_path)
+        assert done.stderr.decode().strip() == "[]", arguments
+
+
+def test_the_checkout_and_the_command_are_the_same_program(tmp_path):
+    by_file = subprocess.run([sys.executable, ROOT / "cli.py", "--help"], capture_output=True, check=True)
+    assert by_file.stdout == run_cli("--help", cwd=tmp_path).stdout
+
+
+def test_a_reader_that_has_enough_ends_the_program_quietly(saved, tmp_path):
+    path = tmp_path / "many.csv"
+    path.write_text("text\n" + "hello world\n" * 60_000)
+    command = [sys.executable, "-m", "lmclassify", "predict", str(path), "-m", str(saved)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"text,predicted_label,p_ham,p_spam\n"
+        process.stdout.close()
+        said = process.stderr.read().decode()
+        assert process.wait(60) == 141
+    assert "error" not in said.lower()
+    assert "Traceback" not in said
+
+
+def on_a_terminal(arguments: list[str], cwd: Path, ctrl_c_after: bytes | None = None) -> tuple[int, str]:
+    """Run the program with a terminal as standard error; return its status and what that shows."""
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "lmclassify", *arguments]
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    shown, sent, started = b"", False, time.monotonic()
+    while time.monotonic() - started < 100:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+        if ctrl_c_after and ctrl_c_after in shown and not sent:
+            process.send_signal(signal.SIGINT)
+            sent = True
+    os.close(master)
+    process.communicate(timeout=60)
+    return process.returncode, shown.decode(errors="replace")
+
+
+def test_progress_on_a_terminal(tmp_path):
+    arguments = ["fit", *map(str, QUICK), "--max-epochs", "3"]
+    status, shown = on_a_terminal(arguments, tmp_path)
+    assert status == 0, shown
+    assert "nats/token" in shown
+    assert "━" in shown
+    assert "epoch" in shown
+
+
+def test_ctrl_c_keeps_the_best_so_far_and_says_so(tmp_path):
+    # the spam bar shows an epoch after the ham one has: both have a model by the second
+    arguments = ["fit", *map(str, QUICK), "--max-epochs", "5000", "--patience", "5000"]
+    status, shown = on_a_terminal(arguments, tmp_path, ctrl_c_after=b"epoch 5")
+    assert status == 0, shown
+    assert "interrupted: the best weights so far are kept (ham: epoch" in shown
+    model = lmclassify.load(tmp_path / "lmclassify-model")
+    assert all(1 <= entry["best_epoch"] < 5000 for entry in model.training_entries("label"))
+
+
+def test_ctrl_c_before_there_is_a_model_writes_nothing(tmp_path):
+    arguments = ["fit", "--num-lstm-units", "512", "--num-lstm-layers", "3"]
+    status, shown = on_a_terminal(arguments, tmp_path, ctrl_c_after=b"label column")
+    assert status in (0, 130), shown
+    if status == 130:
+        assert "interrupted" in shown
+        assert os.listdir(tmp_path) == []

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmclassify import DataError, OutputError
+from lmclassify.io.tables import (
+    TEXT_COLUMNS,
+    TableReader,
+    TableWriter,
+    find_column,
+    format_of,
+    printable,
+    read_lines,
+    require_column,
+)
+
+cells = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12)
+
+
+def read(path: Path, rows: int = 8192) -> pd.DataFrame:
+    with TableReader(str(path)) as reader:
+        return pd.concat(reader.chunks(rows))
+
+
+def columns(path: Path) -> list[str]:
+    with TableReader(str(path)) as reader:
+        return reader.columns
+
+
+def written(tmp_path: Path, content: str | bytes, name: str = "table.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_cells_stay_as_they_are(tmp_path):
+    path = written(
+        tmp_path,
+        'id,text,label\n007,"NA",null\n1e5,"a, ""b""\r\nc",\n  x ,nan,"\t"\n',
+    )
+    frame = read(path)
+    assert frame.to_numpy().tolist() == [
+        ["007", "NA", "null"],
+        ["1e5", 'a, "b"\r\nc', ""],
+        ["  x ", "nan", "\t"],
+    ]
+    assert frame.index.tolist() == [1, 2, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    header=st.lists(cells, min_size=2, max_size=4).filter(lambda names: names[0][:1] != "\ufeff"),
+    body=st.data(),
+    separator=st.sampled_from(["csv", "tsv"]),
+    rows=st.integers(1, 3),
+)
+def test_what_is_written_is_read_again(tmp_path_factory, header, body, separator, rows):
+    row = st.lists(cells, min_size=len(header), max_size=len(header))
+    table = body.draw(st.lists(row, min_size=1, max_size=6))
+    path = tmp_path_factory.mktemp("t") / f"table.{separator}"
+    with TableWriter(str(path), separator) as writer:
+        for start in range(0, len(table), rows):
+            writer.write(pd.DataFrame(table[start : start + rows], columns=header, dtype=object))
+    with TableReader(str(path)) as reader:
+        assert reader.columns == header
+        frames = list(reader.chunks(rows))
+    assert pd.concat(frames).to_numpy().tolist() == table
+    assert all(len(frame) <= rows for frame in frames)
+    # Python's own reader, taken for the standard, sees the same
+    delimiter = "," if separator == "csv" else "\t"
+    text = path.read_bytes().decode()
+    assert list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)) == [header, *table]
+
+
+def test_line_ends_marks_and_blank_lines(tmp_path):
+    assert read(written(tmp_path, "\ufefftext,label\r\na,b\r\n\r\nc,d\r\n\r\n")).to_numpy().tolist() == [
+        ["a", "b"],
+        ["c", "d"],
+    ]
+    assert read(written(tmp_path, "text,label\na,b")).to_numpy().tolist() == [["a", "b"]]
+    one_column = read(written(tmp_path, 'text\na\n\n""\nb\n'))
+    assert one_column["text"].tolist() == ["a", "", "", "b"]
+
+
+def test_separator_by_name_or_header(tmp_path):
+    assert columns(written(tmp_path, "a\tb\n1\t2\n", "t.tsv")) == ["a", "b"]
+    assert columns(written(tmp_path, "a\tb\n1\t2\n", "t.txt")) == ["a", "b"]
+    assert columns(written(tmp_path, "a\tb\n1\n", "t.csv")) == ["a\tb"]
+    assert columns(written(tmp_path, "a,b\tc\n1,2\n", "t.txt")) == ["a", "b\tc"]
+
+
+def test_a_cell_may_be_long(tmp_path):
+    long = "x" * 500_000
+    assert read(written(tmp_path, f"text\n{long}\n"))["text"].tolist() == [long]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "table.csv is empty"),
+        (b"\n\n", "empty"),
+        (b"text,label\n", "has a header \\(text, label\\) but no rows"),
+        (b"text,label\n\n", "but no rows"),
+        (b"text,label\na,b\nc\xff,d\n", r"table.csv, row 2 \(line 3\): byte 16 \(0xff\) is not valid UTF-8"),
+        (b'text,label\n"a\nb",c\n\xe9,d\n', r"row 2 \(line 4\): byte 19 \(0xe9\) is not valid UTF-8"),
+        (b"t\xe9xt,label\na,b\n", r"header \(line 1\): byte 1 \(0xe9\)"),
+        (b"\xff\xfet\0", r"byte 0 \(0xff\) is not valid UTF-8"),
+        (b"text,label\na\0,b\n", r"row 1 \(line 2\): byte 12 is NUL"),
+        (b'text,label\na,b\n"c,d\ne,f\n', r"row 2 \(line 3\): a quote that opens here is never closed"),
+        (b'text,label\n"a,b\n', r"row 1 \(line 2\): a quote that opens here is never closed"),
+        (b'text,label\n"a"b,c\n', r"row 1 \(line 2\): text after a closing quote"),
+        (b"text,label\na,b\nc,d,e\n", r"row 2 \(line 3\): 3 fields, but the header has 2"),
+        (b"text,label\na\n", r"row 1 \(line 2\): 1 fields, but the header has 2"),
+        (b"text,label\na\rb,c\n", r"row 1 \(line 2\): a carriage return outside quotes"),
+    ],
+)
+def test_broken_tables_are_named_by_row(tmp_path, content, message):
+    with pytest.raises(DataError, match=message) as error:
+        read(written(tmp_path, content))
+    assert "\n" not in str(error.value)
+    assert "table.csv" in str(error.value)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match="no such file: .*nothing.csv"):
+        TableReader(str(tmp_path / "nothing.csv"))
+    with pytest.raises(DataError, match="is a folder"):
+        TableReader(str(tmp_path))
+
+
+def test_progress_is_known(tmp_path):
+    path = written(tmp_path, "text\n" + "line\n" * 1000)
+    with TableReader(str(path)) as reader:
+        assert reader.size == path.stat().st_size
+        for _ in reader.chunks(100):
+            assert 0 < reader.bytes_read <= reader.size
+        assert reader.bytes_read == reader.size
+        assert reader.rows_read == 1000
+
+
+def test_lines(tmp_path):
+    path = written(tmp_path, "\ufeffone\r\n\n two \n\u2028three")
+    assert read_lines(str(path)) == ["one", "", " two ", "\u2028three"]
+    with pytest.raises(DataError, match=r"lines.txt, line 2: byte 3 \(0x80\)"):
+        read_lines(str(written(tmp_path, b"ab\n\x80\n", "lines.txt")))
+
+
+def test_columns_are_found():
+    assert find_column(["id", "Subject ", "TEXT"], None, TEXT_COLUMNS, "text", "t") == 2
+    assert find_column(["id", "Subject "], None, TEXT_COLUMNS, "text", "t") == 1
+    assert find_column(["id"], None, TEXT_COLUMNS, "text", "t") is None
+    assert find_column(["id", "x"], "x", TEXT_COLUMNS, "text", "t") == 1
+    with pytest.raises(DataError, match="t has no column 'X'; its columns: id, x"):
+        find_column(["id", "x"], "X", TEXT_COLUMNS, "text", "t")
+    with pytest.raises(DataError, match="2 columns named 'x'"):
+        find_column(["x", "x"], "x", TEXT_COLUMNS, "text", "t")
+    with pytest.raises(DataError, match=r"no text column: none of its columns \(id, x\).*--text-column"):
+        require_column(["id", "x"], None, TEXT_COLUMNS, "text", "t")
+
+
+def test_formats():
+    assert format_of("a.tsv", None) == "tsv"
+    assert format_of("a.ndjson", None) == "jsonl"
+    assert format_of("-", None) == "csv"
+    assert format_of("a.tsv", "table") == "table"
+    with pytest.raises(DataError, match="csv, tsv, jsonl, parquet, table"):
+        format_of("-", "xml")
+
+
+FRAME = pd.DataFrame(
+    {"text": ["a,b", "", "é\x1b[31m"], "p": [0.25, float("nan"), 1e-12]}, dtype=object
+).astype({"p": float})
+
+
+def test_json_lines(tmp_path):
+    path = tmp_path / "out.jsonl"
+    with TableWriter(str(path), "jsonl") as writer:
+        writer.write(FRAME)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"text": "a,b", "p": 0.25},
+        {"text": "", "p": None},
+        {"text": "é\x1b[31m", "p": 1e-12},
+    ]
+
+
+def test_parquet(tmp_path):
+    path = tmp_path / "out.parquet"
+    with TableWriter(str(path), "parquet") as writer:
+        writer.write(FRAME)
+        writer.write(FRAME)
+    again = pd.read_parquet(path)
+    assert again["text"].tolist() == FRAME["text"].tolist() * 2
+    assert again["p"].isna().tolist() == [False, True, False] * 2
+
+
+def test_table_is_aligned_and_cannot_steer_a_terminal(tmp_path):
+    path = tmp_path / "out.txt"
+    with TableWriter(str(path), "table") as writer:
+        writer.write(FRAME)
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("text")
+    assert "\x1b" not in path.read_text()
+    assert "é\\x1b[31m  0.0000" in lines[3]
+
+
+def test_printable():
+    assert printable("a\tb\x1b[0m\u202eé😀") == "a\\tb\\x1b[0m\\u202eé😀"
+
+
+def test_a_file_appears_only_when_it_is_complete(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+    with pytest.raises(KeyError), TableWriter(str(path), "csv") as writer:
+        writer.write(FRAME)
+        raise KeyError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["out.csv"]
+    with TableWriter(str(path), "csv") as writer:
+        writer.write(FRAME)
+        assert path.read_text() == "old"
+    assert path.read_text().startswith("text,p\n")
+    assert os.listdir(tmp_path) == ["out.csv"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    with pytest.raises(OutputError, match="cannot write .*: No such file"):
+        TableWriter(str(tmp_path / "nowhere" / "out.csv"), "csv")
+    with pytest.raises(OutputError, match="cannot write .*: Is a directory"):
+        TableWriter(str(tmp_path), "csv")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_line():
+    with (
+        pytest.raises(OutputError, match="cannot write /dev/full: No space left"),
+        TableWriter("/dev/full", "csv") as writer,
+    ):
+        writer.write(FRAME)

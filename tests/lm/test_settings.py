@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import pytest
+
+from lmclassify import LMClassifier, OptionError
+from lmclassify.classify.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("dropout", 1.5, "dropout must be between 0.0 and 0.99, not 1.5"),
+        ("dropout", float("nan"), "dropout must be a number, not nan"),
+        ("dropout", "0.5", "dropout must be a number"),
+        ("batch_size", 0, "batch_size must be at least 1, not 0"),
+        ("batch_size", 1.5, "batch_size must be a whole number"),
+        ("batch_size", None, "batch_size must be a whole number"),
+        ("batch_size", True, "batch_size must be a whole number"),
+        ("max_length", 1, "max_length must be at least 2"),
+        ("tokenizer", "letters", "tokenizer must be one of word, subword, char, not 'letters'"),
+        ("lowercase", "yes", "lowercase must be true or false"),
+        ("recipe", "best", "recipe must be one of plain"),
+    ],
+)
+def test_values_that_make_no_sense(name, value, message):
+    with pytest.raises(OptionError, match=message):
+        Settings(**{name: value})
+    with pytest.raises(ValueError, match=message):
+        LMClassifier(**{name: value}).fit(["a", "b"], ["x", "y"])
+
+
+def test_embedding_dim_may_be_none():
+    assert Settings(embedding_dim=None).embedding_dim is None
+
+
+def test_the_estimator_has_the_settings_with_their_defaults():
+    signature = inspect.signature(LMClassifier)
+    for item in fields(Settings):
+        assert signature.parameters[item.name].default == item.default
+        assert item.metadata["help"].endswith((".", ")"))

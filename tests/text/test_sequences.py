@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmclassify.text.sequences import batches_by_length, make_batch, pad
+
+
+def test_a_sequence_that_is_too_long_to_pad_is_refused():
+    with pytest.raises(ValueError, match="3 ids does not fit into 2"):
+        pad([1, 2, 3], 2)
+
+
+@given(
+    st.lists(st.integers(1, 300), max_size=80),
+    st.integers(1, 20),
+    st.booleans(),
+    st.none() | st.integers(1, 400),
+)
+def test_batches_hold_every_text_once(lengths, size, shuffled, max_tokens):
+    rng = np.random.default_rng(0) if shuffled else None
+    batches = batches_by_length(lengths, size, rng, max_tokens=max_tokens)
+    seen = [index for batch in batches for index in batch]
+    assert sorted(seen) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) <= size
+        longest = max(lengths[index] for index in batch)
+        assert max_tokens is None or len(batch) == 1 or longest * len(batch) <= max_tokens
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=200))
+def test_batches_are_of_like_length(lengths):
+    batches = batches_by_length(lengths, 8)
+    padded = sum(max(lengths[index] for index in batch) * len(batch) for batch in batches)
+    best = sum(max(part) * len(part) for part in _cut(sorted(lengths, reverse=True), 8))
+    assert padded == best
+
+
+def _cut(items: list[int], size: int) -> list[list[int]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def test_shuffled_batches_differ_between_epochs_and_repeat_with_the_seed():
+    lengths = [5] * 64
+    rng = np.random.default_rng(1)
+    first, second = (np.concatenate(batches_by_length(lengths, 8, rng)).tolist() for _ in range(2))
+    again = np.concatenate(batches_by_length(lengths, 8, np.random.default_rng(1))).tolist()
+    assert first != second
+    assert first == again
+
+
+def test_a_batch_of_the_shortest_sequences():
+    batch = make_batch([[7], [7, 8]])
+    assert batch.inputs.tolist() == [[0], [7]]
+    assert batch.targets.tolist() == [[0], [8]]

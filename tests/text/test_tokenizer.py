@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmclassify.errors import ModelError, OptionError
+from lmclassify.text.tokenizer import Tokenizer
+from tests.conftest import bundled
+
+KINDS = ["word", "subword", "char"]
+TEXTS = bundled()[0]
+TOKENIZERS = {kind: Tokenizer.train(kind, TEXTS, 300) for kind in KINDS}
+FOLDING = {kind: Tokenizer.train(kind, TEXTS, 300, lowercase=True) for kind in KINDS}
+
+
+def pieces(tokenizer: Tokenizer, text: str) -> list[str]:
+    return [text[start:end] for start, end in tokenizer.offsets(text)]
+
+
+def test_word_splits_words_and_punctuation():
+    text = "Don't miss: 50% off!!! (today_only) naïve cafe\u0301"
+    assert pieces(TOKENIZERS["word"], text) == [
+        "Don't", "miss", ":", "50", "%", "off", "!!!", "(", "today_only", ")", "naïve", "cafe\u0301",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("你好世界", ["你", "好", "世", "界"]),  # no spaces: a character a word
+        ("日本の会議", ["日", "本", "の", "会", "議"]),
+        ("مرحبا بالعالم", ["مرحبا", "بالعالم"]),  # right to left
+        ("שלום עולם", ["שלום", "עולם"]),
+        ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),  # vowel signs are combining marks
+        ("go 🎉🎉 👩‍👩‍👧", ["go", "🎉🎉", "👩", "\u200d", "👩", "\u200d", "👧"]),
+        ("привет, мир", ["привет", ",", "мир"]),
+    ],
+)
+def test_word_in_many_scripts(text, expected):
+    assert pieces(TOKENIZERS["word"], text) == expected
+
+
+def test_words_that_are_not_known_are_one_token():
+    tokenizer = TOKENIZERS["word"]
+    ids = tokenizer.sequences(["zyxxyz qwvvwq"])[0]
+    assert ids.tolist() == [
+        tokenizer.begin_id,
+        tokenizer.unknown_id,
+        tokenizer.unknown_id,
+        tokenizer.end_id,
+    ]
+
+
+@pytest.mark.parametrize("kind", ["subword", "char"])
+@given(text=st.text())
+def test_nothing_is_unknown_to_subwords_and_characters(kind, text):
+    """All of a text but its white space comes back from its tokens."""
+    tokenizer = TOKENIZERS[kind]
+    assert tokenizer.unknown_id is None
+    ids = tokenizer.sequences([text])[0][1:-1]
+    rebuilt = b"".join(tokenizer.token_bytes(token) for token in ids.tolist()).decode()
+    import unicodedata
+
+    normal = unicodedata.normalize("NFC", text).replace("▁", "_")
+    assert rebuilt == "".join(normal.split())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(text=st.text())
+def test_every_token_lies_within_one_word(kind, text):
+    tokenizer = TOKENIZERS[kind]
+    spans, word_of_token = tokenizer.words(text)
+    assert [text[start:end] for start, end in spans] == text.split()
+    offsets = tokenizer.offsets(text)
+    assert len(offsets) == len(word_of_token) == len(tokenizer.sequences([text])[0]) - 2
+    for (start, end), word in zip(offsets.tolist(), word_of_token.tolist(), strict=True):
+        assert spans[word][0] <= start <= end <= spans[word][1] or start == end
+    assert sorted(set(word_of_token.tolist())) == list(range(len(spans)))
+    assert (word_of_token[1:] >= word_of_token[:-1]).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(texts=st.lists(st.text(), max_size=4))
+def test_ids_are_ids(kind, texts):
+    tokenizer = TOKENIZERS[kind]
+    for text, sequence in zip(texts, tokenizer.sequences(texts), strict=True):
+        assert sequence[0] == tokenizer.begin_id
+        assert sequence[-1] == tokenizer.end_id
+        inner = sequence[1:-1]
+        assert ((inner > 0) & (inner < tokenizer.begin_id)).all(), text
+        assert len(inner) == 0 or text.strip()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_text_can_spell_a_special_token(kind):
+    tokenizer = TOKENIZERS[kind]
+    text = "<padding> <unknown> <begin> <end> <0x41> ▁"
+    inner = tokenizer.sequences([text])[0][1:-1]
+    assert not {0, tokenizer.begin_id, tokenizer.end_id} & set(inner.tolist())
+    assert len(inner) > 6
+
+
+def test_composed_and_decomposed_letters_are_the_same():
+    for tokenizer in TOKENIZERS.values():
+        composed, decomposed = tokenizer.sequences(["caf\u00e9", "cafe\u0301"])
+        assert composed.tolist() == decomposed.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_case_is_kept_or_folded(kind):
+    kept, folded = TOKENIZERS[kind], FOLDING[kind]
+    assert kept.sequences(["FREE Free"])[0].tolist() != kept.sequences(["free free"])[0].tolist()
+    assert folded.sequences(["FREE Free"])[0].tolist() == folded.sequences(["free free"])[0].tolist()
+    assert pieces(folded, "İstanbul FREE")  # a letter that becomes two when folded
+    assert "".join(dict.fromkeys(pieces(folded, "İX"))) == "İX"
+
+
+def test_white_space_of_every_kind_separates_words():
+    blanks = [chr(code) for code in range(0x3001) if chr(code).isspace()]
+    assert len(blanks) > 25
+    for tokenizer in TOKENIZERS.values():
+        for blank in blanks:
+            same = tokenizer.sequences([f"{blank}a{blank}{blank}b ", "a b"])
+            assert same[0].tolist() == same[1].tolist(), repr(blank)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lone_surrogates_are_read_as_unknown_characters(kind):
+    tokenizer = TOKENIZERS[kind]
+    assert tokenizer.sequences(["a \ud800 b"])[0].tolist() == tokenizer.sequences(["a \ufffd b"])[0].tolist()
+    assert len(tokenizer.offsets("a \ud800 b")) == len(tokenizer.sequences(["a \ud800 b"])[0]) - 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_and_pickle_keep_everything(kind):
+    tokenizer = FOLDING[kind]
+    for again in (Tokenizer.from_json(tokenizer.to_json()), pickle.loads(pickle.dumps(tokenizer))):
+        assert again.to_json() == tokenizer.to_json()
+        for before, after in zip(tokenizer.sequences(TEXTS), again.sequences(TEXTS), strict=True):
+            assert before.tolist() == after.tolist()
+
+
+@pytest.mark.parametrize("size", [2, 40, 300])
+@pytest.mark.parametrize("kind", KINDS)
+def test_vocabulary_size_is_a_cap(kind, size):
+    tokenizer = Tokenizer.train(kind, TEXTS, size)
+    assert len(tokenizer.tokens) <= size
+    extra = {"word": 4, "subword": 259, "char": 259}[kind]
+    assert tokenizer.vocab_size == len(tokenizer.tokens) + extra
+    tokenizer.sequences(TEXTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("texts", [[], [""], ["a"], ["a a"], ["☃☃ ☃"]])
+def test_tiny_training_texts_work(kind, texts):
+    tokenizer = Tokenizer.train(kind, texts, 100)
+    assert len(tokenizer.sequences(["a ☃ zebra"])[0]) > 2
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(OptionError, match="word, subword, char"):
+        Tokenizer.train("bytes", [], 10)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"kind":"x","lowercase":false,"tokens":[],"merges":[]}',
+        '{"kind":"char","lowercase":false,"tokens":[1],"merges":[]}',
+        '{"kind":"char","lowercase":false,"tokens":["a","a"],"merges":[]}',
+        '{"kind":"char","lowercase":0,"tokens":["a"],"merges":[]}',
+        '{"kind":"subword","lowercase":false,"tokens":["a"],"merges":[["a","b"]]}',
+        '{"kind":"subword","lowercase":false,"tokens":["a"],"merges":[["a"]]}',
+        '{"kind":"char","lowercase":false,"tokens":["<begin>"],"merges":[]}',
+        '{"kind":"char","lowercase":false,"tokens":[],"merges":[],"more":1}',
+    ],
+)
+def test_other_json_is_refused(text):
+    with pytest.raises(ModelError, match="not a tokenizer"):
+        Tokenizer.from_json(text)
+
+
+def test_vocabulary_is_the_same_in_every_process():
+    program = (
+        "from tests.text.test_tokenizer import TOKENIZERS\n"
+        "import hashlib\n"
+        "print(hashlib.sha256(''.join(t.to_json() for t in TOKENIZERS.values()).encode()).hexdigest())"
+    )
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(seen) == 1
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(KINDS), st.lists(st.text(max_size=20), max_size=10), st.booleans())
+def test_any_training_text_gives_a_tokenizer_that_reads_it(kind, texts, lowercase):
+    tokenizer = Tokenizer.train(kind, texts, 50, lowercase=lowercase)
+    assert Tokenizer.from_json(tokenizer.to_json()).to_json() == tokenizer.to_json()
+    assert len(tokenizer.sequences(texts)) == len(texts)
