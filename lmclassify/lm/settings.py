@@ -33,7 +33,7 @@ class LanguageModelSettings:
     num_lstm_layers: int = setting(1, "LSTM layers, each feeding the next.", minimum=1)
     tie_weights: bool = setting(True, "Use the embedding again as output layer.")
     dropout: float = setting(0.5, "Share of cell outputs zeroed in training.", minimum=0.0, maximum=0.99)
-    learning_rate: float = setting(0.01, "Peak learning rate of AdamW.", minimum=0.0)
+    learning_rate: float = setting(0.02, "Peak learning rate of AdamW.", minimum=0.0)
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", minimum=0.0)
     max_grad_norm: float = setting(1.0, "Gradients are clipped to this norm.", minimum=0.0)
     batch_size: int = setting(
