@@ -20,8 +20,6 @@ from lmclassify.errors import LMClassifyError, LMClassifyWarning, OptionError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from lmclassify.io.tables import TableReader
-
 DEFAULT_MODEL = "./lmclassify-model"
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="The model's folder.")]
@@ -152,14 +150,6 @@ def _show_warning(run: Run) -> Callable[..., None]:
             run.say(f"note: {text}")
 
     return show
-
-
-def say_columns(run: Run, table: TableReader, text_at: int, label_at: int | None) -> None:
-    """Say which columns were found."""
-    found = f"text column {table.columns[text_at]!r}"
-    if label_at is not None:
-        found += f", label column {table.columns[label_at]!r}"
-    run.say(f"{table.name}: {found}")
 
 
 def bars() -> Progress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
@@ -20,7 +19,7 @@ from lmclassify.cli.common import (
     bars,
     command,
 )
-from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.errors import OptionError, listing
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -107,18 +106,31 @@ def register(app: typer.Typer) -> None:
         }
 
         from lmclassify.classify.persistence import check_target
+        from lmclassify.io.bundled import bundled_data
+        from lmclassify.io.labelled import read_files, read_tables
 
         check_target(output)
+        fail = on_bad_row == "fail"
         if files:
-            texts, given = _read_files(run, files, on_bad_row)
+            data_read = read_files(files, fail_on_bad_row=fail, say=run.say)
         else:
-            texts, given = _read_tables(run, data or [], names, text_column, label_column, on_bad_row)
-        _require_labels(names, given)
+            if not data:
+                data = [str(bundled_data())]
+                run.say("no DATA given: learning from the bundled subject lines")
+            data_read = read_tables(
+                data,
+                names,
+                text_column=text_column,
+                label_column=label_column,
+                fail_on_bad_row=fail,
+                say=run.say,
+            )
+        found = sorted(set(data_read.labels))
+        if len(found) == 1:
+            run.say(f"note: all texts have one label ({found[0]}): every text will be given it")
 
         from lmclassify.classify.classifier import LMClassifier
 
-        if len(set(given)) == 1:
-            run.say(f"note: all texts have one label ({given[0]}): every text will be given it")
         classifier = LMClassifier(
             **settings,
             **parameters,
@@ -126,9 +138,9 @@ def register(app: typer.Typer) -> None:
             n_jobs=run.threads,
             device=run.device,
         )
-        with _EpochDisplay(run, sorted(set(given)), settings["max_epochs"]) as display:
+        with _EpochDisplay(run, found, settings["max_epochs"]) as display:
             classifier.set_params(callback=display.update)
-            classifier.fit(texts, given)
+            classifier.fit(data_read.texts, data_read.labels)
         classifier.save(output)
         for entry in classifier.model_.training_entries("label"):
             run.say(_summary(entry))
@@ -165,90 +177,6 @@ def _numbers(option: str, value: str | None) -> dict[str, float] | None:
         return {name.strip(): float(number) for name, number in pairs}
     except ValueError:
         raise OptionError(f"{option} {value}: expected NAME=NUMBER,NAME=NUMBER") from None
-
-
-def _read_files(run: Run, files: dict[str, str], on_bad_row: str) -> tuple[list[str], list[str]]:
-    from lmclassify.io.tables import read_lines
-
-    texts: list[str] = []
-    labels: list[str] = []
-    for label, path in files.items():
-        lines = read_lines(path)
-        blank = [number for number, line in enumerate(lines, 1) if not line.strip()]
-        if blank and on_bad_row == "fail":
-            raise DataError(f"{path}, line {blank[0]:,} is blank; drop --on-bad-row fail to skip such lines")
-        if blank:
-            run.say(f"note: {path}: {len(blank):,} blank lines skipped")
-        kept = [line for line in lines if line.strip()]
-        if not kept:
-            raise DataError(f"label {label!r} has no text: {path} is empty")
-        texts += kept
-        labels += [label] * len(kept)
-    return texts, labels
-
-
-def _read_tables(
-    run: Run,
-    paths: list[str],
-    names: Sequence[str],
-    text_column: str | None,
-    label_column: str | None,
-    on_bad_row: str,
-) -> tuple[list[str], list[str]]:
-    from lmclassify.io.bundled import bundled_data
-    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, require_column
-
-    if not paths:
-        paths = [str(bundled_data())]
-        run.say("no DATA given: learning from the bundled subject lines")
-    texts: list[str] = []
-    labels: list[str] = []
-    seen: set[str] = set()
-    for path in paths:
-        table = TableReader(path)
-        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-        label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
-        if text_column is None or label_column is None:
-            run.say(
-                f"{table.name}: text column {table.columns[text_at]!r}, "
-                f"label column {table.columns[label_at]!r}"
-            )
-        skipped = 0
-        for chunk in table.chunks():
-            rows = zip(chunk.index, chunk.iloc[:, text_at], chunk.iloc[:, label_at], strict=True)
-            for row, text, label in rows:
-                if label.strip():
-                    seen.add(label)
-                if names and label.strip() and label not in names:
-                    continue
-                if text.strip() and label.strip():
-                    texts.append(text)
-                    labels.append(label)
-                elif on_bad_row == "fail":
-                    empty = "label" if text.strip() else "text"
-                    raise DataError(
-                        f"{table.name}, row {row:,}: the {empty} is missing; drop --on-bad-row fail to skip "
-                        "such rows"
-                    )
-                else:
-                    skipped += 1
-        if skipped:
-            run.say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
-    unknown = [name for name in names if name not in seen]
-    if unknown:
-        raise DataError(
-            f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
-            f"labels there are: {listing(sorted(seen)) or 'none'}"
-        )
-    if not texts:
-        raise DataError(f"{listing(paths)}: no row has both a text and a label")
-    return texts, labels
-
-
-def _require_labels(names: Sequence[str], given: Sequence[str]) -> None:
-    without = [name for name in names if name not in set(given)]
-    if without:
-        raise DataError(f"label {listing(map(shorten, without))} has no text: its rows' texts are missing")
 
 
 def _summary(entry: dict[str, Any]) -> str:

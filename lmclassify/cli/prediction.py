@@ -16,18 +16,12 @@ from lmclassify.cli.common import (
     TextColumn,
     TextOrJson,
     command,
-    say_columns,
 )
 from lmclassify.errors import DataError, listing
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pandas as pd
-
     from lmclassify.classify.fitted import FittedModel
-    from lmclassify.io.tables import TableReader
-    from lmclassify.report.evaluation import Evaluation
+    from lmclassify.report.labelling import TableLabeller
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - is standard input.")]
 
@@ -55,33 +49,34 @@ def register(app: typer.Typer) -> None:
 
         Where the rows have a label column, a classification report follows on standard error.
         """
-        from lmclassify.classify.fitted import load
-        from lmclassify.io.tables import TableReader, TableWriter, format_of
+        from lmclassify.io.tables import (
+            LABEL_COLUMNS,
+            TEXT_COLUMNS,
+            TableReader,
+            TableWriter,
+            find_column,
+            format_of,
+            require_column,
+        )
+        from lmclassify.report.labelling import TableLabeller
 
-        fitted = load(model)
-        fitted.n_jobs = run.threads
-        answers = _Answers(fitted)
+        fitted = _load(run, model)
         with TableReader(data) as table:
-            text_at, label_at = _columns(run, table, text_column, label_column)
-            new = ["predicted_label", *(f"p_{label}" for label in fitted.classes_)]
-            taken = [column for column in new if column in table.columns]
-            if taken and not overwrite_columns:
-                raise DataError(
-                    f"{table.name} already has {listing(taken)}; rename them, or replace them with "
-                    "--overwrite-columns"
-                )
+            text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+            label_at = find_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+            run.say(table.describe(text_at, label_at))
+            labeller = TableLabeller(fitted, text_at, label_at)
+            if not overwrite_columns:
+                labeller.check_columns(table.columns, table.name)
             writing = TableWriter(output, format_of(output, format))
             with writing as writer, Counter(run, table.size) as counter:
                 for chunk in table.chunks():
-                    texts = chunk.iloc[:, text_at]
-                    labels = None if label_at is None else chunk.iloc[:, label_at]
-                    log_posteriors = answers.add(texts, labels)
-                    writer.write(_with_predictions(chunk, new, texts, log_posteriors, fitted))
+                    writer.write(labeller.label(chunk))
                     counter.add(len(chunk), table.bytes_read)
-        if answers.blank:
-            run.say(f"note: {answers.blank:,} rows have no text and were given no label")
+        if labeller.without_text:
+            run.say(f"note: {labeller.without_text:,} rows have no text and were given no label")
         if label_at is not None and not run.quiet:
-            _report(run, answers, table.columns[label_at])
+            _report(run, labeller, table.columns[label_at])
 
     @command(app, "evaluate")
     def evaluate(
@@ -93,107 +88,45 @@ def register(app: typer.Typer) -> None:
         format: TextOrJson = "text",
     ) -> None:
         """Say how good a model is on texts whose labels are known."""
-        from lmclassify.classify.fitted import load
-        from lmclassify.io.tables import LABEL_COLUMNS, TableReader, require_column
+        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, require_column
+        from lmclassify.report.evaluation import evaluate_rows
+        from lmclassify.report.labelling import TableLabeller
 
-        fitted = load(model)
-        fitted.n_jobs = run.threads
-        answers = _Answers(fitted, keep_texts=True)
+        fitted = _load(run, model)
         with TableReader(data) as table:
+            text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
-            text_at, _ = _columns(run, table, text_column, table.columns[label_at])
+            run.say(table.describe(text_at, label_at))
+            labeller = TableLabeller(fitted, text_at, label_at, keep_texts=True)
             with Counter(run, table.size) as counter:
                 for chunk in table.chunks():
-                    answers.add(chunk.iloc[:, text_at], chunk.iloc[:, label_at])
+                    labeller.score(chunk)
                     counter.add(len(chunk), table.bytes_read)
-        if not answers.true:
+        if not labeller.true:
             raise DataError(f"{table.name}: no row has both a text and a label")
-        left_out = table.rows_read - len(answers.true)
+        left_out = table.rows_read - len(labeller.true)
         if left_out:
             run.say(f"note: {left_out:,} rows without text or label left out")
-        unknown = sorted(set(answers.true) - set(answers.labels))
+        unknown = sorted(set(labeller.true) - set(labeller.labels))
         if unknown:
             run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
-        result = answers.evaluation()
+        result = evaluate_rows(labeller)
         print(json.dumps(result.to_dict(), ensure_ascii=False) if format == "json" else result.to_text())
 
 
-class _Answers:
-    """Collects what a model says about chunks of rows, and the truth where rows tell it."""
+def _load(run: Run, folder: str) -> FittedModel:
+    from lmclassify.classify.fitted import load
 
-    def __init__(self, fitted: FittedModel, *, keep_texts: bool = False) -> None:
-        self._fitted = fitted
-        self._texts: list[str] | None = [] if keep_texts else None
-        self._log_posteriors: list[npt.NDArray[np.float64]] = []
-        self.labels = [str(label) for label in fitted.classes_]
-        self.true: list[str] = []
-        self.blank = 0
-
-    def add(self, texts: pd.Series[str], labels: pd.Series[str] | None) -> npt.NDArray[np.float64]:
-        """Return the log posteriors (rows with text, K) of a chunk."""
-        has_text = texts.str.strip() != ""
-        kept = texts[has_text].tolist()
-        self.blank += len(texts) - len(kept)
-        log_posteriors = self._fitted.predict_log_proba(kept)
-        if labels is not None:
-            true = labels[has_text]
-            known = (true.str.strip() != "").to_numpy()
-            self.true += true[known].tolist()
-            self._log_posteriors.append(log_posteriors[known])
-            if self._texts is not None:
-                self._texts += [text for text, is_known in zip(kept, known, strict=True) if is_known]
-        return log_posteriors
-
-    def evaluation(self) -> Evaluation:
-        """Return the figures; with texts kept, perplexities too."""
-        import numpy as np
-
-        from lmclassify.report.evaluation import evaluate
-
-        perplexity = {}
-        if self._texts is not None:
-            for label, name in zip(self._fitted.classes_, self.labels, strict=True):
-                own = [text for text, true in zip(self._texts, self.true, strict=True) if true == name]
-                if own:
-                    perplexity[name] = self._fitted.perplexity(own, label)
-        return evaluate(self.true, np.concatenate(self._log_posteriors), self.labels, perplexity)
+    fitted = load(folder)
+    fitted.n_jobs = run.threads
+    return fitted
 
 
-def _columns(
-    run: Run, table: TableReader, text_column: str | None, label_column: str | None
-) -> tuple[int, int | None]:
-    """Return where texts and, if anywhere, labels stand, and say what was found by its name."""
-    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+def _report(run: Run, labeller: TableLabeller, column: str) -> None:
+    if set(labeller.true) & set(labeller.labels):
+        from lmclassify.report.evaluation import evaluate_rows
 
-    text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-    label_at = find_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
-    say_columns(run, table, text_at, label_at)
-    return text_at, label_at
-
-
-def _with_predictions(
-    chunk: pd.DataFrame,
-    new: list[str],
-    texts: pd.Series[str],
-    log_posteriors: npt.NDArray[np.float64],
-    fitted: FittedModel,
-) -> pd.DataFrame:
-    import numpy as np
-    import pandas as pd
-
-    has_text = (texts.str.strip() != "").to_numpy()
-    predicted = np.full(len(chunk), "", dtype=object)
-    predicted[has_text] = [str(label) for label in fitted.classes_[log_posteriors.argmax(axis=1)]]
-    probabilities = np.full((len(chunk), len(fitted.classes_)), np.nan)
-    probabilities[has_text] = np.exp(log_posteriors)
-    added = pd.DataFrame(probabilities, index=chunk.index, columns=new[1:])
-    added.insert(0, new[0], predicted)
-    kept = chunk.loc[:, [column not in new for column in chunk.columns]]
-    return pd.concat([kept, added], axis=1)
-
-
-def _report(run: Run, answers: _Answers, column: str) -> None:
-    if not set(answers.true) & set(answers.labels):
-        run.say(f"note: no report: column {column!r} holds none of the labels {listing(answers.labels)}")
-        return
-    run.say(answers.evaluation().report.rstrip("\n"))
+        run.say(evaluate_rows(labeller).report.rstrip("\n"))
+    else:
+        known = listing(labeller.labels)
+        run.say(f"note: no report: column {column!r} holds none of the labels {known}")

@@ -135,6 +135,13 @@ class TableReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def describe(self, text_at: int, label_at: int | None) -> str:
+        """Return one line that names the columns in use."""
+        found = f"text column {self.columns[text_at]!r}"
+        if label_at is not None:
+            found += f", label column {self.columns[label_at]!r}"
+        return f"{self.name}: {found}"
+
     @property
     def rows_read(self) -> int:
         """How many rows have been read."""

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 
+from lmclassify.report.labelling import TableLabeller
+
 _ECE_BINS = 15
 
 
@@ -102,6 +104,11 @@ def evaluate(
         report=classification_report(true, predicted, digits=4, **options),
         per_label={label: per_label[label] for label in labels},
     )
+
+
+def evaluate_rows(labeller: TableLabeller) -> Evaluation:
+    """Return the figures of the rows that a labeller has seen; at least one must have a true label."""
+    return evaluate(labeller.true, labeller.log_posteriors, labeller.labels, labeller.perplexity())
 
 
 def expected_calibration_error(

@@ -89,6 +89,15 @@ def test_fit_with_labels_of_a_column(tmp_path, data):
     assert lmclassify.load(tmp_path / "m1").predict(["x"]).tolist() == ["spam"]
 
 
+def test_a_label_without_text_is_left_out_and_said(tmp_path):
+    (tmp_path / "t.csv").write_text("text,label\na,x\nb,y\n,z\n")
+    done = run_cli("fit", "t.csv", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "label 'z' has no text and is left out" in done.stderr.decode()
+    assert "x: 1 texts, best epoch 1 of 1, no held-out text" in done.stderr.decode()
+    assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["x", "y"]
+
+
 def test_fit_with_files_of_texts(tmp_path):
     (tmp_path / "spam.txt").write_text("win a prize\n\ncheap pills\n")
     (tmp_path / "ham.txt").write_text("lunch\nsee you, tomorrow\n")

@@ -1,0 +1,131 @@
+"""Texts with their labels, from tables or from one file a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lmclassify.errors import DataError, listing, shorten
+from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, read_lines, require_column
+
+Say = Callable[[str], object]
+"""Told, as one line, what a user should know (a column chosen, rows skipped)."""
+
+
+@dataclass
+class LabelledTexts:
+    """Texts and their labels, of equal length."""
+
+    texts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+
+def read_tables(
+    paths: Sequence[str],
+    names: Sequence[str] = (),
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    fail_on_bad_row: bool = False,
+    say: Say = print,
+) -> LabelledTexts:
+    """Read texts and labels from columns of tables.
+
+    Rows without text or label are skipped and counted.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        CSV or TSV files, each with its own header.
+    names : sequence of str, optional
+        Labels to keep; by default all.
+    text_column, label_column : str, optional
+        By default found by usual names.
+    fail_on_bad_row : bool, default=False
+        Raise for the first row without text or label.
+    say : callable, optional
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read, or one of `names` has no text.
+    """
+    result = LabelledTexts()
+    seen: dict[str, None] = {}
+    for path in paths:
+        skipped = 0
+        with TableReader(path) as table:
+            text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+            label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+            say(table.describe(text_at, label_at))
+            for chunk in table.chunks():
+                rows = zip(chunk.index, chunk.iloc[:, text_at], chunk.iloc[:, label_at], strict=True)
+                for row, text, label in rows:
+                    has_label = bool(label.strip())
+                    if has_label:
+                        seen[label] = None
+                        if names and label not in names:
+                            continue
+                    if has_label and text.strip():
+                        result.texts.append(text)
+                        result.labels.append(label)
+                    elif fail_on_bad_row:
+                        missing = "text" if has_label else "label"
+                        raise DataError(
+                            f"{table.name}, row {row:,}: the {missing} is missing; such rows are skipped "
+                            "unless --on-bad-row fail asks otherwise"
+                        )
+                    else:
+                        skipped += 1
+        if skipped:
+            say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
+    unknown = [name for name in names if name not in seen]
+    if unknown:
+        raise DataError(
+            f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
+            f"labels there are: {listing(sorted(seen)) or 'none'}"
+        )
+    with_text = set(result.labels)
+    without = [label for label in names or seen if label not in with_text]
+    if names and without:
+        raise DataError(f"label {listing(map(shorten, without))} has no text: its rows' texts are missing")
+    if not result.texts:
+        raise DataError(f"{listing(paths)}: no row has both a text and a label")
+    if without:
+        say(f"note: label {listing(map(shorten, without))} has no text and is left out")
+    return result
+
+
+def read_files(files: Mapping[str, str], *, fail_on_bad_row: bool = False, say: Say = print) -> LabelledTexts:
+    """Read one file of texts per label, one text a line; blank lines are skipped and counted.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        Label to path.
+    fail_on_bad_row : bool, default=False
+        Raise for the first blank line.
+    say : callable, optional
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read or holds no text.
+    """
+    result = LabelledTexts()
+    for label, path in files.items():
+        lines = read_lines(path)
+        kept = [line for line in lines if line.strip()]
+        if not kept:
+            raise DataError(f"label {shorten(label)} has no text: {path} is empty")
+        if len(kept) < len(lines):
+            first = next(number for number, line in enumerate(lines, 1) if not line.strip())
+            if fail_on_bad_row:
+                raise DataError(
+                    f"{path}, line {first:,} is blank; such lines are skipped unless --on-bad-row fail asks "
+                    "otherwise"
+                )
+            say(f"note: {path}: {len(lines) - len(kept):,} blank lines skipped")
+        result.texts += kept
+        result.labels += [label] * len(kept)
+    return result
