@@ -10,6 +10,7 @@ from lmclassify.errors import (
     ModelError,
     OptionError,
     OutputError,
+    TrainingError,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "ModelError",
     "OptionError",
     "OutputError",
+    "TrainingError",
     "__version__",
     "bundled_data",
     "load",

@@ -20,12 +20,21 @@ class ModelError(LMClassifyError):
     """A saved model that is missing, damaged or made by a newer version."""
 
 
+class TrainingError(LMClassifyError):
+    """Training that came to nothing."""
+
+
 class OutputError(LMClassifyError, OSError):
     """A place that cannot be written to."""
 
 
 class LMClassifyWarning(UserWarning):
     """Something was done otherwise than a reader of the defaults may expect (a truncation, say)."""
+
+
+def printable(text: str) -> str:
+    """Return a text with characters that would steer a terminal replaced by visible escapes."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def shorten(value: object, limit: int = 60) -> str:

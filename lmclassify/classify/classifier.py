@@ -18,7 +18,7 @@ import numpy.typing as npt
 import sklearn
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags, check_random_state, column_or_1d, compute_class_weight
+from sklearn.utils import Tags, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,7 +26,7 @@ from lmclassify import __version__
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
 from lmclassify.classify.settings import Settings
 from lmclassify.engines.local import number_of_threads, run_in_rounds
-from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.model import LanguageModel
 from lmclassify.lm.training import EpochRecord, Trainer
@@ -212,9 +212,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device = _device(self.device)
         threads = number_of_threads(self.n_jobs)
         texts = as_texts(X)
-        labels = _as_labels(y, len(texts))
-        classes, codes = np.unique(labels, return_inverse=True)
-        weights, weighted = self._weights(texts, labels, classes, sample_weight)
+        classes, codes = _classes_and_codes(y, len(texts))
+        weights, weighted = self._weights(codes, classes, sample_weight)
         kept = np.flatnonzero(weights > 0)
         class_weights = np.bincount(codes, weights, minlength=len(classes)).astype(np.float64)
         _require_texts(classes, class_weights)
@@ -283,21 +282,31 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return plain
 
     def _weights(
-        self, texts: list[str], labels: npt.NDArray[Any], classes: npt.NDArray[Any], sample_weight: Any
+        self, codes: npt.NDArray[np.intp], classes: npt.NDArray[Any], sample_weight: Any
     ) -> tuple[Array, bool]:
         """Return each text's weight and whether any differs from 1."""
-        weights = np.ones(len(texts))
+        weights = np.ones(len(codes))
         if sample_weight is not None:
             weights = np.array(sample_weight, dtype=np.float64)
-            if weights.shape != (len(texts),):
-                raise DataError(f"sample_weight must hold one number for each of {len(texts)} texts")
+            if weights.shape != codes.shape:
+                raise DataError(f"sample_weight must hold one number for each of {len(codes)} texts")
             if not (np.isfinite(weights) & (weights >= 0)).all():
                 raise DataError("sample_weight must hold finite numbers that are not negative")
-        if self.class_weight is not None:
-            if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-                raise OptionError(f"class_weight must be a mapping or 'balanced', not {self.class_weight!r}")
-            by_class = compute_class_weight(self.class_weight, classes=classes, y=labels)
-            weights *= by_class[np.searchsorted(classes, labels)]
+        if isinstance(self.class_weight, Mapping):
+            unknown = set(self.class_weight) - set(classes.tolist())
+            if unknown:
+                raise OptionError(
+                    f"class_weight names {listing(map(shorten, unknown))}; "
+                    f"labels there are: {listing(classes)}"
+                )
+            by_class = np.array([float(self.class_weight.get(label, 1.0)) for label in classes.tolist()])
+            if not (np.isfinite(by_class) & (by_class > 0)).all():
+                raise OptionError("class_weight must hold positive, finite numbers")
+            weights *= by_class[codes]
+        elif self.class_weight == "balanced":
+            weights *= (len(codes) / (len(classes) * np.bincount(codes)))[codes]
+        elif self.class_weight is not None:
+            raise OptionError(f"class_weight must be a mapping or 'balanced', not {self.class_weight!r}")
         return weights, bool((weights != 1).any())
 
     def _log_priors(self, classes: npt.NDArray[Any], class_weights: Array, settings: Settings) -> Array:
@@ -377,7 +386,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 stacklevel=3,
             )
             for _, trainer in jobs:
-                trainer.restore_best()
+                trainer.interrupt()
         finally:
             torch.set_num_threads(before)
 
@@ -425,10 +434,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         model = FittedModel.load(path)
         parameters = dict(model.parameters)
-        for name in ("class_prior", "class_weight"):
-            if isinstance(parameters.get(name), dict):
-                parameters[name] = {pair["label"]: pair["value"] for pair in parameters[name]["pairs"]}
-        classifier = cls(**asdict(model.settings), **parameters)
+        try:
+            for name in ("class_prior", "class_weight"):
+                if isinstance(parameters.get(name), dict):
+                    parameters[name] = {pair["label"]: pair["value"] for pair in parameters[name]["pairs"]}
+            classifier = cls(**asdict(model.settings), **parameters)
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{path} holds parameters of no estimator: {error}; make it again") from error
         classifier.classes_ = model.classes_
         classifier.class_log_prior_ = model.log_priors
         classifier.model_ = model
@@ -437,6 +449,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _fitted(self) -> FittedModel:
         check_is_fitted(self)
         model: FittedModel = self.model_
+        model.n_jobs = self.n_jobs
         return model
 
 
@@ -446,26 +459,31 @@ def _pairs(mapping: Mapping[Any, float]) -> dict[str, Any]:
     return {"pairs": pairs}
 
 
-def _as_labels(y: Any, n: int) -> npt.NDArray[Any]:
+def _classes_and_codes(y: Any, n: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+    """Return the sorted labels (K,) and the index of each text's label among them (n,)."""
     if y is None:
         raise DataError("LMClassifier requires y to be passed, but the target y is None")
-    labels = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, dtype=object)
-    if labels.dtype.kind == "O":
-        for row, label in enumerate(labels.ravel().tolist()):
-            if label is None or label != label or not isinstance(label, (str, Number)):
-                raise DataError(f"label {row} is {shorten(label)}; labels must be str, int, float or bool")
-        if len({isinstance(label, str) for label in labels.ravel().tolist()}) > 1:
-            raise DataError("labels mix str with numbers; make them all str")
-        labels = np.array(labels.tolist())
-    elif labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise DataError(f"label {int(np.isnan(labels).ravel().argmax())} is missing (NaN)")
-    labels = np.asarray(column_or_1d(labels, warn=True))
+    array = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, dtype=object)
+    labels = np.asarray(column_or_1d(array, warn=True)).tolist()
     if len(labels) != n:
         raise DataError(f"found {n} texts but {len(labels)} labels: inconsistent numbers of samples")
     if n == 0:
         raise DataError("no texts to learn from: found 0 samples, while a minimum of 1 is required")
-    check_classification_targets(labels)
-    return labels
+    for row, label in enumerate(labels):
+        if not isinstance(label, (str, Number)) or label != label:
+            raise DataError(f"label {row} is {shorten(label)}; labels must be str, int, float or bool")
+    distinct = set(labels)
+    if len({isinstance(label, str) for label in distinct}) > 1:
+        raise DataError("labels mix str with numbers; make them all str")
+    if any(isinstance(label, str) and label.endswith("\0") for label in distinct):
+        raise DataError("a label ends in a NUL character; numpy cannot tell it from the one without")
+    classes = np.array(sorted(distinct))
+    if classes.dtype.kind not in "Uifb":
+        raise DataError("labels must be str, int, float or bool")
+    if classes.dtype.kind == "f":
+        check_classification_targets(classes)  # refuses numbers that are no classes
+    place = {label: code for code, label in enumerate(classes.tolist())}
+    return classes, np.array([place[label] for label in labels], dtype=np.intp)
 
 
 def _require_texts(classes: npt.NDArray[Any], class_weights: Array) -> None:

@@ -71,10 +71,12 @@ class FittedModel:
 
     def log_likelihood(self, texts: Iterable[str]) -> Array:
         """Return the log-likelihood of each text under each label's language model, (n, K) nats."""
-        return self._score(texts)[0]
+        return self._score(texts, self.models)[0]
 
-    def _score(self, texts: Iterable[str]) -> tuple[Array, npt.NDArray[np.int64]]:
-        """Return log-likelihoods (n, K) and the number of tokens scored of each text (n,)."""
+    def _score(
+        self, texts: Iterable[str], models: Sequence[NumpyLanguageModel]
+    ) -> tuple[Array, npt.NDArray[np.int64]]:
+        """Return log-likelihoods (n, len(models)) and the number of tokens scored of each text (n,)."""
         sequences = self.tokenizer.sequences(as_texts(texts))
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         limit = self.settings.max_length if self.settings.long_texts == "truncate" else None
@@ -86,9 +88,7 @@ class FittedModel:
                 stacklevel=4,
             )
             lengths = np.minimum(lengths, limit)
-        nats = log_likelihoods(
-            self.models, sequences, max_length=limit, threads=number_of_threads(self.n_jobs)
-        )
+        nats = log_likelihoods(models, sequences, max_length=limit, threads=number_of_threads(self.n_jobs))
         return nats, lengths - 1
 
     def predict_joint_log_proba(self, texts: Iterable[str]) -> Array:
@@ -128,8 +128,8 @@ class FittedModel:
         float
             exp of the mean negative log-probability per token (end of text included) over all texts.
         """
-        nats, tokens = self._score(texts)
-        return perplexity(-float(nats[:, self._index(label)].sum()), int(tokens.sum()))
+        nats, tokens = self._score(texts, [self.models[self._index(label)]])
+        return perplexity(-float(nats.sum()), int(tokens.sum()))
 
     def suggest(self, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
         """Return the likeliest next words after the words of an unfinished text.
@@ -183,7 +183,7 @@ class FittedModel:
         """
         parts = [Part("tokenizer", self.tokenizer.to_json().encode(), "json")]
         parts += [
-            Part("lm", safetensors.numpy.save(model.arrays), "safetensors", label)
+            Part("lm", safetensors.numpy.save(model.arrays, {"lmclassify": "lm"}), "safetensors", label)
             for label, model in enumerate(self.models)
         ]
         config = {
@@ -218,6 +218,11 @@ class FittedModel:
             if any(model.vocab_size != tokenizer.vocab_size for model in models):
                 raise ValueError("a language model of another vocabulary")
             log_priors = np.array(config["log_priors"], dtype=np.float64)
+            labels = config["labels"]
+            if not isinstance(labels, list) or len({type(label) for label in labels}) != 1:
+                raise ValueError("labels that are not all of one type")
+            if type(labels[0]) not in (str, int, float, bool) or labels != sorted(set(labels)):
+                raise ValueError("labels that are not sorted or not distinct")
             if log_priors.shape != (len(models),) or not np.isfinite(log_priors).all():
                 raise ValueError("priors that fit no labels")
             return cls(
@@ -230,7 +235,7 @@ class FittedModel:
                 versions=dict(config["versions"]),
                 training=stored.training,
             )
-        except (KeyError, TypeError, ValueError, LMClassifyError, SafetensorError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, LMClassifyError, SafetensorError) as error:
             raise ModelError(f"{path} holds no usable model: {error}; make the model again") from error
 
     def training_entries(self, kind: str) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@
 ``training.jsonl``
     the training record, the only place for times and dates. It names the model it belongs to.
 
-A crash at any moment leaves the old model or the new one.
+Each of them has the word lmclassify near its beginning, so that no file of another kind is taken for
+part of a model. A crash at any moment leaves the old model or the new one.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lmclassify.errors import ModelError, OutputError, listing, shorten
+
+if sys.platform != "win32":
+    import fcntl
 
 FORMAT = "lmclassify model"
 FORMAT_VERSION = 1
@@ -34,6 +40,10 @@ TRAINING = "training.jsonl"
 
 _PART = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")
 _LARGEST_CONFIG = 1 << 26  # bytes
+_MARK = b"lmclassify"
+_MARK_WITHIN = 256  # bytes
+_READ_ATTEMPTS = 20
+_ENTRY_TYPES = {"name": str, "role": str, "size": int, "sha256": str}
 
 
 @dataclass(frozen=True)
@@ -65,17 +75,25 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     OutputError
-        If it is something else.
+        If it is something else, or nothing can be written there.
     """
     folder = Path(path)
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
-        if not folder.exists():
-            return folder
-        if not folder.is_dir():
+        if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder} is a file; a model is a folder: choose another name")
-        others = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]
-    except PermissionError as error:
-        raise OutputError(f"cannot look into {folder}: {error.strerror}") from error
+        folder.mkdir(parents=True, exist_ok=True)
+        others = [entry.name for entry in folder.iterdir() if not _is_ours(entry)]
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror}") from error
+    finally:
+        for place in new:
+            with contextlib.suppress(OSError):
+                place.rmdir()
     if others:
         raise OutputError(
             f"{folder} holds files that are no model's ({listing(sorted(others), 3)}); choose another folder"
@@ -83,8 +101,14 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _is_ours(name: str) -> bool:
-    return name in (CONFIG, TRAINING) or _PART.fullmatch(name) is not None
+def _is_ours(path: Path) -> bool:
+    if path.name not in (CONFIG, TRAINING) and not _PART.fullmatch(path.name):
+        return False
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        head = file.read(_MARK_WITHIN)
+    return not head or _MARK in head  # a crash may leave an empty file
 
 
 def write_model(path: str | os.PathLike[str], model: StoredModel) -> None:
@@ -96,10 +120,22 @@ def write_model(path: str | os.PathLike[str], model: StoredModel) -> None:
         If the folder holds something else, or cannot be written; an old model there is then whole.
     """
     folder = check_target(path)
-    written: list[Path] = []
+    _render(model.config)  # what JSON cannot hold fails before anything is written
     new_folder = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            _commit(folder, model)
+    except OSError as error:
+        if new_folder:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+
+
+def _commit(folder: Path, model: StoredModel) -> None:
+    written: list[Path] = []
+    try:
         number = _next_number(folder)
         files = []
         for part in model.parts:
@@ -119,22 +155,35 @@ def write_model(path: str | os.PathLike[str], model: StoredModel) -> None:
         _write(draft, _render(config), written)
         _sync_folder(folder)
         os.replace(draft, folder / CONFIG)
-        _sync_folder(folder)
-    except OSError as error:
+    except OSError:
         for file in written:
             file.unlink(missing_ok=True)
-        if new_folder:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+        raise
+    with contextlib.suppress(OSError):  # the model is committed
+        _sync_folder(folder)
     _tidy(folder, {entry["name"] for entry in files})
     _write_training(folder, model.training, config["checksum"])
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Let one writer in at a time; the others wait. The lock ends with its process, come what may."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # not every file system has locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _next_number(folder: Path) -> int:
     numbers = [int(match[1]) for entry in folder.iterdir() if (match := _PART.fullmatch(entry.name))]
     with contextlib.suppress(ModelError):
-        numbers.append(int(_read_config(folder)["next_number"]) - 1)
+        numbers.append(_read_config(folder)["next_number"] - 1)
     return max(numbers, default=0) + 1
 
 
@@ -164,6 +213,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _tidy(folder: Path, keep: set[str]) -> None:
+    """Remove the parts of older models, and what crashes left."""
     for entry in folder.iterdir():
         if _PART.fullmatch(entry.name) and entry.name not in keep:
             with contextlib.suppress(OSError):
@@ -172,9 +222,9 @@ def _tidy(folder: Path, keep: set[str]) -> None:
 
 def _write_training(folder: Path, training: Iterable[dict[str, Any]], checksum: str) -> None:
     """Write the record. The model is committed by now: without its record it is still whole."""
-    lines = [json.dumps(entry, ensure_ascii=False) for entry in [{"model": checksum}, *training]]
+    lines = [json.dumps(entry) + "\n" for entry in [{"lmclassify": checksum}, *training]]
     with contextlib.suppress(OSError):
-        (folder / TRAINING).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        (folder / TRAINING).write_text("".join(lines), encoding="ascii")
 
 
 def _render(config: dict[str, Any]) -> bytes:
@@ -196,7 +246,17 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
     """
     folder = Path(path)
     config = _read_config(folder)
-    parts = [_read_part(folder, entry) for entry in config["files"]]
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            parts = [_read_part(folder, entry) for entry in config["files"]]
+            break
+        except ModelError:
+            again = _read_config(folder)
+            if again["checksum"] == config["checksum"]:
+                raise
+            config = again  # another process has replaced the model meanwhile
+    else:
+        raise ModelError(f"{folder} is replaced faster than it can be read; try again")
     training = _read_training(folder, config["checksum"])
     own = {"format", "format_version", "files", "next_number", "checksum"}
     return StoredModel({key: value for key, value in config.items() if key not in own}, parts, training)
@@ -230,12 +290,28 @@ def _read_config(folder: Path) -> dict[str, Any]:
         whole = False
     if not whole or version != FORMAT_VERSION:
         raise _damaged(path, "its checksum is wrong")
+    if not _lists_files(config):
+        raise _damaged(path, "its list of files makes no sense")
     return config
+
+
+def _lists_files(config: dict[str, Any]) -> bool:
+    files, next_number = config.get("files"), config.get("next_number")
+    if not isinstance(files, list) or type(next_number) is not int or not 0 < next_number < 10**17:
+        return False
+    for entry in files:
+        if not isinstance(entry, dict):
+            return False
+        if any(type(entry.get(key)) is not kind for key, kind in _ENTRY_TYPES.items()):
+            return False
+        if not 0 <= entry["size"] < 1 << 48 or type(entry.get("label", 0)) is not int:
+            return False
+    return True
 
 
 def _read_part(folder: Path, entry: dict[str, Any]) -> Part:
     name = entry["name"]
-    match = _PART.fullmatch(name) if isinstance(name, str) else None
+    match = _PART.fullmatch(name)
     if match is None:
         raise _damaged(folder / CONFIG, f"it lists a file named {shorten(name)}")
     path = folder / name
@@ -259,11 +335,12 @@ def _read(path: Path, limit: int) -> bytes:
 def _read_training(folder: Path, checksum: str) -> list[dict[str, Any]]:
     """Return the training record, empty where it is absent, damaged or another model's."""
     try:
-        lines = (folder / TRAINING).read_text(encoding="utf-8").splitlines()
+        lines = (folder / TRAINING).read_text(encoding="ascii").splitlines()
         first, *entries = [json.loads(line) for line in lines]
-    except (OSError, ValueError, RecursionError):
+        whole = first == {"lmclassify": checksum} and all("kind" in entry for entry in entries)
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
-    return entries if first == {"model": checksum} else []
+    return entries if whole else []
 
 
 def _damaged(path: Path, what: str) -> ModelError:

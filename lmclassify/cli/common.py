@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from lmclassify.errors import LMClassifyError, LMClassifyWarning, OptionError
+from lmclassify.errors import LMClassifyError, LMClassifyWarning, OptionError, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -48,9 +48,13 @@ class Run:
     debug: bool = False
 
     def say(self, message: str) -> None:
-        """Print a message on standard error, unless --quiet."""
+        """Print a message of one line on standard error, unless --quiet."""
+        self.report(printable(message))
+
+    def report(self, text: str) -> None:
+        """Print lines on standard error, unless --quiet."""
         if not self.quiet:
-            print(message, file=sys.stderr, flush=True)
+            print(text.rstrip("\n"), file=sys.stderr, flush=True)
 
     @property
     def shows_bars(self) -> bool:
@@ -120,12 +124,15 @@ def _outcome(run: Run) -> Iterator[None]:
         except (typer.Exit, SystemExit):
             raise
         except BrokenPipeError:  # the reader (head, say) has enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_output()
             raise typer.Exit(141) from None
         except KeyboardInterrupt:
             _fail(run, "interrupted", 130)
         except LMClassifyError as error:
             _fail(run, str(error), 2 if isinstance(error, OptionError) else 1)
+        except OSError as error:
+            _give_up_output()
+            _fail(run, f"input or output failed: {error}", 1)
         except MemoryError:
             _fail(run, "not enough memory", 1)
         except Exception as error:
@@ -136,8 +143,14 @@ def _outcome(run: Run) -> Iterator[None]:
 def _fail(run: Run, message: str, status: int) -> None:
     if run.debug:
         traceback.print_exc()
-    print(f"lmclassify: error: {message}", file=sys.stderr)
+    print(f"lmclassify: error: {printable(message)}", file=sys.stderr)
     raise typer.Exit(status)
+
+
+def _give_up_output() -> None:
+    """Let what is still in standard output's buffer go nowhere when the program ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(run: Run) -> Callable[..., None]:

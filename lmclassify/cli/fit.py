@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 from dataclasses import MISSING, fields
@@ -98,6 +100,10 @@ def register(app: typer.Typer) -> None:
         names, files = _parse_labels(labels or [], label or [])
         if files and (data or names):
             raise OptionError("--labels NAME=FILE brings its own texts; it goes with neither DATA nor names")
+        if files and (text_column or label_column):
+            raise OptionError("--labels NAME=FILE has no columns; drop --text-column and --label-column")
+        if [*(data or []), *files.values()].count("-") > 1:
+            raise OptionError("standard input (-) can be read once only")
         parameters: dict[str, Any] = {
             "class_prior": _numbers("--class-prior", class_prior),
             "class_weight": class_weight
@@ -158,11 +164,15 @@ def _parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[
                 raise OptionError(f"--labels {value}: expected NAME=FILE")
             if name in files:
                 raise OptionError(f"--labels names {name} twice")
+            if re.search(",[^,/]+=", path) and not os.path.exists(path):
+                raise OptionError(f"--labels {value}: give --labels once for each file")
             files[name] = path
         else:
             names += [name.strip() for name in value.split(",")]
     if not all(names):
         raise OptionError("--labels holds an empty name")
+    if any("\ud800" <= character <= "\udfff" for name in [*names, *files] for character in name):
+        raise OptionError("--labels holds bytes that are not valid UTF-8")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise OptionError(f"--labels names {listing(twice)} twice")
@@ -174,7 +184,12 @@ def _numbers(option: str, value: str | None) -> dict[str, float] | None:
         return None
     try:
         pairs = [item.rsplit("=", 1) for item in value.split(",")]
-        return {name.strip(): float(number) for name, number in pairs}
+        numbers = {name.strip(): float(number) for name, number in pairs}
+        if len(numbers) < len(pairs):
+            raise OptionError(f"{option} {value}: a label stands there twice")
+        return numbers
+    except OptionError:
+        raise
     except ValueError:
         raise OptionError(f"{option} {value}: expected NAME=NUMBER,NAME=NUMBER") from None
 

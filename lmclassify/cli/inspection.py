@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextOrJson, command
-from lmclassify.errors import OptionError, listing, shorten
+from lmclassify.errors import OptionError, listing, printable, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
@@ -41,16 +41,16 @@ def register(app: typer.Typer) -> None:
         fitted = load(model)
         suggestions = fitted.suggest(prefix, None if label is None else _label(fitted, label), n)
         if format == "json":
-            print(json.dumps({"suggestions": suggestions}, ensure_ascii=False))
+            print(json.dumps({"suggestions": suggestions}))
             return
         for suggestion in suggestions:
-            print(f"{suggestion['probability']:.4f}  {_printable(suggestion['word'])}")
+            print(f"{suggestion['probability']:.4f}  {printable(suggestion['word'])}")
 
     @command(app, "info")
     def info(
         run: Run,
-        model: Annotated[str, typer.Argument(metavar="[MODEL]", help="The model's folder.")] = DEFAULT_MODEL,
-        option: Annotated[
+        folder: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model's folder.")] = None,
+        model: Annotated[
             str | None, typer.Option("-m", "--model", metavar="FOLDER", help="The same.")
         ] = None,
         format: TextOrJson = "text",
@@ -58,8 +58,11 @@ def register(app: typer.Typer) -> None:
         """Say what a model is."""
         from lmclassify.classify.fitted import load
 
-        facts = _facts(load(option or model), Path(option or model))
-        print(json.dumps(facts, ensure_ascii=False, indent=1) if format == "json" else _as_text(facts))
+        if folder is not None and model is not None:
+            raise OptionError("name the model once, as an argument or with -m")
+        chosen = folder or model or DEFAULT_MODEL
+        facts = _facts(load(chosen), Path(chosen))
+        print(json.dumps(facts, indent=1) if format == "json" else _as_text(facts))
 
 
 def _label(fitted: FittedModel, name: str) -> Any:
@@ -68,12 +71,6 @@ def _label(fitted: FittedModel, name: str) -> Any:
         if str(label) == name:
             return label
     raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(fitted.classes_)}")
-
-
-def _printable(text: str) -> str:
-    from lmclassify.io.tables import printable
-
-    return printable(text)
 
 
 def _facts(fitted: FittedModel, folder: Path) -> dict[str, Any]:
@@ -103,9 +100,9 @@ def _facts(fitted: FittedModel, folder: Path) -> dict[str, Any]:
 
 
 def _as_text(facts: dict[str, Any]) -> str:
-    lines = [f"model       {facts['model']} ({facts['bytes'] / 1e6:.1f} MB)"]
+    lines = [f"model       {printable(facts['model'])} ({facts['bytes'] / 1e6:.1f} MB)"]
     for entry in facts["labels"]:
-        line = f"label       {_printable(str(entry['label']))}: prior {entry['prior']:.4f}"
+        line = f"label       {printable(str(entry['label']))}: prior {entry['prior']:.4f}"
         if entry["training_texts"] is not None:
             line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
             line += f", best epoch {entry['best_epoch']} of {entry['epochs']}"
@@ -125,5 +122,5 @@ def _as_text(facts: dict[str, Any]) -> str:
         )
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())
-        lines.append(f"{title:<12}{pairs}")
+        lines.append(f"{title:<12}{printable(pairs)}")
     return "\n".join(lines)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -39,4 +42,13 @@ def _program(
 
 def main() -> None:
     """Run the program with the arguments of this process."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    signal.signal(signal.SIGTERM, _end)
     app(prog_name="lmclassify")
+
+
+def _end(number: int, _: object) -> None:
+    """Leave by an exception, so that drafts of files are removed."""
+    sys.exit(128 + number)

@@ -63,7 +63,7 @@ def register(app: typer.Typer) -> None:
         fitted = _load(run, model)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-            label_at = find_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+            label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
             run.say(table.describe(text_at, label_at))
             labeller = TableLabeller(fitted, text_at, label_at)
             if not overwrite_columns:
@@ -111,7 +111,7 @@ def register(app: typer.Typer) -> None:
         if unknown:
             run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
         result = evaluate_rows(labeller)
-        print(json.dumps(result.to_dict(), ensure_ascii=False) if format == "json" else result.to_text())
+        print(json.dumps(result.to_dict()) if format == "json" else result.to_text())
 
 
 def _load(run: Run, folder: str) -> FittedModel:
@@ -126,7 +126,7 @@ def _report(run: Run, labeller: TableLabeller, column: str) -> None:
     if set(labeller.true) & set(labeller.labels):
         from lmclassify.report.evaluation import evaluate_rows
 
-        run.say(evaluate_rows(labeller).report.rstrip("\n"))
+        run.report(evaluate_rows(labeller).report)
     else:
         known = listing(labeller.labels)
         run.say(f"note: no report: column {column!r} holds none of the labels {known}")

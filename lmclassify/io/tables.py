@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import itertools
 import json
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,7 @@ from typing import Any, BinaryIO, Literal, get_args
 
 import pandas as pd
 
-from lmclassify.errors import DataError, OutputError, listing, shorten
+from lmclassify.errors import DataError, OutputError, listing, printable, shorten
 
 TEXT_COLUMNS = ("text", "subject", "message", "body", "title", "content")
 LABEL_COLUMNS = ("label", "class", "category", "target", "spam/ham")
@@ -136,7 +138,18 @@ class TableReader:
         self.close()
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that names the columns in use."""
+        """Return one line that names the columns in use.
+
+        Raises
+        ------
+        DataError
+            If they are one and the same.
+        """
+        if text_at == label_at:
+            raise DataError(
+                f"{self.name}: {shorten(self.columns[text_at])} is asked for as text and as label; name "
+                "another with --text-column or --label-column"
+            )
         found = f"text column {self.columns[text_at]!r}"
         if label_at is not None:
             found += f", label column {self.columns[label_at]!r}"
@@ -230,9 +243,7 @@ def read_lines(path: str) -> list[str]:
         raise DataError(f"{name}, line {lines.number:,}: {error}") from None
 
 
-def find_column(
-    columns: Sequence[str], wanted: str | None, usual: Sequence[str], what: str, name: str
-) -> int | None:
+def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str], name: str) -> int | None:
     """Return the position of a column.
 
     Parameters
@@ -243,8 +254,6 @@ def find_column(
         Its exact name, where the user gave one.
     usual : sequence of str
         Else, names to look for, most usual first, upper and lower case alike.
-    what : str
-        ``text`` or ``label``, for messages.
     name : str
         Of the file, for messages.
 
@@ -256,32 +265,33 @@ def find_column(
     Raises
     ------
     DataError
-        If the column asked for is not there, or there twice.
+        If the column asked for is not there, or a name stands there twice.
     """
-    if wanted is not None:
-        places = [place for place, column in enumerate(columns) if column == wanted]
-        if len(places) == 1:
+    folded = list(columns) if wanted is not None else [column.strip().casefold() for column in columns]
+    for candidate in usual if wanted is None else [wanted]:
+        places = [place for place, column in enumerate(folded) if column == candidate]
+        if len(places) > 1:
+            raise DataError(
+                f"{name} has {len(places)} columns named {shorten(candidate)}; rename one of them"
+            )
+        if places:
             return places[0]
-        problem = "no column" if not places else f"{len(places)} columns named"
-        raise DataError(f"{name} has {problem} {shorten(wanted)}; its columns: {listing(columns)}")
-    folded = [column.strip().casefold() for column in columns]
-    for candidate in usual:
-        if candidate in folded:
-            return folded.index(candidate)
+    if wanted is not None:
+        raise DataError(f"{name} has no column {shorten(wanted)}; its columns: {listing(columns)}")
     return None
 
 
 def require_column(
     columns: Sequence[str], wanted: str | None, usual: Sequence[str], what: str, name: str
 ) -> int:
-    """Return what `find_column` finds.
+    """Return what `find_column` finds; `what` is ``text`` or ``label``, for messages.
 
     Raises
     ------
     DataError
         If it finds nothing.
     """
-    place = find_column(columns, wanted, usual, what, name)
+    place = find_column(columns, wanted, usual, name)
     if place is None:
         raise DataError(
             f"{name} has no {what} column: none of its columns ({listing(columns)}) is named "
@@ -325,7 +335,8 @@ class TableWriter:
     """
 
     def __init__(self, path: str, format: Format) -> None:
-        self._path = path
+        self._name = "standard output" if path == "-" else path
+        self._path = os.path.realpath(path)  # where a link points to, not the link, is written
         self._format = format
         self._draft: str | None = None
         self._frames: list[pd.DataFrame] = []
@@ -333,21 +344,39 @@ class TableWriter:
         self._parquet: Any = None
         if format == "parquet":
             _require_pyarrow()
+        self._fits_terminal = path == "-" and sys.stdout.isatty()
         if path == "-":
             self._stream: Any = sys.stdout.buffer
             return
+        if not path or path.endswith(("/", os.sep)):
+            raise OutputError(f"cannot write {shorten(path)}: it names no file")
         try:
-            if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device
+            if path.startswith(("/dev/", "/proc/")) or _is_special(self._path):
                 self._stream = open(path, "wb")  # noqa: SIM115 (closed in __exit__)
-            else:
-                folder, name = os.path.split(os.path.abspath(path))
-                descriptor, self._draft = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-                self._stream = open(descriptor, "wb")  # noqa: SIM115
+                return
+            if os.path.exists(self._path) and not os.access(self._path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            folder, name = os.path.split(self._path)
+            descriptor, self._draft = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
+            self._stream = open(descriptor, "wb")  # noqa: SIM115
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def write(self, frame: pd.DataFrame) -> None:
-        """Append a frame; all frames have the same columns."""
+        """Append a frame; all frames have the same columns.
+
+        Raises
+        ------
+        DataError
+            If two columns have one name and the format has no room for that.
+        OutputError
+            If it cannot be written.
+        """
+        if self._format in ("jsonl", "parquet") and not frame.columns.is_unique:
+            twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+            raise DataError(
+                f"columns named alike ({listing(twice)}) fit only csv, tsv and table; rename them"
+            )
         try:
             if self._format in _SEPARATORS:
                 text = frame.to_csv(
@@ -372,7 +401,7 @@ class TableWriter:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+            raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
 
     def _write_parquet(self, frame: pd.DataFrame) -> None:
         import pyarrow
@@ -395,9 +424,9 @@ class TableWriter:
         except OSError as failure:
             if isinstance(failure, BrokenPipeError):
                 raise
-            raise OutputError(f"cannot write {self._path}: {failure.strerror}") from failure
+            raise OutputError(f"cannot write {self._name}: {failure.strerror}") from failure
         finally:
-            if self._path != "-":
+            if self._stream is not sys.stdout.buffer:
                 with contextlib.suppress(OSError):
                     self._stream.close()
             if self._draft is not None:
@@ -406,7 +435,8 @@ class TableWriter:
 
     def _finish(self) -> None:
         if self._frames:
-            self._stream.write(_aligned(pd.concat(self._frames)).encode())
+            text = _aligned(pd.concat(self._frames), fit_terminal=self._fits_terminal)
+            self._stream.write(text.encode())
         if self._parquet is not None:
             self._parquet.close()
         if not self._stream.closed:
@@ -416,7 +446,8 @@ class TableWriter:
         if not self._stream.closed:
             os.fsync(self._stream.fileno())
             self._stream.close()
-        os.chmod(self._draft, 0o666 & ~_umask())
+        mode = os.stat(self._path).st_mode if os.path.exists(self._path) else 0o666 & ~_umask()
+        os.chmod(self._draft, stat.S_IMODE(mode))
         os.replace(self._draft, self._path)
 
 
@@ -435,13 +466,18 @@ def _require_pyarrow() -> None:
         raise OutputError('format parquet needs pyarrow: pip install "lmclassify[parquet]"') from None
 
 
+def _is_special(path: str) -> bool:
+    """Return whether a path is a pipe, a device or a folder: what cannot be replaced by a file."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def _aligned(frame: pd.DataFrame) -> str:
+def _aligned(frame: pd.DataFrame, *, fit_terminal: bool) -> str:
     """Return a frame as lines of aligned columns, control characters made visible."""
     from rich.console import Console
     from rich.table import Table
@@ -453,13 +489,8 @@ def _aligned(frame: pd.DataFrame) -> str:
     for row in frame.itertuples(index=False, name=None):
         cells = [f"{cell:.4f}" if isinstance(cell, float) and cell == cell else cell for cell in row]
         table.add_row(*(Text("" if cell != cell else printable(str(cell))) for cell in cells))
-    width = None if sys.stdout.isatty() else 10_000
-    console = Console(width=width, no_color=True, highlight=False)
+    width = None if fit_terminal else 10_000
+    console = Console(width=width, color_system=None, highlight=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
-
-
-def printable(text: str) -> str:
-    """Return a text with characters that would steer a terminal replaced by visible escapes."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -25,7 +25,7 @@ def next_words(
     prefix: Ids,
     n: int,
     *,
-    beam_width: int = 64,
+    beam_width: int | None = None,
 ) -> list[tuple[str, float]]:
     """Return the likeliest next whole words, by beam search over their tokens.
 
@@ -43,16 +43,19 @@ def next_words(
         Beginning-of-text and the tokens so far.
     n : int
         How many words at most.
-    beam_width : int, default=64
-        Partial words kept at each step.
+    beam_width : int, optional
+        Partial words kept at each step; by default 64, or 4 `n` where that is more.
 
     Returns
     -------
     list of (str, float)
         Words with probabilities, likeliest first.
     """
+    beam_width = beam_width or max(64, 4 * n)
     boundary = tokenizer.starts_word.copy()
     boundary[tokenizer.end_id] = True
+    if tokenizer.unknown_id is not None:
+        boundary[tokenizer.unknown_id] = True
     within = ~boundary
     within[[0, tokenizer.begin_id]] = False
     states: list[State] = []

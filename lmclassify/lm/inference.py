@@ -57,8 +57,9 @@ class NumpyLanguageModel:
 
     def _input_product(self, layer: int, values: Floats) -> Floats:
         bias = self.arrays[f"layers.{layer}.bias_ih_l0"] + self.arrays[f"layers.{layer}.bias_hh_l0"]
-        product: Floats = values @ self.arrays[f"layers.{layer}.weight_ih_l0"].T + bias
-        return product
+        rows = values.reshape(-1, values.shape[-1])
+        product = _product(rows, self.arrays[f"layers.{layer}.weight_ih_l0"].T) + bias
+        return product.reshape(*values.shape[:-1], -1)
 
     @cached_property
     def _recurrent(self) -> list[Floats]:
@@ -108,9 +109,9 @@ class NumpyLanguageModel:
 
     def _logits(self, outputs: Floats) -> Floats:
         if "projection.weight" in self.arrays:
-            outputs = outputs @ self.arrays["projection.weight"].T
+            outputs = _product(outputs, self.arrays["projection.weight"].T)
         weight = self.arrays.get("output.weight", self.arrays["embedding.weight"])
-        logits: Floats = outputs @ weight.T
+        logits = _product(outputs, weight.T)
         logits += self.arrays["output.bias"]
         return logits
 
@@ -151,6 +152,17 @@ def perplexity(nats: float, tokens: float) -> float:
     if not tokens:
         return math.nan
     return math.exp(nats / tokens) if nats / tokens < 700 else math.inf
+
+
+def _product(rows: Floats, weight: Floats) -> Floats:
+    """Return the matrix product of (N, K) and (K, M), each row the same in any company.
+
+    A single row would take another path through BLAS and be rounded otherwise.
+    """
+    if len(rows) == 1:
+        return (np.concatenate([rows, rows]) @ weight)[:1]
+    product: Floats = rows @ weight
+    return product
 
 
 def _unsort(values: Floats, order: npt.NDArray[np.intp]) -> Floats:
@@ -201,7 +213,7 @@ def _run_layer(
         count = alive[step]
         if not count:
             break
-        gates = h[:count] @ recurrent
+        gates = _product(h[:count], recurrent)
         gates += inputs[:count, step]
         i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
         _sigmoid(gates[:, : 2 * width])

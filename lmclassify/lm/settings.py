@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -49,29 +50,33 @@ class LanguageModelSettings:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            _check(item.name, getattr(self, item.name), item.metadata, item.default)
+            value = _checked(item.name, getattr(self, item.name), item.metadata, item.default)
+            object.__setattr__(self, item.name, value)  # frozen for others
 
 
-def _check(name: str, value: Any, rules: Any, default: Any) -> None:
-    if not rules or (value is None and (default is None or name == "embedding_dim")):
-        return
+def _checked(name: str, value: Any, rules: Any, default: Any) -> Any:
+    """Return a value as plain Python data, a numpy scalar too."""
+    if value is None and name == "embedding_dim":
+        return None
+    plain = value.item() if hasattr(value, "item") else value
     if rules["choices"] is not None:
-        if value not in rules["choices"]:
+        if plain not in rules["choices"]:
             raise OptionError(f"{name} must be one of {', '.join(rules['choices'])}, not {value!r}")
-        return
+        return plain
     if isinstance(default, bool):
-        if not isinstance(value, (bool, int)):
+        if plain not in (False, True):
             raise OptionError(f"{name} must be true or false, not {value!r}")
-        return
+        return bool(plain)
     whole = isinstance(default, int)
-    try:
-        ok = not isinstance(value, (bool, str)) and float(value) == float(value)
-        ok = ok and (not whole or int(value) == value)
-    except (TypeError, ValueError, OverflowError):
-        ok = False
-    if not ok:
+    if (
+        isinstance(plain, bool)
+        or not isinstance(plain, (int, float))
+        or not math.isfinite(plain)
+        or (whole and int(plain) != plain)
+    ):
         raise OptionError(f"{name} must be a {'whole ' if whole else ''}number, not {value!r}")
     minimum, maximum = rules["minimum"], rules["maximum"]
-    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+    if (minimum is not None and plain < minimum) or (maximum is not None and plain > maximum):
         bounds = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
         raise OptionError(f"{name} must be {bounds}, not {value!r}")
+    return int(plain) if whole else float(plain)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lmclassify.errors import TrainingError
 from lmclassify.lm.loss import mean_nll
 from lmclassify.lm.model import LanguageModel
 from lmclassify.lm.settings import LanguageModelSettings
@@ -136,7 +137,13 @@ class Trainer:
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self._steps - warmup)))
 
     def run_epoch(self) -> bool:
-        """Train for one epoch and append its record; return whether to go on."""
+        """Train for one epoch and append its record; return whether to go on.
+
+        Raises
+        ------
+        TrainingError
+            If training ends and the loss was never finite.
+        """
         started = time.perf_counter()
         training_loss, tokens = self._train_once()
         self.interrupted = self._stop.is_set()
@@ -146,7 +153,7 @@ class Trainer:
         validation_loss = self._validation_loss()
         epoch = len(self.records) + 1
         loss = training_loss if validation_loss is None else validation_loss
-        best = loss < self._best_loss or epoch == 1
+        best = math.isfinite(loss) and loss < self._best_loss
         if best:
             self._best, self._best_loss, self.best_epoch = self.model.arrays(), loss, epoch
         finished = (
@@ -167,8 +174,15 @@ class Trainer:
             )
         )
         if finished:
+            if not self.best_epoch:
+                raise TrainingError("training diverged: no epoch has a finite loss; lower the learning rate")
             self.restore_best()
         return not finished
+
+    def interrupt(self) -> None:
+        """End training where it stands, with the best weights so far."""
+        self.interrupted = self.interrupted or not self.records[-1].finished
+        self.restore_best()
 
     def restore_best(self) -> None:
         """Put the best weights so far into the model."""

@@ -8,11 +8,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    classification_report,
+    confusion_matrix,
+    precision_recall_fscore_support,
+)
 
+from lmclassify.errors import printable
 from lmclassify.report.labelling import TableLabeller
 
 _ECE_BINS = 15
+_PER_LABEL = ("precision", "recall", "f1-score", "support")
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Evaluation:
     report: str
     """scikit-learn's classification report."""
     per_label: dict[str, dict[str, float]]
-    """The same as numbers."""
+    """Precision, recall, F1 (``f1-score``) and number of texts (``support``) of each label."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON can hold them; what is infinite or undefined is None."""
@@ -46,10 +53,9 @@ class Evaluation:
     def to_text(self) -> str:
         """Return the figures as lines to read."""
         lines = [self.report.rstrip("\n"), "", "confusion matrix (rows: true, columns: predicted)"]
-        cells = [["", *self.labels]]
-        cells += [
-            [label, *map(str, row)] for label, row in zip(self.labels, self.confusion_matrix, strict=True)
-        ]
+        names = [printable(label) for label in self.labels]
+        cells = [["", *names]]
+        cells += [[name, *map(str, row)] for name, row in zip(names, self.confusion_matrix, strict=True)]
         width = max(len(cell) for row in cells for cell in row)
         lines += ["  ".join(cell.rjust(width) for cell in row) for row in cells]
         lines += [
@@ -60,7 +66,7 @@ class Evaluation:
             f"log-loss   {self.log_loss:.4f}",
             f"ECE        {self.ece:.4f}",
         ]
-        lines += [f"perplexity {value:.1f} ({label})" for label, value in self.perplexity.items()]
+        lines += [f"perplexity {value:.1f} ({printable(label)})" for label, value in self.perplexity.items()]
         return "\n".join(lines)
 
 
@@ -89,20 +95,25 @@ def evaluate(
         log_posteriors[row, place[label]] if label in place else -np.inf for row, label in enumerate(true)
     ]
     options = {"labels": labels, "zero_division": 0.0}
-    per_label = classification_report(true, predicted, output_dict=True, **options)
+    columns = precision_recall_fscore_support(true, predicted, **options)
     return Evaluation(
         texts=len(true),
         labels=labels,
         accuracy=float(accuracy_score(true, predicted)),
-        macro_f1=float(f1_score(true, predicted, average="macro", **options)),
+        macro_f1=float(np.mean(columns[2])),
         log_loss=-float(np.mean(of_true)),
         ece=expected_calibration_error(
             np.exp(log_posteriors.max(axis=1)), predicted == np.asarray(true, dtype=object)
         ),
         confusion_matrix=confusion_matrix(true, predicted, labels=labels).tolist(),
         perplexity=dict(perplexity or {}),
-        report=classification_report(true, predicted, digits=4, **options),
-        per_label={label: per_label[label] for label in labels},
+        report=classification_report(
+            true, predicted, digits=4, target_names=[printable(label) for label in labels], **options
+        ),
+        per_label={
+            label: dict(zip(_PER_LABEL, map(float, row), strict=True))
+            for label, row in zip(labels, zip(*columns, strict=True), strict=True)
+        },
     )
 
 

@@ -204,6 +204,7 @@ class Tokenizer:
     def to_json(self) -> str:
         """Return everything needed to make this tokenizer again, as JSON text."""
         content = {
+            "lmclassify": "tokenizer",
             "kind": self.kind,
             "lowercase": self.lowercase,
             "tokens": self.tokens,
@@ -223,7 +224,7 @@ class Tokenizer:
         try:
             content: dict[str, Any] = json.loads(text)
             kind, tokens, merges = content["kind"], content["tokens"], content["merges"]
-            if set(content) != {"kind", "lowercase", "tokens", "merges"}:
+            if set(content) != {"lmclassify", "kind", "lowercase", "tokens", "merges"}:
                 raise ValueError("unexpected entries")
             if kind not in get_args(TokenizerKind) or not isinstance(content["lowercase"], bool):
                 raise ValueError("unknown kind of tokenizer")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import signal
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmclassify import FittedModel, LMClassifier, LMClassifyWarning, OptionError
+from lmclassify import FittedModel, LMClassifier, LMClassifyWarning, OptionError, TrainingError
 from lmclassify.lm.inference import perplexity
 from tests.conftest import SMALL, bundled
 
@@ -158,6 +159,41 @@ def test_learning_uses_the_number_of_threads_that_torch_had():
     before = torch.get_num_threads()
     LMClassifier(**SMALL, n_jobs=2).fit(TEXTS, LABELS)
     assert torch.get_num_threads() == before
+
+
+def test_long_texts_score_alone_as_together(classifier):
+    texts = [" ".join(TEXTS[start:] + TEXTS[:start]) for start in range(0, 60, 10)]
+    assert all(len(sequence) > 1000 for sequence in classifier.model_.tokenizer.sequences(texts))
+    together = classifier.log_likelihood(texts)
+    alone = np.concatenate([classifier.log_likelihood([text]) for text in texts])
+    assert np.abs(together - alone).max() <= 1e-5
+
+
+def test_training_that_diverges_is_an_error():
+    with pytest.raises(TrainingError, match="diverged.*lower the learning rate"):
+        LMClassifier(**SMALL, learning_rate=1e30).fit(TEXTS, LABELS)
+
+
+def test_settings_may_be_numpy_scalars(tmp_path):
+    plain = LMClassifier(**SMALL).fit(TEXTS, LABELS)
+    options = {key: np.array([value])[0] for key, value in SMALL.items()}
+    fitted = LMClassifier(**options, lowercase=np.False_, max_length=256.0).fit(TEXTS, LABELS)
+    fitted.save(tmp_path / "model")
+    assert np.array_equal(
+        LMClassifier.load(tmp_path / "model").predict_proba(TEXTS), plain.predict_proba(TEXTS)
+    )
+
+
+def test_threads_can_be_set_after_fitting(classifier):
+    other = copy.deepcopy(classifier).set_params(n_jobs=1)
+    assert np.array_equal(other.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+    assert other.model_.n_jobs == 1
+
+
+def test_a_huge_label_costs_its_size_once():
+    labels = [*LABELS[:-1], "x" * 1_000_000]
+    fitted = LMClassifier(**{**SMALL, "max_epochs": 1}).fit(TEXTS, labels)
+    assert len(fitted.classes_) == 3
 
 
 def test_options_of_the_estimator():

@@ -221,8 +221,11 @@ def test_labels_of_other_types(labels, tmp_path):
         (["a", "b"], ["x"], "2 texts but 1 labels"),
         (["a", "b"], ["x", None], "label 1 is None"),
         (["a", "b"], ["x", float("nan")], "label 1 is nan"),
-        (["a", "b"], np.array([1.0, np.nan]), "label 1 is missing"),
+        (["a", "b"], np.array([1.0, np.nan]), "label 1 is nan"),
         (["a", "b"], ["x", 1], "mix str with numbers"),
+        (["a", "b"], pd.Series(["x", pd.NA], dtype="string"), "label 1 is <NA>"),
+        (["a", "b"], np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]"), "labels must be"),
+        (["a", "b"], ["x", "x\0"], "NUL"),
         (["a", "b"], np.array(["x", 1], dtype=object), "mix str with numbers"),
         (["a", "b", "c"], [0.1, 0.2, 0.35], "Unknown label type"),
         (["a", "b"], [["x", "y"], ["x", "z"]], "1d array|bad input shape"),
@@ -277,8 +280,9 @@ def test_class_weight():
     assert np.exp(balanced.class_log_prior_) == pytest.approx([0.5, 0.5])
     named = a_fit(texts, labels, class_weight={"a": 1.0, "b": 9.0})
     assert np.exp(named.class_log_prior_) == pytest.approx([0.25, 0.75])
-    with pytest.raises(ValueError, match="class_weight"):
-        a_fit(texts, labels, class_weight="equal")
+    for wrong in ("equal", {"c": 1.0}, {"a": float("nan")}, {"a": -1.0}, {"a": float("inf")}):
+        with pytest.raises(ValueError, match="class_weight"):
+            a_fit(texts, labels, class_weight=wrong)
 
 
 def test_sample_weight():

@@ -271,6 +271,7 @@ BROKEN = {
     "blank.csv": b"text,label\n,spam\n ,ham\n",
     "one.csv": b"text,label\na,spam\nb,spam\n",
     "missing.csv": b"text,label\na,spam\n,ham\n",
+    "steer.csv": b'"te\nxt\x1b[31m",label\na,spam\n',
 }
 
 
@@ -295,6 +296,11 @@ BROKEN = {
         (["fit", "--labels", "spam=empty.csv"], "label 'spam' has no text: empty.csv is empty"),
         (["fit", "one.csv", "-o", "one.csv"], "one.csv is a file; a model is a folder"),
         (["fit", "one.csv", "-o", "."], "holds files that are no model's"),
+        (["fit", "one.csv", "-o", "/proc/nothing/model"], "cannot write the model to /proc/nothing/model"),
+        (["fit", "one.csv", "-o", "one.csv/model"], "cannot write the model to one.csv/model"),
+        (["fit", "one.csv", "--label-column", "text"], "'text' is asked for as text and as label"),
+        (["fit", "one.csv", *map(str, QUICK), "--learning-rate", "1e30"], "training diverged"),
+        (["fit", "steer.csv"], r"no text column: none of its columns (te\nxt\x1b[31m, label)"),
         (["predict", "one.csv", "-m", "nothing"], "no model at nothing: make one with `lmclassify fit`"),
         (["predict", "one.csv", "-m", "."], "holds no model (it has no config.json)"),
         (["predict", "one.csv", "-m", "one.csv"], "one.csv is a file; a model is a folder"),
@@ -366,6 +372,13 @@ def test_a_model_of_a_newer_version(saved, data):
         (["fit", "--class-prior", "a"], "--class-prior a: expected NAME=NUMBER"),
         (["fit", "data.csv", "--class-prior", "a=1"], "class_prior must name every label"),
         (["fit", "data.csv", "--device", "cuda"], "cuda"),
+        (["fit", "data.csv", "--class-weight", "spam=2,eggs=3"], "class_weight names 'eggs'"),
+        (["fit", "data.csv", "--class-prior", "spam=1,spam=2"], "stands there twice"),
+        (["fit", "-", "-"], "standard input (-) can be read once only"),
+        (["fit", "--labels", "a=-", "--labels", "b=-"], "standard input (-) can be read once only"),
+        (["fit", "--labels", "a=s.txt,b=t.txt"], "give --labels once for each file"),
+        (["fit", "--labels", "a=data.csv", "--text-column", "x"], "has no columns"),
+        (["info", "a", "-m", "b"], "name the model once"),
         (["-q", "fit"], "No such option"),
     ],
 )
@@ -488,7 +501,63 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_so(tmp_path):
 def test_ctrl_c_before_there_is_a_model_writes_nothing(tmp_path):
     arguments = ["fit", "--num-lstm-units", "512", "--num-lstm-layers", "3"]
     status, shown = on_a_terminal(arguments, tmp_path, ctrl_c_after=b"label column")
-    assert status in (0, 130), shown
-    if status == 130:
-        assert "interrupted" in shown
-        assert os.listdir(tmp_path) == []
+    assert status == 130, shown
+    assert "lmclassify: error: interrupted" in shown
+    assert "Traceback" not in shown
+    assert os.listdir(tmp_path) == []
+
+
+def test_labels_cannot_steer_a_terminal(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'text,label\na,"sp\nam\x1b[31mRED"\nb,ham\n')
+    fit = run_cli("fit", "t.csv", *QUICK, cwd=tmp_path)
+    assert fit.returncode == 0, fit.stderr.decode()
+    evaluate = run_cli("evaluate", "t.csv", cwd=tmp_path)
+    predict = run_cli("predict", "t.csv", cwd=tmp_path)
+    info = run_cli("info", cwd=tmp_path)
+    for shown in (fit.stderr, evaluate.stdout, evaluate.stderr, predict.stderr, info.stdout):
+        assert b"\x1b" not in shown
+    assert rb"sp\nam\x1b[31mRED" in info.stdout
+    assert rows_of(predict.stdout)[0]["label"] == "sp\nam\x1b[31mRED"
+
+
+def test_a_table_on_a_terminal_has_no_colour(saved, data):
+    out = data.parent / "wide.txt"
+    arguments = ["predict", str(data), "-m", str(saved), "--format", "table", "-o", str(out)]
+    status, shown = on_a_terminal(arguments, data.parent)
+    assert status == 0, shown
+    assert "\x1b" not in out.read_text()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_streams(saved, data, closed):
+    program = f"{sys.executable} -m lmclassify predict data.csv -m {saved} -o out.csv {closed}"
+    done = subprocess.run(["bash", "-c", program], cwd=data.parent, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout == b""
+    assert len(rows_of((data.parent / "out.csv").read_bytes())) == 6
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["predict", "evaluate", "info", "suggest"])
+def test_standard_output_that_is_full(saved, command):
+    argument = {"predict": EMAILS, "evaluate": EMAILS, "info": "", "suggest": "a"}[command]
+    program = f"{sys.executable} -m lmclassify {command} {argument} -m {saved} -q > /dev/full"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "bug" not in done.stderr
+
+
+def test_sigterm_leaves_no_draft(saved, tmp_path):
+    path = tmp_path / "many.csv"
+    path.write_text("text\n" + "hello world\n" * 400_000)
+    command = [sys.executable, "-m", "lmclassify", "predict", "many.csv", "-m", str(saved), "-o", "out.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        for _ in range(300):
+            if len(os.listdir(tmp_path)) > 1:
+                break
+            time.sleep(0.1)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert os.listdir(tmp_path) == ["many.csv"]

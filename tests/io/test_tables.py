@@ -18,7 +18,6 @@ from lmclassify.io.tables import (
     TableWriter,
     find_column,
     format_of,
-    printable,
     read_lines,
     require_column,
 )
@@ -155,14 +154,16 @@ def test_lines(tmp_path):
 
 
 def test_columns_are_found():
-    assert find_column(["id", "Subject ", "TEXT"], None, TEXT_COLUMNS, "text", "t") == 2
-    assert find_column(["id", "Subject "], None, TEXT_COLUMNS, "text", "t") == 1
-    assert find_column(["id"], None, TEXT_COLUMNS, "text", "t") is None
-    assert find_column(["id", "x"], "x", TEXT_COLUMNS, "text", "t") == 1
+    assert find_column(["id", "Subject ", "TEXT"], None, TEXT_COLUMNS, "t") == 2
+    assert find_column(["id", "Subject "], None, TEXT_COLUMNS, "t") == 1
+    assert find_column(["id"], None, TEXT_COLUMNS, "t") is None
+    assert find_column(["id", "x"], "x", TEXT_COLUMNS, "t") == 1
+    with pytest.raises(DataError, match="2 columns named 'text'"):
+        find_column(["text", "Text"], None, TEXT_COLUMNS, "t")
     with pytest.raises(DataError, match="t has no column 'X'; its columns: id, x"):
-        find_column(["id", "x"], "X", TEXT_COLUMNS, "text", "t")
+        find_column(["id", "x"], "X", TEXT_COLUMNS, "t")
     with pytest.raises(DataError, match="2 columns named 'x'"):
-        find_column(["x", "x"], "x", TEXT_COLUMNS, "text", "t")
+        find_column(["x", "x"], "x", TEXT_COLUMNS, "t")
     with pytest.raises(DataError, match=r"no text column: none of its columns \(id, x\).*--text-column"):
         require_column(["id", "x"], None, TEXT_COLUMNS, "text", "t")
 
@@ -212,10 +213,6 @@ def test_table_is_aligned_and_cannot_steer_a_terminal(tmp_path):
     assert "é\\x1b[31m  0.0000" in lines[3]
 
 
-def test_printable():
-    assert printable("a\tb\x1b[0m\u202eé😀") == "a\\tb\\x1b[0m\\u202eé😀"
-
-
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
@@ -239,6 +236,34 @@ def test_places_that_cannot_be_written(tmp_path):
         TableWriter(str(tmp_path / "nowhere" / "out.csv"), "csv")
     with pytest.raises(OutputError, match="cannot write .*: Is a directory"):
         TableWriter(str(tmp_path), "csv")
+
+    for path in ("", str(tmp_path / "new") + "/"):
+        with pytest.raises(OutputError, match="names no file"):
+            TableWriter(path, "csv")
+    assert os.listdir(tmp_path) == []
+
+
+def test_links_and_modes_are_respected(tmp_path):
+    target, link = tmp_path / "target.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    with TableWriter(str(link), "csv") as writer:
+        writer.write(FRAME)
+    assert link.is_symlink()
+    assert target.read_text().startswith("text,p\n")
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_columns_named_alike_that_do_not_fit(tmp_path, format):
+    frame = pd.DataFrame([["a", "b"]], columns=["x", "x"], dtype=object)
+    with (
+        pytest.raises(DataError, match="columns named alike .x."),
+        TableWriter(str(tmp_path / "out"), format) as writer,
+    ):
+        writer.write(frame)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -21,7 +21,8 @@ def models_of(tokenizer: Tokenizer, count: int) -> list[NumpyLanguageModel]:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.uniform_(-1, 1, generator=model.generator)
-            model.output.bias[len(tokenizer.tokens) + 1 : -2] = -20  # bytes stay rare
+            if tokenizer.kind != "word":
+                model.output.bias[len(tokenizer.tokens) + 1 : -2] = -20  # bytes stay rare
         found.append(NumpyLanguageModel(model.arrays()))
     return found
 
@@ -32,6 +33,8 @@ def by_enumeration(tokenizer, models, weights, prefix) -> dict[str, float]:
     starts = [token for token in learnt if tokenizer.starts_word[token]]
     within = [token for token in learnt if not tokenizer.starts_word[token]]
     ends = [*starts, tokenizer.end_id]
+    if tokenizer.unknown_id is not None:
+        ends.append(tokenizer.unknown_id)
     words: dict[str, float] = {}
     for length in range(3):
         for tokens in itertools.product(starts, *[within] * length):
@@ -63,6 +66,13 @@ def test_probabilities_are_those_of_whole_words(kind, count):
             assert probability == pytest.approx(expected[word], rel=0.02)
     best = max((word for word in expected if len(word) <= 1), key=expected.__getitem__)
     assert found[0][1] >= expected[best] * 0.999
+
+
+def test_as_many_words_as_asked_for():
+    texts = [f"w{number} w{number}" for number in range(400)]
+    tokenizer = Tokenizer.train("word", texts, 400)
+    found = next_words(models_of(tokenizer, 1), [0.0], tokenizer, np.array([tokenizer.begin_id]), 300)
+    assert len(found) == 300
 
 
 def test_words_come_once_and_without_marks():

@@ -14,6 +14,9 @@ from lmclassify.classify.settings import Settings
     [
         ("dropout", 1.5, "dropout must be between 0.0 and 0.99, not 1.5"),
         ("dropout", float("nan"), "dropout must be a number, not nan"),
+        ("learning_rate", float("inf"), "learning_rate must be a number, not inf"),
+        ("num_lstm_units", 8.5, "num_lstm_units must be a whole number"),
+        ("lowercase", 2, "lowercase must be true or false"),
         ("dropout", "0.5", "dropout must be a number"),
         ("batch_size", 0, "batch_size must be at least 1, not 0"),
         ("batch_size", 1.5, "batch_size must be a whole number"),

@@ -35,6 +35,13 @@ def test_a_label_that_the_model_lacks_counts_as_wrong():
     assert result.to_dict()["log_loss"] is None
 
 
+def test_labels_named_like_rows_of_the_report_or_to_steer_a_terminal():
+    result = evaluate(["accuracy", "accuracy", "b\x1b[31m"], LOG_POSTERIORS[:3], ["accuracy", "b\x1b[31m"])
+    assert result.per_label["accuracy"]["support"] == 2
+    assert "\x1b" not in result.to_text()
+    assert "b\\x1b[31m" in result.to_text()
+
+
 def test_expected_calibration_error_uses_15_bins():
     top = np.array([0.81, 0.85, 0.99, 1.0])  # bins 12, 12, 14, 14
     correct = np.array([True, False, True, True])

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from lmclassify.errors import listing, printable, shorten
+
+
+def test_printable():
+    assert printable("a\tb\x1b[0m\u202eé😀") == "a\\tb\\x1b[0m\\u202eé😀"
+
+
+def test_shorten_and_listing():
+    assert shorten("x" * 100, 10) == "'xxxxxxxx…"
+    assert shorten("x") == "'x'"
+    assert listing(range(5), 3) == "0, 1, 2, and 2 more"
+    assert listing([]) == ""
