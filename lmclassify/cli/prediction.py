@@ -53,11 +53,10 @@ def register(app: typer.Typer) -> None:
             LABEL_COLUMNS,
             TEXT_COLUMNS,
             TableReader,
-            TableWriter,
             find_column,
-            format_of,
             require_column,
         )
+        from lmclassify.io.writing import TableWriter, format_of
         from lmclassify.report.labelling import TableLabeller
 
         fitted = _load(run, model)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pandas as pd
+import pytest
+
+from lmclassify import DataError, OutputError
+from lmclassify.io.writing import TableWriter, format_of
+
+
+def test_formats():
+    assert format_of("a.tsv", None) == "tsv"
+    assert format_of("a.ndjson", None) == "jsonl"
+    assert format_of("-", None) == "csv"
+    assert format_of("a.tsv", "table") == "table"
+    with pytest.raises(DataError, match="csv, tsv, jsonl, parquet, table"):
+        format_of("-", "xml")
+
+
+FRAME = pd.DataFrame(
+    {"text": ["a,b", "", "é\x1b[31m"], "p": [0.25, float("nan"), 1e-12]}, dtype=object
+).astype({"p": float})
+
+
+def test_json_lines(tmp_path):
+    path = tmp_path / "out.jsonl"
+    with TableWriter(str(path), "jsonl") as writer:
+        writer.write(FRAME)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"text": "a,b", "p": 0.25},
+        {"text": "", "p": None},
+        {"text": "é\x1b[31m", "p": 1e-12},
+    ]
+
+
+def test_parquet(tmp_path):
+    path = tmp_path / "out.parquet"
+    with TableWriter(str(path), "parquet") as writer:
+        writer.write(FRAME)
+        writer.write(FRAME)
+    again = pd.read_parquet(path)
+    assert again["text"].tolist() == FRAME["text"].tolist() * 2
+    assert again["p"].isna().tolist() == [False, True, False] * 2
+
+
+def test_table_is_aligned_and_cannot_steer_a_terminal(tmp_path):
+    path = tmp_path / "out.txt"
+    with TableWriter(str(path), "table") as writer:
+        writer.write(FRAME)
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("text")
+    assert "\x1b" not in path.read_text()
+    assert "é\\x1b[31m  0.0000" in lines[3]
+
+
+def test_a_file_appears_only_when_it_is_complete(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+    with pytest.raises(KeyError), TableWriter(str(path), "csv") as writer:
+        writer.write(FRAME)
+        raise KeyError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["out.csv"]
+    with TableWriter(str(path), "csv") as writer:
+        writer.write(FRAME)
+        assert path.read_text() == "old"
+    assert path.read_text().startswith("text,p\n")
+    assert os.listdir(tmp_path) == ["out.csv"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    with pytest.raises(OutputError, match="cannot write .*: No such file"):
+        TableWriter(str(tmp_path / "nowhere" / "out.csv"), "csv")
+    with pytest.raises(OutputError, match="cannot write .*: Is a directory"):
+        TableWriter(str(tmp_path), "csv")
+
+    for path in ("", str(tmp_path / "new") + "/"):
+        with pytest.raises(OutputError, match="names no file"):
+            TableWriter(path, "csv")
+    assert os.listdir(tmp_path) == []
+
+
+def test_links_and_modes_are_respected(tmp_path):
+    target, link = tmp_path / "target.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    with TableWriter(str(link), "csv") as writer:
+        writer.write(FRAME)
+    assert link.is_symlink()
+    assert target.read_text().startswith("text,p\n")
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_columns_named_alike_that_do_not_fit(tmp_path, format):
+    frame = pd.DataFrame([["a", "b"]], columns=["x", "x"], dtype=object)
+    with (
+        pytest.raises(DataError, match="columns named alike .x."),
+        TableWriter(str(tmp_path / "out"), format) as writer,
+    ):
+        writer.write(frame)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_line():
+    with (
+        pytest.raises(OutputError, match="cannot write /dev/full: No space left"),
+        TableWriter("/dev/full", "csv") as writer,
+    ):
+        writer.write(FRAME)
