@@ -40,6 +40,7 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing libraries into $(VENV) (about a minute)"
 	$(INSTALL) -e .
 	@touch $@
 

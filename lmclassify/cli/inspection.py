@@ -107,7 +107,7 @@ def _as_text(facts: dict[str, Any]) -> str:
             line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
             line += f", best epoch {entry['best_epoch']} of {entry['epochs']}"
         if entry["validation_perplexity"] is not None:
-            line += f", perplexity {entry['validation_perplexity']:.1f}"
+            line += f", held-out perplexity {entry['validation_perplexity']:.1f}"
         lines.append(line)
     tokenizer = facts["tokenizer"]
     case = "folded" if tokenizer["lowercase"] else "kept"

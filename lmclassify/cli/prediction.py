@@ -74,7 +74,9 @@ def register(app: typer.Typer) -> None:
                     counter.add(len(chunk), table.bytes_read)
         if labeller.without_text:
             run.say(f"note: {labeller.without_text:,} rows have no text and were given no label")
-        if label_at is not None and not run.quiet:
+        if label_at is None:
+            run.say("note: no label column found, so no report; --label-column names one")
+        elif not run.quiet:
             _report(run, labeller, table.columns[label_at])
 
     @command(app, "evaluate")

@@ -83,7 +83,8 @@ def read_tables(
     if unknown:
         raise DataError(
             f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
-            f"labels there are: {listing(sorted(seen)) or 'none'}"
+            f"labels there are: {listing(map(shorten, sorted(seen))) or 'none'}"
+            + (" (--label names one that holds a comma)" if any("," in label for label in seen) else "")
         )
     with_text = set(result.labels)
     without = [label for label in names or seen if label not in with_text]

@@ -284,6 +284,8 @@ def require_column(
         If it finds nothing.
     """
     place = find_column(columns, wanted, usual, name)
+    if place is None and len(columns) == 1 and "\t" in columns[0]:
+        raise DataError(f"{name} looks as if tabs separate its cells; give it a name that ends in .tsv")
     if place is None:
         raise DataError(
             f"{name} has no {what} column: none of its columns ({listing(columns)}) is named "

@@ -38,6 +38,8 @@ def format_of(path: str, asked: str | None) -> Format:
             return known  # type: ignore[no-any-return]
     if asked:
         raise DataError(f"no format {asked!r}; there are: {', '.join(get_args(Format))}")
+    if ending not in ("", "txt"):
+        raise DataError(f"{path} does not tell the format to write; name it with --format")
     return "csv"
 
 

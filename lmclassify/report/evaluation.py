@@ -66,7 +66,10 @@ class Evaluation:
             f"log-loss   {self.log_loss:.4f}",
             f"ECE        {self.ece:.4f}",
         ]
-        lines += [f"perplexity {value:.1f} ({printable(label)})" for label, value in self.perplexity.items()]
+        lines += [
+            f"perplexity {value:.1f} ({printable(label)}: its texts, its model)"
+            for label, value in self.perplexity.items()
+        ]
         return "\n".join(lines)
 
 

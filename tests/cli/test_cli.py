@@ -198,7 +198,15 @@ def test_evaluate(saved, tmp_path):
     done = run_cli("evaluate", EMAILS, "-m", saved, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     text = done.stdout.decode()
-    for part in ("precision", "confusion matrix", "accuracy   0.", "macro F1", "log-loss", "ECE", "(spam)"):
+    for part in (
+        "precision",
+        "confusion matrix",
+        "accuracy   0.",
+        "macro F1",
+        "log-loss",
+        "ECE",
+        "(spam: its texts",
+    ):
         assert part in text
     result = json.loads(run_cli("evaluate", EMAILS, "-m", saved, "--format", "json", cwd=tmp_path).stdout)
     assert result["texts"] == 200
@@ -228,7 +236,10 @@ def test_predict_without_or_with_strange_label_column(saved, data):
     assert "no report: column 'category' holds none of the labels" in done.stderr.decode()
     data.write_text("text\nhello\n")
     done = run_cli("predict", data, "-m", saved, cwd=data.parent)
-    assert done.stderr.decode().splitlines() == [f"{data}: text column 'text'"]
+    assert done.stderr.decode().splitlines() == [
+        f"{data}: text column 'text'",
+        "note: no label column found, so no report; --label-column names one",
+    ]
 
 
 def test_suggest(saved, tmp_path):
@@ -270,6 +281,7 @@ BROKEN = {
     "quotes.csv": b'text,label\na,spam\n"b,ham\n',
     "blank.csv": b"text,label\n,spam\n ,ham\n",
     "one.csv": b"text,label\na,spam\nb,spam\n",
+    "tabs.csv": b"text\tlabel\na\tspam\n",
     "missing.csv": b"text,label\na,spam\n,ham\n",
     "steer.csv": b'"te\nxt\x1b[31m",label\na,spam\n',
 }
@@ -284,8 +296,8 @@ BROKEN = {
         (["fit", "columns.csv"], "columns.csv has no text column: none of its columns (id, words)"),
         (["fit", "columns.csv", "--text-column", "words"], "columns.csv has no label column"),
         (["fit", "one.csv", "--text-column", "x"], "one.csv has no column 'x'; its columns: text, label"),
-        (["fit", "one.csv", "--labels", "spam,eggs"], "has label 'eggs'; labels there are: spam"),
-        (["fit", "one.csv", "--labels", "spam,ham"], "has label 'ham'; labels there are: spam"),
+        (["fit", "one.csv", "--labels", "spam,eggs"], "has label 'eggs'; labels there are: 'spam'"),
+        (["fit", "one.csv", "--labels", "spam,ham"], "has label 'ham'; labels there are: 'spam'"),
         (["fit", "missing.csv", "--labels", "spam,ham"], "label 'ham' has no text"),
         (["fit", "missing.csv", "--on-bad-row", "fail"], "missing.csv, row 2: the text is missing"),
         (["fit", "blank.csv"], "blank.csv: no row has both a text and a label"),
@@ -300,6 +312,7 @@ BROKEN = {
         (["fit", "one.csv", "-o", "one.csv/model"], "cannot write the model to one.csv/model"),
         (["fit", "one.csv", "--label-column", "text"], "'text' is asked for as text and as label"),
         (["fit", "one.csv", *map(str, QUICK), "--learning-rate", "1e30"], "training diverged"),
+        (["fit", "tabs.csv"], "tabs.csv looks as if tabs separate its cells"),
         (["fit", "steer.csv"], r"no text column: none of its columns (te\nxt\x1b[31m, label)"),
         (["predict", "one.csv", "-m", "nothing"], "no model at nothing: make one with `lmclassify fit`"),
         (["predict", "one.csv", "-m", "."], "holds no model (it has no config.json)"),

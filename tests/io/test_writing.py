@@ -15,6 +15,9 @@ def test_formats():
     assert format_of("a.ndjson", None) == "jsonl"
     assert format_of("-", None) == "csv"
     assert format_of("a.tsv", "table") == "table"
+    assert format_of("out", None) == format_of("out.txt", None) == "csv"
+    with pytest.raises(DataError, match="out.xlsx does not tell the format"):
+        format_of("out.xlsx", None)
     with pytest.raises(DataError, match="csv, tsv, jsonl, parquet, table"):
         format_of("-", "xml")
 

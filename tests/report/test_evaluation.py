@@ -22,7 +22,7 @@ def test_figures_by_hand():
     assert result.per_label["a"]["recall"] == 0.5
     text = result.to_text()
     assert "accuracy   0.7500" in text
-    assert "perplexity 12.5 (a)" in text
+    assert "perplexity 12.5 (a: its texts, its model)" in text
     again = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert again["perplexity"] == {"a": 12.5, "b": None}
 
