@@ -185,13 +185,11 @@ def _numbers(option: str, value: str | None) -> dict[str, float] | None:
     try:
         pairs = [item.rsplit("=", 1) for item in value.split(",")]
         numbers = {name.strip(): float(number) for name, number in pairs}
-        if len(numbers) < len(pairs):
-            raise OptionError(f"{option} {value}: a label stands there twice")
-        return numbers
-    except OptionError:
-        raise
     except ValueError:
         raise OptionError(f"{option} {value}: expected NAME=NUMBER,NAME=NUMBER") from None
+    if len(numbers) < len(pairs):
+        raise OptionError(f"{option} {value}: a label stands there twice")
+    return numbers
 
 
 def _summary(entry: dict[str, Any]) -> str:
