@@ -6,11 +6,10 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from numbers import Number
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -24,48 +23,36 @@ from sklearn.utils.validation import check_is_fitted
 
 from lmclassify import __version__
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
+from lmclassify.classify.language_models import Course, ProgressCallback
+from lmclassify.classify.recipes import Lesson, learn_plain, learn_tuned
 from lmclassify.classify.settings import Settings
-from lmclassify.engines.local import number_of_threads, run_in_rounds
+from lmclassify.engines.local import number_of_threads
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
-from lmclassify.lm.inference import NumpyLanguageModel
-from lmclassify.lm.model import LanguageModel
-from lmclassify.lm.training import EpochRecord, Trainer
-from lmclassify.text.sequences import Ids
-from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
-ProgressCallback = Callable[[Any, EpochRecord], object]
 
 _DEFAULT = Settings()
-
-
-@dataclass
-class _LabelData:
-    """One label's share of the training data."""
-
-    label: Any
-    training: npt.NDArray[np.intp]
-    """Indices into all texts."""
-    validation: npt.NDArray[np.intp]
-    seed: int
 
 
 class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classify texts by one LSTM language model per label.
 
     A text gets the label with the largest log prior + summed log-probability of its tokens (and of its
-    end) under the label's language model.
+    end) under the label's language model; in recipe ``tuned`` n-gram models of the labels have a say too.
 
     Parameters
     ----------
-    recipe : {"plain"}, default="plain"
-        ``plain``: independent language models trained by maximum likelihood.
-    tokenizer : {"subword", "word", "char"}, default="subword"
-        See `lmclassify.text.tokenizer`.
-    vocab_size : int
-        Words, subwords or characters learnt at most.
-    lowercase : bool
-        Fold letter case.
+    recipe : {"tuned", "plain"}, default="tuned"
+        ``tuned``: a background language model adapted to each label, n-gram models beside, all tuned
+        by conditional likelihood, combined and calibrated on held-out text. ``plain``: independent
+        language models trained by maximum likelihood. See `lmclassify.classify.recipes`.
+    tokenizer : {"auto", "subword", "word", "char"}, default="auto"
+        Of the language models; see `lmclassify.text.tokenizer`. ``auto``: subword or word, whichever
+        serves held-out text best; subword with recipe ``plain``.
+    vocab_size : int or None, default=None
+        Words, subwords or characters learnt at most. None: 4,000 words, else 1,000.
+    lowercase : bool or None, default=None
+        Fold letter case. None: with words only.
     max_length : int
         Longest sequence that training reads, in tokens (beginning and end of text included). Longer
         ones are cut, with a warning.
@@ -90,7 +77,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     warmup : float
         Share of steps in which the learning rate rises; then it falls as a half cosine.
     validation_fraction : float
-        Share of each label's texts held out to stop training. A label with a single text has none.
+        Share of each label's texts held out to stop training (and, in recipe ``tuned``, to learn the
+        combination). A label with a single text has none. With fewer than 2,000 texts, or 0, recipe
+        ``tuned`` cross-fits instead: models of one part score the other, and the final ones learn from
+        every text.
     fit_prior : bool, default=True
         Learn priors from the labels' frequencies; else all are equal.
     class_prior : array-like of float, (K,), or mapping of label to float, optional
@@ -104,7 +94,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Where training runs.
     callback : callable, optional
         Called as ``callback(label, record)`` with an `lmclassify.lm.training.EpochRecord` after each
-        epoch of each label's model, in the thread that trained it.
+        epoch of each label's model, in the thread that trained it. The label is "all labels" while the
+        background model trains, and None while all are tuned together.
 
     Attributes
     ----------
@@ -119,8 +110,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         recipe: str = _DEFAULT.recipe,
         tokenizer: str = _DEFAULT.tokenizer,
-        vocab_size: int = _DEFAULT.vocab_size,
-        lowercase: bool = _DEFAULT.lowercase,
+        vocab_size: int | None = _DEFAULT.vocab_size,
+        lowercase: bool | None = _DEFAULT.lowercase,
         max_length: int = _DEFAULT.max_length,
         long_texts: str = _DEFAULT.long_texts,
         embedding_dim: int | None = _DEFAULT.embedding_dim,
@@ -214,51 +205,52 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts = as_texts(X)
         classes, codes = _classes_and_codes(y, len(texts))
         weights, weighted = self._weights(codes, classes, sample_weight)
-        kept = np.flatnonzero(weights > 0)
         class_weights = np.bincount(codes, weights, minlength=len(classes)).astype(np.float64)
         _require_texts(classes, class_weights)
         log_priors = self._log_priors(classes, class_weights, settings)
 
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        parts = [
-            _split(label, kept[codes[kept] == code], settings.validation_fraction, [seed, code])
-            for code, label in enumerate(classes)
-        ]
-        learnt_from = np.sort(np.concatenate([part.training for part in parts]))
-        tokenizer = Tokenizer.train(
-            settings.tokenizer,  # type: ignore[arg-type]
-            (texts[index] for index in learnt_from),
-            settings.vocab_size,
-            lowercase=settings.lowercase,
+        kept = np.flatnonzero(weights > 0)
+        lesson = Lesson(
+            texts=[texts[index] for index in kept],
+            classes=classes,
+            codes=codes[kept],
+            weights=weights[kept] if weighted else None,
+            log_frequencies=np.log(class_weights / class_weights.sum()),
+            log_priors=log_priors,
+            seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
         )
-        sequences = tokenizer.sequences(texts)
-        cut = sum(len(sequence) > settings.max_length for sequence in sequences)
-        if cut:
+        course = Course(settings, device, threads, self.callback)
+        learnt = (learn_tuned if settings.recipe == "tuned" else learn_plain)(lesson, course)
+        if learnt.cut:
             warnings.warn(
-                f"{cut:,} of {len(texts):,} texts are longer than max_length ({settings.max_length} tokens); "
-                "training reads their beginning only",
+                f"{learnt.cut:,} of {len(texts):,} texts are longer than max_length ({settings.max_length} "
+                "tokens); training of the language models reads their beginning only",
                 LMClassifyWarning,
                 stacklevel=2,
             )
-
-        stop = Event()
-        trainers = [
-            self._trainer(part, sequences, weights if weighted else None, tokenizer, settings, device, stop)
-            for part in parts
-        ]
-        self._train(list(zip(classes, trainers, strict=True)), threads, stop)
-
+        fit = {
+            "kind": "fit",
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 3),
+            "texts": len(texts),
+            "texts_cut": learnt.cut,
+        }
         self.classes_ = classes
         self.class_log_prior_ = log_priors
         self.model_ = FittedModel(
             classes_=classes,
             log_priors=log_priors,
-            tokenizer=tokenizer,
-            models=[NumpyLanguageModel(trainer.model.arrays()) for trainer in trainers],
+            tokenizer=learnt.tokenizer,
+            models=learnt.models,
             settings=settings,
+            background=learnt.background,
+            tuned=learnt.tuned,
+            subwords=learnt.subwords,
+            ngrams=learnt.ngrams,
+            combination=learnt.combination,
             parameters=self._plain_parameters(),
             versions=_versions(),
-            training=_training_record(parts, trainers, len(texts), cut, started, time.perf_counter() - clock),
+            training=[fit, *learnt.records],
             n_jobs=self.n_jobs,
         )
         return self
@@ -327,68 +319,6 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             priors = class_weights if settings.fit_prior else np.ones(len(classes))
         log_priors: Array = np.log(priors / priors.sum())
         return log_priors
-
-    def _trainer(
-        self,
-        part: _LabelData,
-        sequences: list[Ids],
-        weights: Array | None,
-        tokenizer: Tokenizer,
-        settings: Settings,
-        device: str,
-        stop: Event,
-    ) -> Trainer:
-        model = LanguageModel(
-            tokenizer.vocab_size,
-            settings.max_length,
-            settings.num_lstm_units,
-            settings.num_lstm_layers,
-            embedding_dim=settings.embedding_dim,
-            dropout=settings.dropout,
-            tie_weights=settings.tie_weights,
-            seed=part.seed,
-        )
-        return Trainer(
-            model,
-            [sequences[index] for index in part.training],
-            [sequences[index] for index in part.validation],
-            settings,
-            weights=None if weights is None else weights[part.training],
-            validation_weights=None if weights is None else weights[part.validation],
-            seed=part.seed,
-            device=device,
-            stop=stop,
-        )
-
-    def _train(self, jobs: list[tuple[Any, Trainer]], threads: int, stop: Event) -> None:
-        """Train the labels' models side by side, each on one thread."""
-
-        def run_epoch(job: tuple[Any, Trainer]) -> bool:
-            label, trainer = job
-            known = len(trainer.records)
-            more = trainer.run_epoch()
-            if self.callback is not None and len(trainer.records) > known:
-                self.callback(label, trainer.records[-1])
-            return more
-
-        before = torch.get_num_threads()
-        try:
-            longest_first = sorted(jobs, key=lambda job: -job[1].tokens_per_epoch)
-            run_in_rounds(run_epoch, longest_first, threads, stop, before=lambda: torch.set_num_threads(1))
-        except KeyboardInterrupt:
-            if not all(trainer.records for _, trainer in jobs):
-                raise
-            warnings.warn(
-                "interrupted: the best weights so far are kept ("
-                + listing(f"{label}: epoch {trainer.best_epoch}" for label, trainer in jobs)
-                + ")",
-                LMClassifyWarning,
-                stacklevel=3,
-            )
-            for _, trainer in jobs:
-                trainer.interrupt()
-        finally:
-            torch.set_num_threads(before)
 
     def log_likelihood(self, X: Iterable[str]) -> Array:
         """See `FittedModel.log_likelihood`."""
@@ -492,16 +422,6 @@ def _require_texts(classes: npt.NDArray[Any], class_weights: Array) -> None:
         raise DataError(f"all texts of these labels have weight 0: {listing(without)}")
 
 
-def _split(label: Any, indices: npt.NDArray[np.intp], fraction: float, seed: list[int]) -> _LabelData:
-    """Cut the validation part of one label, at least one text of two or more."""
-    rng = np.random.default_rng(seed)
-    size = round(fraction * len(indices))
-    if fraction and len(indices) > 1:
-        size = max(1, size)
-    shuffled = rng.permutation(indices)
-    return _LabelData(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), int(rng.integers(2**31)))
-
-
 def _device(name: str) -> str:
     if name not in ("auto", "cpu", "cuda"):
         raise OptionError(f"device must be one of auto, cpu, cuda, not {name!r}")
@@ -519,33 +439,3 @@ def _versions() -> dict[str, str]:
         "scikit-learn": sklearn.__version__,
         "numpy": np.__version__,
     }
-
-
-def _training_record(
-    parts: list[_LabelData], trainers: list[Trainer], n: int, cut: int, started: datetime, seconds: float
-) -> list[dict[str, Any]]:
-    record: list[dict[str, Any]] = [
-        {
-            "kind": "fit",
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(seconds, 3),
-            "texts": n,
-            "texts_cut": cut,
-        }
-    ]
-    for part, trainer in zip(parts, trainers, strict=True):
-        label = np.asarray(part.label).item()
-        record.append(
-            {
-                "kind": "label",
-                "label": label,
-                "training_texts": len(part.training),
-                "validation_texts": len(part.validation),
-                "epochs": len(trainer.records),
-                "best_epoch": trainer.best_epoch,
-                "validation_loss": trainer.records[trainer.best_epoch - 1].validation_loss,
-                "interrupted": trainer.interrupted,
-            }
-        )
-        record += [{"kind": "epoch", "label": label, **asdict(epoch)} for epoch in trainer.records]
-    return record

@@ -8,18 +8,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 from safetensors import SafetensorError
 
-from lmclassify.classify.persistence import Part, StoredModel, only_part, read_model, write_model
-from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.classify.calibration import Combination, log_softmax
+from lmclassify.classify.persistence import read_model, write_model
+from lmclassify.classify.scoring import log_likelihoods, ngram_scores
 from lmclassify.classify.settings import Settings
+from lmclassify.classify.storage import from_stored, to_stored
 from lmclassify.engines.local import number_of_threads
 from lmclassify.errors import (
     DataError,
@@ -32,6 +33,7 @@ from lmclassify.errors import (
 )
 from lmclassify.lm.generation import next_words
 from lmclassify.lm.inference import NumpyLanguageModel, perplexity
+from lmclassify.lm.ngram import NgramModel
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -49,7 +51,8 @@ class FittedModel:
     """Labels, priors and one language model a label: what `LMClassifier.fit` makes and files hold.
 
     The joint log-probability of a text and a label is the log prior of the label plus the text's
-    log-likelihood under the label's language model; the label with the largest one is predicted.
+    log-likelihood under the label's language model; with a combination, the same after tuning, beside
+    n-gram models. The label with the largest one is predicted.
     """
 
     classes_: npt.NDArray[Any]
@@ -58,8 +61,17 @@ class FittedModel:
     """(K,) natural logarithms."""
     tokenizer: Tokenizer
     models: list[NumpyLanguageModel]
-    """One a label, over one vocabulary."""
+    """One a label, over one vocabulary, maximum likelihood."""
     settings: Settings
+    background: NumpyLanguageModel | None = None
+    """Of all labels' texts together; the models were adapted from it."""
+    tuned: list[NumpyLanguageModel] = field(default_factory=list)
+    """One a label, tuned by conditional likelihood; used where there is a combination."""
+    subwords: Tokenizer | None = None
+    """What the n-gram models take for subwords."""
+    ngrams: list[NgramModel] = field(default_factory=list)
+    combination: Combination | None = None
+    """How the experts decide together; without it the language models decide alone."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """What else the estimator was made with (class_prior, class_weight, random_state), as plain data."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -79,26 +91,63 @@ class FittedModel:
         """Return log-likelihoods (n, len(models)) and the number of tokens scored of each text (n,)."""
         sequences = self.tokenizer.sequences(as_texts(texts))
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        limit = self.settings.max_length if self.settings.long_texts == "truncate" else None
+        limit = self._limit
         if limit is not None and (lengths > limit).any():
-            warnings.warn(
-                f"texts of more than {limit} tokens (max_length, beginning and end of text included) are "
-                "scored by their beginning only, as long_texts='truncate' says",
-                LMClassifyWarning,
-                stacklevel=4,
-            )
+            self._warn_truncated(5)
             lengths = np.minimum(lengths, limit)
         nats = log_likelihoods(models, sequences, max_length=limit, threads=number_of_threads(self.n_jobs))
         return nats, lengths - 1
 
     def predict_joint_log_proba(self, texts: Iterable[str]) -> Array:
-        """Return log prior + log-likelihood of each text and label, (n, K) nats."""
-        return self.log_priors + self.log_likelihood(texts)
+        """Return the final score of each text and label, (n, K) nats.
+
+        Log prior + log-likelihood; with a combination, its weighted sum of all experts' scores.
+        """
+        combination = self.combination
+        if combination is None:
+            return self.log_priors + self.log_likelihood(texts)
+        texts = self._texts_to_score(as_texts(texts))
+        assert self.subwords is not None
+        threads = number_of_threads(self.n_jobs)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        if combination.weights[-1] > 0:
+            sequences = self.tokenizer.sequences(texts)
+            scores.append(log_likelihoods(self.tuned, sequences, max_length=self._limit, threads=threads))
+        else:
+            scores.append(np.zeros((len(texts), len(self.classes_))))
+        return combination.joint(scores)
+
+    @property
+    def _limit(self) -> int | None:
+        return self.settings.max_length if self.settings.long_texts == "truncate" else None
+
+    def _texts_to_score(self, texts: list[str]) -> list[str]:
+        """Return texts, each cut after max_length tokens where long_texts is ``truncate``."""
+        limit = self._limit
+        if limit is None:
+            return texts
+        counted = limit - 1  # beginning of text is a token too
+        too_long = [
+            index for index, sequence in enumerate(self.tokenizer.sequences(texts)) if len(sequence) > limit
+        ]
+        result = list(texts)
+        for index in too_long:
+            result[index] = texts[index][: int(self.tokenizer.offsets(texts[index])[counted - 1, 1])]
+        if too_long:
+            self._warn_truncated(4)
+        return result
+
+    def _warn_truncated(self, stacklevel: int) -> None:
+        warnings.warn(
+            f"texts of more than {self._limit} tokens (max_length, beginning and end of text included) are "
+            "scored by their beginning only, as long_texts='truncate' says",
+            LMClassifyWarning,
+            stacklevel=stacklevel,
+        )
 
     def predict_log_proba(self, texts: Iterable[str]) -> Array:
         """Return the log posterior of each label, (n, K) nats."""
-        joint = self.predict_joint_log_proba(texts)
-        return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
+        return log_softmax(self.predict_joint_log_proba(texts))
 
     def predict_proba(self, texts: Iterable[str]) -> Array:
         """Return the posterior of each label, (n, K); rows sum to 1."""
@@ -181,19 +230,7 @@ class FittedModel:
         OutputError
             If the folder holds something else than a model, or cannot be written.
         """
-        parts = [Part("tokenizer", self.tokenizer.to_json().encode(), "json")]
-        parts += [
-            Part("lm", safetensors.numpy.save(model.arrays, {"lmclassify": "lm"}), "safetensors", label)
-            for label, model in enumerate(self.models)
-        ]
-        config = {
-            "labels": self.classes_.tolist(),
-            "log_priors": self.log_priors.tolist(),
-            "settings": asdict(self.settings),
-            "parameters": self.parameters,
-            "versions": self.versions,
-        }
-        write_model(path, StoredModel(config, parts, self.training))
+        write_model(path, to_stored(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FittedModel:
@@ -205,36 +242,8 @@ class FittedModel:
             If there is none, it is damaged, or a newer version made it.
         """
         stored = read_model(path)
-        config = stored.config
         try:
-            tokenizer = Tokenizer.from_json(only_part(stored.parts, "tokenizer").content.decode())
-            by_label = {part.label: part for part in stored.parts if part.role == "lm"}
-            models = [
-                NumpyLanguageModel(safetensors.numpy.load(by_label[label].content))
-                for label in range(len(config["labels"]))
-            ]
-            if len(by_label) != len(models) or len(stored.parts) != len(models) + 1:
-                raise ValueError("files that belong to no label")
-            if any(model.vocab_size != tokenizer.vocab_size for model in models):
-                raise ValueError("a language model of another vocabulary")
-            log_priors = np.array(config["log_priors"], dtype=np.float64)
-            labels = config["labels"]
-            if not isinstance(labels, list) or len({type(label) for label in labels}) != 1:
-                raise ValueError("labels that are not all of one type")
-            if type(labels[0]) not in (str, int, float, bool) or labels != sorted(set(labels)):
-                raise ValueError("labels that are not sorted or not distinct")
-            if log_priors.shape != (len(models),) or not np.isfinite(log_priors).all():
-                raise ValueError("priors that fit no labels")
-            return cls(
-                classes_=np.array(config["labels"]),
-                log_priors=log_priors,
-                tokenizer=tokenizer,
-                models=models,
-                settings=Settings(**config["settings"]),
-                parameters=dict(config["parameters"]),
-                versions=dict(config["versions"]),
-                training=stored.training,
-            )
+            return cls(**from_stored(stored))
         except (KeyError, TypeError, ValueError, AttributeError, LMClassifyError, SafetensorError) as error:
             raise ModelError(f"{path} holds no usable model: {error}; make the model again") from error
 
@@ -244,8 +253,10 @@ class FittedModel:
 
     @cached_property
     def num_parameters(self) -> int:
-        """Weights of all language models together."""
-        return sum(model.num_parameters for model in self.models)
+        """Weights of all models together."""
+        background = [] if self.background is None else [self.background]
+        lstms = sum(model.num_parameters for model in [*self.models, *self.tuned, *background])
+        return lstms + sum(model.num_parameters for model in self.ngrams)
 
 
 def as_texts(texts: object) -> list[str]:

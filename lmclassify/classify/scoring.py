@@ -15,10 +15,12 @@ from threadpoolctl import ThreadpoolController
 
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.ngram import NgramModel
 from lmclassify.text.sequences import Ids, batches_by_length, make_batch
 
 _BATCH = 256
 _TOKENS_AT_A_TIME = 1 << 14  # long texts take no more memory than short ones
+_CHARACTERS_AT_A_TIME = 1 << 16
 _blas_lock = threading.Lock()
 
 
@@ -67,6 +69,43 @@ def log_likelihoods(
         for _ in map_ordered(score, batches, threads):
             pass
     return result
+
+
+def ngram_scores(
+    models: Sequence[NgramModel], texts: Sequence[str], sequences: Sequence[Ids], *, threads: int = 1
+) -> list[npt.NDArray[np.float64]]:
+    """Return each n-gram model's scores, (n, K) each, in the order of `NgramModel.score_names`.
+
+    Parameters
+    ----------
+    models : sequence of NgramModel
+    texts : sequence of str
+        n texts.
+    sequences : sequence of array of int
+        The same texts as subwords.
+    threads : int, default=1
+        Results do not depend on it.
+    """
+    chunks = _chunks([len(text) for text in texts])
+
+    def score(chunk: slice) -> list[npt.NDArray[np.float64]]:
+        return [part for model in models for part in model.scores(texts[chunk], sequences[chunk])]
+
+    scored = list(map_ordered(score, chunks, threads))
+    return [np.concatenate(parts) for parts in zip(*scored, strict=True)]
+
+
+def _chunks(lengths: Sequence[int]) -> list[slice]:
+    """Return consecutive parts of some texts, of not too many characters each; at least one part."""
+    ends, characters = [], 0
+    for index, length in enumerate(lengths):
+        characters += length
+        if characters >= _CHARACTERS_AT_A_TIME:
+            ends.append(index + 1)
+            characters = 0
+    if not ends or ends[-1] < len(lengths):
+        ends.append(len(lengths))
+    return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 @cache

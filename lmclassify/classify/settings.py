@@ -20,13 +20,25 @@ class Settings(LanguageModelSettings):
     """
 
     recipe: str = setting(
-        "plain",
-        "How labels are modelled. plain: independent language models, maximum likelihood.",
-        choices=("plain",),
+        "tuned",
+        "How labels are modelled. tuned: language models adapted from a common one and n-gram models, tuned "
+        "to tell the labels apart, combined and calibrated on held-out text; "
+        "plain: independent language models, maximum likelihood.",
+        choices=("tuned", "plain"),
     )
-    tokenizer: str = setting("subword", "What a token is.", choices=("word", "subword", "char"))
-    vocab_size: int = setting(1000, "Words, subwords or characters learnt at most.", minimum=2)
-    lowercase: bool = setting(False, "Fold letter case.")
+    tokenizer: str = setting(
+        "auto",
+        "What a token of the language models is. auto: subword or word, whichever serves held-out text "
+        "best (recipe plain: subword).",
+        choices=("auto", "subword", "word", "char"),
+    )
+    vocab_size: int | None = setting(
+        None,
+        "Words, subwords or characters learnt at most (none: 4000 words, else 1000).",
+        minimum=2,
+        optional=int,
+    )
+    lowercase: bool | None = setting(None, "Fold letter case (default: that of words only).", optional=bool)
     long_texts: str = setting(
         "chunk",
         "Texts longer than max-length when scored. chunk: read piece by piece, state carried on; "
@@ -34,6 +46,10 @@ class Settings(LanguageModelSettings):
         choices=("chunk", "truncate"),
     )
     validation_fraction: float = setting(
-        0.1, "Share of each label's texts held out to stop training.", minimum=0.0, maximum=0.5
+        0.1,
+        "Share of each label's texts held out to stop training; recipe tuned, with few texts or 0, lets "
+        "models of one part score the other instead, so that none is lost.",
+        minimum=0.0,
+        maximum=0.5,
     )
     fit_prior: bool = setting(True, "Learn the labels' priors from their frequencies (else all equal).")

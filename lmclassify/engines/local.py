@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Event
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from lmclassify.errors import OptionError
 
@@ -45,6 +46,29 @@ def map_ordered(
         return
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
         yield from pool.map(function, items)
+
+
+class WorkerMap(Protocol):
+    """What `worker_map` gives: `map`, in threads."""
+
+    def __call__(
+        self, function: Callable[[Payload], Result], payloads: Iterable[Payload], /
+    ) -> Iterator[Result]:
+        """Yield the function's result for each payload, in order."""
+
+
+@contextlib.contextmanager
+def worker_map(threads: int, *, before: Callable[[], object] | None = None) -> Iterator[WorkerMap]:
+    """Give a `map` whose calls run in threads that stay, for many small rounds of work.
+
+    Parameters
+    ----------
+    threads : int
+    before : callable, optional
+        Called once in each thread before its first job.
+    """
+    with ThreadPoolExecutor(threads, initializer=before) as pool:
+        yield pool.map
 
 
 def run_in_rounds(

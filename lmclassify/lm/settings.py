@@ -16,9 +16,20 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
+    optional: type | None = None,
 ) -> Any:
-    """Declare a dataclass field with what is needed to check it and to explain it to a user."""
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    """Declare a dataclass field with what is needed to check it and to explain it to a user.
+
+    `optional` is the type of a value that may be None; else it is that of the default.
+    """
+    metadata = {
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "optional": optional is not None,
+        "type": optional or type(default),
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -28,7 +39,10 @@ class LanguageModelSettings:
 
     max_length: int = setting(256, "Longest sequence trained on, in tokens; longer texts are cut.", minimum=2)
     embedding_dim: int | None = setting(
-        64, "Columns of the token embedding (none: vocabulary size to the power 1/4).", minimum=1
+        64,
+        "Columns of the token embedding (none: vocabulary size to the power 1/4).",
+        minimum=1,
+        optional=int,
     )
     num_lstm_units: int = setting(128, "Units of each LSTM layer.", minimum=1)
     num_lstm_layers: int = setting(1, "LSTM layers, each feeding the next.", minimum=1)
@@ -50,24 +64,24 @@ class LanguageModelSettings:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value = _checked(item.name, getattr(self, item.name), item.metadata, item.default)
+            value = _checked(item.name, getattr(self, item.name), item.metadata)
             object.__setattr__(self, item.name, value)  # frozen for others
 
 
-def _checked(name: str, value: Any, rules: Any, default: Any) -> Any:
+def _checked(name: str, value: Any, rules: Any) -> Any:
     """Return a value as plain Python data, a numpy scalar too."""
-    if value is None and name == "embedding_dim":
+    if value is None and rules["optional"]:
         return None
     plain = value.item() if hasattr(value, "item") else value
     if rules["choices"] is not None:
         if plain not in rules["choices"]:
             raise OptionError(f"{name} must be one of {', '.join(rules['choices'])}, not {value!r}")
         return plain
-    if isinstance(default, bool):
+    if rules["type"] is bool:
         if plain not in (False, True):
             raise OptionError(f"{name} must be true or false, not {value!r}")
         return bool(plain)
-    whole = isinstance(default, int)
+    whole = rules["type"] is int
     if (
         isinstance(plain, bool)
         or not isinstance(plain, (int, float))

@@ -47,8 +47,9 @@ class EpochRecord:
 class Trainer:
     """Trains a language model epoch by epoch and keeps the best weights.
 
-    Starts at a unigram model; AdamW (Loshchilov & Hutter 2019; biases do not decay), gradient clipping,
-    a learning rate that rises linearly and falls as a half cosine, early stopping on the validation loss.
+    Starts at a unigram model, or at the weights there; AdamW (Loshchilov & Hutter 2019; biases do not
+    decay), gradient clipping, a learning rate that rises linearly and falls as a half cosine, early
+    stopping on the validation loss.
 
     Parameters
     ----------
@@ -61,6 +62,8 @@ class Trainer:
     weights : array of float, (len(sequences),), optional
         Weight of each training sequence, all positive.
     validation_weights : array of float, (len(validation),), optional
+    pretrained : bool, default=False
+        Go on from the model's weights, which then count as the best until an epoch betters them.
     seed : int, default=0
         Of the order of batches.
     device : str, default="cpu"
@@ -87,6 +90,7 @@ class Trainer:
         *,
         weights: npt.NDArray[np.float64] | None = None,
         validation_weights: npt.NDArray[np.float64] | None = None,
+        pretrained: bool = False,
         seed: int = 0,
         device: str = "cpu",
         stop: Event | None = None,
@@ -104,17 +108,13 @@ class Trainer:
             np.minimum([len(sequence) for sequence in part], settings.max_length) for part in self._parts
         ]
         self.tokens_per_epoch = int((self._lengths[0] - 1).sum())
-        targets = np.concatenate(
-            [input_and_target(sequence, settings.max_length)[1] for sequence in sequences]
-        )
-        of_texts = np.ones(len(sequences)) if weights is None else weights / weights.mean()
-        of_tokens = np.repeat(of_texts, self._lengths[0] - 1)
-        model.start_from_unigram(
-            np.bincount(targets, of_tokens, minlength=model.vocab_size).astype(np.float64)
-        )
+        if not pretrained:
+            model.start_from_unigram(self._token_counts())
         self.best_epoch = 0
         self._best = model.arrays()
         self._best_loss = math.inf
+        if pretrained and validation:
+            self._best_loss = self._validation_loss() or math.inf
         groups: list[dict[str, Any]] = [
             {"params": [parameter for parameter in model.parameters() if parameter.ndim > 1]},
             {"params": [parameter for parameter in model.parameters() if parameter.ndim == 1]},
@@ -129,6 +129,16 @@ class Trainer:
         self._batch_size = min(settings.batch_size, max(_SMALLEST_BATCH, len(sequences) // _FEWEST_BATCHES))
         self._steps = settings.max_epochs * math.ceil(len(sequences) / self._batch_size)
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._share_of_peak)
+
+    def _token_counts(self) -> npt.NDArray[np.float64]:
+        """Return how often each token is a target of the training part, (V,), texts weighted."""
+        sequences, weights = self._parts[0], self._weights[0]
+        targets = np.concatenate(
+            [input_and_target(sequence, self._settings.max_length)[1] for sequence in sequences]
+        )
+        of_texts = np.ones(len(sequences)) if weights is None else weights / weights.mean()
+        of_tokens = np.repeat(of_texts, self._lengths[0] - 1)
+        return np.bincount(targets, of_tokens, minlength=self.model.vocab_size).astype(np.float64)
 
     def _share_of_peak(self, step: int) -> float:
         warmup = max(1, round(self._settings.warmup * self._steps))
@@ -174,15 +184,20 @@ class Trainer:
             )
         )
         if finished:
-            if not self.best_epoch:
+            if not math.isfinite(self._best_loss):
                 raise TrainingError("training diverged: no epoch has a finite loss; lower the learning rate")
             self.restore_best()
         return not finished
 
     def interrupt(self) -> None:
         """End training where it stands, with the best weights so far."""
-        self.interrupted = self.interrupted or not self.records[-1].finished
+        self.interrupted = self.interrupted or not self.records or not self.records[-1].finished
         self.restore_best()
+
+    @property
+    def best_validation_loss(self) -> float | None:
+        """Of the weights kept, nats per token; None without validation part or before it was taken."""
+        return self._best_loss if self._parts[1] and math.isfinite(self._best_loss) else None
 
     def restore_best(self) -> None:
         """Put the best weights so far into the model."""

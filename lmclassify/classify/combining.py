@@ -1,0 +1,148 @@
+"""Learns a log-linear combination of experts from their scores on held-out text (L-BFGS).
+
+Shapes: n texts, E experts, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize, minimize_scalar
+
+from lmclassify.classify.calibration import Combination, log_softmax
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+
+_TOTAL_WEIGHT = 2.0  # of experts scaled to a spread of 1, before anything is known
+_PULL = 10.0  # towards those weights, in texts' worth of log-loss
+_BIAS_PULL = 1.0
+
+
+def learn_combination(
+    experts: Sequence[str],
+    scores: Sequence[Array],
+    codes: Codes,
+    log_priors: Array,
+    weights: Array | None = None,
+) -> Combination:
+    """Return the combination with the least log-loss on held-out scores.
+
+    Experts' weights are pulled towards equal shares, by as much as ten texts are worth, so that a few
+    dozen texts do; they never fall below zero.
+
+    Parameters
+    ----------
+    experts : sequence of str
+        Their names.
+    scores : sequence of ndarray, (n, K)
+        Of texts that the experts have not learnt from.
+    codes : ndarray of int, (n,)
+        The true labels.
+    log_priors : ndarray, (K,)
+    weights : ndarray, (n,), optional
+        Of the texts.
+    """
+    scale = np.array([_spread(of_expert) for of_expert in scores])
+    start = np.full(len(scores), _TOTAL_WEIGHT / len(scores))
+    scaled = [of_expert / by for of_expert, by in zip(scores, scale, strict=True)]
+    found, prior_weight, bias = _fit(scaled, codes, log_priors, start, 1.0, _PULL, weights)
+    return Combination(tuple(experts), found / scale, prior_weight * log_priors + bias)
+
+
+def add_expert(
+    combination: Combination,
+    joint: Array,
+    expert: str,
+    scores: Array,
+    codes: Codes,
+    weights: Array | None = None,
+) -> Combination:
+    """Return a combination with one expert more, learnt on texts that may be fewer.
+
+    The weights there keep their proportions; only their scale, the newcomer's weight (pulled towards
+    none) and the biases are learnt, so few texts tell enough.
+
+    Parameters
+    ----------
+    combination : Combination
+    joint : ndarray, (n, K)
+        What the combination gives to these texts.
+    expert : str
+    scores : ndarray, (n, K)
+        Of the newcomer.
+    codes : ndarray of int, (n,)
+    weights : ndarray, (n,), optional
+    """
+    scale = _spread(scores)
+    start = np.array([1.0, 0.0])
+    none = np.zeros(joint.shape[1])
+    (of_joint, of_expert), _, bias = _fit([joint, scores / scale], codes, none, start, 0.0, 1.0, weights)
+    return Combination(
+        (*combination.experts, expert),
+        np.append(of_joint * combination.weights, of_expert / scale),
+        of_joint * combination.bias + bias,
+    )
+
+
+def log_loss(joint: Array, codes: Codes, weights: Array | None = None) -> float:
+    """Return the mean negative log posterior of the true labels, in nats."""
+    of_texts = -log_softmax(joint)[np.arange(len(codes)), codes]
+    return float(np.average(of_texts, weights=weights))
+
+
+def best_scale(scores: Array, log_priors: Array, codes: Codes, weights: Array | None = None) -> float:
+    """Return the s for which ``s * scores + log_priors`` has the least log-loss, between e**-6 and e."""
+
+    def loss(log_scale: float) -> float:
+        return log_loss(np.exp(log_scale) * scores + log_priors, codes, weights)
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-6.0, 1.0), method="bounded").x))
+
+
+def _spread(scores: Array) -> float:
+    """Return the standard deviation of scores about each text's mean; 1 where they do not differ."""
+    deviation = float((scores - scores.mean(axis=1, keepdims=True)).std())
+    return deviation if deviation > 0 else 1.0
+
+
+def _fit(
+    scores: Sequence[Array],
+    codes: Codes,
+    log_priors: Array,
+    start: Array,
+    prior_start: float,
+    pull: float,
+    weights: Array | None,
+) -> tuple[Array, float, Array]:
+    """Return the experts' weights, the prior's, and biases (K,)."""
+    experts = np.array(scores)
+    count, n, labels = experts.shape
+    of_texts = np.ones(n) if weights is None else weights / weights.mean()
+    rows = np.arange(n)
+
+    def objective(parameters: Array) -> tuple[float, Array]:
+        of_experts, prior_weight, bias = parameters[:count], parameters[count], parameters[count + 1 :]
+        log_p = log_softmax(np.tensordot(of_experts, experts, 1) + prior_weight * log_priors + bias)
+        residual = np.exp(log_p)
+        residual[rows, codes] -= 1
+        residual *= of_texts[:, np.newaxis]
+        apart = of_experts - start
+        loss = -(of_texts * log_p[rows, codes]).sum()
+        loss += pull * (apart @ apart) + pull * (prior_weight - prior_start) ** 2 + _BIAS_PULL * bias @ bias
+        of_labels = residual.sum(axis=0)
+        gradient = np.concatenate(
+            [
+                np.tensordot(experts, residual, 2) + 2 * pull * apart,
+                [of_labels @ log_priors + 2 * pull * (prior_weight - prior_start)],
+                of_labels + 2 * _BIAS_PULL * bias,
+            ]
+        )
+        return loss, gradient
+
+    first = np.concatenate([start, [prior_start], np.zeros(labels)])
+    bounds = [(0.0, None)] * (count + 1) + [(None, None)] * labels
+    found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found[:count], float(found[count]), found[count + 1 :]

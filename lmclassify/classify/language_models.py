@@ -1,0 +1,141 @@
+"""Trains the labels' language models side by side (torch), each on one thread.
+
+One thread a model makes results independent of the number of threads, and is faster than many threads
+for one model (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lmclassify.classify.settings import Settings
+from lmclassify.engines.local import run_in_rounds
+from lmclassify.lm.model import LanguageModel
+from lmclassify.lm.training import EpochRecord, Trainer
+from lmclassify.text.sequences import Ids
+from lmclassify.text.tokenizer import Tokenizer
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+ProgressCallback = Callable[[Any, EpochRecord], object]
+
+
+@dataclass
+class Course:
+    """What holds for a whole `fit`: who is told of epochs, where training runs, and how it is ended."""
+
+    settings: Settings
+    device: str
+    threads: int
+    callback: ProgressCallback | None = None
+    stop: Event = field(default_factory=Event)
+    """Set by an interrupt; training then ends early and keeps the best weights so far."""
+
+
+@dataclass
+class Part:
+    """The texts of one language model."""
+
+    label: Any
+    training: Codes
+    """Indices into all texts."""
+    validation: Codes
+    seed: int
+
+
+def new_model(tokenizer: Tokenizer, settings: Settings, seed: int) -> LanguageModel:
+    """Return an untrained language model over a tokenizer's vocabulary."""
+    return LanguageModel(
+        tokenizer.vocab_size,
+        settings.max_length,
+        settings.num_lstm_units,
+        settings.num_lstm_layers,
+        embedding_dim=settings.embedding_dim,
+        dropout=settings.dropout,
+        tie_weights=settings.tie_weights,
+        seed=seed,
+    )
+
+
+def new_trainer(
+    part: Part,
+    sequences: Sequence[Ids],
+    weights: Array | None,
+    tokenizer: Tokenizer,
+    course: Course,
+    *,
+    settings: Settings | None = None,
+    start: dict[str, npt.NDArray[np.float32]] | None = None,
+) -> Trainer:
+    """Return a trainer for a part of the texts.
+
+    Parameters
+    ----------
+    part : Part
+    sequences : sequence of array of int
+        All texts as token ids.
+    weights : ndarray, optional
+        Of all texts.
+    tokenizer : Tokenizer
+    course : Course
+    settings : Settings, optional
+        Other ones than the course's.
+    start : dict of str to ndarray, optional
+        Weights to start from, as `LanguageModel.arrays` returns them; else a unigram model.
+    """
+    settings = settings or course.settings
+    model = new_model(tokenizer, settings, part.seed)
+    if start is not None:
+        model.load_arrays(start)
+    return Trainer(
+        model,
+        [sequences[index] for index in part.training],
+        [sequences[index] for index in part.validation],
+        settings,
+        weights=None if weights is None else weights[part.training],
+        validation_weights=None if weights is None else weights[part.validation],
+        pretrained=start is not None,
+        seed=part.seed,
+        device=course.device,
+        stop=course.stop,
+    )
+
+
+def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
+    """Train several models to their ends, taking turns epoch by epoch.
+
+    Parameters
+    ----------
+    jobs : sequence of (label, Trainer)
+        The label is what the callback is told.
+    course : Course
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After the epochs in hand have ended; `Trainer.interrupt` then gives what there is.
+    """
+
+    def run_epoch(job: tuple[Any, Trainer]) -> bool:
+        label, trainer = job
+        known = len(trainer.records)
+        more = trainer.run_epoch()
+        if course.callback is not None and len(trainer.records) > known:
+            course.callback(label, trainer.records[-1])
+        return more
+
+    before = torch.get_num_threads()
+    try:
+        longest_first = sorted(jobs, key=lambda job: -job[1].tokens_per_epoch)
+        run_in_rounds(
+            run_epoch, longest_first, course.threads, course.stop, before=lambda: torch.set_num_threads(1)
+        )
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,180 @@
+"""Learns n-gram models (scikit-learn), with a held-out score for every training text.
+
+Shapes: n texts, F n-grams, K labels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.svm import LinearSVC
+
+from lmclassify.engines.local import map_ordered
+from lmclassify.lm.ngram import NgramModel
+from lmclassify.text.ngrams import Keys, NgramView
+from lmclassify.text.sequences import Ids
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+
+VIEWS = {
+    NgramView("character", 5): False,
+    NgramView("subword", 3): True,
+    NgramView("word", 2): True,
+}
+"""The views learnt, and whether the likelihood is used beside the tuned weights."""
+
+_ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
+_ABSENT = -1.0  # score of a label that a fold's training part lacks: the margin of "not this label"
+
+
+@dataclass
+class _View:
+    view: NgramView
+    keys: Keys
+    counts: sparse.csr_matrix
+    """(n, F)"""
+    least_texts: int
+    """An n-gram is used where so many texts have it."""
+    likelihood: bool
+
+
+def learn_ngram_models(
+    texts: Sequence[str],
+    sequences: Sequence[Ids],
+    codes: Codes,
+    labels: int,
+    folds: Codes,
+    *,
+    weights: Array | None = None,
+    seed: int = 0,
+    threads: int = 1,
+) -> tuple[list[NgramModel], list[Array]]:
+    """Learn a model for each view, and score each text by models that have not seen it.
+
+    Parameters
+    ----------
+    texts : sequence of str, (n,)
+    sequences : sequence of array of int, (n,)
+        The texts as subwords.
+    codes : ndarray of int, (n,)
+        Index of each text's label.
+    labels : int
+        K, at least 2.
+    folds : ndarray of int, (n,)
+        Texts of one fold are scored by models of the others.
+    weights : ndarray, (n,), optional
+        Of the texts.
+    seed : int, default=0
+    threads : int, default=1
+        The result does not depend on it.
+
+    Returns
+    -------
+    models : list of NgramModel
+    held_out : list of ndarray, (n, K)
+        For each model what its `NgramModel.scores` would return for texts that are new to it.
+    """
+    weights = np.ones(len(texts)) if weights is None else weights
+    views = [_prepare(view, likelihood, texts, sequences) for view, likelihood in VIEWS.items()]
+    everything = np.ones(len(texts), dtype=bool)
+    jobs = [(view, everything) for view in views]
+    jobs += [(view, folds != fold) for view in views for fold in np.unique(folds)]
+
+    def learn(job: tuple[_View, npt.NDArray[np.bool_]]) -> tuple[NgramModel, list[Array]]:
+        view, training = job
+        model, idf = _learn(view, training, codes, labels, weights, seed)
+        return model, [] if training is everything else _score(view, ~training, model, idf)
+
+    results = list(map_ordered(learn, jobs, threads))
+    held_out: list[Array] = []
+    parts = results[len(views) :]
+    per_view = len(parts) // len(views)
+    for number, view in enumerate(views):
+        of_view = parts[number * per_view : (number + 1) * per_view]
+        for which in range(1 + view.likelihood):
+            scores = np.zeros((len(texts), labels))
+            for fold, (_, found) in zip(np.unique(folds), of_view, strict=True):
+                scores[folds == fold] = found[which]
+            held_out.append(scores)
+    return [model for model, _ in results[: len(views)]], held_out
+
+
+def _prepare(view: NgramView, likelihood: bool, texts: Sequence[str], sequences: Sequence[Ids]) -> _View:
+    owner, found = view.keys(texts, sequences)
+    keys, column = np.unique(found, return_inverse=True)
+    ones = np.ones(len(found), dtype=np.float32)
+    counts = sparse.csr_matrix((ones, (owner, column)), shape=(len(texts), len(keys)))  # adds up repeats
+    least = 2 if view.symbols == "character" and len(texts) >= _ENOUGH_TEXTS else 1
+    kept = np.flatnonzero(np.bincount(counts.indices, minlength=len(keys)) >= least)
+    return _View(view, keys[kept], counts[:, kept], least, likelihood)
+
+
+def _learn(
+    view: _View,
+    training: npt.NDArray[np.bool_],
+    codes: Codes,
+    labels: int,
+    weights: Array,
+    seed: int,
+) -> tuple[NgramModel, Array]:
+    rows = view.counts[training]
+    of_rows, weights = codes[training], weights[training]
+    texts_with = np.bincount(rows.indices, minlength=rows.shape[1])
+    idf = np.log((1 + rows.shape[0]) / (1 + texts_with)) + 1.0
+    idf[texts_with < view.least_texts] = 0.0
+    tuned, bias = _separate(_tf_idf(rows, idf), of_rows, labels, weights, seed)
+    counts = None
+    if view.likelihood:
+        membership = sparse.csr_matrix(
+            (weights, (of_rows, np.arange(len(of_rows)))), shape=(labels, len(of_rows))
+        )
+        counts = np.asarray((membership @ rows).todense()).T.astype(np.float32)
+    # Rounded here as the file will hold them, so that saving and loading change nothing.
+    rounded = tuned.astype(np.float16).astype(np.float32)
+    model = NgramModel(view.view, view.keys, idf.astype(np.float32), rounded, bias.astype(np.float32), counts)
+    return model, idf
+
+
+def _separate(
+    rows: sparse.csr_matrix, codes: Codes, labels: int, weights: Array, seed: int
+) -> tuple[Array, Array]:
+    """Return weights (F, K) and biases (K,) that tell each label from the rest."""
+    tuned, bias = np.zeros((rows.shape[1], labels)), np.full(labels, _ABSENT)
+    present = np.unique(codes)
+    if len(present) < 2 or not rows.shape[1]:
+        return tuned, np.zeros(labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # near enough after the usual iterations
+        machine = LinearSVC(random_state=seed).fit(rows, codes, sample_weight=weights)
+    if len(present) == 2:
+        half = np.concatenate([machine.coef_, machine.coef_]) / 2
+        half[0] *= -1
+        tuned[:, present] = half.T
+        bias[present] = [-machine.intercept_[0] / 2, machine.intercept_[0] / 2]
+    else:
+        tuned[:, present], bias[present] = machine.coef_.T, machine.intercept_
+    return tuned, bias
+
+
+def _score(view: _View, chosen: npt.NDArray[np.bool_], model: NgramModel, idf: Array) -> list[Array]:
+    rows = view.counts[chosen]
+    scores = [np.asarray(_tf_idf(rows, idf) @ model.tuned, dtype=np.float64) + model.bias]
+    if model.log_probabilities is not None:
+        scores.append(np.asarray(rows @ model.log_probabilities, dtype=np.float64))
+    return scores
+
+
+def _tf_idf(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:
+    values = sparse.csr_matrix(
+        ((1.0 + np.log(rows.data)) * idf[rows.indices], rows.indices, rows.indptr), shape=rows.shape
+    )
+    lengths = np.sqrt(np.asarray(values.multiply(values).sum(axis=1)).ravel())
+    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return sparse.diags(scale).dot(values).tocsr()

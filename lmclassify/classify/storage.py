@@ -1,0 +1,181 @@
+"""A fitted model as the parts of a saved one, and back. `persistence` knows how parts become files.
+
+Roles: ``tokenizer``; ``lm`` of each label; with a combination also ``background``, ``subwords`` (the n-gram
+models' tokenizer), ``ngrams`` (the n-grams known, by view), ``tuned-lm`` and ``ngram-weights`` of each label,
+and ``combination``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from lmclassify.classify.calibration import Combination
+from lmclassify.classify.persistence import Part, StoredModel, only_part
+from lmclassify.classify.settings import Settings
+from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.ngram import NgramModel
+from lmclassify.text.ngrams import NgramView
+from lmclassify.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from lmclassify.classify.fitted import FittedModel
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def to_stored(model: FittedModel) -> StoredModel:
+    """Return a model as what a folder holds."""
+    config = {
+        "labels": model.classes_.tolist(),
+        "log_priors": model.log_priors.tolist(),
+        "settings": asdict(model.settings),
+        "parameters": model.parameters,
+        "versions": model.versions,
+    }
+    parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
+    parts += [_arrays("lm", of_label.arrays, label) for label, of_label in enumerate(model.models)]
+    if model.combination is not None:
+        assert model.background is not None
+        assert model.subwords is not None
+        parts.append(_arrays("background", model.background.arrays))
+        parts.append(Part("subwords", model.subwords.to_json().encode(), "json"))
+        parts.append(Part("combination", model.combination.to_json().encode(), "json"))
+        known: Arrays = {}
+        for number, ngrams in enumerate(model.ngrams):
+            known[f"{number}.{ngrams.view.symbols}.{ngrams.view.longest}"] = ngrams.keys
+            known[f"{number}.idf"] = ngrams.idf
+        parts.append(_arrays("ngrams", known))
+        for label in range(len(model.classes_)):
+            parts.append(_arrays("tuned-lm", model.tuned[label].arrays, label))
+            parts.append(_arrays("ngram-weights", _ngram_weights(model.ngrams, label), label))
+    return StoredModel(config, parts, model.training)
+
+
+def from_stored(stored: StoredModel) -> dict[str, Any]:
+    """Return the fields of a `FittedModel`.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError, LMClassifyError, SafetensorError
+        If they are not those of a model.
+    """
+    config, parts = stored.config, stored.parts
+    labels = config["labels"]
+    if not isinstance(labels, list) or len({type(label) for label in labels}) != 1:
+        raise ValueError("labels that are not all of one type")
+    if type(labels[0]) not in (str, int, float, bool) or labels != sorted(set(labels)):
+        raise ValueError("labels that are not sorted or not distinct")
+    tokenizer = _tokenizer(parts, "tokenizer")
+    log_priors = np.array(config["log_priors"], dtype=np.float64)
+    if log_priors.shape != (len(labels),) or not np.isfinite(log_priors).all():
+        raise ValueError("priors that fit no labels")
+    fields: dict[str, Any] = {
+        "classes_": np.array(labels),
+        "log_priors": log_priors,
+        "tokenizer": tokenizer,
+        "models": _language_models(parts, "lm", len(labels), tokenizer),
+        "settings": Settings(**config["settings"]),
+        "parameters": dict(config["parameters"]),
+        "versions": dict(config["versions"]),
+        "training": stored.training,
+    }
+    expected = len(labels) + 1
+    if any(part.role == "combination" for part in parts):
+        combination = Combination.from_json(only_part(parts, "combination").content.decode())
+        ngrams = _ngram_models(parts, len(labels))
+        names = [name for model in ngrams for name in model.score_names]
+        if list(combination.experts[:-1]) != names or combination.bias.shape != (len(labels),):
+            raise ValueError("a combination of other experts or labels")
+        fields |= {
+            "background": NumpyLanguageModel(_read(only_part(parts, "background"))),
+            "tuned": _language_models(parts, "tuned-lm", len(labels), tokenizer),
+            "subwords": _tokenizer(parts, "subwords"),
+            "ngrams": ngrams,
+            "combination": combination,
+        }
+        expected += 4 + 2 * len(labels)
+    if len(parts) != expected:
+        raise ValueError("files that belong to no label")
+    return fields
+
+
+def _arrays(role: str, arrays: Mapping[str, npt.NDArray[Any]], label: int | None = None) -> Part:
+    return Part(role, safetensors.numpy.save(dict(arrays), {"lmclassify": role}), "safetensors", label)
+
+
+def _read(part: Part) -> Arrays:
+    return safetensors.numpy.load(part.content)
+
+
+def _tokenizer(parts: list[Part], role: str) -> Tokenizer:
+    return Tokenizer.from_json(only_part(parts, role).content.decode())
+
+
+def _by_label(parts: list[Part], role: str, labels: int) -> list[Part]:
+    found = {part.label: part for part in parts if part.role == role}
+    if set(found) != set(range(labels)):
+        raise ValueError(f"labels without a file of role {role}, or files without a label")
+    return [found[label] for label in range(labels)]
+
+
+def _language_models(
+    parts: list[Part], role: str, labels: int, tokenizer: Tokenizer
+) -> list[NumpyLanguageModel]:
+    models = [NumpyLanguageModel(_read(part)) for part in _by_label(parts, role, labels)]
+    if any(model.vocab_size != tokenizer.vocab_size for model in models):
+        raise ValueError("a language model of another vocabulary")
+    return models
+
+
+def _ngram_weights(models: list[NgramModel], label: int) -> Arrays:
+    """Return one label's weights; the tuned ones in 16 bits, to which learning has rounded them."""
+    arrays: Arrays = {}
+    for number, model in enumerate(models):
+        arrays[f"{number}.tuned"] = model.tuned[:, label].astype(np.float16)
+        arrays[f"{number}.bias"] = model.bias[label : label + 1]
+        if model.counts is not None:
+            arrays[f"{number}.counts"] = _smallest(model.counts[:, label])
+    return arrays
+
+
+def _smallest(counts: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    """Return counts in as few bits as hold them exactly."""
+    if (counts == np.floor(counts)).all() and counts.max(initial=0) < 1 << 16:
+        return counts.astype(np.uint8 if counts.max(initial=0) < 1 << 8 else np.uint16)
+    return counts.copy()
+
+
+def _ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
+    known = _read(only_part(parts, "ngrams"))
+    of_labels = [_read(part) for part in _by_label(parts, "ngram-weights", labels)]
+    models = []
+    for name in sorted(name for name in known if name.count(".") == 2):
+        number, symbols, longest = name.split(".")
+        counts = None
+        if f"{number}.counts" in of_labels[0]:
+            counts = _columns(of_labels, f"{number}.counts")
+        models.append(
+            NgramModel(
+                NgramView(symbols, int(longest)),  # type: ignore[arg-type]
+                known[name],
+                known[f"{number}.idf"],
+                _columns(of_labels, f"{number}.tuned"),
+                np.concatenate([arrays[f"{number}.bias"] for arrays in of_labels]),
+                counts,
+            )
+        )
+    return models
+
+
+def _columns(of_labels: list[Arrays], name: str) -> npt.NDArray[np.float32]:
+    columns = [arrays[name] for arrays in of_labels]
+    result = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
+    for label, column in enumerate(columns):
+        result[:, label] = column
+    return result

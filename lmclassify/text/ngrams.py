@@ -1,0 +1,111 @@
+"""N-grams of characters, subwords or words as 64-bit keys, found by vectorised numpy.
+
+A key is a hash of the n-gram's symbols and its length; among a million n-grams the chance that any two
+share one is below 1 in 10 million. Every n-gram belongs to the text position where it ends.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.text.sequences import Ids
+
+Keys = npt.NDArray[np.uint64]
+Symbols = Literal["character", "subword", "word"]
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class NgramView:
+    """Which n-grams of a text are looked at.
+
+    ``character``: of the text with single spaces for white space, and one at either end, case kept.
+    ``subword``: of the token ids of its sequence, beginning and end of text included.
+    ``word``: of its words (runs of letters and digits) and other characters, lower-cased.
+    """
+
+    symbols: Symbols
+    longest: int
+    """N-grams of 1 to this many symbols."""
+
+    def __post_init__(self) -> None:
+        if self.symbols not in get_args(Symbols) or not 1 <= self.longest <= 16:
+            raise ValueError(f"no view of n-grams: {self.symbols!r}, {self.longest!r}")
+
+    def keys(self, texts: Sequence[str], sequences: Sequence[Ids]) -> tuple[npt.NDArray[np.intp], Keys]:
+        """Return all n-grams of some texts.
+
+        Parameters
+        ----------
+        texts : sequence of str, (n,)
+        sequences : sequence of array of int, (n,)
+            The same texts as token ids.
+
+        Returns
+        -------
+        owner : ndarray of int, (m,)
+            The text that each n-gram is of; ascending within each length.
+        keys : ndarray of uint64, (m,)
+        """
+        if self.symbols == "subword":
+            lengths = [len(sequence) for sequence in sequences]
+            symbols = np.concatenate([np.zeros(0, np.int64), *sequences]).astype(np.uint64)
+        elif self.symbols == "character":
+            spaced = [f" {' '.join(text.split())} " for text in texts]
+            lengths = [len(text) for text in spaced]
+            symbols = _code_points("".join(spaced)).astype(np.uint64)
+        else:
+            lengths, symbols = _word_symbols(texts)
+        return _windows(symbols, np.array(lengths, dtype=np.intp), self.longest)
+
+
+def _code_points(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
+    """Return how many words each text has, and one hash a word."""
+    words = [_WORD.findall(unicodedata.normalize("NFC", text).lower()) for text in texts]
+    every = [word for of_text in words for word in of_text]
+    lengths = np.array([len(word) for word in every], dtype=np.intp)
+    if not len(lengths):
+        return [len(of_text) for of_text in words], np.zeros(0, np.uint64)
+    points = _code_points("".join(every)).astype(np.uint64)
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(len(points)) - np.repeat(starts, lengths)
+    powers = np.cumprod(np.full(lengths.max(), _GOLDEN))  # modulo 2**64, as all arithmetic here
+    sums = np.add.reduceat(_mix(points) * powers[place], starts)
+    return [len(of_text) for of_text in words], _mix(sums)
+
+
+def _windows(symbols: Keys, lengths: npt.NDArray[np.intp], longest: int) -> tuple[npt.NDArray[np.intp], Keys]:
+    """Return the owner and key of each run of 1 to `longest` symbols within a text."""
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(symbols)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    window = _mix(symbols + _GOLDEN)  # of the n-gram that ends at each symbol
+    owners, keys = [owner], [window]
+    for size in range(2, longest + 1):
+        shorter, window = window, np.zeros_like(window)
+        ends = np.flatnonzero(place >= size - 1)
+        window[ends] = _mix(shorter[ends - 1] * _GOLDEN + symbols[ends])
+        owners.append(owner[ends])
+        keys.append(window[ends])
+    return np.concatenate(owners), np.concatenate(keys)
+
+
+def _mix(values: Keys) -> Keys:
+    """Return a bijective scramble of 64-bit integers (the finaliser of splitmix64, Steele et al. 2014)."""
+    values = values ^ (values >> np.uint64(30))
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
