@@ -14,6 +14,7 @@ from lmclassify import FittedModel, LMClassifier, bundled_data
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
+    "recipe": "plain",
     "max_epochs": 2,
     "num_lstm_units": 12,
     "embedding_dim": 8,

@@ -79,7 +79,7 @@ def add_expert(
     scale = _spread(scores)
     start = np.array([1.0, 0.0])
     none = np.zeros(joint.shape[1])
-    (of_joint, of_expert), _, bias = _fit([joint, scores / scale], codes, none, start, 0.0, 1.0, weights)
+    (of_joint, of_expert), _, bias = _fit([joint, scores / scale], codes, none, start, 0.0, _PULL, weights)
     return Combination(
         (*combination.experts, expert),
         np.append(of_joint * combination.weights, of_expert / scale),

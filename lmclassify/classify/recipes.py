@@ -46,10 +46,10 @@ BACKGROUND = "all labels"
 _VOCABULARY = {"subword": 1000, "word": 4000, "char": 1000}
 _FOLDS, _FOLDS_OF_FEW = 5, 10
 _FEW = 2000  # texts below which language models are cross-fitted, so that none is lost to validation
-_LM_FOLDS = 3
+_LM_FOLDS = 2
 _ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
 _ADAPTATION_PATIENCE = 2
-_ADAPTATION_EPOCHS = 6
+_ADAPTATION_EPOCHS = 5
 
 
 @dataclass
@@ -241,8 +241,8 @@ class _School:
         """Train a background model and adapt it to each label, by maximum likelihood, for each kind."""
         lesson, course, settings = self.lesson, self.course, self.course.settings
         if epochs is None:
-            most = int(np.clip(120_000 // len(training), min(5, settings.max_epochs), settings.max_epochs))
-            epochs = most, min(_ADAPTATION_EPOCHS, most, max(3, 60_000 // len(training)))
+            most = min(settings.max_epochs, max(5, min(10, 60_000 // len(training))))
+            epochs = most, min(_ADAPTATION_EPOCHS, max(3, 25_000 // len(training)))
         classes = []
         for kind in kinds:
             tokenizer = _tokenizer(kind, [lesson.texts[index] for index in training], settings)

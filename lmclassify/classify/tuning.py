@@ -32,8 +32,8 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 Weights = dict[str, npt.NDArray[np.float32]]
 
-EPOCHS = 5
-MOST_COMPARED = 8
+EPOCHS = 4
+MOST_COMPARED = 6
 """With more labels than this, each text's label is told from its likeliest rivals only."""
 
 _LEARNING_RATE = 2e-3

@@ -23,9 +23,9 @@ from lmclassify.classify.settings import Settings
         ("batch_size", None, "batch_size must be a whole number"),
         ("batch_size", True, "batch_size must be a whole number"),
         ("max_length", 1, "max_length must be at least 2"),
-        ("tokenizer", "letters", "tokenizer must be one of word, subword, char, not 'letters'"),
+        ("tokenizer", "letters", "tokenizer must be one of auto, subword, word, char, not 'letters'"),
         ("lowercase", "yes", "lowercase must be true or false"),
-        ("recipe", "best", "recipe must be one of plain"),
+        ("recipe", "best", "recipe must be one of tuned, plain"),
     ],
 )
 def test_values_that_make_no_sense(name, value, message):
