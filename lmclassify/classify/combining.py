@@ -125,18 +125,20 @@ def _fit(
 
     def objective(parameters: Array) -> tuple[float, Array]:
         of_experts, prior_weight, bias = parameters[:count], parameters[count], parameters[count + 1 :]
-        log_p = log_softmax(np.tensordot(of_experts, experts, 1) + prior_weight * log_priors + bias)
+        # Elementwise products and numpy's own sums: BLAS may round otherwise from call to call.
+        pooled = (of_experts[:, np.newaxis, np.newaxis] * experts).sum(axis=0)
+        log_p = log_softmax(pooled + prior_weight * log_priors + bias)
         residual = np.exp(log_p)
         residual[rows, codes] -= 1
         residual *= of_texts[:, np.newaxis]
         apart = of_experts - start
         loss = -(of_texts * log_p[rows, codes]).sum()
-        loss += pull * (apart @ apart) + pull * (prior_weight - prior_start) ** 2 + _BIAS_PULL * bias @ bias
+        loss += pull * ((apart**2).sum() + (prior_weight - prior_start) ** 2) + _BIAS_PULL * (bias**2).sum()
         of_labels = residual.sum(axis=0)
         gradient = np.concatenate(
             [
-                np.tensordot(experts, residual, 2) + 2 * pull * apart,
-                [of_labels @ log_priors + 2 * pull * (prior_weight - prior_start)],
+                (experts * residual).sum(axis=(1, 2)) + 2 * pull * apart,
+                [(of_labels * log_priors).sum() + 2 * pull * (prior_weight - prior_start)],
                 of_labels + 2 * _BIAS_PULL * bias,
             ]
         )
@@ -144,5 +146,6 @@ def _fit(
 
     first = np.concatenate([start, [prior_start], np.zeros(labels)])
     bounds = [(0.0, None)] * (count + 1) + [(None, None)] * labels
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds).x
+    precise = {"ftol": 1e-12, "gtol": 1e-7, "maxiter": 1000, "maxfun": 10_000}
+    found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x
     return found[:count], float(found[count]), found[count + 1 :]

@@ -5,6 +5,7 @@ Shapes: n texts, F n-grams, K labels.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ VIEWS = {
 """The views learnt, and whether the likelihood is used beside the tuned weights."""
 
 _ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
+_liblinear = threading.Lock()  # its random numbers are one stream for the whole process
 _ABSENT = -1.0  # score of a label that a fold's training part lacks: the margin of "not this label"
 
 
@@ -152,7 +154,8 @@ def _separate(
         return tuned, np.zeros(labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough after the usual iterations
-        machine = LinearSVC(random_state=seed).fit(rows, codes, sample_weight=weights)
+        with _liblinear:
+            machine = LinearSVC(random_state=seed).fit(rows, codes, sample_weight=weights)
     if len(present) == 2:
         half = np.concatenate([machine.coef_, machine.coef_]) / 2
         half[0] *= -1

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lmclassify.lm.training import EpochRecord
 
 
-def _none_or_int(value: str | int) -> int | None:
+def _none_or_int(value: str | int | None) -> int | None:
     return None if str(value).lower() == "none" else int(value)
 
 
@@ -42,11 +42,11 @@ def _hyper_parameters() -> dict[str, tuple[Any, Any]]:
         flag = "--" + item.name.replace("_", "-")
         kind, default = hints[item.name], item.default
         more: dict[str, Any] = {}
-        if kind is bool:
+        if kind in (bool, bool | None):
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
         elif item.metadata["choices"]:
             kind = Literal[item.metadata["choices"]]
-        elif kind == int | None:
+        elif kind == (int | None):
             more = {"parser": _none_or_int, "metavar": "INTEGER|none"}
         option = typer.Option(flag, help=item.metadata["help"], **more)
         options[item.name] = (Annotated[kind, option], default)
@@ -144,7 +144,7 @@ def register(app: typer.Typer) -> None:
             n_jobs=run.threads,
             device=run.device,
         )
-        with _EpochDisplay(run, found, settings["max_epochs"]) as display:
+        with _EpochDisplay(run, found, settings["recipe"]) as display:
             classifier.set_params(callback=display.update)
             classifier.fit(data_read.texts, data_read.labels)
         classifier.save(output)
@@ -208,11 +208,14 @@ class _EpochDisplay:
     """Shows the training record as it grows: bars on a terminal, else a line now and then."""
 
     _MOST_BARS = 12
+    _MANY = "labels"
+    _NGRAMS = "n-gram models"
+    _TUNING = "tuning"
 
-    def __init__(self, run: Run, labels: list[str], max_epochs: int) -> None:
+    def __init__(self, run: Run, labels: list[str], recipe: str) -> None:
         self._run = run
         self._labels = labels
-        self._max_epochs = max_epochs
+        self._recipe = recipe
         self._lock = threading.Lock()
         self._said = time.monotonic()
         self._bars: Progress | None = bars() if run.shows_bars else None
@@ -221,27 +224,48 @@ class _EpochDisplay:
     def __enter__(self) -> _EpochDisplay:
         if self._bars is not None:
             self._bars.start()
-            shown = self._labels if len(self._labels) <= self._MOST_BARS else ["all labels"]
-            total = self._max_epochs * (1 if shown is self._labels else len(self._labels))
-            self._tasks = {label: self._bars.add_task(label, total=total, state="") for label in shown}
+            if self._recipe == "tuned":
+                self._tasks[self._NGRAMS] = self._bars.add_task(self._NGRAMS, total=None, state="")
+        elif self._recipe == "tuned":
+            self._run.say("learning n-gram models, then language models")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bars is not None:
             self._bars.stop()
 
-    def update(self, label: str, record: EpochRecord) -> None:
-        """Take note of a label's epoch; called from the threads that train."""
+    def update(self, label: Any, record: EpochRecord) -> None:
+        """Take note of an epoch of a label, or of all together; called from the threads that train."""
         loss = record.training_loss if record.validation_loss is None else record.validation_loss
-        state = f"epoch {record.epoch}, {loss:.3f} nats/token"
+        tuning = label is None
+        name = self._TUNING if tuning else str(label)
+        state = f"epoch {record.epoch} of {record.max_epochs}, {loss:.3f} nats/{'text' if tuning else 'token'}"
         with self._lock:
             if self._bars is None:
                 now = time.monotonic()
                 if self._run.verbose or now - self._said >= SECONDS_BETWEEN_LINES:
                     self._said = now
-                    self._run.say(f"{label}: {state}, {record.tokens / record.seconds:,.0f} tokens/s")
+                    self._run.say(f"{name}: {state}, {record.tokens / record.seconds:,.0f} tokens/s")
                 return
-            own = label in self._tasks
-            task = self._tasks[label if own else "all labels"]
-            skipped = record.max_epochs - record.epoch if record.finished else 0
-            self._bars.update(task, advance=1 + skipped, state=state if own else f"{label}: {state}")
+            ngrams = self._tasks.get(self._NGRAMS)
+            if ngrams is not None:
+                self._bars.update(ngrams, total=1, completed=1, state="done")
+            many = len(self._labels) > self._MOST_BARS and name in self._labels
+            self._show(self._MANY if many else name, f"{name}: {state}" if many else state, record, many)
+
+    def _show(self, name: str, state: str, record: EpochRecord, many: bool) -> None:
+        assert self._bars is not None
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=0, state="")
+        task = self._bars.tasks[self._bars.task_ids.index(self._tasks[name])]
+        done = record.max_epochs if record.finished else record.epoch
+        if many:  # one bar for all of them, which grows with each that begins
+            begins = record.epoch == 1
+            self._bars.update(
+                task.id,
+                total=(task.total or 0) + (record.max_epochs if begins else 0),
+                advance=1 + (record.max_epochs - record.epoch if record.finished else 0),
+                state=state,
+            )
+        else:
+            self._bars.update(task.id, total=record.max_epochs, completed=done, state=state)

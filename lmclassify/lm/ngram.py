@@ -166,6 +166,8 @@ def log_probabilities(counts: Floats) -> Floats:
     N-grams that no label has are unknown: they count neither in F nor in any score.
     """
     known = counts.any(axis=1)
+    if not known.any():
+        return np.zeros(counts.shape, dtype=np.float32)
     smoothed = counts[known].astype(np.float64) + SMOOTHING
     result = np.zeros(counts.shape, dtype=np.float32)
     result[known] = np.log(smoothed) - np.log(smoothed.sum(axis=0))

@@ -113,8 +113,7 @@ class Trainer:
         self.best_epoch = 0
         self._best = model.arrays()
         self._best_loss = math.inf
-        if pretrained and validation:
-            self._best_loss = self._validation_loss() or math.inf
+        self._pretrained = pretrained
         groups: list[dict[str, Any]] = [
             {"params": [parameter for parameter in model.parameters() if parameter.ndim > 1]},
             {"params": [parameter for parameter in model.parameters() if parameter.ndim == 1]},
@@ -155,6 +154,8 @@ class Trainer:
             If training ends and the loss was never finite.
         """
         started = time.perf_counter()
+        if self._pretrained and not self.records:
+            self._best_loss = self._validation_loss() or math.inf
         training_loss, tokens = self._train_once()
         self.interrupted = self._stop.is_set()
         if self.interrupted and (self.records or not tokens):  # what the broken epoch did is left out

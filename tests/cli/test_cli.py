@@ -20,7 +20,7 @@ from lmclassify import bundled_data
 from lmclassify.classify import persistence
 from tests.conftest import ROOT, run_cli
 
-QUICK = ["--max-epochs", 1, "--num-lstm-units", 8, "--embedding-dim", 8, "--vocab-size", 100]
+QUICK = ["--recipe", "plain", "--max-epochs", 1, "--num-lstm-units", 8, "--embedding-dim", 8, "--vocab-size", 100]
 EMAILS = bundled_data("emails.csv")
 
 
