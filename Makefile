@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@echo "labelled e-mails: $(DEMO)/emails-labelled.csv"
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m long

@@ -80,5 +80,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _skips_fail(reporter: pytest.TerminalReporter) -> bool:
-    return bool(os.environ.get("LMCLASSIFY_NO_SKIPS") and reporter.stats.get("skipped"))
+def _skips_fail(reporter: pytest.TerminalReporter | None) -> bool:
+    """Say whether there are skips that count; workers of pytest-xdist have no reporter, and do not say."""
+    return bool(reporter and os.environ.get("LMCLASSIFY_NO_SKIPS") and reporter.stats.get("skipped"))

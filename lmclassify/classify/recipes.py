@@ -49,7 +49,6 @@ _FEW = 2000  # texts below which language models are cross-fitted, so that none 
 _LM_FOLDS = 2
 _ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
 _ADAPTATION_PATIENCE = 2
-_ADAPTATION_EPOCHS = 5
 
 
 @dataclass
@@ -226,7 +225,9 @@ class _School:
         everything = np.arange(len(folds))
         combination = self._combine(scores, everything)
         epochs = np.array([class_.epochs for class_ in taught]).mean(axis=0).round().astype(int)
-        (final,) = self._teach(kinds, everything, everything[:0], epochs=(int(epochs[0]), int(epochs[1])))
+        (final,) = self._teach(
+            kinds, everything, everything[:0], epochs=(int(epochs[0]), max(1, int(epochs[1])))
+        )
         self._tune(final, epochs=int(epochs[2]))
         return final, combination
 
@@ -241,8 +242,7 @@ class _School:
         """Train a background model and adapt it to each label, by maximum likelihood, for each kind."""
         lesson, course, settings = self.lesson, self.course, self.course.settings
         if epochs is None:
-            most = min(settings.max_epochs, max(5, min(10, 60_000 // len(training))))
-            epochs = most, min(_ADAPTATION_EPOCHS, max(3, 25_000 // len(training)))
+            epochs = _epochs(len(training), settings.max_epochs)
         classes = []
         for kind in kinds:
             tokenizer = _tokenizer(kind, [lesson.texts[index] for index in training], settings)
@@ -375,6 +375,16 @@ class _School:
 
     def _weights(self, chosen: Codes) -> Array | None:
         return None if self.lesson.weights is None else self.lesson.weights[chosen]
+
+
+def _epochs(texts: int, most: int) -> tuple[int, int]:
+    """Return how long to train the background model and to adapt it, at most.
+
+    Many texts make many steps in a pass, and need fewer; few have little to teach a network.
+    """
+    if texts < _FEW:
+        return min(most, 6), min(most, 3)
+    return min(most, max(5, min(10, 60_000 // texts))), min(most, max(3, min(5, 25_000 // texts)))
 
 
 def _joint_with(combined: Combination, before: Combination, joint: Array, scores: Array) -> Array:

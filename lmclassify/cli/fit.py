@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _none_or_int(value: str | int | None) -> int | None:
-    return None if str(value).lower() == "none" else int(value)
+    return None if value is None or str(value).lower() == "none" else int(value)
 
 
 def _hyper_parameters() -> dict[str, tuple[Any, Any]]:
@@ -239,7 +239,9 @@ class _EpochDisplay:
         loss = record.training_loss if record.validation_loss is None else record.validation_loss
         tuning = label is None
         name = self._TUNING if tuning else str(label)
-        state = f"epoch {record.epoch} of {record.max_epochs}, {loss:.3f} nats/{'text' if tuning else 'token'}"
+        state = (
+            f"epoch {record.epoch} of {record.max_epochs}, {loss:.3f} nats/{'text' if tuning else 'token'}"
+        )
         with self._lock:
             if self._bars is None:
                 now = time.monotonic()

@@ -44,11 +44,13 @@ class Measurement:
     predict_megabytes: float
 
 
-def measure(train: Path, test: Path, seed: int) -> Measurement:
+def measure(train: Path, test: Path, seed: int, recipe: str) -> Measurement:
     """Fit on one CSV file, evaluate on another, and predict the larger of the two."""
     with tempfile.TemporaryDirectory() as folder:
         model, output = os.path.join(folder, "model"), os.path.join(folder, "out.csv")
-        fit_seconds, fit_megabytes, _ = _run("fit", train, "-o", model, "--seed", seed, "-q")
+        fit_seconds, fit_megabytes, _ = _run(
+            "fit", train, "-o", model, "--seed", seed, "--recipe", recipe, "-q"
+        )
         *_, result = _run("evaluate", test, "-m", model, "--format", "json", "-q")
         larger = max((train, test), key=lambda path: path.stat().st_size)
         seconds, megabytes, _ = _run("predict", larger, "-m", model, "-o", output, "-q")
@@ -83,7 +85,7 @@ def _run(*arguments: object) -> tuple[float, float, bytes]:
         return seconds, kilobytes / 1024, output.read()
 
 
-def _rows(folder: Path, seeds: Sequence[int]) -> Iterator[str]:
+def _rows(folder: Path, seeds: Sequence[int], recipe: str) -> Iterator[str]:
     yield (
         "| set | train / test | accuracy | macro F1 | log-loss | ECE | fit s | fit MB "
         "| predict texts/s | predict MB |"
@@ -92,7 +94,7 @@ def _rows(folder: Path, seeds: Sequence[int]) -> Iterator[str]:
     sets = [(name, folder / f"{name}.train.csv", folder / f"{name}.test.csv") for name in _SETS]
     sets.append(("bundled", bundled_data("subjects.csv"), bundled_data("emails.csv")))
     for name, train, test in sets:
-        runs = [measure(train, test, seed) for seed in seeds]
+        runs = [measure(train, test, seed, recipe) for seed in seeds]
         cells = [
             _mean_and_spread([run.accuracy for run in runs], 4),
             _mean_and_spread([run.macro_f1 for run in runs], 4),
@@ -127,9 +129,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure whole commands; prints a Markdown table.")
     parser.add_argument("data", type=Path, help="folder with <set>.train.csv and <set>.test.csv")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds (default: 3)")
+    parser.add_argument("--recipe", default="plain", help="the recipe measured (default: plain)")
     options = parser.parse_args()
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} processors")
-    for row in _rows(options.data, range(options.seeds)):
+    for row in _rows(options.data, range(options.seeds), options.recipe):
         print(row, flush=True)
 
 

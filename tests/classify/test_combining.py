@@ -73,7 +73,10 @@ def test_an_expert_that_says_nothing():
     assert np.isfinite(found.joint([np.zeros((4, 2))])).all()
 
 
-@given(weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=4), bias=st.lists(st.floats(-1e6, 1e6), min_size=1))
+@given(
+    weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=4),
+    bias=st.lists(st.floats(-1e6, 1e6), min_size=1),
+)
 def test_json_keeps_every_bit(weights, bias):
     names = tuple(f"expert {number}" for number in range(len(weights)))
     before = Combination(names, np.array(weights), np.array(bias))
@@ -83,7 +86,9 @@ def test_json_keeps_every_bit(weights, bias):
     np.testing.assert_array_equal(after.bias, before.bias)
 
 
-@pytest.mark.parametrize(("weights", "bias"), [([-1.0], [0.0]), ([np.nan], [0.0]), ([1.0, 2.0], [0.0]), ([1.0], [np.inf])])
+@pytest.mark.parametrize(
+    ("weights", "bias"), [([-1.0], [0.0]), ([np.nan], [0.0]), ([1.0, 2.0], [0.0]), ([1.0], [np.inf])]
+)
 def test_numbers_that_make_no_combination(weights, bias):
     with pytest.raises(ValueError, match="a combination"):
         Combination(("a",), np.array(weights), np.array(bias))

@@ -42,7 +42,9 @@ def test_the_decision_is_the_arg_max_of_normalised_joint_scores(tuned):
 def test_the_joint_score_is_the_combination_of_its_experts(tuned):
     model = tuned.model_
     texts = TEXTS[:20]
-    scores = [part for ngrams in model.ngrams for part in ngrams.scores(texts, model.subwords.sequences(texts))]
+    scores = [
+        part for ngrams in model.ngrams for part in ngrams.scores(texts, model.subwords.sequences(texts))
+    ]
     own = {**vars(model), "models": model.tuned, "combination": None}
     own = {name: own[name] for name in model.__dataclass_fields__}
     scores.append(lmclassify.FittedModel(**own).log_likelihood(texts))
@@ -67,7 +69,10 @@ def test_saving_and_loading_change_nothing(tuned, tmp_path):
     assert loaded.suggest("Your account", n=3) == tuned.suggest("Your account", n=3)
     assert loaded.num_parameters == tuned.model_.num_parameters
     loaded.save(tmp_path / "again")
-    files = [sorted(path.read_bytes() for path in (tmp_path / name).glob("*.safetensors")) for name in ("model", "again")]
+    files = [
+        sorted(path.read_bytes() for path in (tmp_path / name).glob("*.safetensors"))
+        for name in ("model", "again")
+    ]
     assert files[0] == files[1]
 
 
@@ -165,7 +170,11 @@ def test_held_out_scores_are_those_of_models_that_have_not_seen_the_text():
     _, held_out = learn_ngram_models(TEXTS, sequences, codes, 2, folds)
     inside, outside = np.flatnonzero(folds != 1), np.flatnonzero(folds == 1)
     models, _ = learn_ngram_models(
-        [TEXTS[index] for index in inside], [sequences[index] for index in inside], codes[inside], 2, folds[inside]
+        [TEXTS[index] for index in inside],
+        [sequences[index] for index in inside],
+        codes[inside],
+        2,
+        folds[inside],
     )
     texts, ids = [TEXTS[index] for index in outside], [sequences[index] for index in outside]
     expected = [part for model in models for part in model.scores(texts, ids)]

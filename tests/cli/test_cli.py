@@ -20,7 +20,18 @@ from lmclassify import bundled_data
 from lmclassify.classify import persistence
 from tests.conftest import ROOT, run_cli
 
-QUICK = ["--recipe", "plain", "--max-epochs", 1, "--num-lstm-units", 8, "--embedding-dim", 8, "--vocab-size", 100]
+QUICK = [
+    "--recipe",
+    "plain",
+    "--max-epochs",
+    1,
+    "--num-lstm-units",
+    8,
+    "--embedding-dim",
+    8,
+    "--vocab-size",
+    100,
+]
 EMAILS = bundled_data("emails.csv")
 
 
@@ -574,3 +585,20 @@ def test_sigterm_leaves_no_draft(saved, tmp_path):
         process.terminate()
         assert process.wait(60) == 128 + signal.SIGTERM
     assert os.listdir(tmp_path) == ["many.csv"]
+
+
+def test_the_default_recipe_from_file_to_file(tmp_path):
+    small = ["--max-epochs", 1, "--num-lstm-units", 8, "--embedding-dim", 8]
+    lines = EMAILS.read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "some.csv").write_text("".join(lines[:81]), encoding="utf-8")
+    fit = run_cli("fit", "some.csv", *small, "-v", cwd=tmp_path)
+    assert fit.returncode == 0, fit.stderr.decode()
+    said = fit.stderr.decode()
+    for part in ("learning n-gram models", "all labels: epoch 1 of 1", "ham: epoch 1 of 1", "nats/text"):
+        assert part in said
+    done = run_cli("evaluate", "some.csv", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["accuracy"] > 0.8
+    info = json.loads(run_cli("info", "--format", "json", cwd=tmp_path).stdout)
+    assert info["settings"]["recipe"] == "tuned"
+    assert info["tokenizer"]["kind"] in ("subword", "word")

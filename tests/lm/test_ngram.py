@@ -43,7 +43,9 @@ def test_likelihood_is_that_of_multinomial_naive_bayes():
 
 def test_tuned_score_of_a_worked_example():
     one = model(counts=False, longest=1)
-    place = {word: np.searchsorted(one.keys, NgramView("word", 1).keys([word], [])[1][0]) for word in ("win", "a")}
+    place = {
+        word: np.searchsorted(one.keys, NgramView("word", 1).keys([word], [])[1][0]) for word in ("win", "a")
+    }
     values = {"win": (1 + math.log(2)) * one.idf[place["win"]], "a": one.idf[place["a"]]}
     length = math.hypot(*values.values())
     expected = sum(values[word] / length * one.tuned[place[word]] for word in values) + one.bias
@@ -83,7 +85,9 @@ def test_a_score_does_not_depend_on_company():
 
 def test_no_ngrams_at_all():
     none = np.zeros(0, np.float32)
-    empty = NgramModel(WORDS, np.zeros(0, np.uint64), none, np.zeros((0, 2), np.float32), np.zeros(2, np.float32))
+    empty = NgramModel(
+        WORDS, np.zeros(0, np.uint64), none, np.zeros((0, 2), np.float32), np.zeros(2, np.float32)
+    )
     assert empty.scores(["a"], [])[0].tolist() == [[0, 0]]
 
 

@@ -13,11 +13,19 @@ from tests.conftest import run_cli
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.parametrize(("name", "least"), [("sms_spam", 0.965), ("enron_subjects", 0.88)])
-def test_plain_is_as_good_as_expected(shared_data, tmp_path, name, least):
+@pytest.mark.parametrize(
+    ("recipe", "name", "least"),
+    [
+        ("plain", "sms_spam", 0.965),
+        ("plain", "enron_subjects", 0.88),
+        ("tuned", "sms_spam", 0.98),
+        ("tuned", "enron_subjects", 0.93),
+    ],
+)
+def test_recipes_are_as_good_as_expected(shared_data, tmp_path, recipe, name, least):
     train = shared_data / f"{name}.train.csv"
     validation = _halves(train, tmp_path)
-    fit = run_cli("fit", validation[0], "-q", cwd=tmp_path, timeout=900)
+    fit = run_cli("fit", validation[0], "--recipe", recipe, "-q", cwd=tmp_path, timeout=900)
     assert fit.returncode == 0, fit.stderr.decode()
     done = run_cli("evaluate", validation[1], "-q", "--format", "json", cwd=tmp_path)
     assert json.loads(done.stdout)["accuracy"] >= least

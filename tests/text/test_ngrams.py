@@ -41,7 +41,7 @@ def test_an_ngram_has_one_key_wherever_it_stands():
 def test_different_ngrams_have_different_keys():
     texts = [f"{first}{second}{third}" for first in "abcdefgh" for second in "xyz" for third in "12345"]
     _, keys = NgramView("character", 5).keys(texts, [])
-    distinct = {" %s " % text for text in texts}
+    distinct = {f" {text} " for text in texts}
     pieces = {text[i : i + n] for text in distinct for n in range(1, 6) for i in range(len(text) - n + 1)}
     assert len(np.unique(keys)) == len(pieces)
 
