@@ -197,6 +197,7 @@ class _School:
         self.lesson, self.course = lesson, course
         self.compared = compared
         self.joint, self.combination = joint, combination
+        self._final = True  # whether what is taught will be the model, and so is worth keeping as it is
 
     @property
     def kinds(self) -> list[TokenizerKind]:
@@ -207,6 +208,8 @@ class _School:
         """Teach on one part of the texts and learn the combination on the rest."""
         fraction = self.course.settings.validation_fraction
         folds = _deal(self.lesson.codes, max(2, round(1 / fraction)), rng)
+        codes = self.lesson.codes
+        folds[np.bincount(codes)[codes] == 1] = 1  # a label's only text is learnt from
         class_ = self._choose(self._teach(self.kinds, np.flatnonzero(folds), np.flatnonzero(folds == 0)))
         scores = self._tune(class_)
         return class_, self._combine(scores, class_.validation)
@@ -216,6 +219,7 @@ class _School:
         folds = _deal(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
         scores = np.zeros(self.joint.shape)
         kinds, taught = self.kinds, []
+        self._final = False
         for fold in np.unique(folds):
             classes = self._teach(kinds, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
             class_ = self._choose(classes)
@@ -224,6 +228,7 @@ class _School:
             taught.append(class_)
         everything = np.arange(len(folds))
         combination = self._combine(scores, everything)
+        self._final = True
         epochs = np.array([class_.epochs for class_ in taught]).mean(axis=0).round().astype(int)
         (final,) = self._teach(
             kinds, everything, everything[:0], epochs=(int(epochs[0]), max(1, int(epochs[1])))
@@ -289,6 +294,8 @@ class _School:
         try:
             train(jobs, course)
         except KeyboardInterrupt:
+            if not self._final:
+                raise
             _keep(jobs)
         for class_, background, trainers in zip(classes, backgrounds, adapted, strict=True):
             class_.models = [
@@ -342,6 +349,8 @@ class _School:
         try:
             tuner.run()
         except KeyboardInterrupt:
+            if not self._final:
+                raise
             self.course.stop.set()
             _warn_interrupted([f"tuning: epoch {tuner.best_epoch}"])
         class_.tuned = tuner.best

@@ -220,3 +220,20 @@ def test_it_beats_chance_by_far_on_texts_it_has_not_seen():
     options = {"max_epochs": 4, "num_lstm_units": 16, "embedding_dim": 16, "random_state": 0}
     fitted = LMClassifier(**options).fit(*bundled())
     assert fitted.score(*bundled("emails.csv")) > 0.75
+
+
+def test_ctrl_c_while_models_of_a_part_train_leaves_none():
+    def interrupt(label, record):
+        if label is None:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        LMClassifier(**TUNED, callback=interrupt).fit(TEXTS, LABELS)
+
+
+def test_a_labels_only_text_is_learnt_from(monkeypatch):
+    monkeypatch.setattr("lmclassify.classify.recipes._FEW", 10)
+    fitted = LMClassifier(**TUNED).fit(TEXTS, [*LABELS[:-1], "single"])
+    entries = {entry["label"]: entry for entry in fitted.model_.training_entries("label")}
+    assert entries["single"]["training_texts"] == 1
+    assert entries["single"]["validation_texts"] == 0
