@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from lmclassify.classify.calibration import LSTM, Combination
 from lmclassify.classify.combining import add_expert, learn_combination, log_loss
+from lmclassify.classify.folds import deal
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.scoring import log_likelihoods
@@ -103,12 +104,13 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     tokenizer = _tokenizer(kind, [lesson.texts[index] for index in learnt_from], settings)
     sequences = tokenizer.sequences(lesson.texts)
     trainers = [new_trainer(part, sequences, lesson.weights, tokenizer, course) for part in parts]
+    jobs = list(zip(lesson.classes, trainers, strict=True))
     try:
-        train(list(zip(lesson.classes, trainers, strict=True)), course)
+        train(jobs, course)
     except KeyboardInterrupt:
         if not all(trainer.records for trainer in trainers):
             raise
-        _keep(list(zip(lesson.classes, trainers, strict=True)))
+        _keep(jobs)
     return Learnt(
         tokenizer=tokenizer,
         models=[NumpyLanguageModel(trainer.model.arrays()) for trainer in trainers],
@@ -137,7 +139,7 @@ def learn_tuned(lesson: Lesson, course: Course) -> Learnt:
         subwords.sequences(lesson.texts),
         lesson.codes,
         labels,
-        _deal(lesson.codes, _FOLDS_OF_FEW if few and labels < 50 else _FOLDS, rng),
+        deal(lesson.codes, _FOLDS_OF_FEW if few and labels < 50 else _FOLDS, rng),
         weights=lesson.weights,
         seed=lesson.seed,
         threads=course.threads,
@@ -149,8 +151,7 @@ def learn_tuned(lesson: Lesson, course: Course) -> Learnt:
         lesson.log_frequencies,
         lesson.weights,
     )
-    joint = combination.joint(held_out)
-    school = _School(lesson, course, labels_to_compare(lesson.codes, joint), joint, combination)
+    school = _School(lesson, course, held_out, combination)
     cross_fitted = few or course.settings.validation_fraction == 0
     class_, combination = school.cross_fit(rng) if cross_fitted else school.hold_out(rng)
     shift = lesson.log_priors - lesson.log_frequencies
@@ -190,13 +191,13 @@ class _School:
         self,
         lesson: Lesson,
         course: Course,
-        compared: npt.NDArray[np.intp],
-        joint: Array,
+        held_out: list[Array],
         combination: Combination,
     ) -> None:
         self.lesson, self.course = lesson, course
-        self.compared = compared
-        self.joint, self.combination = joint, combination
+        self.held_out, self.combination = held_out, combination
+        self.joint = combination.joint(held_out)
+        self.compared = labels_to_compare(lesson.codes, self.joint)
         self._final = True  # whether what is taught will be the model, and so is worth keeping as it is
 
     @property
@@ -207,7 +208,7 @@ class _School:
     def hold_out(self, rng: np.random.Generator) -> tuple[_Class, Combination]:
         """Teach on one part of the texts and learn the combination on the rest."""
         fraction = self.course.settings.validation_fraction
-        folds = _deal(self.lesson.codes, max(2, round(1 / fraction)), rng)
+        folds = deal(self.lesson.codes, max(2, round(1 / fraction)), rng)
         codes = self.lesson.codes
         folds[np.bincount(codes)[codes] == 1] = 1  # a label's only text is learnt from
         class_ = self._choose(self._teach(self.kinds, np.flatnonzero(folds), np.flatnonzero(folds == 0)))
@@ -216,7 +217,7 @@ class _School:
 
     def cross_fit(self, rng: np.random.Generator) -> tuple[_Class, Combination]:
         """Learn the combination on scores of all texts, and teach the models again on all of them."""
-        folds = _deal(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
+        folds = deal(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
         scores = np.zeros(self.joint.shape)
         kinds, taught = self.kinds, []
         self._final = False
@@ -324,8 +325,8 @@ class _School:
         for class_ in classes:
             scores = self._score(class_.models, class_)
             chosen = class_.validation
-            combined = self._combine(scores, chosen)
-            joint = _joint_with(combined, self.combination, self.joint[chosen], scores)
+            experts = [*(of_expert[chosen] for of_expert in self.held_out), scores]
+            joint = self._combine(scores, chosen).joint(experts)
             losses.append(log_loss(joint, self.lesson.codes[chosen], self._weights(chosen)))
         return classes[int(np.argmin(losses))]
 
@@ -396,13 +397,6 @@ def _epochs(texts: int, most: int) -> tuple[int, int]:
     return min(most, max(5, min(10, 60_000 // texts))), min(most, max(3, min(5, 25_000 // texts)))
 
 
-def _joint_with(combined: Combination, before: Combination, joint: Array, scores: Array) -> Array:
-    """Return what a combination with one expert more gives, from what the one before it gave."""
-    largest = int(before.weights.argmax())
-    scale = combined.weights[largest] / before.weights[largest] if before.weights[largest] else 0.0
-    return np.asarray(scale * (joint - before.bias) + combined.weights[-1] * scores + combined.bias)
-
-
 def _tokenizer(kind: TokenizerKind, texts: Sequence[str], settings: Settings) -> Tokenizer:
     size = _VOCABULARY[kind] if settings.vocab_size is None else settings.vocab_size
     lowercase = kind == "word" if settings.lowercase is None else settings.lowercase
@@ -417,15 +411,6 @@ def _split(label: Any, indices: Codes, fraction: float, seed: list[int]) -> Part
         size = max(1, size)
     shuffled = rng.permutation(indices)
     return Part(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), int(rng.integers(2**31)))
-
-
-def _deal(codes: Codes, folds: int, rng: np.random.Generator) -> Codes:
-    """Deal texts out to folds, label by label; return each text's fold."""
-    shuffled = rng.permutation(len(codes))
-    by_label = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    result = np.empty(len(codes), dtype=np.intp)
-    result[by_label] = np.arange(len(codes)) % folds
-    return result
 
 
 def _keep(jobs: Sequence[tuple[Any, Trainer]]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.classify.folds import deal
 from lmclassify.errors import OptionError
 
 Indices = npt.NDArray[np.intp]
@@ -15,24 +16,9 @@ Indices = npt.NDArray[np.intp]
 def stratified_folds(labels: Sequence[str], folds: int, generator: np.random.Generator) -> Indices:
     """Deal texts out to folds, label by label.
 
-    Any number of texts per label will do: the texts of a label go to as many folds as there are texts.
-
-    Parameters
-    ----------
-    labels : sequence of str, (n,)
-    folds : int
-    generator : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of int, (n,)
-        Each text's fold, from 0.
+    See `lmclassify.classify.folds.deal`; labels are names here.
     """
-    shuffled = generator.permutation(len(labels))
-    by_label = shuffled[np.argsort(_codes(labels)[shuffled], kind="stable")]
-    result = np.empty(len(labels), dtype=np.intp)
-    result[by_label] = np.arange(len(labels)) % folds
-    return result
+    return deal(_codes(labels), folds, generator)
 
 
 def stratified_draw(labels: Sequence[str], size: int, generator: np.random.Generator) -> Indices:
