@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-LSTM = "lstm"
-"""The expert whose scores are log-likelihoods under the labels' LSTM language models."""
+LSTM, TUNED_LSTM = "lstm", "tuned lstm"
+"""The experts whose scores are log-likelihoods under the labels' LSTM language models; they come last."""
 
 
 @dataclass(frozen=True)

@@ -52,17 +52,17 @@ def learn_combination(
     return Combination(tuple(experts), found / scale, prior_weight * log_priors + bias)
 
 
-def add_expert(
+def add_experts(
     combination: Combination,
     joint: Array,
-    expert: str,
-    scores: Array,
+    experts: Sequence[str],
+    scores: Sequence[Array],
     codes: Codes,
     weights: Array | None = None,
 ) -> Combination:
-    """Return a combination with one expert more, learnt on texts that may be fewer.
+    """Return a combination with more experts, learnt on texts that may be fewer.
 
-    The weights there keep their proportions; only their scale, the newcomer's weight (pulled towards
+    The weights there keep their proportions; only their scale, the newcomers' weights (pulled towards
     none) and the biases are learnt, so few texts tell enough.
 
     Parameters
@@ -70,20 +70,23 @@ def add_expert(
     combination : Combination
     joint : ndarray, (n, K)
         What the combination gives to these texts.
-    expert : str
-    scores : ndarray, (n, K)
-        Of the newcomer.
+    experts : sequence of str
+        The newcomers.
+    scores : sequence of ndarray, (n, K)
+        Theirs.
     codes : ndarray of int, (n,)
     weights : ndarray, (n,), optional
     """
-    scale = _spread(scores)
-    start = np.array([1.0, 0.0])
+    scale = np.array([_spread(of_expert) for of_expert in scores])
+    scaled = [of_expert / by for of_expert, by in zip(scores, scale, strict=True)]
+    start = np.zeros(1 + len(scores))
+    start[0] = 1.0
     none = np.zeros(joint.shape[1])
-    (of_joint, of_expert), _, bias = _fit([joint, scores / scale], codes, none, start, 0.0, _PULL, weights)
+    found, _, bias = _fit([joint, *scaled], codes, none, start, 0.0, _PULL, weights)
     return Combination(
-        (*combination.experts, expert),
-        np.append(of_joint * combination.weights, of_expert / scale),
-        of_joint * combination.bias + bias,
+        (*combination.experts, *experts),
+        np.concatenate([found[0] * combination.weights, found[1:] / scale]),
+        found[0] * combination.bias + bias,
     )
 
 

@@ -110,11 +110,13 @@ class FittedModel:
         assert self.subwords is not None
         threads = number_of_threads(self.n_jobs)
         scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
-        if combination.weights[-1] > 0:
-            sequences = self.tokenizer.sequences(texts)
-            scores.append(log_likelihoods(self.tuned, sequences, max_length=self._limit, threads=threads))
-        else:
-            scores.append(np.zeros((len(texts), len(self.classes_))))
+        sequences = self.tokenizer.sequences(texts)
+        for models, weight in zip((self.models, self.tuned), combination.weights[-2:], strict=True):
+            if weight > 0:
+                of_models = log_likelihoods(models, sequences, max_length=self._limit, threads=threads)
+            else:
+                of_models = np.zeros((len(texts), len(models)))
+            scores.append(of_models)
         return combination.joint(scores)
 
     @property

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +25,11 @@ from lmclassify.text.sequences import Ids
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-VIEWS = {
-    NgramView("character", 5): False,
-    NgramView("subword", 3): True,
-    NgramView("word", 2): True,
-}
-"""The views learnt, and whether the likelihood is used beside the tuned weights."""
+VIEWS = {NgramView("character", 5): True, NgramView("subword", 3): True, NgramView("word", 2): False}
+"""The views learnt, and whether their likelihood is a language model's; else it is that of a bag."""
 
 _ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
+_TOLERANCE = 1e-2  # of the solver; a smaller one changes nothing that can be seen (docs/benchmarks.md)
 _liblinear = threading.Lock()  # its random numbers are one stream for the whole process
 _ABSENT = -1.0  # score of a label that a fold's training part lacks: the margin of "not this label"
 
@@ -44,7 +42,11 @@ class _View:
     """(n, F)"""
     least_texts: int
     """An n-gram is used where so many texts have it."""
-    likelihood: bool
+    owner: npt.NDArray[np.intp]
+    place: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.int32]
+    """Of all texts' symbols, as `lmclassify.lm.ngram.look_up` returns them."""
+    contexts: npt.NDArray[np.int32] | None
 
 
 def learn_ngram_models(
@@ -84,38 +86,51 @@ def learn_ngram_models(
         For each model what its `NgramModel.scores` would return for texts that are new to it.
     """
     weights = np.ones(len(texts)) if weights is None else weights
-    views = [_prepare(view, likelihood, texts, sequences) for view, likelihood in VIEWS.items()]
+    views = [_prepare(view, ordered, texts, sequences) for view, ordered in VIEWS.items()]
     everything = np.ones(len(texts), dtype=bool)
     jobs = [(view, everything) for view in views]
     jobs += [(view, folds != fold) for view in views for fold in np.unique(folds)]
 
     def learn(job: tuple[_View, npt.NDArray[np.bool_]]) -> tuple[NgramModel, list[Array]]:
         view, training = job
-        model, idf = _learn(view, training, codes, labels, weights, seed)
-        return model, [] if training is everything else _score(view, ~training, model, idf)
+        model = _learn(view, training, codes, labels, weights, seed)
+        return model, [] if training is everything else _score(view, ~training, model)
 
     results = list(map_ordered(learn, jobs, threads))
+    models = [model for model, _ in results[: len(views)]]
     held_out: list[Array] = []
     parts = results[len(views) :]
     per_view = len(parts) // len(views)
-    for number, view in enumerate(views):
+    for number in range(len(views)):
         of_view = parts[number * per_view : (number + 1) * per_view]
-        for which in range(1 + view.likelihood):
+        for which in range(len(models[0].score_names)):
             scores = np.zeros((len(texts), labels))
             for fold, (_, found) in zip(np.unique(folds), of_view, strict=True):
                 scores[folds == fold] = found[which]
             held_out.append(scores)
-    return [model for model, _ in results[: len(views)]], held_out
+    return models, held_out
 
 
-def _prepare(view: NgramView, likelihood: bool, texts: Sequence[str], sequences: Sequence[Ids]) -> _View:
-    owner, found = view.keys(texts, sequences)
-    keys, column = np.unique(found, return_inverse=True)
+def _prepare(view: NgramView, ordered: bool, texts: Sequence[str], sequences: Sequence[Ids]) -> _View:
+    windows = view.windows(texts, sequences)
+    whole = windows.whole
+    keys, found = np.unique(windows.keys[whole], return_inverse=True)
+    owner = np.broadcast_to(windows.owner, whole.shape)[whole]
     ones = np.ones(len(found), dtype=np.float32)
-    counts = sparse.csr_matrix((ones, (owner, column)), shape=(len(texts), len(keys)))  # adds up repeats
+    counts = sparse.csr_matrix((ones, (owner, found)), shape=(len(texts), len(keys)))  # adds up repeats
     least = 2 if view.symbols == "character" and len(texts) >= _ENOUGH_TEXTS else 1
     kept = np.flatnonzero(np.bincount(counts.indices, minlength=len(keys)) >= least)
-    return _View(view, keys[kept], counts[:, kept], least, likelihood)
+    new_column = np.full(len(keys), -1, dtype=np.int32)
+    new_column[kept] = np.arange(len(kept))
+    columns = np.full(whole.shape, -1, dtype=np.int32)
+    columns[whole] = new_column[found]
+    contexts = None
+    if ordered:
+        contexts = np.full(len(kept), -1, dtype=np.int32)
+        for shorter, longer in pairwise(columns):
+            ends = np.flatnonzero(longer >= 0)
+            contexts[longer[ends]] = shorter[ends - 1]  # known, as no fewer texts have it
+    return _View(view, keys[kept], counts[:, kept], least, windows.owner, windows.place, columns, contexts)
 
 
 def _learn(
@@ -125,23 +140,29 @@ def _learn(
     labels: int,
     weights: Array,
     seed: int,
-) -> tuple[NgramModel, Array]:
+) -> NgramModel:
     rows = view.counts[training]
     of_rows, weights = codes[training], weights[training]
     texts_with = np.bincount(rows.indices, minlength=rows.shape[1])
     idf = np.log((1 + rows.shape[0]) / (1 + texts_with)) + 1.0
     idf[texts_with < view.least_texts] = 0.0
     tuned, bias = _separate(_tf_idf(rows, idf), of_rows, labels, weights, seed)
-    counts = None
-    if view.likelihood:
-        membership = sparse.csr_matrix(
-            (weights, (of_rows, np.arange(len(of_rows)))), shape=(labels, len(of_rows))
-        )
-        counts = np.asarray((membership @ rows).todense()).T.astype(np.float32)
+    membership = sparse.csr_matrix(
+        (weights, (of_rows, np.arange(len(of_rows)))), shape=(labels, len(of_rows))
+    )
+    counts = np.asarray((membership @ rows).todense()).T.astype(np.float32)
+    counts[texts_with < view.least_texts] = 0.0
     # Rounded here as the file will hold them, so that saving and loading change nothing.
     rounded = tuned.astype(np.float16).astype(np.float32)
-    model = NgramModel(view.view, view.keys, idf.astype(np.float32), rounded, bias.astype(np.float32), counts)
-    return model, idf
+    return NgramModel(
+        view.view,
+        view.keys,
+        idf.astype(np.float32),
+        rounded,
+        bias.astype(np.float32),
+        counts,
+        view.contexts,
+    )
 
 
 def _separate(
@@ -155,7 +176,7 @@ def _separate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough after the usual iterations
         with _liblinear:
-            machine = LinearSVC(random_state=seed).fit(rows, codes, sample_weight=weights)
+            machine = LinearSVC(tol=_TOLERANCE, random_state=seed).fit(rows, codes, sample_weight=weights)
     if len(present) == 2:
         half = np.concatenate([machine.coef_, machine.coef_]) / 2
         half[0] *= -1
@@ -166,12 +187,11 @@ def _separate(
     return tuned, bias
 
 
-def _score(view: _View, chosen: npt.NDArray[np.bool_], model: NgramModel, idf: Array) -> list[Array]:
-    rows = view.counts[chosen]
-    scores = [np.asarray(_tf_idf(rows, idf) @ model.tuned, dtype=np.float64) + model.bias]
-    if model.log_probabilities is not None:
-        scores.append(np.asarray(rows @ model.log_probabilities, dtype=np.float64))
-    return scores
+def _score(view: _View, chosen: npt.NDArray[np.bool_], model: NgramModel) -> list[Array]:
+    symbols = chosen[view.owner]
+    renumbered = np.cumsum(chosen) - 1
+    owner = renumbered[view.owner[symbols]]
+    return model.scores_of(view.columns[:, symbols], owner, view.place[symbols], int(chosen.sum()))
 
 
 def _tf_idf(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -104,10 +105,13 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 def _is_ours(path: Path) -> bool:
     if path.name not in (CONFIG, TRAINING) and not _PART.fullmatch(path.name):
         return False
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        head = file.read(_MARK_WITHIN)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(_MARK_WITHIN)
+    except FileNotFoundError:  # another writer has just tidied it away
+        return not path.is_symlink()
     return not head or _MARK in head  # a crash may leave an empty file
 
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.calibration import LSTM, Combination
-from lmclassify.classify.combining import add_expert, learn_combination, log_loss
+from lmclassify.classify.calibration import LSTM, TUNED_LSTM, Combination
+from lmclassify.classify.combining import add_experts, learn_combination, log_loss
 from lmclassify.classify.folds import deal
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
@@ -212,23 +212,24 @@ class _School:
         codes = self.lesson.codes
         folds[np.bincount(codes)[codes] == 1] = 1  # a label's only text is learnt from
         class_ = self._choose(self._teach(self.kinds, np.flatnonzero(folds), np.flatnonzero(folds == 0)))
-        scores = self._tune(class_)
-        return class_, self._combine(scores, class_.validation)
+        self._tune(class_)
+        return class_, self._combine(self._scores(class_), class_.validation)
 
     def cross_fit(self, rng: np.random.Generator) -> tuple[_Class, Combination]:
         """Learn the combination on scores of all texts, and teach the models again on all of them."""
         folds = deal(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
-        scores = np.zeros(self.joint.shape)
+        scores = np.zeros((2, *self.joint.shape))
         kinds, taught = self.kinds, []
         self._final = False
         for fold in np.unique(folds):
             classes = self._teach(kinds, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
             class_ = self._choose(classes)
             kinds = [class_.tokenizer.kind]
-            scores[class_.validation] = self._tune(class_)
+            self._tune(class_)
+            scores[:, class_.validation] = self._scores(class_)
             taught.append(class_)
         everything = np.arange(len(folds))
-        combination = self._combine(scores, everything)
+        combination = self._combine(list(scores), everything)
         self._final = True
         epochs = np.array([class_.epochs for class_ in taught]).mean(axis=0).round().astype(int)
         (final,) = self._teach(
@@ -323,21 +324,19 @@ class _School:
             return classes[0]
         losses = []
         for class_ in classes:
-            scores = self._score(class_.models, class_)
             chosen = class_.validation
-            experts = [*(of_expert[chosen] for of_expert in self.held_out), scores]
-            joint = self._combine(scores, chosen).joint(experts)
+            scores = [self._score(class_, class_.models)]
+            joint = self._combine(scores, chosen).joint([*(part[chosen] for part in self.held_out), *scores])
             losses.append(log_loss(joint, self.lesson.codes[chosen], self._weights(chosen)))
         return classes[int(np.argmin(losses))]
 
-    def _tune(self, class_: _Class, epochs: int | None = None) -> Array:
-        """Tune a class by conditional likelihood; return its scores of its validation texts, (…, K)."""
+    def _tune(self, class_: _Class, epochs: int | None = None) -> None:
+        """Tune a class by conditional likelihood."""
         lesson = self.lesson
         tuner = ConditionalTuner(
             class_.models,
             class_.tokenizer,
             class_.sequences,
-            lesson.codes,
             class_.training,
             class_.validation,
             self.compared,
@@ -354,7 +353,8 @@ class _School:
                 raise
             self.course.stop.set()
             _warn_interrupted([f"tuning: epoch {tuner.best_epoch}"])
-        class_.tuned = tuner.best
+        if tuner.best_epoch:
+            class_.tuned = tuner.best
         class_.epochs = (*class_.epochs[:2], tuner.best_epoch)
         class_.records.append(
             {
@@ -364,20 +364,27 @@ class _School:
                 "validation_losses": [record.validation_loss for record in tuner.records],
             }
         )
-        return tuner.validation_scores
 
-    def _score(self, models: list[Weights], class_: _Class) -> Array:
+    def _scores(self, class_: _Class) -> list[Array]:
+        """Return the scores of the validation texts by each expert that a class makes."""
+        scores = [self._score(class_, class_.models)]
+        if class_.tuned is class_.models:  # one expert twice says nothing more
+            return [*scores, np.zeros_like(scores[0])]
+        return [*scores, self._score(class_, class_.tuned)]
+
+    def _score(self, class_: _Class, models: list[Weights]) -> Array:
+        """Return log-likelihoods of the validation texts, (…, K)."""
         return log_likelihoods(
             [NumpyLanguageModel(arrays) for arrays in models],
             [class_.sequences[index] for index in class_.validation],
             threads=self.course.threads,
         )
 
-    def _combine(self, scores: Array, chosen: Codes) -> Combination:
-        return add_expert(
+    def _combine(self, scores: Sequence[Array], chosen: Codes) -> Combination:
+        return add_experts(
             self.combination,
             self.joint[chosen],
-            LSTM,
+            (LSTM, TUNED_LSTM)[: len(scores)],
             scores,
             self.lesson.codes[chosen],
             self._weights(chosen),

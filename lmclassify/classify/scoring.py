@@ -6,8 +6,9 @@ Shapes: n texts, K labels.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ from threadpoolctl import ThreadpoolController
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
-from lmclassify.text.sequences import Ids, batches_by_length, make_batch
+from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
+
+T = TypeVar("T")
 
 _BATCH = 256
 _TOKENS_AT_A_TIME = 1 << 14  # long texts take no more memory than short ones
@@ -55,20 +58,64 @@ def log_likelihoods(
 
     def score(indices: npt.NDArray[np.intp]) -> None:
         batch = make_batch([sequences[index] for index in indices], max_length)
-        steps = max(1, _TOKENS_AT_A_TIME // len(indices))
         for number, model in enumerate(models):
-            state = None
-            for start in range(0, batch.inputs.shape[1], steps):
-                piece = slice(start, start + steps)
-                nll, state = model.token_nll(batch.inputs[:, piece], batch.targets[:, piece], state)
-                result[indices, number] -= nll.sum(axis=1)
+            result[indices, number] = _log_likelihood(model, batch)
 
     lengths = [len(sequence) for sequence in sequences]
-    batches = batches_by_length(lengths, _BATCH, max_tokens=_TOKENS_AT_A_TIME)
-    with _blas_lock, _blas().limit(limits=1, user_api="blas"):
-        for _ in map_ordered(score, batches, threads):
-            pass
+    _run(score, batches_by_length(lengths, _BATCH, max_tokens=_TOKENS_AT_A_TIME), threads)
     return result
+
+
+def chosen_log_likelihoods(
+    models: Sequence[NumpyLanguageModel],
+    sequences: Sequence[Ids],
+    chosen: npt.NDArray[np.intp],
+    *,
+    max_length: int | None = None,
+    threads: int = 1,
+) -> npt.NDArray[np.float64]:
+    """Return the log-likelihood of each text under the models chosen for it; see `log_likelihoods`.
+
+    Parameters
+    ----------
+    chosen : ndarray of int, (n, R)
+        Indices of models.
+
+    Returns
+    -------
+    ndarray of float, (n, R)
+    """
+    if chosen.shape[1] == len(models):
+        everything = log_likelihoods(models, sequences, max_length=max_length, threads=threads)
+        return np.take_along_axis(everything, chosen, axis=1)
+    result = np.zeros(chosen.shape)
+    lengths = np.array([len(sequence) for sequence in sequences])
+
+    def score(number: int) -> None:
+        rows, places = np.nonzero(chosen == number)
+        for some in batches_by_length(lengths[rows], _BATCH, max_tokens=_TOKENS_AT_A_TIME):
+            batch = make_batch([sequences[row] for row in rows[some].tolist()], max_length)
+            result[rows[some], places[some]] = _log_likelihood(models[number], batch)
+
+    _run(score, range(len(models)), threads)
+    return result
+
+
+def _log_likelihood(model: NumpyLanguageModel, batch: Batch) -> npt.NDArray[np.float64]:
+    rows, length = batch.inputs.shape
+    steps = max(1, _TOKENS_AT_A_TIME // rows)
+    total, state = np.zeros(rows), None
+    for start in range(0, length, steps):
+        piece = slice(start, start + steps)
+        nll, state = model.token_nll(batch.inputs[:, piece], batch.targets[:, piece], state)
+        total -= nll.sum(axis=1)
+    return total
+
+
+def _run(work: Callable[[T], None], jobs: Iterable[T], threads: int) -> None:
+    with _blas_lock, _blas().limit(limits=1, user_api="blas"):
+        for _ in map_ordered(work, jobs, threads):
+            pass
 
 
 def ngram_scores(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from lmclassify.classify.calibration import Combination
+from lmclassify.classify.calibration import LSTM, TUNED_LSTM, Combination
 from lmclassify.classify.persistence import Part, StoredModel, only_part
 from lmclassify.classify.settings import Settings
 from lmclassify.lm.inference import NumpyLanguageModel
@@ -50,6 +50,8 @@ def to_stored(model: FittedModel) -> StoredModel:
         for number, ngrams in enumerate(model.ngrams):
             known[f"{number}.{ngrams.view.symbols}.{ngrams.view.longest}"] = ngrams.keys
             known[f"{number}.idf"] = ngrams.idf
+            if ngrams.contexts is not None:
+                known[f"{number}.contexts"] = ngrams.contexts
         parts.append(_arrays("ngrams", known))
         for label in range(len(model.classes_)):
             parts.append(_arrays("tuned-lm", model.tuned[label].arrays, label))
@@ -90,7 +92,9 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         combination = Combination.from_json(only_part(parts, "combination").content.decode())
         ngrams = _ngram_models(parts, len(labels))
         names = [name for model in ngrams for name in model.score_names]
-        if list(combination.experts[:-1]) != names or combination.bias.shape != (len(labels),):
+        if list(combination.experts) != [*names, LSTM, TUNED_LSTM] or combination.bias.shape != (
+            len(labels),
+        ):
             raise ValueError("a combination of other experts or labels")
         fields |= {
             "background": NumpyLanguageModel(_read(only_part(parts, "background"))),
@@ -139,8 +143,7 @@ def _ngram_weights(models: list[NgramModel], label: int) -> Arrays:
     for number, model in enumerate(models):
         arrays[f"{number}.tuned"] = model.tuned[:, label].astype(np.float16)
         arrays[f"{number}.bias"] = model.bias[label : label + 1]
-        if model.counts is not None:
-            arrays[f"{number}.counts"] = _smallest(model.counts[:, label])
+        arrays[f"{number}.counts"] = _smallest(model.counts[:, label])
     return arrays
 
 
@@ -157,9 +160,6 @@ def _ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
     models = []
     for name in sorted(name for name in known if name.count(".") == 2):
         number, symbols, longest = name.split(".")
-        counts = None
-        if f"{number}.counts" in of_labels[0]:
-            counts = _columns(of_labels, f"{number}.counts")
         models.append(
             NgramModel(
                 NgramView(symbols, int(longest)),  # type: ignore[arg-type]
@@ -167,7 +167,8 @@ def _ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
                 known[f"{number}.idf"],
                 _columns(of_labels, f"{number}.tuned"),
                 np.concatenate([arrays[f"{number}.bias"] for arrays in of_labels]),
-                counts,
+                _columns(of_labels, f"{number}.counts"),
+                known.get(f"{number}.contexts"),
             )
         )
     return models

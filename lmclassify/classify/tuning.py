@@ -21,7 +21,7 @@ import torch
 from lmclassify.classify.calibration import log_softmax
 from lmclassify.classify.combining import best_scale, log_loss
 from lmclassify.classify.language_models import Course, new_model
-from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.classify.scoring import chosen_log_likelihoods
 from lmclassify.engines.local import WorkerMap, worker_map
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.training import EpochRecord
@@ -36,6 +36,7 @@ EPOCHS = 4
 MOST_COMPARED = 6
 """With more labels than this, each text's label is told from its likeliest rivals only."""
 
+_PATIENCE = 2
 _LEARNING_RATE = 2e-3
 _SCALE = 0.3  # of log-likelihoods in the posterior: summed over words they are far too sure
 _LIKELIHOOD_SHARE = 0.1  # of each token's own loss beside the posterior's
@@ -51,9 +52,9 @@ class ConditionalTuner:
         K models' weights, maximum likelihood.
     tokenizer : Tokenizer
     sequences : sequence of array of int, (n,)
-    codes : ndarray of int, (n,)
     training, validation : ndarray of int
-        Indices of texts. The validation texts' log-loss, at its best scale, decides what is kept.
+        Indices of texts. The validation texts' log-loss between the labels compared, at its best scale,
+        decides what is kept.
     compared : ndarray of int, (n, R)
         The labels between which a text's posterior is taken, its own first; see `labels_to_compare`.
     log_priors : ndarray, (K,)
@@ -65,8 +66,6 @@ class ConditionalTuner:
     ----------
     best : list of dict of str to ndarray
         The weights with the least validation loss; at first those it began with.
-    validation_scores : ndarray, (validation texts, K)
-        Their log-likelihoods under the best weights.
     best_epoch : int
     records : list of EpochRecord
         Losses in nats per text.
@@ -77,7 +76,6 @@ class ConditionalTuner:
         start: Sequence[Weights],
         tokenizer: Tokenizer,
         sequences: Sequence[Ids],
-        codes: Codes,
         training: Codes,
         validation: Codes,
         compared: npt.NDArray[np.intp],
@@ -90,7 +88,7 @@ class ConditionalTuner:
     ) -> None:
         self._course = course
         self._tokenizer = tokenizer
-        self._sequences, self._codes = sequences, codes
+        self._sequences = sequences
         self._training, self._validation = training, validation
         self._compared, self._log_priors = compared, log_priors
         self._weights = np.ones(len(sequences)) if weights is None else weights / weights.mean()
@@ -114,13 +112,10 @@ class ConditionalTuner:
         self._step = 0
         self.records: list[EpochRecord] = []
         self.best, self.best_epoch = list(start), 0
-        self.validation_scores = self._score()
-        self._best_loss = self._loss_of(self.validation_scores)
-        if not len(validation):
-            self._best_loss = math.inf
+        self._best_loss = self._validation_loss() if len(validation) else math.inf
 
     def run(self) -> None:
-        """Tune until the epochs are over or the course is stopped."""
+        """Tune until the epochs are over, two bring nothing better, or the course is stopped."""
         before = torch.get_num_threads()
         try:
             with worker_map(
@@ -128,7 +123,7 @@ class ConditionalTuner:
             ) as each:
                 for epoch in range(1, self._epochs + 1):
                     self._run_epoch(epoch, each)
-                    if self._course.stop.is_set():
+                    if self._course.stop.is_set() or epoch - self.best_epoch >= _PATIENCE:
                         break
         finally:
             torch.set_num_threads(before)
@@ -143,11 +138,10 @@ class ConditionalTuner:
                 return
             total += self._learn(self._training[places], each) * len(places)
             tokens += int((self._lengths[places] - 1).sum()) * self._compared.shape[1]
-        scores = self._score()
-        loss = self._loss_of(scores)
+        loss = self._validation_loss()
         better = math.isfinite(loss) and loss < self._best_loss
         if better:
-            self._best_loss, self.best_epoch, self.validation_scores = loss, epoch, scores
+            self._best_loss, self.best_epoch = loss, epoch
             self.best = [model.arrays() for model in self._models]
         record = EpochRecord(
             epoch=epoch,
@@ -219,17 +213,18 @@ class ConditionalTuner:
         rising = min(1.0, (self._step + 1) / warmup)
         return rising * 0.5 * (1 + math.cos(math.pi * self._step / self._steps))
 
-    def _score(self) -> Array:
-        models = [NumpyLanguageModel(model.arrays()) for model in self._models]
-        held_out = [self._sequences[index] for index in self._validation]
-        return log_likelihoods(models, held_out, threads=self._course.threads)
-
-    def _loss_of(self, scores: Array) -> float:
+    def _validation_loss(self) -> float:
+        """Return the log-loss in nats per validation text between the labels compared."""
         if not len(self._validation):
             return -float(len(self.records))  # without validation part the last epoch is the best
-        codes, weights = self._codes[self._validation], self._weights[self._validation]
-        scale = best_scale(scores, self._log_priors, codes, weights)
-        return log_loss(scale * scores + self._log_priors, codes, weights)
+        compared = self._compared[self._validation]
+        models = [NumpyLanguageModel(model.arrays()) for model in self._models]
+        held_out = [self._sequences[index] for index in self._validation]
+        scores = chosen_log_likelihoods(models, held_out, compared, threads=self._course.threads)
+        log_priors = self._log_priors[compared]
+        first, weights = np.zeros(len(scores), dtype=np.intp), self._weights[self._validation]
+        scale = best_scale(scores, log_priors, first, weights)
+        return log_loss(scale * scores + log_priors, first, weights)
 
 
 def labels_to_compare(codes: Codes, held_out: Array, most: int = MOST_COMPARED) -> npt.NDArray[np.intp]:

@@ -1,15 +1,18 @@
 """N-gram models of all labels over one view of the text, in numpy.
 
-Two ways to weigh the same n-grams g, both sums over a text's n-grams:
+Two scores from the same n-grams g, both sums over a text: *tuned*, and a likelihood, of a *language model* or
+of a *bag*.
 
-*likelihood*
-    ``sum_g count(g) log p(g | label)`` with ``p = (count + a) / (total + a F)`` (Lidstone), each n-gram a
-    draw of its own: the maximum-likelihood model, kept as counts.
 *tuned*
-    ``bias + sum_g tfidf(g) w(g, label)``: the same n-grams with weights learnt to tell the label from the
-    rest, tf-idf of a text having Euclidean length 1 (Joachims 1998; ``(1 + log count) idf``).
+    ``bias + sum_g tfidf(g) w(g, label)``: weights learnt to tell the label from the rest, tf-idf of a text
+    having Euclidean length 1 (Joachims 1998; ``(1 + log count) idf``).
+*language model*
+    the log-likelihood of the text's symbols one after the other; see `WittenBell`.
+*bag*
+    ``sum_g count(g) log p(g | label)`` with ``p = (count + a) / (total + a F)`` (Lidstone), each n-gram a
+    draw of its own.
 
-Shapes: n texts, F n-grams known, K labels, m pairs of a text and an n-gram of it.
+Shapes: n texts, F n-grams known, K labels, m symbols, p pairs of a text and an n-gram of it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.text.ngrams import Keys, NgramView
+from lmclassify.lm.sums import add_by_text, some_texts
+from lmclassify.lm.witten_bell import WittenBell
+from lmclassify.text.ngrams import Keys, NgramView, Windows
 from lmclassify.text.sequences import Ids
 
 Array = npt.NDArray[np.float64]
@@ -31,8 +36,6 @@ Indices = npt.NDArray[np.intp]
 SMOOTHING = 0.1
 """Added to each count of an n-gram under a label."""
 
-_NUMBERS_AT_A_TIME = 1 << 22
-
 
 @dataclass(frozen=True)
 class NgramCounts:
@@ -40,11 +43,11 @@ class NgramCounts:
 
     texts: int
     owner: Indices
-    """(m,) the text, ascending."""
+    """(p,) the text, ascending."""
     column: Indices
-    """(m,) the n-gram."""
+    """(p,) the n-gram."""
     count: Array
-    """(m,) how often."""
+    """(p,) how often."""
 
 
 class NgramModel:
@@ -59,8 +62,11 @@ class NgramModel:
         Inverse document frequencies.
     tuned : ndarray of float32, (F, K)
     bias : ndarray of float32, (K,)
-    counts : ndarray of float32, (F, K), optional
-        How often each n-gram stands in each label's texts; without it there is no likelihood.
+    counts : ndarray of float32, (F, K)
+        How often each n-gram stands in each label's texts.
+    contexts : ndarray of int32, (F,), optional
+        The n-gram less its last symbol, itself among the known ones; -1 for a single symbol. With them the
+        likelihood is a language model's, without them that of a bag.
 
     Raises
     ------
@@ -75,63 +81,106 @@ class NgramModel:
         idf: Floats,
         tuned: Floats,
         bias: Floats,
-        counts: Floats | None = None,
+        counts: Floats,
+        contexts: npt.NDArray[np.int32] | None = None,
     ) -> None:
         size, labels = tuned.shape
-        others = [] if counts is None else [counts.shape == tuned.shape, np.isfinite(counts).all()]
-        fits = [keys.shape == idf.shape == (size,), bias.shape == (labels,), *others]
+        fits = [
+            keys.shape == idf.shape == (size,),
+            bias.shape == (labels,),
+            counts.shape == tuned.shape,
+            contexts is None or contexts.shape == (size,),
+        ]
         if not all(fits) or (keys[1:] <= keys[:-1]).any():
             raise ValueError("n-grams and their weights do not fit one another")
-        if not all(np.isfinite(array).all() for array in (idf, tuned, bias)):
-            raise ValueError("a weight of an n-gram is not finite")
+        if not all(np.isfinite(array).all() for array in (idf, tuned, bias, counts)) or (counts < 0).any():
+            raise ValueError("a weight or count of an n-gram is not finite, or a count is negative")
+        if contexts is not None and ((contexts < -1) | (contexts >= size)).any():
+            raise ValueError("an n-gram whose context is not known")
         self.view, self.keys, self.idf = view, keys, idf
-        self.tuned, self.bias, self.counts = tuned, bias, counts
+        self.tuned, self.bias, self.counts, self.contexts = tuned, bias, counts, contexts
 
     @property
     def score_names(self) -> list[str]:
         """What the scores that `scores` returns are called."""
-        kinds = ["tuned"] if self.counts is None else ["tuned", "likelihood"]
-        return [f"{kind} {self.view.symbols}s" for kind in kinds]
+        likelihood = "bag" if self.contexts is None else "language model"
+        return [f"{kind} of {self.view.symbols}s" for kind in ("tuned", likelihood)]
 
     @property
     def num_parameters(self) -> int:
         """How many numbers there are."""
-        return self.idf.size + self.tuned.size + (0 if self.counts is None else self.counts.size)
+        return self.idf.size + self.tuned.size + self.counts.size
 
     @cached_property
-    def log_probabilities(self) -> Floats | None:
-        """(F, K) of each n-gram under each label, nats."""
-        return None if self.counts is None else log_probabilities(self.counts)
+    def _bag(self) -> Floats:
+        return log_probabilities(self.counts)
+
+    @cached_property
+    def _language_models(self) -> WittenBell:
+        assert self.contexts is not None
+        return WittenBell(self.counts, self.contexts)
 
     def scores(self, texts: Sequence[str], sequences: Sequence[Ids]) -> list[Array]:
-        """Return the tuned score and, where there are counts, the log-likelihood, (n, K) each."""
-        found = count_known(self.keys, *self.view.keys(texts, sequences), len(texts))
+        """Return the scores of `score_names`, (n, K) each."""
+        windows = self.view.windows(texts, sequences)
+        columns = look_up(self.keys, windows)
+        return self.scores_of(columns, windows.owner, windows.place, len(texts))
+
+    def scores_of(
+        self, columns: npt.NDArray[np.int32], owner: Indices, place: Indices, texts: int
+    ) -> list[Array]:
+        """Return the scores of texts whose n-grams have been looked up.
+
+        Parameters
+        ----------
+        columns : ndarray of int32, (longest, m)
+            As `look_up` returns them.
+        owner, place : ndarray of int, (m,)
+            See `Windows`.
+        texts : int
+            n.
+        """
+        found = count_known(columns, owner, texts)
         tuned = weighted_sums(found, tf_idf(found, self.idf), self.tuned) + self.bias
-        if self.log_probabilities is None:
-            return [tuned]
-        return [tuned, weighted_sums(found, found.count, self.log_probabilities)]
+        if self.contexts is None:
+            return [tuned, weighted_sums(found, found.count, self._bag)]
+        return [tuned, self._language_models.log_likelihoods(columns, owner, place, texts)]
 
 
-def count_known(keys: Keys, owner: Indices, found: Keys, texts: int) -> NgramCounts:
-    """Count the n-grams of some texts that are among the known ones.
+def look_up(keys: Keys, windows: Windows) -> npt.NDArray[np.int32]:
+    """Return each n-gram's place among the known ones, -1 where it is not known, (longest, m).
 
     Parameters
     ----------
     keys : ndarray of uint64, (F,)
         Ascending.
-    owner, found
-        As `NgramView.keys` returns them.
+    windows : Windows
+    """
+    if not len(keys):
+        return np.full(windows.keys.shape, -1, dtype=np.int32)
+    columns = np.searchsorted(keys, windows.keys)
+    columns[columns == len(keys)] = 0
+    known = (keys[columns] == windows.keys) & windows.whole
+    return np.where(known, columns, -1).astype(np.int32)
+
+
+def count_known(columns: npt.NDArray[np.int32], owner: Indices, texts: int) -> NgramCounts:
+    """Count the known n-grams of some texts.
+
+    Parameters
+    ----------
+    columns : ndarray of int32, (longest, m)
+        As `look_up` returns them.
+    owner : ndarray of int, (m,)
+        The text of each symbol.
     texts : int
         n.
     """
-    if not len(keys):
-        nothing = np.zeros(0, dtype=np.intp)
-        return NgramCounts(texts, nothing, nothing, np.zeros(0))
-    column = np.searchsorted(keys, found)
-    column[column == len(keys)] = 0
-    known = keys[column] == found
-    pairs, count = np.unique(owner[known] * len(keys) + column[known], return_counts=True)
-    return NgramCounts(texts, pairs // len(keys), pairs % len(keys), count.astype(np.float64))
+    known = columns >= 0
+    size = int(columns.max(initial=0)) + 1
+    owners = np.broadcast_to(owner, columns.shape)[known]
+    pairs, count = np.unique(owners * size + columns[known], return_counts=True)
+    return NgramCounts(texts, pairs // size, pairs % size, count.astype(np.float64))
 
 
 def tf_idf(found: NgramCounts, idf: Floats) -> Array:
@@ -145,18 +194,9 @@ def tf_idf(found: NgramCounts, idf: Floats) -> Array:
 def weighted_sums(found: NgramCounts, values: Array, weights: Floats) -> Array:
     """Return the sum over each text's n-grams of value times weights, (n, K)."""
     result = np.zeros((found.texts, weights.shape[1]))
-    starts = np.searchsorted(found.owner, np.arange(found.texts + 1))
-    at_a_time = max(1, _NUMBERS_AT_A_TIME // weights.shape[1])
-    first = 0
-    while first < found.texts:
-        last = int(np.searchsorted(starts, starts[first] + at_a_time, side="right")) - 1
-        last = min(max(last, first + 1), found.texts)
-        part = slice(starts[first], starts[last])
+    for first, last, part in some_texts(found.owner, found.texts, weights.shape[1]):
         products = weights[found.column[part]] * values[part, np.newaxis]
-        some = first + np.flatnonzero(np.diff(starts[first : last + 1]))
-        if len(some):
-            result[some] = np.add.reduceat(products, starts[some] - starts[first], axis=0)
-        first = last
+        add_by_text(result, products, found.owner[part], first, last)
     return result
 
 

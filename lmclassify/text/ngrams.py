@@ -18,10 +18,29 @@ import numpy.typing as npt
 from lmclassify.text.sequences import Ids
 
 Keys = npt.NDArray[np.uint64]
+Indices = npt.NDArray[np.intp]
 Symbols = Literal["character", "subword", "word"]
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The n-grams of some texts, m symbols in all, by the symbol at which they end."""
+
+    owner: Indices
+    """(m,) the text that each symbol is of; ascending."""
+    place: Indices
+    """(m,) the symbol's place in its text, from 0."""
+    keys: Keys
+    """(longest, m) those of 1, 2, ... symbols; meaningless where a text has too few symbols yet."""
+
+    @property
+    def whole(self) -> npt.NDArray[np.bool_]:
+        """(longest, m) whether so many symbols of the text have been seen there."""
+        whole: npt.NDArray[np.bool_] = self.place >= np.arange(len(self.keys))[:, np.newaxis]
+        return whole
 
 
 @dataclass(frozen=True)
@@ -41,20 +60,14 @@ class NgramView:
         if self.symbols not in get_args(Symbols) or not 1 <= self.longest <= 16:
             raise ValueError(f"no view of n-grams: {self.symbols!r}, {self.longest!r}")
 
-    def keys(self, texts: Sequence[str], sequences: Sequence[Ids]) -> tuple[npt.NDArray[np.intp], Keys]:
-        """Return all n-grams of some texts.
+    def windows(self, texts: Sequence[str], sequences: Sequence[Ids]) -> Windows:
+        """Return the n-grams that end at each symbol of some texts.
 
         Parameters
         ----------
         texts : sequence of str, (n,)
         sequences : sequence of array of int, (n,)
             The same texts as token ids.
-
-        Returns
-        -------
-        owner : ndarray of int, (m,)
-            The text that each n-gram is of; ascending within each length.
-        keys : ndarray of uint64, (m,)
         """
         if self.symbols == "subword":
             lengths = [len(sequence) for sequence in sequences]
@@ -87,19 +100,15 @@ def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
     return [len(of_text) for of_text in words], _mix(sums)
 
 
-def _windows(symbols: Keys, lengths: npt.NDArray[np.intp], longest: int) -> tuple[npt.NDArray[np.intp], Keys]:
-    """Return the owner and key of each run of 1 to `longest` symbols within a text."""
+def _windows(symbols: Keys, lengths: Indices, longest: int) -> Windows:
     owner = np.repeat(np.arange(len(lengths)), lengths)
     place = np.arange(len(symbols)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    window = _mix(symbols + _GOLDEN)  # of the n-gram that ends at each symbol
-    owners, keys = [owner], [window]
+    keys = np.zeros((longest, len(symbols)), dtype=np.uint64)
+    keys[0] = _mix(symbols + _GOLDEN)
     for size in range(2, longest + 1):
-        shorter, window = window, np.zeros_like(window)
         ends = np.flatnonzero(place >= size - 1)
-        window[ends] = _mix(shorter[ends - 1] * _GOLDEN + symbols[ends])
-        owners.append(owner[ends])
-        keys.append(window[ends])
-    return np.concatenate(owners), np.concatenate(keys)
+        keys[size - 1, ends] = _mix(keys[size - 2, ends - 1] * _GOLDEN + symbols[ends])
+    return Windows(owner, place, keys)
 
 
 def _mix(values: Keys) -> Keys:

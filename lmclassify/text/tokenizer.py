@@ -33,6 +33,9 @@ from lmclassify.text.sequences import PADDING_ID, Ids
 TokenizerKind = Literal["word", "subword", "char"]
 
 _SPACE = "▁"  # marks the beginning of a word in subword and char tokens
+_LEAST_PAIRS = (
+    10  # of two subwords, to become one: fewer would learn whole texts by heart where texts are few
+)
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that byte fallback looks for
 _WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # what str.split() takes for white space
@@ -98,7 +101,7 @@ class Tokenizer:
         vocab_size : int
             How many words, subwords or characters to learn at most (bytes and special tokens come on
             top). What occurs only once is left to the unknown token or to bytes, so that these, too,
-            have training examples.
+            have training examples; two subwords become one if they meet at least ten times.
         lowercase : bool, default=False
             Fold letter case.
 
@@ -123,7 +126,7 @@ class Tokenizer:
             return cls(kind, alphabet, [], lowercase)
         rare = str.maketrans(dict.fromkeys(set(characters) - set(alphabet)))
         trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size, min_frequency=2, initial_alphabet=[_SPACE], show_progress=False
+            vocab_size=vocab_size, min_frequency=_LEAST_PAIRS, initial_alphabet=[_SPACE], show_progress=False
         )
         engine.model = models.BPE()
         engine.train_from_iterator((text.translate(rare) for text in normalized), trainer)

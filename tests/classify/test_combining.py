@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmclassify.classify.calibration import Combination, log_softmax
-from lmclassify.classify.combining import add_expert, best_scale, learn_combination, log_loss
+from lmclassify.classify.combining import add_experts, best_scale, learn_combination, log_loss
 
 
 def experts(n=4000, labels=3, seed=0):
@@ -52,12 +52,14 @@ def test_an_expert_more_helps_where_it_knows_more_and_only_there():
     scores, codes = experts()
     first = learn_combination(["weak"], scores[1:2], codes, np.zeros(3))
     joint = first.joint(scores[1:2])
-    better = add_expert(first, joint, "good", scores[0], codes)
+    better = add_experts(first, joint, ["good"], [scores[0]], codes)
     assert log_loss(better.joint([scores[1], scores[0]]), codes) < log_loss(joint, codes) - 0.1
-    useless = add_expert(first, joint, "noise", scores[2], codes)
+    useless = add_experts(first, joint, ["noise"], [scores[2]], codes)
     assert useless.weights[1] == pytest.approx(0, abs=0.1)
     assert useless.weights[0] == pytest.approx(first.weights[0], rel=0.1)
     assert useless.experts == ("weak", "noise")
+    both = add_experts(first, joint, ["good", "noise"], [scores[0], scores[2]], codes)
+    assert both.weights == pytest.approx([*better.weights, 0], abs=0.1)
 
 
 def test_best_scale_is_the_one_that_made_the_labels():

@@ -5,8 +5,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
-from lmclassify.lm import ngram
-from lmclassify.lm.ngram import NgramModel, count_known, log_probabilities, tf_idf, weighted_sums
+from lmclassify.lm import ngram, sums
+from lmclassify.lm.ngram import NgramModel, count_known, log_probabilities, look_up, tf_idf, weighted_sums
 from lmclassify.text.ngrams import NgramView
 
 WORDS = NgramView("word", 2)
@@ -14,12 +14,14 @@ TEXTS = ["win a prize", "win money now win", "lunch at noon", "see you at lunch 
 LABELS = np.array([1, 1, 0, 0])
 
 
-def model(counts=True, longest=2):
+def model(longest=2):
     view = NgramView("word", longest)
-    owner, keys = view.keys(TEXTS, [])
+    windows = view.windows(TEXTS, [])
+    keys = windows.keys[windows.whole]
     known = np.unique(keys)
     rng = np.random.default_rng(0)
     of_labels = np.zeros((len(known), 2), np.float32)
+    owner = np.broadcast_to(windows.owner, windows.whole.shape)[windows.whole]
     np.add.at(of_labels, (np.searchsorted(known, keys), LABELS[owner]), 1)
     return NgramModel(
         view,
@@ -27,7 +29,7 @@ def model(counts=True, longest=2):
         rng.uniform(1, 3, len(known)).astype(np.float32),
         rng.normal(size=(len(known), 2)).astype(np.float32),
         np.array([0.5, -0.5], np.float32),
-        of_labels if counts else None,
+        of_labels,
     )
 
 
@@ -42,14 +44,12 @@ def test_likelihood_is_that_of_multinomial_naive_bayes():
 
 
 def test_tuned_score_of_a_worked_example():
-    one = model(counts=False, longest=1)
-    place = {
-        word: np.searchsorted(one.keys, NgramView("word", 1).keys([word], [])[1][0]) for word in ("win", "a")
-    }
+    one = model(longest=1)
+    place = {word: look_up(one.keys, one.view.windows([word], []))[0, 0] for word in ("win", "a")}
     values = {"win": (1 + math.log(2)) * one.idf[place["win"]], "a": one.idf[place["a"]]}
     length = math.hypot(*values.values())
     expected = sum(values[word] / length * one.tuned[place[word]] for word in values) + one.bias
-    (tuned,) = one.scores(["win a win zzz"], [])
+    tuned, _ = one.scores(["win a win zzz"], [])
     np.testing.assert_allclose(tuned[0], expected, rtol=1e-6)
 
 
@@ -68,10 +68,11 @@ def test_probabilities_sum_to_one_over_the_known():
 
 def test_sums_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch):
     some = model()
-    found = count_known(some.keys, *WORDS.keys(["", *TEXTS, "", "win"], []), 7)
+    windows = WORDS.windows(["", *TEXTS, "", "win"], [])
+    found = count_known(look_up(some.keys, windows), windows.owner, 7)
     whole = weighted_sums(found, tf_idf(found, some.idf), some.tuned)
     for size in (2, 6, 14):
-        monkeypatch.setattr(ngram, "_NUMBERS_AT_A_TIME", size)
+        monkeypatch.setattr(sums, "_NUMBERS_AT_A_TIME", size)
         np.testing.assert_array_equal(weighted_sums(found, tf_idf(found, some.idf), some.tuned), whole)
 
 
@@ -85,21 +86,27 @@ def test_a_score_does_not_depend_on_company():
 
 def test_no_ngrams_at_all():
     none = np.zeros(0, np.float32)
-    empty = NgramModel(
-        WORDS, np.zeros(0, np.uint64), none, np.zeros((0, 2), np.float32), np.zeros(2, np.float32)
-    )
-    assert empty.scores(["a"], [])[0].tolist() == [[0, 0]]
+    weights = np.zeros((0, 2), np.float32)
+    for contexts in (None, np.zeros(0, np.int32)):
+        empty = NgramModel(
+            WORDS, np.zeros(0, np.uint64), none, weights, weights.sum(axis=0), weights, contexts
+        )
+        assert [scores.tolist() for scores in empty.scores(["a b"], [])] == [[[0, 0]]] * 2
 
 
-@pytest.mark.parametrize("change", ["order", "shape", "nan"])
+@pytest.mark.parametrize("change", ["order", "shape", "nan", "negative", "context"])
 def test_arrays_that_do_not_fit(change):
     good = model()
-    keys, tuned = good.keys, good.tuned.copy()
+    keys, tuned, counts, contexts = good.keys, good.tuned.copy(), good.counts.copy(), None
     if change == "order":
         keys = keys[::-1]
     elif change == "shape":
         tuned = tuned[1:]
-    else:
+    elif change == "nan":
         tuned[0, 0] = np.nan
+    elif change == "negative":
+        counts[0, 0] = -1
+    else:
+        contexts = np.full(len(keys), len(keys), np.int32)
     with pytest.raises(ValueError, match="n-gram"):
-        NgramModel(WORDS, keys, good.idf, tuned, good.bias, good.counts)
+        NgramModel(WORDS, keys, good.idf, tuned, good.bias, counts, contexts)

@@ -11,8 +11,10 @@ TEXTS = st.lists(st.text(max_size=12), min_size=1, max_size=6)
 def of(view, *texts):
     """Return the keys of each text."""
     sequences = [np.array([1, *map(ord, text), 2]) for text in texts]
-    owner, keys = view.keys(texts, sequences)
-    return [sorted(keys[owner == index].tolist()) for index in range(len(texts))]
+    windows = view.windows(texts, sequences)
+    return [
+        sorted(windows.keys[windows.whole & (windows.owner == index)].tolist()) for index in range(len(texts))
+    ]
 
 
 def test_numbers_of_ngrams():
@@ -40,10 +42,10 @@ def test_an_ngram_has_one_key_wherever_it_stands():
 
 def test_different_ngrams_have_different_keys():
     texts = [f"{first}{second}{third}" for first in "abcdefgh" for second in "xyz" for third in "12345"]
-    _, keys = NgramView("character", 5).keys(texts, [])
+    windows = NgramView("character", 5).windows(texts, [])
     distinct = {f" {text} " for text in texts}
     pieces = {text[i : i + n] for text in distinct for n in range(1, 6) for i in range(len(text) - n + 1)}
-    assert len(np.unique(keys)) == len(pieces)
+    assert len(np.unique(windows.keys[windows.whole])) == len(pieces)
 
 
 @given(texts=TEXTS)

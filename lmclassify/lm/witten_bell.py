@@ -1,0 +1,74 @@
+"""N-gram language models of all labels over the same n-grams, in numpy.
+
+Shapes: n texts, F n-grams known, K labels, m symbols.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.lm.sums import add_by_text, some_texts
+
+Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+
+
+class WittenBell:
+    """Interpolated n-gram language models of all labels (Witten & Bell 1991; Chen & Goodman 1998, eq. 17).
+
+    ``p(w | h) = (c(h w) + t(h) p(w | h less its first symbol)) / (c(h) + t(h))``, where c counts a label's
+    texts and t(h) how many different symbols follow h in them. An n-gram that is not known counts as never
+    seen. The first symbol of a text is given, not predicted.
+
+    Parameters
+    ----------
+    counts : ndarray of float32, (F, K)
+    contexts : ndarray of int32, (F,)
+        See `NgramModel`.
+    """
+
+    def __init__(self, counts: Floats, contexts: npt.NDArray[np.int32]) -> None:
+        size, labels = counts.shape
+        parents = np.where(contexts < 0, size, contexts)  # the empty context comes last
+        order = np.argsort(parents, kind="stable")
+        totals, kinds = np.zeros((2, size + 1, labels), dtype=np.float32)
+        add_by_text(totals, counts[order], parents[order], 0, size + 1)
+        add_by_text(kinds, (counts[order] > 0).astype(np.float32), parents[order], 0, size + 1)
+        totals += kinds
+        self._own = np.divide(counts, totals[parents], out=np.zeros_like(counts), where=counts > 0)
+        self._shorter = np.divide(kinds, totals, out=np.ones_like(kinds), where=kinds > 0)
+        symbols = int(((contexts < 0) & counts.any(axis=1)).sum())
+        self._lowest = 1.0 / max(1, symbols)
+
+    def log_likelihoods(
+        self, columns: npt.NDArray[np.int32], owner: Indices, place: Indices, texts: int
+    ) -> Array:
+        """Return the texts' log-likelihoods in nats, (n, K).
+
+        Parameters
+        ----------
+        columns : ndarray of int32, (longest, m)
+            As `look_up` returns them.
+        owner, place : ndarray of int, (m,)
+            See `Windows`.
+        texts : int
+            n.
+        """
+        size, labels = self._own.shape
+        result = np.zeros((texts, labels))
+        for first, last, part in some_texts(owner, texts, labels):
+            predicted = part.start + np.flatnonzero(place[part])
+            p = np.full((len(predicted), labels), self._lowest)
+            for shorter, ngrams in enumerate(columns):
+                if shorter:
+                    contexts = columns[shorter - 1, predicted - 1]
+                    known = np.flatnonzero(contexts >= 0)
+                    p[known] *= self._shorter[contexts[known]]
+                else:
+                    p *= self._shorter[size]
+                seen = np.flatnonzero(ngrams[predicted] >= 0)
+                p[seen] += self._own[ngrams[predicted[seen]]]
+            add_by_text(result, np.log(p), owner[predicted], first, last)
+        return result
