@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-LSTM, TUNED_LSTM = "lstm", "tuned lstm"
+LSTMS = ("lstm", "tuned lstm")
 """The experts whose scores are log-likelihoods under the labels' LSTM language models; they come last."""
 
 

@@ -47,8 +47,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         by conditional likelihood, combined and calibrated on held-out text. ``plain``: independent
         language models trained by maximum likelihood. See `lmclassify.classify.recipes`.
     tokenizer : {"auto", "subword", "word", "char"}, default="auto"
-        Of the language models; see `lmclassify.text.tokenizer`. ``auto``: subword or word, whichever
-        serves held-out text best; subword with recipe ``plain``.
+        Of the language models; see `lmclassify.text.tokenizer`. ``auto``: words,
+        or subwords where words leave most of the held-out text unknown; subwords with recipe ``plain``.
     vocab_size : int or None, default=None
         Words, subwords or characters learnt at most. None: 4,000 words, else 1,000.
     lowercase : bool or None, default=None
@@ -169,7 +169,11 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def fit(
-        self, X: Iterable[str], y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self,
+        X: Iterable[str],
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        unlabelled: Iterable[str] | None = None,
     ) -> LMClassifier:
         """Learn a language model for each label.
 
@@ -184,6 +188,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Labels: str, int, float or bool.
         sample_weight : array-like of float, (n,), optional
             Not negative. Counts in the loss and in the priors.
+        unlabelled : iterable of str, optional
+            More texts of the same sort, whose labels nobody knows: recipe ``tuned`` trains its
+            background model on them too.
 
         Returns
         -------
@@ -203,6 +210,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device = _device(self.device)
         threads = number_of_threads(self.n_jobs)
         texts = as_texts(X)
+        more = [] if unlabelled is None else as_texts(unlabelled)
+        if more and settings.recipe != "tuned":
+            raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
         classes, codes = _classes_and_codes(y, len(texts))
         weights, weighted = self._weights(codes, classes, sample_weight)
         class_weights = np.bincount(codes, weights, minlength=len(classes)).astype(np.float64)
@@ -218,6 +228,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             log_frequencies=np.log(class_weights / class_weights.sum()),
             log_priors=log_priors,
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+            unlabelled=more,
         )
         course = Course(settings, device, threads, self.callback)
         learnt = (learn_tuned if settings.recipe == "tuned" else learn_plain)(lesson, course)

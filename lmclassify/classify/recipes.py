@@ -5,8 +5,8 @@
 *tuned*:
 
 1. n-gram models over characters, subwords and words, by likelihood and tuned, with cross-fitted scores;
-2. a background language model of all labels' texts, adapted to each label (maximum likelihood), over
-   subwords and over words: held-out text decides which;
+2. a background language model of all labels' texts (and of unlabelled ones), adapted to each label
+   (maximum likelihood), over words, or subwords where words leave most of the held-out text unknown;
 3. all labels' language models tuned together by conditional likelihood;
 4. one log-linear combination of all of them, learnt on held-out scores.
 
@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.calibration import LSTM, TUNED_LSTM, Combination
-from lmclassify.classify.combining import add_experts, learn_combination, log_loss
+from lmclassify.classify.calibration import LSTMS, Combination
+from lmclassify.classify.combining import add_experts, learn_combination
 from lmclassify.classify.folds import deal
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.tuning import EPOCHS, ConditionalTuner, Weights, labels_to_compare
+from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
 from lmclassify.errors import LMClassifyWarning, listing
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
@@ -47,7 +47,9 @@ BACKGROUND = "all labels"
 _VOCABULARY = {"subword": 1000, "word": 4000, "char": 1000}
 _FOLDS, _FOLDS_OF_FEW = 5, 10
 _FEW = 2000  # texts below which language models are cross-fitted, so that none is lost to validation
+_MANY = 50  # labels, from which on more folds would cost too much
 _LM_FOLDS = 2
+_MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
 _ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
 _ADAPTATION_PATIENCE = 2
 
@@ -68,6 +70,27 @@ class Lesson:
     log_priors: Array
     """(K,) those that a decision is to assume."""
     seed: int
+    unlabelled: list[str] = field(default_factory=list)
+    """Texts that the background model learns from too."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], labels: Sequence[str], seed: int) -> Lesson:
+        """Return a lesson in which every text has weight 1 and priors are the labels' shares."""
+        classes, codes = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+        log_frequencies = np.log(np.bincount(codes) / len(codes))
+        return cls(list(texts), classes, codes, None, log_frequencies, log_frequencies, seed)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a combination was learnt from: scores of texts by models that had not seen them."""
+
+    ngrams: list[Array]
+    """(n, K) each."""
+    lstms: list[Array]
+    """(m, K) each, of the experts `LSTMS`."""
+    scored: Codes
+    """(m,) which texts the latter are of."""
 
 
 @dataclass
@@ -84,6 +107,7 @@ class Learnt:
     combination: Combination | None = None
     cut: int = 0
     """Texts of which training read the beginning only."""
+    evidence: Evidence | None = None
 
 
 def learn_plain(lesson: Lesson, course: Course) -> Learnt:
@@ -119,8 +143,8 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     )
 
 
-def learn_tuned(lesson: Lesson, course: Course) -> Learnt:
-    """Learn the recipe "tuned".
+def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None = None) -> Learnt:
+    """Learn the recipe "tuned"; `school_type` may teach the language models otherwise, to compare.
 
     Raises
     ------
@@ -131,29 +155,22 @@ def learn_tuned(lesson: Lesson, course: Course) -> Learnt:
     labels = len(lesson.classes)
     if labels == 1:  # nothing to tell apart
         return learn_plain(lesson, course)
-    subwords = Tokenizer.train("subword", lesson.texts, _VOCABULARY["subword"])
     rng = np.random.default_rng([lesson.seed, labels])
+    of_ngrams = learn_ngrams(lesson, course.threads, rng)
+    combination = of_ngrams.combination
+    joint = combination.joint(of_ngrams.held_out)
+    school = (school_type or School)(lesson, course, joint)
     few = len(lesson.texts) < _FEW
-    ngrams, held_out = learn_ngram_models(
-        lesson.texts,
-        subwords.sequences(lesson.texts),
-        lesson.codes,
-        labels,
-        deal(lesson.codes, _FOLDS_OF_FEW if few and labels < 50 else _FOLDS, rng),
-        weights=lesson.weights,
-        seed=lesson.seed,
-        threads=course.threads,
-    )
-    combination = learn_combination(
-        [name for model in ngrams for name in model.score_names],
-        held_out,
-        lesson.codes,
-        lesson.log_frequencies,
-        lesson.weights,
-    )
-    school = _School(lesson, course, held_out, combination)
     cross_fitted = few or course.settings.validation_fraction == 0
-    class_, combination = school.cross_fit(rng) if cross_fitted else school.hold_out(rng)
+    class_, scores, scored = school.cross_fit(rng) if cross_fitted else school.hold_out(rng)
+    combination = add_experts(
+        combination,
+        joint[scored],
+        LSTMS,
+        scores,
+        lesson.codes[scored],
+        None if lesson.weights is None else lesson.weights[scored],
+    )
     shift = lesson.log_priors - lesson.log_frequencies
     return Learnt(
         tokenizer=class_.tokenizer,
@@ -161,21 +178,54 @@ def learn_tuned(lesson: Lesson, course: Course) -> Learnt:
         records=class_.records,
         background=NumpyLanguageModel(class_.background),
         tuned=[NumpyLanguageModel(arrays) for arrays in class_.tuned],
-        subwords=subwords,
-        ngrams=ngrams,
+        subwords=of_ngrams.subwords,
+        ngrams=of_ngrams.models,
         combination=replace(combination, bias=combination.bias + shift),
         cut=_count_cut(class_.sequences, course.settings),
+        evidence=Evidence(of_ngrams.held_out, scores, scored),
     )
 
 
+@dataclass(frozen=True)
+class NgramExperts:
+    """N-gram models of all labels and how they decide without language models beside them."""
+
+    subwords: Tokenizer
+    models: list[NgramModel]
+    held_out: list[Array]
+    """(n, K) each: the texts' scores by models that had not seen them."""
+    combination: Combination
+
+
+def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> NgramExperts:
+    """Learn the n-gram models and their combination, on cross-fitted scores."""
+    subwords = Tokenizer.train("subword", lesson.texts, _VOCABULARY["subword"])
+    labels = len(lesson.classes)
+    few = len(lesson.texts) < _FEW and labels < _MANY
+    models, held_out = learn_ngram_models(
+        lesson.texts,
+        subwords.sequences(lesson.texts),
+        lesson.codes,
+        labels,
+        deal(lesson.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
+        weights=lesson.weights,
+        seed=lesson.seed,
+        threads=threads,
+    )
+    names = [name for model in models for name in model.score_names]
+    combination = learn_combination(names, held_out, lesson.codes, lesson.log_frequencies, lesson.weights)
+    return NgramExperts(subwords, models, held_out, combination)
+
+
 @dataclass
-class _Class:
+class Class:
     """Language models that were taught together, over one tokenizer."""
 
     tokenizer: Tokenizer
     sequences: list[Ids]
     training: Codes
     validation: Codes
+    unlabelled: list[Ids] = field(default_factory=list)
     background: Weights = field(default_factory=dict)
     models: list[Weights] = field(default_factory=list)
     tuned: list[Weights] = field(default_factory=list)
@@ -184,130 +234,165 @@ class _Class:
     """The best ones of background, adaptation (mean over labels) and tuning."""
 
 
-class _School:
+class School:
     """Teaches the LSTM language models of one lesson."""
 
     def __init__(
         self,
         lesson: Lesson,
         course: Course,
-        held_out: list[Array],
-        combination: Combination,
+        joint: Array,
     ) -> None:
         self.lesson, self.course = lesson, course
-        self.held_out, self.combination = held_out, combination
-        self.joint = combination.joint(held_out)
-        self.compared = labels_to_compare(lesson.codes, self.joint)
+        self.compared = labels_to_compare(lesson.codes, joint)
         self._final = True  # whether what is taught will be the model, and so is worth keeping as it is
 
-    @property
-    def kinds(self) -> list[TokenizerKind]:
-        chosen = self.course.settings.tokenizer
-        return ["subword", "word"] if chosen == "auto" else [chosen]  # type: ignore[list-item]
-
-    def hold_out(self, rng: np.random.Generator) -> tuple[_Class, Combination]:
-        """Teach on one part of the texts and learn the combination on the rest."""
+    def hold_out(self, rng: np.random.Generator) -> tuple[Class, list[Array], Codes]:
+        """Teach on one part of the texts and score the rest; see `cross_fit`."""
         fraction = self.course.settings.validation_fraction
         folds = deal(self.lesson.codes, max(2, round(1 / fraction)), rng)
         codes = self.lesson.codes
         folds[np.bincount(codes)[codes] == 1] = 1  # a label's only text is learnt from
-        class_ = self._choose(self._teach(self.kinds, np.flatnonzero(folds), np.flatnonzero(folds == 0)))
+        class_ = self._teach(np.flatnonzero(folds), np.flatnonzero(folds == 0))
         self._tune(class_)
-        return class_, self._combine(self._scores(class_), class_.validation)
+        return class_, self._scores(class_), class_.validation
 
-    def cross_fit(self, rng: np.random.Generator) -> tuple[_Class, Combination]:
-        """Learn the combination on scores of all texts, and teach the models again on all of them."""
+    def cross_fit(self, rng: np.random.Generator) -> tuple[Class, list[Array], Codes]:
+        """Teach on each part of the texts, scoring the others, and at last on all of them.
+
+        Returns
+        -------
+        class_ : Class
+            What is to be kept.
+        scores : list of ndarray, (m, K)
+            Log-likelihoods of texts that the models had not seen, by maximum likelihood and tuned.
+        scored : ndarray of int, (m,)
+            Which texts.
+        """
         folds = deal(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
-        scores = np.zeros((2, *self.joint.shape))
-        kinds, taught = self.kinds, []
+        scores = np.zeros((2, len(folds), len(self.lesson.classes)))
+        taught: list[Class] = []
         self._final = False
         for fold in np.unique(folds):
-            classes = self._teach(kinds, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
-            class_ = self._choose(classes)
-            kinds = [class_.tokenizer.kind]
+            kind = taught[0].tokenizer.kind if taught else None
+            class_ = self._teach(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold), kind=kind)
             self._tune(class_)
             scores[:, class_.validation] = self._scores(class_)
             taught.append(class_)
         everything = np.arange(len(folds))
-        combination = self._combine(list(scores), everything)
         self._final = True
         epochs = np.array([class_.epochs for class_ in taught]).mean(axis=0).round().astype(int)
-        (final,) = self._teach(
-            kinds, everything, everything[:0], epochs=(int(epochs[0]), max(1, int(epochs[1])))
+        final = self._teach(
+            everything,
+            everything[:0],
+            kind=taught[0].tokenizer.kind,
+            epochs=(int(epochs[0]), max(1, int(epochs[1]))),
         )
         self._tune(final, epochs=int(epochs[2]))
-        return final, combination
+        return final, list(scores), everything
 
     def _teach(
         self,
-        kinds: Sequence[TokenizerKind],
         training: Codes,
         validation: Codes,
         *,
+        kind: TokenizerKind | None = None,
         epochs: tuple[int, int] | None = None,
-    ) -> list[_Class]:
-        """Train a background model and adapt it to each label, by maximum likelihood, for each kind."""
-        lesson, course, settings = self.lesson, self.course, self.course.settings
-        if epochs is None:
-            epochs = _epochs(len(training), settings.max_epochs)
-        classes = []
-        for kind in kinds:
-            tokenizer = _tokenizer(kind, [lesson.texts[index] for index in training], settings)
-            classes.append(_Class(tokenizer, tokenizer.sequences(lesson.texts), training, validation))
-        whole = Part(BACKGROUND, training, validation, lesson.seed)
-        first = replace(settings, max_epochs=max(1, epochs[0]))
-        backgrounds = [
-            new_trainer(whole, class_.sequences, lesson.weights, class_.tokenizer, course, settings=first)
-            for class_ in classes
-        ]
-        train([(BACKGROUND, trainer) for trainer in backgrounds], course)
-        second = replace(
-            settings,
-            learning_rate=settings.learning_rate * _ADAPTATION_SHARE,
-            patience=_ADAPTATION_PATIENCE,
-            max_epochs=max(1, epochs[1]),
+    ) -> Class:
+        """Train a background model and adapt it to each label, by maximum likelihood."""
+        lesson = self.lesson
+        tokenizer = self._tokenizer(training, validation, kind)
+        class_ = Class(
+            tokenizer,
+            tokenizer.sequences(lesson.texts),
+            training,
+            validation,
+            tokenizer.sequences(lesson.unlabelled),
         )
+        if epochs is None:
+            learnt_from = [*(class_.sequences[index] for index in training), *class_.unlabelled]
+            tokens = sum(map(len, learnt_from))
+            epochs = _epochs(len(training), len(learnt_from), tokens, self.course.settings.max_epochs)
+        background = self._background(class_, epochs[0])
+        class_.background = background.model.arrays()
         parts = [self._part(code, training, validation) for code in range(len(lesson.classes))]
-        adapted: list[list[Trainer | None]] = []  # none for a label without texts in the training part
-        for class_, background in zip(classes, backgrounds, strict=True):
-            class_.background = background.model.arrays()
-            adapted.append(
-                [
-                    new_trainer(
-                        part,
-                        class_.sequences,
-                        lesson.weights,
-                        class_.tokenizer,
-                        course,
-                        settings=second,
-                        start=class_.background,
-                    )
-                    if len(part.training) and epochs[1]
-                    else None
-                    for part in parts
-                ]
-            )
+        trainers = [  # none for a label without texts in the training part
+            self.adapt(part, class_, epochs[1]) if len(part.training) and epochs[1] else None
+            for part in parts
+        ]
         jobs = [
             (part.label, trainer)
-            for trainers in adapted
             for part, trainer in zip(parts, trainers, strict=True)
             if trainer is not None
         ]
         try:
-            train(jobs, course)
+            train(jobs, self.course)
         except KeyboardInterrupt:
             if not self._final:
                 raise
             _keep(jobs)
-        for class_, background, trainers in zip(classes, backgrounds, adapted, strict=True):
-            class_.models = [
-                class_.background if trainer is None else trainer.model.arrays() for trainer in trainers
-            ]
-            class_.tuned = class_.models
-            class_.records = _records([whole, *parts], [background, *trainers])
-            best = [trainer.best_epoch for trainer in trainers if trainer is not None]
-            class_.epochs = background.best_epoch, round(float(np.mean(best or [0]))), 0
-        return classes
+        class_.models = [
+            class_.background if trainer is None else trainer.model.arrays() for trainer in trainers
+        ]
+        class_.tuned = class_.models
+        whole = self._whole(class_)
+        class_.records = _records([whole, *parts], [background, *trainers])
+        best = [trainer.best_epoch for trainer in trainers if trainer is not None]
+        class_.epochs = background.best_epoch, round(float(np.mean(best or [0]))), 0
+        return class_
+
+    def adapt(self, part: Part, class_: Class, epochs: int) -> Trainer:
+        """Return what trains a label's language model, from the background model on."""
+        settings = replace(
+            self.course.settings,
+            learning_rate=self.course.settings.learning_rate * _ADAPTATION_SHARE,
+            patience=_ADAPTATION_PATIENCE,
+            max_epochs=epochs,
+        )
+        return new_trainer(
+            part,
+            class_.sequences,
+            self.lesson.weights,
+            class_.tokenizer,
+            self.course,
+            settings=settings,
+            start=class_.background,
+        )
+
+    def _whole(self, class_: Class) -> Part:
+        """Return the background model's part; unlabelled texts stand behind the labelled ones."""
+        unlabelled = len(self.lesson.texts) + np.arange(len(self.lesson.unlabelled))
+        training = np.concatenate([class_.training, unlabelled])
+        return Part(BACKGROUND, training, class_.validation, self.lesson.seed)
+
+    def _background(self, class_: Class, epochs: int) -> Trainer:
+        """Train a language model of all labels' texts and of those without label."""
+        lesson, weights = self.lesson, self.lesson.weights
+        if weights is not None:
+            weights = np.concatenate([weights, np.full(len(lesson.unlabelled), weights.mean())])
+        trainer = new_trainer(
+            self._whole(class_),
+            [*class_.sequences, *class_.unlabelled],
+            weights,
+            class_.tokenizer,
+            self.course,
+            settings=replace(self.course.settings, max_epochs=max(1, epochs)),
+        )
+        train([(BACKGROUND, trainer)], self.course)
+        return trainer
+
+    def _tokenizer(self, training: Codes, validation: Codes, kind: TokenizerKind | None) -> Tokenizer:
+        """Learn a tokenizer of a kind; of words, unless they leave most of the held-out text unknown."""
+        settings, texts = self.course.settings, self.lesson.texts
+        known = [*(texts[index] for index in training), *self.lesson.unlabelled]
+        if kind is None and settings.tokenizer != "auto":
+            kind = settings.tokenizer  # type: ignore[assignment]
+        if kind is not None:
+            return _tokenizer(kind, known, settings)
+        words = _tokenizer("word", known, settings)
+        tokens = np.concatenate([np.zeros(0, np.int64), *words.sequences([texts[i] for i in validation])])
+        unknown = (tokens == words.unknown_id).sum() / max(1, len(tokens) - 2 * len(validation))
+        return words if unknown < _MOST_UNKNOWN else _tokenizer("subword", known, settings)
 
     def _part(self, code: int, training: Codes, validation: Codes) -> Part:
         codes = self.lesson.codes
@@ -318,19 +403,7 @@ class _School:
             self.lesson.seed % 2**30 + code + 1,
         )
 
-    def _choose(self, classes: list[_Class]) -> _Class:
-        """Return the class whose models help the n-gram models most on held-out text."""
-        if len(classes) == 1:
-            return classes[0]
-        losses = []
-        for class_ in classes:
-            chosen = class_.validation
-            scores = [self._score(class_, class_.models)]
-            joint = self._combine(scores, chosen).joint([*(part[chosen] for part in self.held_out), *scores])
-            losses.append(log_loss(joint, self.lesson.codes[chosen], self._weights(chosen)))
-        return classes[int(np.argmin(losses))]
-
-    def _tune(self, class_: _Class, epochs: int | None = None) -> None:
+    def _tune(self, class_: Class, epochs: int | None = None) -> None:
         """Tune a class by conditional likelihood."""
         lesson = self.lesson
         tuner = ConditionalTuner(
@@ -343,7 +416,7 @@ class _School:
             lesson.log_frequencies,
             self.course,
             weights=lesson.weights,
-            epochs=EPOCHS if epochs is None else epochs,
+            epochs=epochs,
             seed=lesson.seed % 2**30,
         )
         try:
@@ -365,14 +438,14 @@ class _School:
             }
         )
 
-    def _scores(self, class_: _Class) -> list[Array]:
+    def _scores(self, class_: Class) -> list[Array]:
         """Return the scores of the validation texts by each expert that a class makes."""
         scores = [self._score(class_, class_.models)]
         if class_.tuned is class_.models:  # one expert twice says nothing more
             return [*scores, np.zeros_like(scores[0])]
         return [*scores, self._score(class_, class_.tuned)]
 
-    def _score(self, class_: _Class, models: list[Weights]) -> Array:
+    def _score(self, class_: Class, models: list[Weights]) -> Array:
         """Return log-likelihoods of the validation texts, (…, K)."""
         return log_likelihoods(
             [NumpyLanguageModel(arrays) for arrays in models],
@@ -380,28 +453,23 @@ class _School:
             threads=self.course.threads,
         )
 
-    def _combine(self, scores: Sequence[Array], chosen: Codes) -> Combination:
-        return add_experts(
-            self.combination,
-            self.joint[chosen],
-            (LSTM, TUNED_LSTM)[: len(scores)],
-            scores,
-            self.lesson.codes[chosen],
-            self._weights(chosen),
-        )
 
-    def _weights(self, chosen: Codes) -> Array | None:
-        return None if self.lesson.weights is None else self.lesson.weights[chosen]
-
-
-def _epochs(texts: int, most: int) -> tuple[int, int]:
+def _epochs(labelled: int, texts: int, tokens: int, most: int) -> tuple[int, int]:
     """Return how long to train the background model and to adapt it, at most.
 
     Many texts make many steps in a pass, and need fewer; few have little to teach a network.
+
+    Parameters
+    ----------
+    labelled, texts, tokens : int
+        Texts with labels, those and the unlabelled ones, and tokens of all of these.
+    most : int
     """
-    if texts < _FEW:
-        return min(most, 6), min(most, 3)
-    return min(most, max(5, min(10, 60_000 // texts))), min(most, max(3, min(5, 25_000 // texts)))
+    background = 6 if texts < _FEW else max(5, min(10, 60_000 // texts))
+    adaptation = 3 if labelled < _FEW else max(3, min(5, 25_000 // labelled))
+    background = min(background, max(4, 1_000_000 // tokens))
+    adaptation = min(adaptation, max(3, 600_000 // tokens))
+    return min(most, background), min(most, adaptation)
 
 
 def _tokenizer(kind: TokenizerKind, texts: Sequence[str], settings: Settings) -> Tokenizer:

@@ -28,8 +28,8 @@ class Settings(LanguageModelSettings):
     )
     tokenizer: str = setting(
         "auto",
-        "What a token of the language models is. auto: subword or word, whichever serves held-out text "
-        "best (recipe plain: subword).",
+        "What a token of the language models is. auto: words, or subwords where words leave most of "
+        "the held-out text unknown (recipe plain: subwords).",
         choices=("auto", "subword", "word", "char"),
     )
     vocab_size: int | None = setting(

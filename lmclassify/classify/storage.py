@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from lmclassify.classify.calibration import LSTM, TUNED_LSTM, Combination
+from lmclassify.classify.calibration import LSTMS, Combination
 from lmclassify.classify.persistence import Part, StoredModel, only_part
 from lmclassify.classify.settings import Settings
 from lmclassify.lm.inference import NumpyLanguageModel
@@ -92,9 +92,7 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         combination = Combination.from_json(only_part(parts, "combination").content.decode())
         ngrams = _ngram_models(parts, len(labels))
         names = [name for model in ngrams for name in model.score_names]
-        if list(combination.experts) != [*names, LSTM, TUNED_LSTM] or combination.bias.shape != (
-            len(labels),
-        ):
+        if list(combination.experts) != [*names, *LSTMS] or combination.bias.shape != (len(labels),):
             raise ValueError("a combination of other experts or labels")
         fields |= {
             "background": NumpyLanguageModel(_read(only_part(parts, "background"))),

@@ -32,7 +32,8 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 Weights = dict[str, npt.NDArray[np.float32]]
 
-EPOCHS = 4
+_EPOCHS = 4
+_TOKENS = 2_500_000  # to be read at most, but for two epochs; each once for every label compared
 MOST_COMPARED = 6
 """With more labels than this, each text's label is told from its likeliest rivals only."""
 
@@ -60,6 +61,8 @@ class ConditionalTuner:
     log_priors : ndarray, (K,)
     course : Course
     weights : ndarray, (n,), optional
+    epochs : int, optional
+        By default four, or fewer where texts and labels are many.
     seed : int, default=0
 
     Attributes
@@ -83,7 +86,7 @@ class ConditionalTuner:
         course: Course,
         *,
         weights: Array | None = None,
-        epochs: int = EPOCHS,
+        epochs: int | None = None,
         seed: int = 0,
     ) -> None:
         self._course = course
@@ -107,6 +110,9 @@ class ConditionalTuner:
         # Many labels share a batch: each should still find some texts of its own in it.
         self._batch_size = course.settings.batch_size * max(1, len(start) // (2 * compared.shape[1]))
         self._batch_size = max(8, min(self._batch_size, len(training) // 16))
+        if epochs is None:
+            tokens = int(self._lengths.sum()) * compared.shape[1]
+            epochs = min(_EPOCHS, max(2, _TOKENS // max(1, tokens)))
         self._epochs = epochs
         self._steps = epochs * len(batches_by_length(self._lengths, self._batch_size, self._rng))
         self._step = 0

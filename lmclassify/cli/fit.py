@@ -79,6 +79,14 @@ def register(app: typer.Typer) -> None:
         ] = DEFAULT_MODEL,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        unlabelled: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--unlabelled",
+                metavar="FILE",
+                help="More texts, labels unknown, for the background model: CSV or TSV, or one text a line.",
+            ),
+        ] = None,
         on_bad_row: Annotated[
             Literal["skip", "fail"], typer.Option("--on-bad-row", help="What to do without text or label.")
         ] = "skip",
@@ -100,9 +108,11 @@ def register(app: typer.Typer) -> None:
         names, files = _parse_labels(labels or [], label or [])
         if files and (data or names):
             raise OptionError("--labels NAME=FILE brings its own texts; it goes with neither DATA nor names")
-        if files and (text_column or label_column):
+        if files and (label_column or (text_column and not unlabelled)):
             raise OptionError("--labels NAME=FILE has no columns; drop --text-column and --label-column")
-        if [*(data or []), *files.values()].count("-") > 1:
+        if unlabelled and settings["recipe"] != "tuned":
+            raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
+        if [*(data or []), *files.values(), *(unlabelled or [])].count("-") > 1:
             raise OptionError("standard input (-) can be read once only")
         parameters: dict[str, Any] = {
             "class_prior": _numbers("--class-prior", class_prior),
@@ -113,7 +123,7 @@ def register(app: typer.Typer) -> None:
 
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.bundled import bundled_data
-        from lmclassify.io.labelled import read_files, read_tables
+        from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
 
         check_target(output)
         fail = on_bad_row == "fail"
@@ -131,6 +141,9 @@ def register(app: typer.Typer) -> None:
                 fail_on_bad_row=fail,
                 say=run.say,
             )
+        more = read_unlabelled(unlabelled or [], text_column=text_column, fail_on_bad_row=fail, say=run.say)
+        if more:
+            run.say(f"{len(more):,} texts without label for the background model")
         found = sorted(set(data_read.labels))
         if len(found) == 1:
             run.say(f"note: all texts have one label ({found[0]}): every text will be given it")
@@ -146,7 +159,7 @@ def register(app: typer.Typer) -> None:
         )
         with _EpochDisplay(run, found, settings["recipe"]) as display:
             classifier.set_params(callback=display.update)
-            classifier.fit(data_read.texts, data_read.labels)
+            classifier.fit(data_read.texts, data_read.labels, unlabelled=more)
         classifier.save(output)
         for entry in classifier.model_.training_entries("label"):
             run.say(_summary(entry))

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lmclassify.errors import DataError, listing, shorten
-from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, read_lines, require_column
+from lmclassify.io.tables import (
+    LABEL_COLUMNS,
+    TABLE_SUFFIXES,
+    TEXT_COLUMNS,
+    TableReader,
+    read_lines,
+    require_column,
+)
 
 Say = Callable[[str], object]
 """Told, as one line, what a user should know (a column chosen, rows skipped)."""
+
+_MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail asks otherwise"
 
 
 @dataclass
@@ -71,10 +81,7 @@ def read_tables(
                         result.labels.append(label)
                     elif fail_on_bad_row:
                         missing = "text" if has_label else "label"
-                        raise DataError(
-                            f"{table.name}, row {row:,}: the {missing} is missing; such rows are skipped "
-                            "unless --on-bad-row fail asks otherwise"
-                        )
+                        raise DataError(f"{table.name}, row {row:,}: {_MISSING.format(missing)}")
                     else:
                         skipped += 1
         if skipped:
@@ -115,18 +122,77 @@ def read_files(files: Mapping[str, str], *, fail_on_bad_row: bool = False, say: 
     """
     result = LabelledTexts()
     for label, path in files.items():
-        lines = read_lines(path)
-        kept = [line for line in lines if line.strip()]
+        kept = _read_texts(path, fail_on_bad_row, say)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} is empty")
-        if len(kept) < len(lines):
-            first = next(number for number, line in enumerate(lines, 1) if not line.strip())
-            if fail_on_bad_row:
-                raise DataError(
-                    f"{path}, line {first:,} is blank; such lines are skipped unless --on-bad-row fail asks "
-                    "otherwise"
-                )
-            say(f"note: {path}: {len(lines) - len(kept):,} blank lines skipped")
         result.texts += kept
         result.labels += [label] * len(kept)
     return result
+
+
+def read_unlabelled(
+    paths: Sequence[str],
+    *,
+    text_column: str | None = None,
+    fail_on_bad_row: bool = False,
+    say: Say = print,
+) -> list[str]:
+    """Read texts alone: a column of a table (.csv, .tsv, .tab), or else one text a line.
+
+    Blank texts are skipped and counted.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    text_column : str, optional
+        Of the tables; by default found by usual names.
+    fail_on_bad_row : bool, default=False
+        Raise for the first blank text.
+    say : callable, optional
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read or holds no text.
+    """
+    result = []
+    for path in paths:
+        if Path(path).suffix.lower() in TABLE_SUFFIXES:
+            kept = _read_column(path, text_column, fail_on_bad_row, say)
+        else:
+            kept = _read_texts(path, fail_on_bad_row, say)
+        if not kept:
+            raise DataError(f"{path} holds no text")
+        result += kept
+    return result
+
+
+def _read_texts(path: str, fail_on_bad_row: bool, say: Say) -> list[str]:
+    lines = read_lines(path)
+    kept = [line for line in lines if line.strip()]
+    if len(kept) < len(lines):
+        first = next(number for number, line in enumerate(lines, 1) if not line.strip())
+        if fail_on_bad_row:
+            raise DataError(
+                f"{path}, line {first:,} is blank; such lines are skipped unless --on-bad-row fail asks "
+                "otherwise"
+            )
+        say(f"note: {path}: {len(lines) - len(kept):,} blank lines skipped")
+    return kept
+
+
+def _read_column(path: str, text_column: str | None, fail_on_bad_row: bool, say: Say) -> list[str]:
+    kept: list[str] = []
+    with TableReader(path) as table:
+        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+        say(table.describe(text_at, None))
+        for chunk in table.chunks():
+            for row, text in zip(chunk.index, chunk.iloc[:, text_at], strict=True):
+                if text.strip():
+                    kept.append(text)
+                elif fail_on_bad_row:
+                    raise DataError(f"{table.name}, row {row:,}: {_MISSING.format('text')}")
+        skipped = table.rows_read - len(kept)
+    if skipped:
+        say(f"note: {table.name}: {skipped:,} rows without text skipped")
+    return kept

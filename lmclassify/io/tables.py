@@ -21,6 +21,9 @@ from lmclassify.errors import DataError, listing, shorten
 TEXT_COLUMNS = ("text", "subject", "message", "body", "title", "content")
 LABEL_COLUMNS = ("label", "class", "category", "target", "spam/ham")
 
+_TAB_SUFFIXES = (".tsv", ".tab")
+TABLE_SUFFIXES = (".csv", *_TAB_SUFFIXES)
+
 _CHUNK_ROWS = 8192
 
 
@@ -212,7 +215,7 @@ class TableReader:
 
 def _separator(path: str, header: str) -> str:
     suffix = Path(path).suffix.lower()
-    if suffix in (".tsv", ".tab"):
+    if suffix in _TAB_SUFFIXES:
         return "\t"
     return "\t" if suffix != ".csv" and "\t" in header and "," not in header else ","
 

@@ -76,6 +76,12 @@ def _build_fast_text(setup: Setup) -> Classifier:
     return rivals.Rival(partial(rivals.fast_text, setup.threads, setup.seed))
 
 
+def _build_ngrams_alone(setup: Setup) -> Classifier:
+    from lmclassify.report.ngrams_alone import NgramsAlone
+
+    return NgramsAlone(setup.seed, setup.threads)
+
+
 def _ours(key: str, description: str, *, default: bool = True, **overrides: Any) -> Method:
     settings = asdict(Settings(**overrides))
     build = partial(_build_ours, overrides)
@@ -91,6 +97,7 @@ METHODS: dict[str, Method] = {
     for method in (
         _ours("lmclassify", "LMClassifier with its defaults"),
         _ours("plain", "LMClassifier, recipe plain", default=False, recipe="plain"),
+        Method("ngrams", "n-gram parts of LMClassifier, without LSTMs", _build_ngrams_alone, default=False),
         _rival("svm", "LinearSVC on TF-IDF of words 1-2 and characters 2-5", "svm"),
         _rival("logreg", "LogisticRegression(C=10) on TF-IDF of words 1-2", "logistic_regression"),
         _rival("nb", "MultinomialNB(0.3) on counts of words 1-2", "naive_bayes"),

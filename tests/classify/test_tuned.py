@@ -12,7 +12,7 @@ from lmclassify import LMClassifier
 from lmclassify.classify.ngrams import VIEWS, learn_ngram_models
 from lmclassify.classify.recipes import BACKGROUND
 from lmclassify.classify.tuning import labels_to_compare
-from lmclassify.errors import LMClassifyWarning
+from lmclassify.errors import DataError, LMClassifyWarning, OptionError
 from lmclassify.text.tokenizer import Tokenizer
 from tests.conftest import SMALL, bundled
 
@@ -238,3 +238,31 @@ def test_a_labels_only_text_is_learnt_from(monkeypatch):
     entries = {entry["label"]: entry for entry in fitted.model_.training_entries("label")}
     assert entries["single"]["training_texts"] == 1
     assert entries["single"]["validation_texts"] == 0
+
+
+def test_words_are_the_tokens_unless_they_leave_most_held_out_text_unknown():
+    common = ["win a prize now", "see you at lunch"] * 20
+    assert LMClassifier(**TUNED).fit(common, LABELS[:40]).model_.tokenizer.kind == "word"
+    joined = ["".join(f"{a}{b}" for a in "abc") * 2 + str(b) for b in range(120)]
+    fitted = LMClassifier(**TUNED).fit(joined, LABELS)
+    assert fitted.model_.tokenizer.kind == "subword"
+    assert LMClassifier(**TUNED, tokenizer="word").fit(joined, LABELS).model_.tokenizer.kind == "word"
+
+
+@pytest.mark.parametrize("weights", [None, np.full(120, 2.0)])
+def test_unlabelled_texts_teach_the_background_model(weights):
+    more = ["an altogether different subject"] * 50
+    options = {**TUNED, "tokenizer": "char"}
+    without = LMClassifier(**options).fit(TEXTS, LABELS, sample_weight=weights)
+    fitted = LMClassifier(**options).fit(TEXTS, LABELS, sample_weight=weights, unlabelled=more)
+    (entry,) = fitted.model_.training_entries("background")
+    assert entry["training_texts"] == 120 + 50
+    for label in ("ham", "spam"):
+        assert fitted.perplexity(more, label) < without.perplexity(more, label)
+
+
+def test_unlabelled_texts_need_a_background_model():
+    with pytest.raises(OptionError, match="only recipe 'tuned' has"):
+        LMClassifier(**SMALL).fit(TEXTS, LABELS, unlabelled=["more"])
+    with pytest.raises(DataError, match="expected several texts"):
+        LMClassifier(**TUNED).fit(TEXTS, LABELS, unlabelled="more")

@@ -118,6 +118,24 @@ def test_fit_with_files_of_texts(tmp_path):
     assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["ham", "spam"]
 
 
+def test_unlabelled_texts(tmp_path, data):
+    (tmp_path / "lines.txt").write_text("an offer\n\nsome news\n")
+    (tmp_path / "more.tsv").write_text("id\tsubject\n1\tminutes\n2\t\n3\tagenda\n")
+    options = [*QUICK, "--recipe", "tuned", "--unlabelled", "lines.txt", "--unlabelled", "more.tsv"]
+    done = run_cli("fit", data, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    said = done.stderr.decode()
+    assert "lines.txt: 1 blank lines skipped" in said
+    assert "more.tsv: text column 'subject'\n" in said
+    assert "more.tsv: 1 rows without text skipped" in said
+    assert "4 texts without label for the background model" in said
+    (background,) = lmclassify.load(tmp_path / "lmclassify-model").training_entries("background")
+    assert background["training_texts"] == 4 + 4
+    strict = run_cli("fit", data, *options, "--on-bad-row", "fail", "-o", "m", cwd=tmp_path)
+    assert "is missing; such rows are skipped" in one_line(strict)
+    assert not (tmp_path / "m").exists()
+
+
 def test_a_label_with_comma_or_equals_sign(tmp_path):
     path = tmp_path / "odd.csv"
     path.write_text('text,label\na,"x,y"\nb,p=q\nc,other\n')
@@ -399,6 +417,8 @@ def test_a_model_of_a_newer_version(saved, data):
         (["fit", "data.csv", "--class-weight", "spam=2,eggs=3"], "class_weight names 'eggs'"),
         (["fit", "data.csv", "--class-prior", "spam=1,spam=2"], "stands there twice"),
         (["fit", "-", "-"], "standard input (-) can be read once only"),
+        (["fit", "-", "--unlabelled", "-"], "standard input (-) can be read once only"),
+        (["fit", "--unlabelled", "f", "--recipe", "plain"], "which only recipe tuned has"),
         (["fit", "--labels", "a=-", "--labels", "b=-"], "standard input (-) can be read once only"),
         (["fit", "--labels", "a=s.txt,b=t.txt"], "give --labels once for each file"),
         (["fit", "--labels", "a=data.csv", "--text-column", "x"], "has no columns"),
