@@ -162,7 +162,7 @@ def test_methods_are_chosen_by_name():
     default = [method.key for method in choose_methods(None)]
     assert default[:4] == ["lmclassify", "svm", "logreg", "nb"]
     assert "plain" not in default
-    with pytest.raises(OptionError, match="unknown 'best'; known are lmclassify, plain, svm"):
+    with pytest.raises(OptionError, match="unknown 'best'; known are lmclassify, plain, ngrams, svm"):
         choose_methods(["nb", "best"])
     with pytest.raises(OptionError, match="names nb twice"):
         choose_methods(["nb", "nb"])
