@@ -45,7 +45,7 @@ def learn_combination(
     weights : ndarray, (n,), optional
         Of the texts.
     """
-    scale = np.array([_spread(of_expert) for of_expert in scores])
+    scale = np.array([spread(of_expert) for of_expert in scores])
     start = np.full(len(scores), _TOTAL_WEIGHT / len(scores))
     scaled = [of_expert / by for of_expert, by in zip(scores, scale, strict=True)]
     found, prior_weight, bias = _fit(scaled, codes, log_priors, start, 1.0, _PULL, weights)
@@ -77,7 +77,7 @@ def add_experts(
     codes : ndarray of int, (n,)
     weights : ndarray, (n,), optional
     """
-    scale = np.array([_spread(of_expert) for of_expert in scores])
+    scale = np.array([spread(of_expert) for of_expert in scores])
     scaled = [of_expert / by for of_expert, by in zip(scores, scale, strict=True)]
     start = np.zeros(1 + len(scores))
     start[0] = 1.0
@@ -105,7 +105,7 @@ def best_scale(scores: Array, log_priors: Array, codes: Codes, weights: Array | 
     return float(np.exp(minimize_scalar(loss, bounds=(-6.0, 1.0), method="bounded").x))
 
 
-def _spread(scores: Array) -> float:
+def spread(scores: Array) -> float:
     """Return the standard deviation of scores about each text's mean; 1 where they do not differ."""
     deviation = float((scores - scores.mean(axis=1, keepdims=True)).std())
     return deviation if deviation > 0 else 1.0

@@ -64,7 +64,7 @@ class FittedModel:
     """One a label, over one vocabulary, maximum likelihood."""
     settings: Settings
     background: NumpyLanguageModel | None = None
-    """Of all labels' texts together; the models were adapted from it."""
+    """Of all labels' texts together, and of unlabelled ones; the models were adapted from it."""
     tuned: list[NumpyLanguageModel] = field(default_factory=list)
     """One a label, tuned by conditional likelihood; used where there is a combination."""
     subwords: Tokenizer | None = None

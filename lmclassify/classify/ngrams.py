@@ -28,6 +28,7 @@ Codes = npt.NDArray[np.intp]
 VIEWS = {NgramView("character", 5): True, NgramView("subword", 3): True, NgramView("word", 2): False}
 """The views learnt, and whether their likelihood is a language model's; else it is that of a bag."""
 
+_SCORES = 2  # that a model has
 _ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
 _TOLERANCE = 1e-2  # of the solver; a smaller one changes nothing that can be seen (docs/benchmarks.md)
 _liblinear = threading.Lock()  # its random numbers are one stream for the whole process
@@ -88,27 +89,22 @@ def learn_ngram_models(
     weights = np.ones(len(texts)) if weights is None else weights
     views = [_prepare(view, ordered, texts, sequences) for view, ordered in VIEWS.items()]
     everything = np.ones(len(texts), dtype=bool)
-    jobs = [(view, everything) for view in views]
-    jobs += [(view, folds != fold) for view in views for fold in np.unique(folds)]
+    jobs = [(number, everything) for number in range(len(views))]
+    jobs += [(number, folds != fold) for number in range(len(views)) for fold in np.unique(folds)]
 
-    def learn(job: tuple[_View, npt.NDArray[np.bool_]]) -> tuple[NgramModel, list[Array]]:
-        view, training = job
-        model = _learn(view, training, codes, labels, weights, seed)
-        return model, [] if training is everything else _score(view, ~training, model)
+    held_out = [[np.zeros((len(texts), labels)) for _ in range(_SCORES)] for _ in views]
 
-    results = list(map_ordered(learn, jobs, threads))
-    models = [model for model, _ in results[: len(views)]]
-    held_out: list[Array] = []
-    parts = results[len(views) :]
-    per_view = len(parts) // len(views)
-    for number in range(len(views)):
-        of_view = parts[number * per_view : (number + 1) * per_view]
-        for which in range(len(models[0].score_names)):
-            scores = np.zeros((len(texts), labels))
-            for fold, (_, found) in zip(np.unique(folds), of_view, strict=True):
-                scores[folds == fold] = found[which]
-            held_out.append(scores)
-    return models, held_out
+    def learn(job: tuple[int, npt.NDArray[np.bool_]]) -> NgramModel | None:
+        number, training = job
+        model = _learn(views[number], training, codes, labels, weights, seed)
+        if training is everything:
+            return model
+        for scores, found in zip(held_out[number], _score(views[number], ~training, model), strict=True):
+            scores[~training] = found
+        return None  # a fold's model takes memory and is not needed any more
+
+    models = [model for model in map_ordered(learn, jobs, threads) if model is not None]
+    return models, [scores for of_view in held_out for scores in of_view]
 
 
 def _prepare(view: NgramView, ordered: bool, texts: Sequence[str], sequences: Sequence[Ids]) -> _View:
@@ -147,8 +143,11 @@ def _learn(
     idf = np.log((1 + rows.shape[0]) / (1 + texts_with)) + 1.0
     idf[texts_with < view.least_texts] = 0.0
     tuned, bias = _separate(_tf_idf(rows, idf), of_rows, labels, weights, seed)
+    # A label's likelihoods follow from its texts' weights beside one another, not from how large all are.
+    texts_of = np.bincount(of_rows, minlength=labels)
+    means = np.bincount(of_rows, weights, minlength=labels) / np.maximum(1, texts_of)
     membership = sparse.csr_matrix(
-        (weights, (of_rows, np.arange(len(of_rows)))), shape=(labels, len(of_rows))
+        (weights / means[of_rows], (of_rows, np.arange(len(of_rows)))), shape=(labels, len(of_rows))
     )
     counts = np.asarray((membership @ rows).todense()).T.astype(np.float32)
     counts[texts_with < view.least_texts] = 0.0

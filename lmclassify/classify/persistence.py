@@ -35,7 +35,7 @@ if sys.platform != "win32":
     import fcntl
 
 FORMAT = "lmclassify model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG = "config.json"
 TRAINING = "training.jsonl"
 
@@ -283,10 +283,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ModelError(f"{path} is not the config of an lmclassify model")
     version = config.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if isinstance(version, int) and version != FORMAT_VERSION:
+        newer = version > FORMAT_VERSION
+        other, remedy = ("a newer", "upgrade lmclassify") if newer else ("an older", "fit the model again")
         raise ModelError(
-            f"{path}: a newer lmclassify made this model (format {version}; this one reads up to "
-            f"{FORMAT_VERSION}): upgrade lmclassify"
+            f"{path}: {other} lmclassify made this model (format {version}; this one reads format "
+            f"{FORMAT_VERSION}): {remedy}"
         )
     try:
         whole = _render(config) == content and _checksum(config) == config.get("checksum")

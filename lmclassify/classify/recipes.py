@@ -71,7 +71,7 @@ class Lesson:
     """(K,) those that a decision is to assume."""
     seed: int
     unlabelled: list[str] = field(default_factory=list)
-    """Texts that the background model learns from too."""
+    """Texts that the background model and its vocabulary are learnt from too."""
 
     @classmethod
     def of(cls, texts: Sequence[str], labels: Sequence[str], seed: int) -> Lesson:
@@ -154,6 +154,9 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     """
     labels = len(lesson.classes)
     if labels == 1:  # nothing to tell apart
+        if lesson.unlabelled:
+            message = "with one label there is no background model: unlabelled texts are not used"
+            warnings.warn(message, LMClassifyWarning, stacklevel=3)
         return learn_plain(lesson, course)
     rng = np.random.default_rng([lesson.seed, labels])
     of_ngrams = learn_ngrams(lesson, course.threads, rng)
@@ -163,6 +166,8 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     few = len(lesson.texts) < _FEW
     cross_fitted = few or course.settings.validation_fraction == 0
     class_, scores, scored = school.cross_fit(rng) if cross_fitted else school.hold_out(rng)
+    if class_.tuned is class_.models:  # one expert twice says nothing more
+        scores[1] = np.zeros_like(scores[1])
     combination = add_experts(
         combination,
         joint[scored],
@@ -218,8 +223,8 @@ def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> Ngra
 
 
 @dataclass
-class Class:
-    """Language models that were taught together, over one tokenizer."""
+class Taught:
+    """Language models of all labels that were taught together, over one tokenizer."""
 
     tokenizer: Tokenizer
     sequences: list[Ids]
@@ -247,7 +252,7 @@ class School:
         self.compared = labels_to_compare(lesson.codes, joint)
         self._final = True  # whether what is taught will be the model, and so is worth keeping as it is
 
-    def hold_out(self, rng: np.random.Generator) -> tuple[Class, list[Array], Codes]:
+    def hold_out(self, rng: np.random.Generator) -> tuple[Taught, list[Array], Codes]:
         """Teach on one part of the texts and score the rest; see `cross_fit`."""
         fraction = self.course.settings.validation_fraction
         folds = deal(self.lesson.codes, max(2, round(1 / fraction)), rng)
@@ -257,12 +262,12 @@ class School:
         self._tune(class_)
         return class_, self._scores(class_), class_.validation
 
-    def cross_fit(self, rng: np.random.Generator) -> tuple[Class, list[Array], Codes]:
+    def cross_fit(self, rng: np.random.Generator) -> tuple[Taught, list[Array], Codes]:
         """Teach on each part of the texts, scoring the others, and at last on all of them.
 
         Returns
         -------
-        class_ : Class
+        class_ : Taught
             What is to be kept.
         scores : list of ndarray, (m, K)
             Log-likelihoods of texts that the models had not seen, by maximum likelihood and tuned.
@@ -271,7 +276,7 @@ class School:
         """
         folds = deal(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
         scores = np.zeros((2, len(folds), len(self.lesson.classes)))
-        taught: list[Class] = []
+        taught: list[Taught] = []
         self._final = False
         for fold in np.unique(folds):
             kind = taught[0].tokenizer.kind if taught else None
@@ -281,7 +286,7 @@ class School:
             taught.append(class_)
         everything = np.arange(len(folds))
         self._final = True
-        epochs = np.array([class_.epochs for class_ in taught]).mean(axis=0).round().astype(int)
+        epochs = np.ceil(np.array([class_.epochs for class_ in taught]).mean(axis=0)).astype(int)
         final = self._teach(
             everything,
             everything[:0],
@@ -298,11 +303,11 @@ class School:
         *,
         kind: TokenizerKind | None = None,
         epochs: tuple[int, int] | None = None,
-    ) -> Class:
+    ) -> Taught:
         """Train a background model and adapt it to each label, by maximum likelihood."""
         lesson = self.lesson
         tokenizer = self._tokenizer(training, validation, kind)
-        class_ = Class(
+        class_ = Taught(
             tokenizer,
             tokenizer.sequences(lesson.texts),
             training,
@@ -310,9 +315,13 @@ class School:
             tokenizer.sequences(lesson.unlabelled),
         )
         if epochs is None:
-            learnt_from = [*(class_.sequences[index] for index in training), *class_.unlabelled]
-            tokens = sum(map(len, learnt_from))
-            epochs = _epochs(len(training), len(learnt_from), tokens, self.course.settings.max_epochs)
+            labelled = self._tokens([class_.sequences[index] for index in training])
+            unlabelled = self._tokens(class_.unlabelled)
+            texts, most = len(training) + len(class_.unlabelled), self.course.settings.max_epochs
+            epochs = (
+                min(most, _background_epochs(texts, labelled + unlabelled)),
+                min(most, _adaptation_epochs(len(training), labelled)),
+            )
         background = self._background(class_, epochs[0])
         class_.background = background.model.arrays()
         parts = [self._part(code, training, validation) for code in range(len(lesson.classes))]
@@ -341,7 +350,12 @@ class School:
         class_.epochs = background.best_epoch, round(float(np.mean(best or [0]))), 0
         return class_
 
-    def adapt(self, part: Part, class_: Class, epochs: int) -> Trainer:
+    def _tokens(self, sequences: Sequence[Ids]) -> int:
+        """Return how many tokens training reads of some texts, at least 1."""
+        limit = self.course.settings.max_length
+        return max(1, sum(min(len(sequence), limit) for sequence in sequences))
+
+    def adapt(self, part: Part, class_: Taught, epochs: int) -> Trainer:
         """Return what trains a label's language model, from the background model on."""
         settings = replace(
             self.course.settings,
@@ -359,13 +373,13 @@ class School:
             start=class_.background,
         )
 
-    def _whole(self, class_: Class) -> Part:
+    def _whole(self, class_: Taught) -> Part:
         """Return the background model's part; unlabelled texts stand behind the labelled ones."""
         unlabelled = len(self.lesson.texts) + np.arange(len(self.lesson.unlabelled))
         training = np.concatenate([class_.training, unlabelled])
         return Part(BACKGROUND, training, class_.validation, self.lesson.seed)
 
-    def _background(self, class_: Class, epochs: int) -> Trainer:
+    def _background(self, class_: Taught, epochs: int) -> Trainer:
         """Train a language model of all labels' texts and of those without label."""
         lesson, weights = self.lesson, self.lesson.weights
         if weights is not None:
@@ -403,7 +417,7 @@ class School:
             self.lesson.seed % 2**30 + code + 1,
         )
 
-    def _tune(self, class_: Class, epochs: int | None = None) -> None:
+    def _tune(self, class_: Taught, epochs: int | None = None) -> None:
         """Tune a class by conditional likelihood."""
         lesson = self.lesson
         tuner = ConditionalTuner(
@@ -438,14 +452,12 @@ class School:
             }
         )
 
-    def _scores(self, class_: Class) -> list[Array]:
+    def _scores(self, class_: Taught) -> list[Array]:
         """Return the scores of the validation texts by each expert that a class makes."""
-        scores = [self._score(class_, class_.models)]
-        if class_.tuned is class_.models:  # one expert twice says nothing more
-            return [*scores, np.zeros_like(scores[0])]
-        return [*scores, self._score(class_, class_.tuned)]
+        scores = self._score(class_, class_.models)
+        return [scores, scores if class_.tuned is class_.models else self._score(class_, class_.tuned)]
 
-    def _score(self, class_: Class, models: list[Weights]) -> Array:
+    def _score(self, class_: Taught, models: list[Weights]) -> Array:
         """Return log-likelihoods of the validation texts, (…, K)."""
         return log_likelihoods(
             [NumpyLanguageModel(arrays) for arrays in models],
@@ -454,22 +466,17 @@ class School:
         )
 
 
-def _epochs(labelled: int, texts: int, tokens: int, most: int) -> tuple[int, int]:
-    """Return how long to train the background model and to adapt it, at most.
+def _background_epochs(texts: int, tokens: int) -> int:
+    """Return how many passes to train the background model at most.
 
     Many texts make many steps in a pass, and need fewer; few have little to teach a network.
-
-    Parameters
-    ----------
-    labelled, texts, tokens : int
-        Texts with labels, those and the unlabelled ones, and tokens of all of these.
-    most : int
     """
-    background = 6 if texts < _FEW else max(5, min(10, 60_000 // texts))
-    adaptation = 3 if labelled < _FEW else max(3, min(5, 25_000 // labelled))
-    background = min(background, max(4, 1_000_000 // tokens))
-    adaptation = min(adaptation, max(3, 600_000 // tokens))
-    return min(most, background), min(most, adaptation)
+    return min(6 if texts < _FEW else max(5, min(10, 60_000 // texts)), max(4, 1_000_000 // tokens))
+
+
+def _adaptation_epochs(texts: int, tokens: int) -> int:
+    """Return how many passes to adapt it to the labels at most."""
+    return min(3 if texts < _FEW else max(3, min(5, 25_000 // texts)), max(3, 600_000 // tokens))
 
 
 def _tokenizer(kind: TokenizerKind, texts: Sequence[str], settings: Settings) -> Tokenizer:

@@ -71,7 +71,6 @@ def chosen_log_likelihoods(
     sequences: Sequence[Ids],
     chosen: npt.NDArray[np.intp],
     *,
-    max_length: int | None = None,
     threads: int = 1,
 ) -> npt.NDArray[np.float64]:
     """Return the log-likelihood of each text under the models chosen for it; see `log_likelihoods`.
@@ -86,7 +85,7 @@ def chosen_log_likelihoods(
     ndarray of float, (n, R)
     """
     if chosen.shape[1] == len(models):
-        everything = log_likelihoods(models, sequences, max_length=max_length, threads=threads)
+        everything = log_likelihoods(models, sequences, threads=threads)
         return np.take_along_axis(everything, chosen, axis=1)
     result = np.zeros(chosen.shape)
     lengths = np.array([len(sequence) for sequence in sequences])
@@ -94,7 +93,7 @@ def chosen_log_likelihoods(
     def score(number: int) -> None:
         rows, places = np.nonzero(chosen == number)
         for some in batches_by_length(lengths[rows], _BATCH, max_tokens=_TOKENS_AT_A_TIME):
-            batch = make_batch([sequences[row] for row in rows[some].tolist()], max_length)
+            batch = make_batch([sequences[row] for row in rows[some].tolist()])
             result[rows[some], places[some]] = _log_likelihood(models[number], batch)
 
     _run(score, range(len(models)), threads)

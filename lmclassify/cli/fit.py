@@ -84,7 +84,8 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--unlabelled",
                 metavar="FILE",
-                help="More texts, labels unknown, for the background model: CSV or TSV, or one text a line.",
+                help="More texts, labels unknown, to learn the language at large from: .csv, .tsv, or one a "
+                "line.",
             ),
         ] = None,
         on_bad_row: Annotated[

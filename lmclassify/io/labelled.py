@@ -145,7 +145,7 @@ def read_unlabelled(
     ----------
     paths : sequence of str
     text_column : str, optional
-        Of the tables; by default found by usual names.
+        Of the tables that have it; else found by usual names.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
     say : callable, optional
@@ -160,6 +160,7 @@ def read_unlabelled(
         if Path(path).suffix.lower() in TABLE_SUFFIXES:
             kept = _read_column(path, text_column, fail_on_bad_row, say)
         else:
+            say(f"{path}: one text a line")
             kept = _read_texts(path, fail_on_bad_row, say)
         if not kept:
             raise DataError(f"{path} holds no text")
@@ -184,7 +185,8 @@ def _read_texts(path: str, fail_on_bad_row: bool, say: Say) -> list[str]:
 def _read_column(path: str, text_column: str | None, fail_on_bad_row: bool, say: Say) -> list[str]:
     kept: list[str] = []
     with TableReader(path) as table:
-        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+        wanted = text_column if text_column in table.columns else None
+        text_at = require_column(table.columns, wanted, TEXT_COLUMNS, "text", table.name)
         say(table.describe(text_at, None))
         for chunk in table.chunks():
             for row, text in zip(chunk.index, chunk.iloc[:, text_at], strict=True):

@@ -184,7 +184,7 @@ def count_known(columns: npt.NDArray[np.int32], owner: Indices, texts: int) -> N
 
 
 def tf_idf(found: NgramCounts, idf: Floats) -> Array:
-    """Return the tf-idf of each pair, (m,): ``(1 + log count) idf``, a text's as a vector of length 1."""
+    """Return the tf-idf of each pair, (p,): ``(1 + log count) idf``, a text's as a vector of length 1."""
     values = (1.0 + np.log(found.count)) * idf[found.column]
     squares = np.bincount(found.owner, values * values, minlength=found.texts)
     lengths = np.sqrt(squares)[found.owner]

@@ -20,7 +20,7 @@ class WittenBell:
 
     ``p(w | h) = (c(h w) + t(h) p(w | h less its first symbol)) / (c(h) + t(h))``, where c counts a label's
     texts and t(h) how many different symbols follow h in them. An n-gram that is not known counts as never
-    seen. The first symbol of a text is given, not predicted.
+    seen. The first symbol of a text is given, not predicted; it counts among the single symbols all the same.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@
 prints a Markdown table. Variants that leave out experts share one fit: their combination is learnt anew
 from the same held-out scores. Variants that teach otherwise have a fit of their own.
 
-Shapes: n texts, E experts, K labels.
+Shapes: n texts, K labels.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ import numpy.typing as npt
 
 from lmclassify import __version__
 from lmclassify.classify.calibration import LSTMS, log_softmax
-from lmclassify.classify.combining import add_experts, best_scale, learn_combination
+from lmclassify.classify.combining import add_experts, best_scale, learn_combination, spread
 from lmclassify.classify.language_models import Course, Part, new_trainer
-from lmclassify.classify.recipes import Class, Learnt, Lesson, School, learn_tuned
+from lmclassify.classify.recipes import Learnt, Lesson, School, Taught, learn_tuned
 from lmclassify.classify.scoring import log_likelihoods, ngram_scores
 from lmclassify.classify.settings import Settings
 from lmclassify.engines.local import number_of_threads
+from lmclassify.errors import DataError, listing
 from lmclassify.io.labelled import LabelledTexts, read_tables
 from lmclassify.lm.training import Trainer
 
@@ -60,7 +61,7 @@ WITHOUT: dict[str, Callable[[str], bool]] = {
 class NoBackground(School):
     """Trains each label's language model from nothing, as recipe "plain" does."""
 
-    def adapt(self, part: Part, class_: Class, epochs: int) -> Trainer:
+    def adapt(self, part: Part, class_: Taught, epochs: int) -> Trainer:
         """Return what trains a label's language model."""
         settings = self.course.settings
         if not len(class_.validation):  # the last time, epochs are those that were best before
@@ -72,7 +73,6 @@ class NoBackground(School):
 
 TAUGHT_OTHERWISE: dict[str, tuple[type[School], dict[str, Any]]] = {
     "without the background model": (NoBackground, {}),
-    "subwords instead of words": (School, {"tokenizer": "subword"}),
 }
 """The variants with a fit of their own: how they are taught, and settings."""
 
@@ -124,9 +124,9 @@ class _Scores:
         assert evidence is not None
         scored, log_priors = evidence.scored, self.lesson.log_frequencies
         held_out = [*(scores[scored] for scores in evidence.ngrams), *evidence.lstms]
-        spreads = [float((scores - scores.mean(axis=1, keepdims=True)).std()) or 1.0 for scores in held_out]
+        spreads = [spread(scores) for scores in held_out]
         pooled = [
-            np.sum([scores / spread for scores, spread in zip(of, spreads, strict=True)], axis=0)
+            np.sum([scores / by for scores, by in zip(of, spreads, strict=True)], axis=0)
             for of in (held_out, self.test)
         ]
         joint: Array = best_scale(pooled[0], log_priors, codes[scored]) * pooled[1] + log_priors
@@ -136,6 +136,9 @@ class _Scores:
 def ablate(training: LabelledTexts, test: LabelledTexts, seed: int, threads: int) -> dict[str, Figures]:
     """Return accuracy and log-loss on the test texts of every variant."""
     lesson = Lesson.of(training.texts, training.labels, seed)
+    unknown = sorted(set(test.labels) - set(training.labels))
+    if unknown:
+        raise DataError(f"nothing to learn {listing(unknown)} from: a label of test texts only")
     codes = np.searchsorted(lesson.classes, np.asarray(test.labels, dtype=object))
 
     def scores(school: type[School], settings: dict[str, Any]) -> _Scores:
@@ -205,7 +208,7 @@ def main() -> None:
             records.append({"set": of_set, "seed": seed, "version": __version__, "figures": figures})
             with open(options.results, "a", encoding="utf-8") as file:
                 file.write(json.dumps(records[-1]) + "\n")
-    print(table(records))
+    print(table([record for record in records if record["set"] in options.sets]))
 
 
 if __name__ == "__main__":

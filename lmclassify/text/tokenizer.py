@@ -33,9 +33,7 @@ from lmclassify.text.sequences import PADDING_ID, Ids
 TokenizerKind = Literal["word", "subword", "char"]
 
 _SPACE = "▁"  # marks the beginning of a word in subword and char tokens
-_LEAST_PAIRS = (
-    10  # of two subwords, to become one: fewer would learn whole texts by heart where texts are few
-)
+_LEAST_PAIRS = 10  # of two subwords, to become one: with fewer, few texts would be learnt by heart
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that byte fallback looks for
 _WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # what str.split() takes for white space

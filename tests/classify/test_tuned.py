@@ -261,7 +261,29 @@ def test_unlabelled_texts_teach_the_background_model(weights):
         assert fitted.perplexity(more, label) < without.perplexity(more, label)
 
 
+def test_a_labels_likelihood_does_not_depend_on_how_heavy_all_its_texts_are():
+    codes = np.array([label == "spam" for label in LABELS], dtype=np.intp)
+    sequences = Tokenizer.train("subword", TEXTS, 200).sequences(TEXTS)
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(TEXTS))
+    light, heavy = (
+        learn_ngram_models(TEXTS, sequences, codes, 2, np.arange(120) % 3, weights=weights * of_label)[0]
+        for of_label in (np.ones(120), np.where(codes == 1, 20.0, 0.1))
+    )
+    for before, after in zip(light, heavy, strict=True):
+        likelihoods = [model.scores(TEXTS, sequences)[1] for model in (before, after)]
+        np.testing.assert_allclose(*likelihoods, rtol=1e-4)
+
+
+def test_more_labels_than_are_compared():
+    labels = [f"label {number % 8}" for number in range(120)]
+    fitted = LMClassifier(**TUNED).fit(TEXTS, labels)
+    assert fitted.predict_proba(NEW).shape == (len(NEW), 8)
+    assert fitted.score(TEXTS, labels) > 0.25
+
+
 def test_unlabelled_texts_need_a_background_model():
+    with pytest.warns(LMClassifyWarning, match="with one label there is no background model"):
+        LMClassifier(**TUNED).fit(TEXTS, ["only"] * 120, unlabelled=["more"])
     with pytest.raises(OptionError, match="only recipe 'tuned' has"):
         LMClassifier(**SMALL).fit(TEXTS, LABELS, unlabelled=["more"])
     with pytest.raises(DataError, match="expected several texts"):

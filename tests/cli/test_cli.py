@@ -131,8 +131,28 @@ def test_unlabelled_texts(tmp_path, data):
     assert "4 texts without label for the background model" in said
     (background,) = lmclassify.load(tmp_path / "lmclassify-model").training_entries("background")
     assert background["training_texts"] == 4 + 4
-    strict = run_cli("fit", data, *options, "--on-bad-row", "fail", "-o", "m", cwd=tmp_path)
-    assert "is missing; such rows are skipped" in one_line(strict)
+    assert "lines.txt: one text a line\n" in said
+
+
+@pytest.mark.parametrize(
+    ("unlabelled", "error"),
+    [
+        ("lines.txt", "lines.txt, line 2 is blank"),
+        ("more.tsv", "more.tsv, row 2: the text is missing"),
+        ("empty.txt", "empty.txt holds no text"),
+        ("absent.csv", "absent.csv"),
+        ("odd.csv", "odd.csv has no text column"),
+    ],
+)
+def test_unlabelled_texts_that_cannot_be_used(tmp_path, unlabelled, error):
+    (tmp_path / "data.csv").write_text("words,label\nwin a prize,spam\nlunch,ham\n")
+    (tmp_path / "lines.txt").write_text("an offer\n\nsome news\n")
+    (tmp_path / "more.tsv").write_text("id\tsubject\n1\tminutes\n2\t\n3\tagenda\n")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
+    options = ["--text-column", "words", "--on-bad-row", "fail", "-o", "m", "--max-epochs", 1]
+    done = run_cli("fit", "data.csv", "--unlabelled", unlabelled, *options, cwd=tmp_path)
+    assert error in one_line(done)
     assert not (tmp_path / "m").exists()
 
 

@@ -63,10 +63,14 @@ def test_probabilities_of_what_can_follow_sum_to_one(texts, beginning, longest):
     np.testing.assert_allclose(total, 1, rtol=1e-5)
 
 
-def test_what_is_not_known_tells_labels_apart_by_their_variety_only():
-    scores = score(learn(["aab", "ab", "ccc"], [0, 0, 1], longest=2), ["zzz", ""])
-    assert np.isfinite(scores).all()
-    assert scores[1].tolist() != [0, 0]  # the space after the space at the beginning
+def test_symbols_that_are_not_known_have_the_share_of_new_ones():
+    # " aab ", " ab " for label 0: " " 4 times, "a" 3, "b" 2; " ccc " for label 1: " " twice, "c" 3 times.
+    scores = score(learn(["aab", "ab", "ccc"], [0, 0, 1], longest=2), ["zz"])
+    new = [kinds / (count + kinds) / 4 for count, kinds in ((9, 3), (5, 2))]  # of four symbols known
+    after_space = [1 / (2 + 1), 1 / (1 + 1)]  # "a" twice; "c" once
+    space = [(4 + 3 * 1 / 4) / (9 + 3), (2 + 2 * 1 / 4) / (5 + 2)]  # after what is not known
+    expected = [math.log(a * p * p * s) for a, p, s in zip(after_space, new, space, strict=True)]
+    np.testing.assert_allclose(scores[0], expected, rtol=1e-6)
 
 
 def test_a_score_depends_neither_on_company_nor_on_how_many_at_a_time(monkeypatch):

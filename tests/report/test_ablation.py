@@ -50,6 +50,9 @@ def test_leaving_out_names_experts_that_there_are(quick):
     course = ablation.Course(ablation.Settings(), "cpu", 2)
     learnt = ablation.learn_tuned(lesson, course)
     assert learnt.combination is not None
+    whole = ablation._Scores.of(lesson, learnt, TEXTS[:20], 2)
+    joint = whole.joint(ablation.WITHOUT["the whole recipe"])
+    np.testing.assert_allclose(joint, learnt.combination.joint(whole.test), rtol=1e-9)
     for variant, left_out in ablation.WITHOUT.items():
         kept = [expert for expert in learnt.combination.experts if not left_out(expert)]
         assert len(kept) > 0
