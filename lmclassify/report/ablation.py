@@ -71,10 +71,8 @@ class NoBackground(School):
         )
 
 
-TAUGHT_OTHERWISE: dict[str, tuple[type[School], dict[str, Any]]] = {
-    "without the background model": (NoBackground, {}),
-}
-"""The variants with a fit of their own: how they are taught, and settings."""
+TAUGHT_OTHERWISE: dict[str, type[School]] = {"without the background model": NoBackground}
+"""The variants with a fit of their own."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +139,8 @@ def ablate(training: LabelledTexts, test: LabelledTexts, seed: int, threads: int
         raise DataError(f"nothing to learn {listing(unknown)} from: a label of test texts only")
     codes = np.searchsorted(lesson.classes, np.asarray(test.labels, dtype=object))
 
-    def scores(school: type[School], settings: dict[str, Any]) -> _Scores:
-        learnt = learn_tuned(lesson, Course(Settings(**settings), "cpu", threads), school)
+    def scores(school: type[School]) -> _Scores:
+        learnt = learn_tuned(lesson, Course(Settings(), "cpu", threads), school)
         return _Scores.of(lesson, learnt, test.texts, threads)
 
     def figures(joint: Array) -> Figures:
@@ -152,11 +150,11 @@ def ablate(training: LabelledTexts, test: LabelledTexts, seed: int, threads: int
             "log_loss": -float(log_p[np.arange(len(codes)), codes].mean()),
         }
 
-    whole = scores(School, {})
+    whole = scores(School)
     result = {name: figures(whole.joint(left_out)) for name, left_out in WITHOUT.items()}
     result["equal weights and one temperature"] = figures(whole.product())
-    for name, (school, settings) in TAUGHT_OTHERWISE.items():
-        result[name] = figures(scores(school, settings).joint(lambda expert: False))
+    for name, school in TAUGHT_OTHERWISE.items():
+        result[name] = figures(scores(school).joint(lambda expert: False))
     return result
 
 
