@@ -256,7 +256,7 @@ def to_markdown(records: Iterable[Record]) -> str:
     """Return tables for all data sets of a results file: methods down, data sets across.
 
     Only what was run last counts (see `latest`), and of files of the same name the last. One table a figure
-    with all texts, then accuracy and log-loss with few.
+    with all texts, then accuracy and log-loss for each smaller size.
     """
     shown = latest(records)
     rows_of = {_set_name(record): record.rows_sha256 for record in shown}
@@ -266,19 +266,15 @@ def to_markdown(records: Iterable[Record]) -> str:
             sets.setdefault(_set_name(record), []).append(record)
     blocks = {name: summarise(group) for name, group in sets.items()}
     whole = [(name, block) for name, found in blocks.items() for block in found if block.size == "all"]
-    few = [
-        (f"{name}, n = {block.size:,}", block)
-        for name, found in blocks.items()
-        for block in found
-        if block.size != "all"
-    ]
+    sizes = sorted({block.size for found in blocks.values() for block in found if block.size != "all"})
     lines: list[str] = []
     for column in COLUMNS:
         if whole:
             lines += [f"**{column.title}**, all texts", "", *_markdown(whole, column), ""]
-    for name in ("accuracy", "log_loss"):
-        if few:
-            title = f"**{_BY_NAME[name].title}**, n texts to learn from in all"
+    for size in sizes:
+        few = [(name, block) for name, found in blocks.items() for block in found if block.size == size]
+        for name in ("accuracy", "log_loss"):
+            title = f"**{_BY_NAME[name].title}**, {size:,} texts to learn from"
             lines += [title, "", *_markdown(few, _BY_NAME[name]), ""]
     return "\n".join(lines).rstrip("\n")
 
@@ -308,7 +304,18 @@ def _markdown(blocks: Sequence[tuple[str, Block]], column: Column) -> list[str]:
                 text += f" ± {format(spread.std, column.format)}"
             cells.append(text)
         lines.append(f"| {key} | " + " | ".join(cells) + " |")
+    if column.name == "accuracy":
+        leads = [_lead(block) for _, block in blocks]
+        lines.append("| *ahead by, points* | " + " | ".join(leads) + " |")
     return lines
+
+
+def _lead(block: Block) -> str:
+    """Return how much more accurate ours is than the best of the usual classifiers, in points."""
+    means = {row.method: row.figures["accuracy"].mean for row in block.rows if row.runs}
+    ours = [mean for method, mean in means.items() if _is_ours(method) and METHODS[method].default]
+    usual = [mean for method, mean in means.items() if not _is_ours(method) and METHODS[method].default]
+    return f"{100 * (ours[0] - max(usual)):+.2f}" if ours and usual else ""
 
 
 def main() -> None:
