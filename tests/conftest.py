@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,12 @@ def run_cli(
     """Run the program as a user does."""
     command = [sys.executable, "-m", "lmclassify", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, timeout=timeout, check=False)
+
+
+def pytest_configure() -> None:
+    # A shell's background job inherits an ignored SIGINT, and so would what the Ctrl-C tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
