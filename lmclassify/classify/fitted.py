@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 
-from lmclassify.classify.calibration import Combination, log_softmax
+from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.persistence import read_model, write_model
 from lmclassify.classify.scoring import log_likelihoods, ngram_scores
 from lmclassify.classify.settings import Settings
@@ -110,8 +110,9 @@ class FittedModel:
         assert self.subwords is not None
         threads = number_of_threads(self.n_jobs)
         scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
-        sequences = self.tokenizer.sequences(texts)
-        for models, weight in zip((self.models, self.tuned), combination.weights[-2:], strict=True):
+        weights = combination.weights[-len(LSTMS) :]
+        sequences = self.tokenizer.sequences(texts) if weights.any() else []
+        for models, weight in zip((self.models, self.tuned), weights, strict=True):
             if weight > 0:
                 of_models = log_likelihoods(models, sequences, max_length=self._limit, threads=threads)
             else:

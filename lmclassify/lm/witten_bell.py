@@ -49,12 +49,8 @@ class WittenBell:
 
         Parameters
         ----------
-        columns : ndarray of int32, (longest, m)
-            As `look_up` returns them.
-        owner, place : ndarray of int, (m,)
-            See `Windows`.
-        texts : int
-            n.
+        columns, owner, place, texts
+            See `NgramModel.scores_of`.
         """
         size, labels = self._own.shape
         result = np.zeros((texts, labels))
