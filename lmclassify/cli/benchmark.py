@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _METHODS_HELP = (
     f"Some of {', '.join(METHODS)}. Default: all but "
-    f"{', '.join(key for key, method in METHODS.items() if not method.default)}, "
-    "fasttext where it is installed."
+    f"{' and '.join(key for key, method in METHODS.items() if not method.default)}; "
+    "fasttext only where it is installed."
 )
 
 
