@@ -24,6 +24,7 @@ SMALL = {
     "random_state": 0,
 }
 """Settings that train in a moment."""
+TUNED = {**SMALL, "recipe": "tuned", "vocab_size": None}
 
 
 def bundled(name: str = "subjects.csv", limit: int | None = None) -> tuple[list[str], list[str]]:
@@ -42,6 +43,12 @@ def classifier() -> LMClassifier:
 @pytest.fixture(scope="session")
 def model(classifier: LMClassifier) -> FittedModel:
     return classifier.model_
+
+
+@pytest.fixture(scope="session")
+def tuned() -> LMClassifier:
+    """A small classifier of recipe "tuned"; tests must not change it."""
+    return LMClassifier(**TUNED).fit(*bundled(limit=120))
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from lmclassify import __version__
+from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
 from lmclassify.classify.language_models import Course, ProgressCallback
 from lmclassify.classify.recipes import Lesson, learn_plain, learn_tuned
@@ -362,6 +363,14 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def suggest(self, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
         """See `FittedModel.suggest`."""
         return self._fitted().suggest(prefix, label, n)
+
+    def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
+        """See `FittedModel.explain`."""
+        return self._fitted().explain(text, label, against)
+
+    def informative_words(self, X: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
+        """See `FittedModel.informative_words`."""
+        return self._fitted().informative_words(X, n)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """See `FittedModel.save`."""

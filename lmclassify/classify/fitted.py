@@ -17,6 +17,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
+from lmclassify.classify.explain import (
+    Explanation,
+    InformativeWord,
+    explanation,
+    informative_words,
+    share_out,
+)
 from lmclassify.classify.persistence import read_model, write_model
 from lmclassify.classify.scoring import log_likelihoods, ngram_scores
 from lmclassify.classify.settings import Settings
@@ -91,7 +98,7 @@ class FittedModel:
         """Return log-likelihoods (n, len(models)) and the number of tokens scored of each text (n,)."""
         sequences = self.tokenizer.sequences(as_texts(texts))
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        limit = self._limit
+        limit = self.limit
         if limit is not None and (lengths > limit).any():
             self._warn_truncated(5)
             lengths = np.minimum(lengths, limit)
@@ -106,7 +113,7 @@ class FittedModel:
         combination = self.combination
         if combination is None:
             return self.log_priors + self.log_likelihood(texts)
-        texts = self._texts_to_score(as_texts(texts))
+        texts = self.texts_to_score(as_texts(texts))
         assert self.subwords is not None
         threads = number_of_threads(self.n_jobs)
         scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
@@ -114,19 +121,20 @@ class FittedModel:
         sequences = self.tokenizer.sequences(texts) if weights.any() else []
         for models, weight in zip((self.models, self.tuned), weights, strict=True):
             if weight > 0:
-                of_models = log_likelihoods(models, sequences, max_length=self._limit, threads=threads)
+                of_models = log_likelihoods(models, sequences, max_length=self.limit, threads=threads)
             else:
                 of_models = np.zeros((len(texts), len(models)))
             scores.append(of_models)
         return combination.joint(scores)
 
     @property
-    def _limit(self) -> int | None:
+    def limit(self) -> int | None:
+        """How many tokens of a text count, beginning of text included; None: all."""
         return self.settings.max_length if self.settings.long_texts == "truncate" else None
 
-    def _texts_to_score(self, texts: list[str]) -> list[str]:
+    def texts_to_score(self, texts: list[str]) -> list[str]:
         """Return texts, each cut after max_length tokens where long_texts is ``truncate``."""
-        limit = self._limit
+        limit = self.limit
         if limit is None:
             return texts
         counted = limit - 1  # beginning of text is a token too
@@ -142,7 +150,7 @@ class FittedModel:
 
     def _warn_truncated(self, stacklevel: int) -> None:
         warnings.warn(
-            f"texts of more than {self._limit} tokens (max_length, beginning and end of text included) are "
+            f"texts of more than {self.limit} tokens (max_length, beginning and end of text included) are "
             "scored by their beginning only, as long_texts='truncate' says",
             LMClassifyWarning,
             stacklevel=stacklevel,
@@ -218,6 +226,55 @@ class FittedModel:
             models, weights = [self.models[self._index(label)]], np.zeros(1)
         words = next_words(models, weights, self.tokenizer, begun, n)
         return [Suggestion(word=word, probability=probability) for word, probability in words]
+
+    def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
+        """Say why a text has its label: what each word adds to the decision.
+
+        Parameters
+        ----------
+        text : str
+        label : object, optional
+            The label to explain; by default the predicted one.
+        against : object, optional
+            The label to hold it against; by default the likeliest of the others.
+
+        Returns
+        -------
+        dict
+            See `Explanation`. Parts, in nats, sum to the joint log-probabilities; labels are given as str.
+
+        Raises
+        ------
+        OptionError
+            If the model has no such label, or both are the same.
+        """
+        chosen = [None if name is None else self._index(name) for name in (label, against)]
+        if chosen[0] is not None and chosen[0] == chosen[1]:
+            raise OptionError(f"label {shorten(label)} cannot be held against itself")
+        return explanation(next(share_out(self, as_texts([text]))), self.label_names, *chosen)
+
+    def informative_words(self, texts: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
+        """Return the words of some texts that speak most for each label.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        n : int, default=10
+            How many words of each label at most.
+
+        Returns
+        -------
+        dict of str to list of dict
+            By label; ``word``, ``count``, ``part`` (mean) and ``total`` in nats, largest total first.
+        """
+        if n < 1:
+            raise OptionError(f"n must be at least 1, not {n}")
+        return informative_words(share_out(self, as_texts(texts)), self.label_names, n)
+
+    @property
+    def label_names(self) -> list[str]:
+        """The labels as str."""
+        return [str(label) for label in self.classes_]
 
     def _index(self, label: object) -> int:
         for index, known in enumerate(self.classes_.tolist()):

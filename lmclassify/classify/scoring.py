@@ -100,15 +100,47 @@ def chosen_log_likelihoods(
     return result
 
 
+def token_log_probs(
+    models: Sequence[NumpyLanguageModel],
+    sequences: Sequence[Ids],
+    *,
+    max_length: int | None = None,
+    threads: int = 1,
+) -> list[npt.NDArray[np.float64]]:
+    """Return the log-probability of each token under each language model; see `log_likelihoods`.
+
+    Returns
+    -------
+    list of ndarray of float, n of (tokens scored, K)
+        Nats; a row for each id of a sequence but the first. They sum to the log-likelihoods.
+    """
+    result = [np.zeros((len(sequence[:max_length]) - 1, len(models))) for sequence in sequences]
+
+    def score(indices: npt.NDArray[np.intp]) -> None:
+        batch = make_batch([sequences[index] for index in indices], max_length)
+        for number, model in enumerate(models):
+            for of_text, values in zip(indices.tolist(), _token_log_probs(model, batch), strict=True):
+                result[of_text][:, number] = values[: len(result[of_text])]
+
+    lengths = [len(sequence) for sequence in sequences]
+    _run(score, batches_by_length(lengths, _BATCH, max_tokens=_TOKENS_AT_A_TIME), threads)
+    return result
+
+
 def _log_likelihood(model: NumpyLanguageModel, batch: Batch) -> npt.NDArray[np.float64]:
+    total: npt.NDArray[np.float64] = _token_log_probs(model, batch).sum(axis=1)
+    return total
+
+
+def _token_log_probs(model: NumpyLanguageModel, batch: Batch) -> npt.NDArray[np.float64]:
     rows, length = batch.inputs.shape
     steps = max(1, _TOKENS_AT_A_TIME // rows)
-    total, state = np.zeros(rows), None
+    found, state = np.zeros((rows, length)), None
     for start in range(0, length, steps):
         piece = slice(start, start + steps)
         nll, state = model.token_nll(batch.inputs[:, piece], batch.targets[:, piece], state)
-        total -= nll.sum(axis=1)
-    return total
+        found[:, piece] = -nll
+    return found
 
 
 def _run(work: Callable[[T], None], jobs: Iterable[T], threads: int) -> None:
@@ -132,7 +164,7 @@ def ngram_scores(
     threads : int, default=1
         Results do not depend on it.
     """
-    chunks = _chunks([len(text) for text in texts])
+    chunks = chunks_of(texts)
 
     def score(chunk: slice) -> list[npt.NDArray[np.float64]]:
         return [part for model in models for part in model.scores(texts[chunk], sequences[chunk])]
@@ -141,16 +173,16 @@ def ngram_scores(
     return [np.concatenate(parts) for parts in zip(*scored, strict=True)]
 
 
-def _chunks(lengths: Sequence[int]) -> list[slice]:
+def chunks_of(texts: Sequence[str]) -> list[slice]:
     """Return consecutive parts of some texts, of not too many characters each; at least one part."""
     ends, characters = [], 0
-    for index, length in enumerate(lengths):
-        characters += length
+    for index, text in enumerate(texts):
+        characters += len(text)
         if characters >= _CHARACTERS_AT_A_TIME:
             ends.append(index + 1)
             characters = 0
-    if not ends or ends[-1] < len(lengths):
-        ends.append(len(lengths))
+    if not ends or ends[-1] < len(texts):
+        ends.append(len(texts))
     return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 

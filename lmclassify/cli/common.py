@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from lmclassify.errors import LMClassifyError, LMClassifyWarning, OptionError, printable
+from lmclassify.errors import (
+    LMClassifyError,
+    LMClassifyWarning,
+    OptionError,
+    listing,
+    printable,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from lmclassify.classify.fitted import FittedModel
 
 DEFAULT_MODEL = "./lmclassify-model"
 
@@ -163,6 +172,14 @@ def _show_warning(run: Run) -> Callable[..., None]:
             run.say(f"note: {text}")
 
     return show
+
+
+def label_named(fitted: FittedModel, name: str) -> Any:
+    """Return the model's label of that name; labels may be numbers."""
+    for label in fitted.classes_.tolist():
+        if str(label) == name:
+            return label
+    raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(fitted.classes_)}")
 
 
 def bars() -> Progress:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextOrJson, command
-from lmclassify.errors import OptionError, listing, printable, shorten
+from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextOrJson, command, label_named
+from lmclassify.errors import OptionError, printable
 
 if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.classify.fitted import load
 
         fitted = load(model)
-        suggestions = fitted.suggest(prefix, None if label is None else _label(fitted, label), n)
+        suggestions = fitted.suggest(prefix, None if label is None else label_named(fitted, label), n)
         if format == "json":
             print(json.dumps({"suggestions": suggestions}))
             return
@@ -63,14 +63,6 @@ def register(app: typer.Typer) -> None:
         chosen = folder or model or DEFAULT_MODEL
         facts = _facts(load(chosen), Path(chosen))
         print(json.dumps(facts, indent=1) if format == "json" else _as_text(facts))
-
-
-def _label(fitted: FittedModel, name: str) -> Any:
-    """Return the model's label of that name; labels may be numbers."""
-    for label in fitted.classes_.tolist():
-        if str(label) == name:
-            return label
-    raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(fitted.classes_)}")
 
 
 def _facts(fitted: FittedModel, folder: Path) -> dict[str, Any]:

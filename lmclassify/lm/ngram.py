@@ -146,6 +146,26 @@ class NgramModel:
             return [tuned, weighted_sums(found, found.count, self._bag)]
         return [tuned, self._language_models.log_likelihoods(columns, owner, place, texts)]
 
+    def symbol_scores(self, windows: Windows, texts: int) -> list[Array]:
+        """Return the scores shared out among the symbols of some texts, (m, K) each.
+
+        A text's score is the sum over its symbols, plus `bias` in the tuned one. What an n-gram adds is
+        shared equally by its symbols; in a language model a symbol has its own log-probability.
+
+        Parameters
+        ----------
+        windows : Windows
+            Those of the texts, by `view`.
+        texts : int
+            n.
+        """
+        columns = look_up(self.keys, windows)
+        found = count_known(columns, windows.owner, texts)
+        tuned = _share_out(found, tf_idf(found, self.idf), self.tuned, columns, windows.owner)
+        if self.contexts is None:
+            return [tuned, _share_out(found, found.count, self._bag, columns, windows.owner)]
+        return [tuned, self._language_models.symbol_log_probs(columns, windows.place)]
+
 
 def look_up(keys: Keys, windows: Windows) -> npt.NDArray[np.int32]:
     """Return each n-gram's place among the known ones, -1 where it is not known, (longest, m).
@@ -197,6 +217,23 @@ def weighted_sums(found: NgramCounts, values: Array, weights: Floats) -> Array:
     for first, last, part in some_texts(found.owner, found.texts, weights.shape[1]):
         products = weights[found.column[part]] * values[part, np.newaxis]
         add_by_text(result, products, found.owner[part], first, last)
+    return result
+
+
+def _share_out(
+    found: NgramCounts, values: Array, weights: Floats, columns: npt.NDArray[np.int32], owner: Indices
+) -> Array:
+    """Share `weighted_sums` out among the symbols that the n-grams consist of, (m, K)."""
+    result = np.zeros((len(owner), weights.shape[1]))
+    size = int(columns.max(initial=0)) + 1
+    pairs = found.owner * size + found.column
+    for longer, of_length in enumerate(columns):
+        ends = np.flatnonzero(of_length >= 0)
+        ngrams = of_length[ends]
+        pair = np.searchsorted(pairs, owner[ends] * size + ngrams)
+        share = values[pair] / found.count[pair] / (longer + 1)
+        for back in range(longer + 1):
+            result[ends - back] += weights[ngrams] * share[:, np.newaxis]
     return result
 
 

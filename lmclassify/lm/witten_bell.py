@@ -52,19 +52,37 @@ class WittenBell:
         columns, owner, place, texts
             See `NgramModel.scores_of`.
         """
-        size, labels = self._own.shape
+        labels = self._own.shape[1]
         result = np.zeros((texts, labels))
         for first, last, part in some_texts(owner, texts, labels):
             predicted = part.start + np.flatnonzero(place[part])
-            p = np.full((len(predicted), labels), self._lowest)
-            for shorter, ngrams in enumerate(columns):
-                if shorter:
-                    contexts = columns[shorter - 1, predicted - 1]
-                    known = np.flatnonzero(contexts >= 0)
-                    p[known] *= self._shorter[contexts[known]]
-                else:
-                    p *= self._shorter[size]
-                seen = np.flatnonzero(ngrams[predicted] >= 0)
-                p[seen] += self._own[ngrams[predicted[seen]]]
-            add_by_text(result, np.log(p), owner[predicted], first, last)
+            add_by_text(result, self._log_p(columns, predicted), owner[predicted], first, last)
         return result
+
+    def symbol_log_probs(self, columns: npt.NDArray[np.int32], place: Indices) -> Array:
+        """Return the log-probability of each symbol after those before it, (m, K) nats; 0 for a text's first.
+
+        Parameters
+        ----------
+        columns, place
+            See `NgramModel.scores_of`.
+        """
+        result = np.zeros((len(place), self._own.shape[1]))
+        predicted = np.flatnonzero(place)
+        result[predicted] = self._log_p(columns, predicted)
+        return result
+
+    def _log_p(self, columns: npt.NDArray[np.int32], predicted: Indices) -> Array:
+        """Return the log-probabilities of some symbols, none of them a text's first."""
+        size, labels = self._own.shape
+        p = np.full((len(predicted), labels), self._lowest)
+        for shorter, ngrams in enumerate(columns):
+            if shorter:
+                contexts = columns[shorter - 1, predicted - 1]
+                known = np.flatnonzero(contexts >= 0)
+                p[known] *= self._shorter[contexts[known]]
+            else:
+                p *= self._shorter[size]
+            seen = np.flatnonzero(ngrams[predicted] >= 0)
+            p[seen] += self._own[ngrams[predicted[seen]]]
+        return np.log(p)

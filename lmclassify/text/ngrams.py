@@ -80,6 +80,30 @@ class NgramView:
             lengths, symbols = _word_symbols(texts)
         return _windows(symbols, np.array(lengths, dtype=np.intp), self.longest)
 
+    def words(self, texts: Sequence[str], word_of_token: Sequence[Indices]) -> Indices:
+        """Return which whitespace-delimited word of its text each symbol of `windows` belongs to, (m,).
+
+        White space belongs to the word after it, the beginning of text to the first word, and the end of text
+        has the number of words.
+
+        Parameters
+        ----------
+        texts : sequence of str, (n,)
+        word_of_token : sequence of ndarray of int, (n,)
+            The same for each text's tokens, without beginning and end of text.
+        """
+        found: list[npt.ArrayLike] = []
+        for text, tokens in zip(texts, word_of_token, strict=True):
+            words = text.split()
+            if self.symbols == "subword":
+                found.append([0, *tokens, len(words)])
+            elif self.symbols == "character":
+                symbols = [*(1 + len(word) for word in words), 1 if words else 2]
+                found.append(np.repeat(np.arange(len(words) + 1), symbols))
+            else:
+                found.append(np.repeat(np.arange(len(words)), _word_symbols(words)[0]))
+        return np.concatenate([np.zeros(0, np.intp), *found]).astype(np.intp)
+
 
 def _code_points(text: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)

@@ -14,16 +14,10 @@ from lmclassify.classify.recipes import BACKGROUND
 from lmclassify.classify.tuning import labels_to_compare
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
 from lmclassify.text.tokenizer import Tokenizer
-from tests.conftest import SMALL, bundled
+from tests.conftest import SMALL, TUNED, bundled
 
-TUNED = {**SMALL, "recipe": "tuned", "vocab_size": None}
 TEXTS, LABELS = bundled(limit=120)
 NEW = ["", "Free prize", "lunch on Friday?", "\U0001f600 \x00 ﬀ", "zq" * 400]
-
-
-@pytest.fixture(scope="module")
-def tuned():
-    return LMClassifier(**TUNED).fit(TEXTS, LABELS)
 
 
 def test_it_is_the_default():

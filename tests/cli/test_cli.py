@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -291,6 +292,59 @@ def test_predict_without_or_with_strange_label_column(saved, data):
     ]
 
 
+def test_explain(saved, tmp_path):
+    text = "Win a <FREE> prize\x1b"
+    expected = lmclassify.load(saved).explain(text)
+    done = run_cli("explain", text, "-m", saved, "--format", "json", cwd=tmp_path)
+    assert json.loads(done.stdout) == expected
+    done = run_cli("explain", "-", "-m", saved, stdin=b"Win a <FREE> prize\x1b", cwd=tmp_path)
+    table = done.stdout.decode()
+    assert "\x1b" not in table  # no colour but on a terminal, and none from the text
+    lines = table.splitlines()
+    assert lines[0].startswith(f"{expected['label']} (probability ")
+    assert [line.split()[0] for line in lines[3:]] == [
+        "(prior)", "Win", "a", "<FREE>", "prize\\x1b", "(end", "sum"
+    ]  # fmt: skip
+    assert float(lines[4].split()[3]) == pytest.approx(expected["words"][0]["part"], abs=5e-4)
+    assert float(lines[-1].split()[1]) == pytest.approx(expected["decision"], abs=5e-4)
+    other = expected["against"]
+    done = run_cli("explain", "Win", "-m", saved, "--label", other, "--format", "json", cwd=tmp_path)
+    assert json.loads(done.stdout)["label"] == other
+
+
+def test_explain_as_html_escapes_the_text(saved, tmp_path):
+    done = run_cli("explain", "Win <b> \"'&", "-m", saved, "--format", "html", cwd=tmp_path)
+    snippet = done.stdout.decode()
+    assert "&lt;b&gt;" in snippet
+    assert "<b>" not in snippet
+    root = ElementTree.fromstring(snippet)
+    assert [span.text for span in root.iter("span")] == ["Win", "<b>", "\"'&", "⏎"]
+
+
+def test_explain_a_file_of_texts(saved, tmp_path):
+    done = run_cli("explain", "--texts", EMAILS, "-n", 2, "-m", saved, "--format", "json", cwd=tmp_path)
+    words = json.loads(done.stdout)["words"]
+    assert {label: len(found) for label, found in words.items()} == {"ham": 2, "spam": 2}
+    done = run_cli("explain", "--texts", EMAILS, "-n", 2, "-m", saved, cwd=tmp_path)
+    assert [line.split()[0] for line in done.stdout.decode().splitlines() if line][2] == words["ham"][0][
+        "word"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "explain needs a TEXT"),
+        (["a", "--texts", "x.csv"], "explain needs a TEXT"),
+        (["--texts", "x.csv", "--format", "html"], "are for one TEXT"),
+        (["a", "--label", "eggs"], "no label 'eggs'"),
+        (["a", "--label", "ham", "--against", "ham"], "cannot be held against itself"),
+    ],
+)
+def test_explain_says_what_is_wrong(saved, tmp_path, arguments, message):
+    assert message in one_line(run_cli("explain", *arguments, "-m", saved, cwd=tmp_path), status=2)
+
+
 def test_suggest(saved, tmp_path):
     done = run_cli("suggest", "Your account", "-m", saved, "-n", 3, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
@@ -368,6 +422,7 @@ BROKEN = {
         (["predict", "one.csv", "-m", "one.csv"], "one.csv is a file; a model is a folder"),
         (["info", "nothing"], "no model at nothing"),
         (["suggest", "a"], "no model at lmclassify-model"),
+        (["explain", "a"], "no model at lmclassify-model"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, arguments, message):
@@ -602,9 +657,9 @@ def test_closed_streams(saved, data, closed):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize("command", ["predict", "evaluate", "info", "suggest"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "info", "suggest", "explain"])
 def test_standard_output_that_is_full(saved, command):
-    argument = {"predict": EMAILS, "evaluate": EMAILS, "info": "", "suggest": "a"}[command]
+    argument = {"predict": EMAILS, "evaluate": EMAILS, "info": "", "suggest": "a", "explain": "a"}[command]
     program = f"{sys.executable} -m lmclassify {command} {argument} -m {saved} -q > /dev/full"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1

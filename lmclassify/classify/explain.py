@@ -1,0 +1,288 @@
+"""Why a text has its label: the joint log-probability shared out among the words, in numpy.
+
+Every score is a sum over tokens, n-grams or symbols, so a decision is the sum of its words' parts, exactly.
+What an n-gram of several words adds is shared equally by its symbols.
+
+Shapes: n texts, K labels, w words of a text.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.classify.calibration import LSTMS, log_softmax
+from lmclassify.classify.scoring import chunks_of, token_log_probs
+from lmclassify.engines.local import number_of_threads
+from lmclassify.lm.sums import add_by_text
+
+if TYPE_CHECKING:
+    from lmclassify.classify.fitted import FittedModel
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+ByLabel = dict[str, float]
+
+
+class ExplainedWord(TypedDict):
+    """A whitespace-delimited piece of the text and what it adds."""
+
+    word: str
+    start: int
+    end: int
+    log_probability: ByLabel
+    """Under each label's maximum-likelihood language model, nats."""
+    parts: ByLabel
+    """What it adds to each label's joint log-probability, nats."""
+    part: float
+    """What it adds to the decision: its part in the label less that in the label it is held against."""
+
+
+class ExplainedRest(TypedDict):
+    """What is no word's: the prior's or the end of text's parts."""
+
+    parts: ByLabel
+    part: float
+
+
+class ExplainedEnd(ExplainedRest):
+    """The end of text is a token too."""
+
+    log_probability: ByLabel
+
+
+class Explanation(TypedDict):
+    """Why a text has its label rather than another. All parts sum to the joint log-probabilities."""
+
+    text: str
+    label: str
+    against: str | None
+    """The label it is held against; None where the model has one label only."""
+    probabilities: ByLabel
+    joint_log_probabilities: ByLabel
+    decision: float
+    """The label's joint log-probability less that of the other, nats: the sum of the ``part`` of all."""
+    prior: ExplainedRest
+    words: list[ExplainedWord]
+    end_of_text: ExplainedEnd
+
+
+class InformativeWord(TypedDict):
+    """A word and how much it speaks for a label in some texts."""
+
+    word: str
+    count: int
+    part: float
+    """Mean over its occurrences: its part in the label less the mean of its parts in all others, nats."""
+    total: float
+    """Sum over its occurrences."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """One text's scores, shared out. The last row of either array is the end of text's."""
+
+    text: str
+    spans: list[tuple[int, int]]
+    """(w) start and end of each word."""
+    log_probabilities: Array
+    """(w + 1, K) under the labels' maximum-likelihood language models."""
+    parts: Array
+    """(w + 1, K) in the joint log-probabilities."""
+    prior: Array
+    """(K,) the part that every text has."""
+
+    @property
+    def joint(self) -> Array:
+        """(K,)"""
+        joint: Array = self.prior + self.parts.sum(axis=0)
+        return joint
+
+
+def share_out(model: FittedModel, texts: Sequence[str]) -> Iterator[Shares]:
+    """Yield how each text's joint log-probabilities are made up.
+
+    Parameters
+    ----------
+    model : FittedModel
+    texts : sequence of str
+    """
+    scored = model.texts_to_score(list(texts))
+    prior = _prior(model)
+    for chunk in chunks_of(scored):
+        yield from _share_out(model, texts[chunk], scored[chunk], prior)
+
+
+def _prior(model: FittedModel) -> Array:
+    if model.combination is None:
+        return model.log_priors
+    prior = model.combination.bias.copy()
+    weights = iter(model.combination.weights)
+    for ngrams in model.ngrams:
+        for name, weight in zip(ngrams.score_names, weights, strict=False):
+            if name.startswith("tuned"):
+                prior += weight * ngrams.bias
+    return prior
+
+
+def _share_out(
+    model: FittedModel, texts: Sequence[str], scored: Sequence[str], prior: Array
+) -> Iterator[Shares]:
+    """Share out some texts, of which `scored` is what counts; see `share_out`."""
+    words = [model.tokenizer.words(text) for text in scored]
+    starts = np.cumsum([0, *(len(spans) + 1 for spans, _ in words)])
+    shape = (int(starts[-1]), len(model.classes_))
+    sequences = model.tokenizer.sequences(scored)
+    threads = number_of_threads(model.n_jobs)
+    slots = np.concatenate(
+        [
+            np.zeros(0, np.intp),
+            *(
+                start + np.append(word_of_token, len(spans))[: len(sequence[: model.limit]) - 1]
+                for start, (spans, word_of_token), sequence in zip(starts[:-1], words, sequences, strict=True)
+            ),
+        ]
+    )
+
+    def of_lstms(which: str) -> Array:
+        models = {"lstm": model.models, "tuned lstm": model.tuned}[which]
+        nats = token_log_probs(models, sequences, max_length=model.limit, threads=threads)
+        return _add(np.concatenate([np.zeros((0, shape[1])), *nats]), slots, shape)
+
+    log_probabilities = of_lstms("lstm")
+    combination = model.combination
+    if combination is None:
+        parts = log_probabilities
+    else:
+        assert model.subwords is not None
+        parts = np.zeros(shape)
+        as_subwords = model.subwords.sequences(scored)
+        word_of_subword = [model.subwords.words(text)[1] for text in scored]
+        weights = iter(combination.weights)
+        for ngrams in model.ngrams:
+            windows = ngrams.view.windows(scored, as_subwords)
+            places = starts[windows.owner] + ngrams.view.words(scored, word_of_subword)
+            for symbols in ngrams.symbol_scores(windows, len(scored)):
+                parts += next(weights) * _add(symbols, places, shape)
+        for name, weight in zip(LSTMS, weights, strict=True):
+            if weight:
+                parts += weight * (log_probabilities if name == "lstm" else of_lstms(name))
+    for index, (text, (spans, _)) in enumerate(zip(texts, words, strict=True)):
+        rows = slice(starts[index], starts[index + 1])
+        yield _whole(Shares(text, spans, log_probabilities[rows], parts[rows], prior), model)
+
+
+def _add(rows: Array, slots: Indices, shape: tuple[int, int]) -> Array:
+    result = np.zeros(shape)
+    add_by_text(result, rows, slots, 0, shape[0])
+    return result
+
+
+def _whole(shares: Shares, model: FittedModel) -> Shares:
+    """Add the words that were cut off, which have no part."""
+    spans = model.tokenizer.words(shares.text)[0] if model.limit is not None else shares.spans
+    missing = len(spans) - len(shares.spans)
+    if not missing:
+        return Shares(shares.text, spans, shares.log_probabilities, shares.parts, shares.prior)
+    none = np.zeros((missing, len(shares.prior)))
+    log_probabilities, parts = (
+        np.concatenate([of[:-1], none, of[-1:]]) for of in (shares.log_probabilities, shares.parts)
+    )
+    return Shares(shares.text, spans, log_probabilities, parts, shares.prior)
+
+
+def explanation(shares: Shares, names: Sequence[str], label: int | None, against: int | None) -> Explanation:
+    """Return shares as plain data.
+
+    Parameters
+    ----------
+    shares : Shares
+    names : sequence of str, (K,)
+        Of the labels.
+    label, against : int, optional
+        Which label to explain and what to hold it against; by default the likeliest ones.
+    """
+    joint = shares.joint
+    ranked = np.argsort(-joint, kind="stable").tolist()
+    if label is None:
+        label = next(index for index in ranked if index != against or len(ranked) == 1)
+    if against is None:
+        against = next((index for index in ranked if index != label), None)
+
+    def by_label(row: Array) -> ByLabel:
+        return dict(zip(names, row.tolist(), strict=True))
+
+    def difference(row: Array) -> float:
+        return float(row[label] - (0.0 if against is None else row[against]))
+
+    def rest(row: Array) -> ExplainedRest:
+        return {"parts": by_label(row), "part": difference(row)}
+
+    words = [
+        ExplainedWord(
+            word=shares.text[start:end],
+            start=start,
+            end=end,
+            log_probability=by_label(shares.log_probabilities[index]),
+            parts=by_label(shares.parts[index]),
+            part=difference(shares.parts[index]),
+        )
+        for index, (start, end) in enumerate(shares.spans)
+    ]
+    return Explanation(
+        text=shares.text,
+        label=names[label],
+        against=None if against is None else names[against],
+        probabilities=by_label(np.exp(log_softmax(joint[np.newaxis])[0])),
+        joint_log_probabilities=by_label(joint),
+        decision=difference(joint),
+        prior=rest(shares.prior),
+        words=words,
+        end_of_text={**rest(shares.parts[-1]), "log_probability": by_label(shares.log_probabilities[-1])},
+    )
+
+
+def informative_words(
+    texts: Iterator[Shares], names: Sequence[str], n: int
+) -> dict[str, list[InformativeWord]]:
+    """Return the words that speak most for each label, by the sum over their occurrences.
+
+    Parameters
+    ----------
+    texts : iterator of Shares
+    names : sequence of str, (K,)
+        Of the labels.
+    n : int
+        How many words of each label at most.
+    """
+    sums: dict[str, Array] = defaultdict(lambda: np.zeros(len(names)))
+    counts: dict[str, int] = defaultdict(int)
+    others = max(1, len(names) - 1)
+    for shares in texts:
+        total = shares.parts.sum(axis=1, keepdims=True)
+        advantage = shares.parts - (total - shares.parts) / others
+        for (start, end), row in zip(shares.spans, advantage, strict=False):
+            word = shares.text[start:end]
+            sums[word] += row
+            counts[word] += 1
+    words = sorted(sums)
+    table = np.array([sums[word] for word in words]).reshape(len(words), len(names))
+    result: dict[str, list[InformativeWord]] = {}
+    for label, name in enumerate(names):
+        best = np.argsort(-table[:, label], kind="stable")[:n]
+        result[name] = [
+            InformativeWord(
+                word=words[index],
+                count=counts[words[index]],
+                part=float(table[index, label]) / counts[words[index]],
+                total=float(table[index, label]),
+            )
+            for index in best.tolist()
+            if table[index, label] > 0
+        ]
+    return result

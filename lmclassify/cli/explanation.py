@@ -1,0 +1,93 @@
+"""`lmclassify explain`: why a text has its label, and which words speak for each label."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextColumn, command, label_named
+from lmclassify.errors import OptionError
+
+if TYPE_CHECKING:
+    pass
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+
+    @command(app, "explain")
+    def explain(
+        run: Run,
+        text: Annotated[
+            str | None, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")
+        ] = None,
+        model: Model = DEFAULT_MODEL,
+        label: Annotated[
+            str | None,
+            typer.Option("--label", metavar="NAME", help="Explain this label. Default: the likeliest."),
+        ] = None,
+        against: Annotated[
+            str | None,
+            typer.Option("--against", metavar="NAME", help="Rather than this one. Default: the next one."),
+        ] = None,
+        texts: Annotated[
+            str | None,
+            typer.Option(
+                "--texts",
+                metavar="FILE",
+                help="Instead: words that speak most for each label in a CSV or TSV.",
+            ),
+        ] = None,
+        text_column: TextColumn = None,
+        n: Annotated[int, typer.Option("-n", min=1, help="With --texts: how many words a label.")] = 10,
+        format: Annotated[
+            Literal["text", "json", "html"],
+            typer.Option("--format", help="How to print; html is a snippet, for one text."),
+        ] = "text",
+    ) -> None:
+        """Say why a text has its label: each word's log-probability and part.
+
+        Parts are in nats and add up to the decision: the log-odds of the label against the other.
+        """
+        from lmclassify.classify.fitted import load
+        from lmclassify.report.explanation import informative_words_to_text, to_html, to_text
+
+        if (text is None) == (texts is None):
+            raise OptionError("explain needs a TEXT, or a file of texts with --texts, not both")
+        if texts is not None and (format == "html" or label is not None or against is not None):
+            raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
+        fitted = load(model)
+        fitted.n_jobs = run.threads
+        if texts is not None:
+            words = fitted.informative_words(_texts(run, texts, text_column), n)
+            print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
+            return
+        given = sys.stdin.read() if text == "-" else str(text)
+        chosen = [None if name is None else label_named(fitted, name) for name in (label, against)]
+        explanation = fitted.explain(given, *chosen)
+        if format == "json":
+            print(json.dumps(explanation))
+        elif format == "html":
+            print(to_html(explanation))
+        else:
+            typer.echo(to_text(explanation, _coloured))
+
+
+def _coloured(text: str, speaks_for: bool) -> str:
+    return typer.style(text, fg=typer.colors.GREEN if speaks_for else typer.colors.RED)
+
+
+def _texts(run: Run, name: str, column: str | None) -> list[str]:
+    from lmclassify.io.tables import TEXT_COLUMNS, TableReader, require_column
+
+    found: list[str] = []
+    with TableReader(name) as table:
+        text_at = require_column(table.columns, column, TEXT_COLUMNS, "text", table.name)
+        run.say(table.describe(text_at, None))
+        for chunk in table.chunks():
+            texts = chunk.iloc[:, text_at]
+            found += texts[texts.str.strip() != ""].tolist()
+    return found

@@ -1,0 +1,125 @@
+"""A decision is exactly the sum of its words' parts."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmclassify import LMClassifier
+from lmclassify.errors import OptionError
+from tests.conftest import bundled
+
+TEXTS = st.text(st.sampled_from("aberwWn FREE ! 9 é ｆ\u0301\u3000\n中文🎉İ\ud800"), max_size=60)
+
+
+def check(model, text):
+    explanation = model.explain(text)
+    joint = model.predict_joint_log_proba([text])[0]
+    likelihood = model.log_likelihood([text])[0]
+    everything = [*explanation["words"], explanation["end_of_text"]]
+    for index, name in enumerate(model.label_names):
+        parts = [item["parts"][name] for item in (*everything, explanation["prior"])]
+        assert math.fsum(parts) == pytest.approx(joint[index], abs=1e-5)
+        assert explanation["joint_log_probabilities"][name] == pytest.approx(joint[index], abs=1e-5)
+        nats = math.fsum(item["log_probability"][name] for item in everything)
+        assert nats == pytest.approx(likelihood[index], rel=1e-6, abs=1e-5)
+    assert [(word["start"], word["word"]) for word in explanation["words"]] == words(text)
+    assert explanation["label"] == str(model.predict([text])[0])
+    parts = [item["part"] for item in (*everything, explanation["prior"])]
+    top, second = np.sort(joint)[::-1][:2]
+    assert math.fsum(parts) == pytest.approx(top - second, abs=1e-5)
+    assert explanation["decision"] == pytest.approx(top - second, abs=1e-5)
+
+
+def words(text):
+    found, start = [], 0
+    for word in text.split():
+        start = text.index(word, start)
+        found.append((start, word))
+        start += len(word)
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS)
+def test_parts_sum_to_the_joint_log_probabilities(model, text):
+    check(model, text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS)
+def test_parts_sum_in_recipe_tuned_too(tuned, text):
+    check(tuned.model_, text)
+
+
+def test_three_labels_and_long_texts(three):
+    assert three.model_.combination.weights[-2:].any()
+    for text in ("win a prize now", "lunch " * 2000, "re: minutes, 3pm"):
+        check(three.model_, text)
+    explanation = three.explain("win a prize", label="c", against="a")
+    assert (explanation["label"], explanation["against"]) == ("c", "a")
+    joint = three.predict_joint_log_proba(["win a prize"])[0]
+    assert explanation["decision"] == pytest.approx(joint[2] - joint[0], abs=1e-5)
+    with pytest.raises(OptionError, match="no label 'd'"):
+        three.explain("win", label="d")
+    with pytest.raises(OptionError, match="cannot be held against itself"):
+        three.explain("win", label="a", against="a")
+
+
+@pytest.fixture(scope="module")
+def three():
+    texts, labels = bundled(limit=240)
+    labels = ["c" if index % 5 == 0 else label[:1] for index, label in enumerate(labels)]
+    labels = ["a" if label == "s" else "b" if label == "h" else label for label in labels]
+    small = {"num_lstm_units": 12, "embedding_dim": 8, "max_epochs": 2, "random_state": 0}
+    classifier = LMClassifier(**small).fit(texts, labels)
+    combination = classifier.model_.combination
+    combination.weights[-2:] += 0.1  # whatever was learnt: both experts have a say
+    return classifier
+
+
+@pytest.mark.parametrize("recipe", ["model", "tuned"])
+def test_words_beyond_a_cut_have_no_part(recipe, request):
+    whole = request.getfixturevalue(recipe)
+    whole = getattr(whole, "model_", whole)
+    short = replace(whole, settings=replace(whole.settings, long_texts="truncate", max_length=6))
+    text = "win the prize of a lifetime today and tomorrow"
+    with pytest.warns(match="scored by their beginning only"):
+        explanation = short.explain(text)
+    with pytest.warns(match="scored by their beginning only"):
+        joint = short.predict_joint_log_proba([text])[0]
+    assert len(explanation["words"]) == 9
+    assert set(explanation["words"][-1]["parts"].values()) == {0.0}
+    assert list(explanation["joint_log_probabilities"].values()) == pytest.approx(joint.tolist(), abs=1e-5)
+
+
+def test_one_label_has_nothing_to_be_held_against():
+    one = LMClassifier(recipe="plain", max_epochs=1, num_lstm_units=4).fit(["win a prize"] * 3, ["spam"] * 3)
+    explanation = one.explain("win")
+    assert explanation["against"] is None
+    assert explanation["decision"] == pytest.approx(one.predict_joint_log_proba(["win"])[0, 0], abs=1e-5)
+    assert list(one.informative_words(["win win"])) == ["spam"]
+
+
+def test_informative_words_add_up_their_parts(tuned):
+    texts = bundled(limit=40)[0]
+    found = tuned.informative_words(texts, n=5)
+    assert set(found) == {"ham", "spam"}
+    top = found["spam"][0]
+    parts = [
+        word["parts"]["spam"] - word["parts"]["ham"]
+        for text in texts
+        for word in tuned.explain(text)["words"]
+        if word["word"] == top["word"]
+    ]
+    assert top["count"] == len(parts)
+    assert top["total"] == pytest.approx(sum(parts), abs=1e-6)
+    assert top["part"] == pytest.approx(sum(parts) / len(parts), abs=1e-6)
+    totals = [word["total"] for word in found["spam"]]
+    assert totals == sorted(totals, reverse=True)
+    assert min(totals) > 0
+    with pytest.raises(OptionError, match="n must be at least 1"):
+        tuned.informative_words(texts, n=0)
