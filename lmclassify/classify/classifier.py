@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from lmclassify import __version__
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
+from lmclassify.classify.held_out import PositiveThreshold
 from lmclassify.classify.language_models import Course, ProgressCallback
 from lmclassify.classify.recipes import Lesson, learn_plain, learn_tuned
 from lmclassify.classify.settings import Settings
@@ -260,6 +261,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             subwords=learnt.subwords,
             ngrams=learnt.ngrams,
             combination=learnt.combination,
+            held_out=learnt.held_out,
             parameters=self._plain_parameters(),
             versions=_versions(),
             training=[fit, *learnt.records],
@@ -367,6 +369,18 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
         """See `FittedModel.explain`."""
         return self._fitted().explain(text, label, against)
+
+    def novelty(self, X: Iterable[str]) -> Array:
+        """See `FittedModel.novelty`."""
+        return self._fitted().novelty(X)
+
+    def unknown_threshold(self, rate: float = 0.05) -> float:
+        """See `FittedModel.unknown_threshold`."""
+        return self._fitted().unknown_threshold(rate)
+
+    def positive_threshold(self, positive: object, max_false_positive_rate: float) -> PositiveThreshold:
+        """See `FittedModel.positive_threshold`."""
+        return self._fitted().positive_threshold(positive, max_false_positive_rate)
 
     def informative_words(self, X: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
         """See `FittedModel.informative_words`."""

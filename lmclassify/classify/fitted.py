@@ -24,8 +24,10 @@ from lmclassify.classify.explain import (
     informative_words,
     share_out,
 )
+from lmclassify.classify.held_out import HeldOut, PositiveThreshold
+from lmclassify.classify.novelty import familiarity, plain_familiarity
 from lmclassify.classify.persistence import read_model, write_model
-from lmclassify.classify.scoring import log_likelihoods, ngram_scores
+from lmclassify.classify.scoring import log_likelihoods, ngram_background, ngram_scores
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.storage import from_stored, to_stored
 from lmclassify.engines.local import number_of_threads
@@ -79,6 +81,8 @@ class FittedModel:
     ngrams: list[NgramModel] = field(default_factory=list)
     combination: Combination | None = None
     """How the experts decide together; without it the language models decide alone."""
+    held_out: HeldOut | None = None
+    """Scores of texts not learnt from, which thresholds come from."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """What else the estimator was made with (class_prior, class_weight, random_state), as plain data."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -110,14 +114,17 @@ class FittedModel:
 
         Log prior + log-likelihood; with a combination, its weighted sum of all experts' scores.
         """
-        combination = self.combination
-        if combination is None:
+        if self.combination is None:
             return self.log_priors + self.log_likelihood(texts)
-        texts = self.texts_to_score(as_texts(texts))
+        return self.combination.joint(self._expert_scores(self.texts_to_score(as_texts(texts))))
+
+    def _expert_scores(self, texts: list[str]) -> list[Array]:
+        """Return the scores of the combination's experts, (n, K) each."""
+        assert self.combination is not None
         assert self.subwords is not None
         threads = number_of_threads(self.n_jobs)
         scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
-        weights = combination.weights[-len(LSTMS) :]
+        weights = self.combination.weights[-len(LSTMS) :]
         sequences = self.tokenizer.sequences(texts) if weights.any() else []
         for models, weight in zip((self.models, self.tuned), weights, strict=True):
             if weight > 0:
@@ -125,7 +132,84 @@ class FittedModel:
             else:
                 of_models = np.zeros((len(texts), len(models)))
             scores.append(of_models)
-        return combination.joint(scores)
+        return scores
+
+    def predict_joint_and_novelty(self, texts: Iterable[str]) -> tuple[Array, Array]:
+        """Return `predict_joint_log_proba` (n, K) and `novelty` (n,), scoring the texts once.
+
+        Raises
+        ------
+        ModelError
+            If an older version made the model, without what novelty needs.
+        """
+        held_out = self._held_out()
+        texts = self.texts_to_score(as_texts(texts))
+        if self.combination is None:
+            likelihoods = self.log_likelihood(texts)
+            joint = self.log_priors + likelihoods
+            signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
+        else:
+            scores = self._expert_scores(texts)
+            joint = self.combination.joint(scores)
+            signals = familiarity(log_softmax(joint), scores, *ngram_background(self.ngrams[0], texts))
+        return joint, held_out.novelty(signals)
+
+    def novelty(self, texts: Iterable[str]) -> Array:
+        """Return how unlike anything learnt each text is, (n,): larger is newer, 0 is usual.
+
+        The mean of standardised signals, with their sign turned. In recipe ``tuned``: how much likelier the
+        text is by its labels' language models than by single characters, and how strongly a label claims
+        it; in recipe ``plain``: how likely it is. See `lmclassify.classify.novelty`.
+
+        Raises
+        ------
+        ModelError
+            If an older version made the model, without what novelty needs.
+        """
+        return self.predict_joint_and_novelty(texts)[1]
+
+    def unknown_threshold(self, rate: float = 0.05) -> float:
+        """Return the novelty above which a text fits none of the labels.
+
+        Parameters
+        ----------
+        rate : float, default=0.05
+            Share of texts of the known labels that are taken for unknown, on held-out text.
+
+        Raises
+        ------
+        OptionError
+            If the rate is not from 0 to below 1.
+        DataError
+            If the model was fitted without held-out text.
+        """
+        return self._held_out().unknown_threshold(rate)
+
+    def positive_threshold(self, positive: object, max_false_positive_rate: float) -> PositiveThreshold:
+        """Return from which log-odds on to give a label so that few texts of others get it.
+
+        Parameters
+        ----------
+        positive : object
+            One of `classes_`.
+        max_false_positive_rate : float
+            Largest share of held-out texts of other labels that get it.
+
+        Raises
+        ------
+        OptionError
+            If there is no such label, or the rate is not from 0 to below 1.
+        DataError
+            If the model was fitted without held-out text of other labels.
+        """
+        return self._held_out().positive_threshold(self._index(positive), max_false_positive_rate)
+
+    def _held_out(self) -> HeldOut:
+        if self.held_out is None:
+            raise ModelError(
+                "this model has no scores of held-out text, an older version made it: fit it again"
+            )
+        return self.held_out
 
     @property
     def limit(self) -> int | None:

@@ -60,7 +60,7 @@ def learn_ngram_models(
     weights: Array | None = None,
     seed: int = 0,
     threads: int = 1,
-) -> tuple[list[NgramModel], list[Array]]:
+) -> tuple[list[NgramModel], list[Array], Array]:
     """Learn a model for each view, and score each text by models that have not seen it.
 
     Parameters
@@ -85,6 +85,8 @@ def learn_ngram_models(
     models : list of NgramModel
     held_out : list of ndarray, (n, K)
         For each model what its `NgramModel.scores` would return for texts that are new to it.
+    background : ndarray, (2, n)
+        The same for `NgramModel.background` of the first model.
     """
     weights = np.ones(len(texts)) if weights is None else weights
     views = [_prepare(view, ordered, texts, sequences) for view, ordered in VIEWS.items()]
@@ -93,18 +95,22 @@ def learn_ngram_models(
     jobs += [(number, folds != fold) for number in range(len(views)) for fold in np.unique(folds)]
 
     held_out = [[np.zeros((len(texts), labels)) for _ in range(_SCORES)] for _ in views]
+    background = np.zeros((2, len(texts)))
 
     def learn(job: tuple[int, npt.NDArray[np.bool_]]) -> NgramModel | None:
         number, training = job
         model = _learn(views[number], training, codes, labels, weights, seed)
         if training is everything:
             return model
-        for scores, found in zip(held_out[number], _score(views[number], ~training, model), strict=True):
+        known = _known(views[number], ~training)
+        for scores, found in zip(held_out[number], model.scores_of(*known), strict=True):
             scores[~training] = found
+        if not number:
+            background[:, ~training] = model.background(*known)
         return None  # a fold's model takes memory and is not needed any more
 
     models = [model for model in map_ordered(learn, jobs, threads) if model is not None]
-    return models, [scores for of_view in held_out for scores in of_view]
+    return models, [scores for of_view in held_out for scores in of_view], background
 
 
 def _prepare(view: NgramView, ordered: bool, texts: Sequence[str], sequences: Sequence[Ids]) -> _View:
@@ -186,11 +192,14 @@ def _separate(
     return tuned, bias
 
 
-def _score(view: _View, chosen: npt.NDArray[np.bool_], model: NgramModel) -> list[Array]:
+def _known(
+    view: _View, chosen: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp], npt.NDArray[np.intp], int]:
+    """Return the n-grams of the chosen texts, as `NgramModel.scores_of` takes them."""
     symbols = chosen[view.owner]
     renumbered = np.cumsum(chosen) - 1
     owner = renumbered[view.owner[symbols]]
-    return model.scores_of(view.columns[:, symbols], owner, view.place[symbols], int(chosen.sum()))
+    return view.columns[:, symbols], owner, view.place[symbols], int(chosen.sum())
 
 
 def _tf_idf(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:

@@ -5,8 +5,8 @@
     size and SHA-256, and a checksum of itself. Replaced last, by one ``os.replace``.
 ``<number>.json``, ``<number>.safetensors``
     the parts. A number is never used twice in a folder, so a commit overwrites nothing that the
-    model before it needs. Files that config.json does not list are ignored, and removed after the
-    next commit.
+    model before it needs; a part that has not changed stays where it is. Files that config.json
+    does not list are ignored, and removed after the next commit.
 ``training.jsonl``
     the training record, the only place for times and dates. It names the model it belongs to.
 
@@ -141,12 +141,15 @@ def _commit(folder: Path, model: StoredModel) -> None:
     written: list[Path] = []
     try:
         number = _next_number(folder)
+        there = _parts_there(folder)
         files = []
         for part in model.parts:
-            name = f"{number}.{part.suffix}"
-            _write(folder / name, part.content, written)
+            name = there.pop((part.suffix, part.content), None)
+            if name is None:
+                name = f"{number}.{part.suffix}"
+                _write(folder / name, part.content, written)
+                number += 1
             files.append(_entry(name, part))
-            number += 1
         config = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -182,6 +185,17 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _parts_there(folder: Path) -> dict[tuple[str, bytes], str]:
+    """Return the names of the files of the model that a folder holds, by what is in them.
+
+    What does not change is not written again, so that a label's files stay as they are beside another's.
+    """
+    with contextlib.suppress(ModelError, OSError):
+        files = [_PART.fullmatch(entry["name"]) for entry in _read_config(folder)["files"]]
+        return {(match[2], (folder / match[0]).read_bytes()): match[0] for match in files if match}
+    return {}
 
 
 def _next_number(folder: Path) -> int:

@@ -23,11 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.calibration import LSTMS, Combination
+from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination
 from lmclassify.classify.folds import deal
+from lmclassify.classify.held_out import HeldOut
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
+from lmclassify.classify.novelty import familiarity, plain_familiarity
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
@@ -49,6 +51,7 @@ _FOLDS, _FOLDS_OF_FEW = 5, 10
 _FEW = 2000  # texts below which language models are cross-fitted, so that none is lost to validation
 _MANY = 50  # labels, from which on more folds would cost too much
 _LM_FOLDS = 2
+_MOST_SCORES = 100_000  # of held-out texts by recipe "plain": many labels would take long
 _MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
 _ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
 _ADAPTATION_PATIENCE = 2
@@ -108,6 +111,7 @@ class Learnt:
     cut: int = 0
     """Texts of which training read the beginning only."""
     evidence: Evidence | None = None
+    held_out: HeldOut | None = None
 
 
 def learn_plain(lesson: Lesson, course: Course) -> Learnt:
@@ -135,12 +139,33 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
         if not all(trainer.records for trainer in trainers):
             raise
         _keep(jobs)
+    models = [NumpyLanguageModel(trainer.model.arrays()) for trainer in trainers]
+    validation = np.sort(np.concatenate([part.validation for part in parts]))
+    most = max(1, _MOST_SCORES // len(parts))
+    if len(validation) > most:
+        validation = np.sort(np.random.default_rng(lesson.seed).choice(validation, most, replace=False))
     return Learnt(
         tokenizer=tokenizer,
-        models=[NumpyLanguageModel(trainer.model.arrays()) for trainer in trainers],
+        models=models,
         records=_records(parts, trainers),
         cut=_count_cut(sequences, settings),
+        held_out=_held_out_by_likelihood(lesson, models, sequences, validation, course.threads),
     )
+
+
+def _held_out_by_likelihood(
+    lesson: Lesson,
+    models: Sequence[NumpyLanguageModel],
+    sequences: Sequence[Ids],
+    validation: Codes,
+    threads: int,
+) -> HeldOut:
+    """Score held-out texts by recipe "plain"."""
+    likelihoods = log_likelihoods(models, [sequences[index] for index in validation], threads=threads)
+    joint = lesson.log_priors + likelihoods
+    texts = [lesson.texts[index] for index in validation]
+    signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
+    return HeldOut.of(joint, lesson.codes[validation], signals, lesson.seed)
 
 
 def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None = None) -> Learnt:
@@ -159,9 +184,9 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
             warnings.warn(message, LMClassifyWarning, stacklevel=3)
         return learn_plain(lesson, course)
     rng = np.random.default_rng([lesson.seed, labels])
-    of_ngrams = learn_ngrams(lesson, course.threads, rng)
-    combination = of_ngrams.combination
-    joint = combination.joint(of_ngrams.held_out)
+    experts = learn_ngrams(lesson, course.threads, rng)
+    combination = experts.combination
+    joint = combination.joint(experts.held_out)
     school = (school_type or School)(lesson, course, joint)
     few = len(lesson.texts) < _FEW
     cross_fitted = few or course.settings.validation_fraction == 0
@@ -177,17 +202,23 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         None if lesson.weights is None else lesson.weights[scored],
     )
     shift = lesson.log_priors - lesson.log_frequencies
+    combination = replace(combination, bias=combination.bias + shift)
+    joint = combination.joint([*(of_ngrams[scored] for of_ngrams in experts.held_out), *scores])
+    signals = familiarity(
+        log_softmax(joint), [of[scored] for of in experts.held_out], *experts.background[:, scored]
+    )
     return Learnt(
         tokenizer=class_.tokenizer,
         models=[NumpyLanguageModel(arrays) for arrays in class_.models],
         records=class_.records,
         background=NumpyLanguageModel(class_.background),
         tuned=[NumpyLanguageModel(arrays) for arrays in class_.tuned],
-        subwords=of_ngrams.subwords,
-        ngrams=of_ngrams.models,
-        combination=replace(combination, bias=combination.bias + shift),
+        subwords=experts.subwords,
+        ngrams=experts.models,
+        combination=combination,
         cut=_count_cut(class_.sequences, course.settings),
-        evidence=Evidence(of_ngrams.held_out, scores, scored),
+        evidence=Evidence(experts.held_out, scores, scored),
+        held_out=HeldOut.of(joint, lesson.codes[scored], signals, lesson.seed),
     )
 
 
@@ -199,6 +230,8 @@ class NgramExperts:
     models: list[NgramModel]
     held_out: list[Array]
     """(n, K) each: the texts' scores by models that had not seen them."""
+    background: Array
+    """(2, n) their log-likelihoods by single characters, and how many these are."""
     combination: Combination
 
 
@@ -207,7 +240,7 @@ def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> Ngra
     subwords = Tokenizer.train("subword", lesson.texts, _VOCABULARY["subword"])
     labels = len(lesson.classes)
     few = len(lesson.texts) < _FEW and labels < _MANY
-    models, held_out = learn_ngram_models(
+    models, held_out, background = learn_ngram_models(
         lesson.texts,
         subwords.sequences(lesson.texts),
         lesson.codes,
@@ -219,7 +252,7 @@ def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> Ngra
     )
     names = [name for model in models for name in model.score_names]
     combination = learn_combination(names, held_out, lesson.codes, lesson.log_frequencies, lesson.weights)
-    return NgramExperts(subwords, models, held_out, combination)
+    return NgramExperts(subwords, models, held_out, background, combination)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.inference import NumpyLanguageModel
-from lmclassify.lm.ngram import NgramModel
+from lmclassify.lm.ngram import NgramModel, look_up
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 
 T = TypeVar("T")
@@ -171,6 +171,16 @@ def ngram_scores(
 
     scored = list(map_ordered(score, chunks, threads))
     return [np.concatenate(parts) for parts in zip(*scored, strict=True)]
+
+
+def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return `NgramModel.background` of a model over characters or words, (2, n)."""
+    parts = []
+    for chunk in chunks_of(texts):
+        windows = model.view.windows(texts[chunk], [])
+        columns = look_up(model.keys, windows)
+        parts.append(model.background(columns, windows.owner, windows.place, len(texts[chunk])))
+    return np.concatenate(parts, axis=1)
 
 
 def chunks_of(texts: Sequence[str]) -> list[slice]:

@@ -1,8 +1,8 @@
 """A fitted model as the parts of a saved one, and back. `persistence` knows how parts become files.
 
-Roles: ``tokenizer``; ``lm`` of each label; with a combination also ``background``, ``subwords`` (the n-gram
-models' tokenizer), ``ngrams`` (the n-grams known, by view), ``tuned-lm`` and ``ngram-weights`` of each label,
-and ``combination``.
+Roles: ``tokenizer``; ``lm`` of each label; ``held-out`` (scores of held-out texts); with a combination also
+``background``, ``subwords`` (the n-gram models' tokenizer), ``ngrams`` (the n-grams known, by view),
+``tuned-lm`` and ``ngram-weights`` of each label, and ``combination``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from lmclassify.classify.calibration import LSTMS, Combination
+from lmclassify.classify.held_out import HeldOut
 from lmclassify.classify.persistence import Part, StoredModel, only_part
 from lmclassify.classify.settings import Settings
 from lmclassify.lm.inference import NumpyLanguageModel
@@ -40,6 +41,10 @@ def to_stored(model: FittedModel) -> StoredModel:
     }
     parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
     parts += [_arrays("lm", of_label.arrays, label) for label, of_label in enumerate(model.models)]
+    if model.held_out is not None:
+        held_out = model.held_out
+        scores = {"joint": held_out.joint, "codes": held_out.codes, "signals": held_out.signals}
+        parts.append(_arrays("held-out", scores))
     if model.combination is not None:
         assert model.background is not None
         assert model.subwords is not None
@@ -102,6 +107,11 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
             "combination": combination,
         }
         expected += 4 + 2 * len(labels)
+    if any(part.role == "held-out" for part in parts):  # models of 0.3.0 have none
+        fields["held_out"] = _held_out(
+            _read(only_part(parts, "held-out")), len(labels), "combination" in fields
+        )
+        expected += 1
     if len(parts) != expected:
         raise ValueError("files that belong to no label")
     return fields
@@ -113,6 +123,13 @@ def _arrays(role: str, arrays: Mapping[str, npt.NDArray[Any]], label: int | None
 
 def _read(part: Part) -> Arrays:
     return safetensors.numpy.load(part.content)
+
+
+def _held_out(arrays: Arrays, labels: int, combined: bool) -> HeldOut:
+    held_out = HeldOut(**arrays)
+    if held_out.joint.shape[1] != labels or held_out.signals.shape[1] != (2 if combined else 1):
+        raise ValueError("held-out scores of other labels")
+    return held_out
 
 
 def _tokenizer(parts: list[Part], role: str) -> Tokenizer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from lmclassify.cli.common import (
     TextOrJson,
     command,
 )
+from lmclassify.cli.deciding import OPTIONS, decisions_of
 from lmclassify.errors import DataError, listing
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
 
-    @command(app, "predict")
+    @command(app, "predict", OPTIONS)
     def predict(
         run: Run,
         data: Data,
@@ -44,8 +45,11 @@ def register(app: typer.Typer) -> None:
         overwrite_columns: Annotated[
             bool, typer.Option("--overwrite-columns", help="Replace columns named like the new ones.")
         ] = False,
+        **deciding: Any,
     ) -> None:
         """Label texts: each row again, with predicted_label and p_LABEL for each label.
+
+        With --unknown-label there is a column novelty too.
 
         Where the rows have a label column, a classification report follows on standard error.
         """
@@ -60,11 +64,12 @@ def register(app: typer.Typer) -> None:
         from lmclassify.report.labelling import TableLabeller
 
         fitted = _load(run, model)
+        decisions = decisions_of(run, fitted, deciding)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
             run.say(table.describe(text_at, label_at))
-            labeller = TableLabeller(fitted, text_at, label_at)
+            labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
             if not overwrite_columns:
                 labeller.check_columns(table.columns, table.name)
             writing = TableWriter(output, format_of(output, format))
@@ -79,7 +84,7 @@ def register(app: typer.Typer) -> None:
         elif not run.quiet:
             _report(run, labeller, table.columns[label_at])
 
-    @command(app, "evaluate")
+    @command(app, "evaluate", OPTIONS)
     def evaluate(
         run: Run,
         data: Data,
@@ -87,6 +92,7 @@ def register(app: typer.Typer) -> None:
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
         format: TextOrJson = "text",
+        **deciding: Any,
     ) -> None:
         """Say how good a model is on texts whose labels are known."""
         from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, require_column
@@ -94,11 +100,12 @@ def register(app: typer.Typer) -> None:
         from lmclassify.report.labelling import TableLabeller
 
         fitted = _load(run, model)
+        decisions = decisions_of(run, fitted, deciding)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
             run.say(table.describe(text_at, label_at))
-            labeller = TableLabeller(fitted, text_at, label_at, keep_texts=True)
+            labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions, keep_texts=True)
             with Counter(run, table.size) as counter:
                 for chunk in table.chunks():
                     labeller.score(chunk)
@@ -108,7 +115,7 @@ def register(app: typer.Typer) -> None:
         left_out = table.rows_read - len(labeller.true)
         if left_out:
             run.say(f"note: {left_out:,} rows without text or label left out")
-        unknown = sorted(set(labeller.true) - set(labeller.labels))
+        unknown = sorted(set(labeller.true) - {*labeller.labels, decisions.unknown_label})
         if unknown:
             run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
         result = evaluate_rows(labeller)
@@ -124,7 +131,7 @@ def _load(run: Run, folder: str) -> FittedModel:
 
 
 def _report(run: Run, labeller: TableLabeller, column: str) -> None:
-    if set(labeller.true) & set(labeller.labels):
+    if set(labeller.true) & {*labeller.labels, labeller.decisions.unknown_label}:
         from lmclassify.report.evaluation import evaluate_rows
 
         run.report(evaluate_rows(labeller).report)

@@ -120,6 +120,31 @@ class NgramModel:
         assert self.contexts is not None
         return WittenBell(self.counts, self.contexts)
 
+    @cached_property
+    def _all_labels(self) -> WittenBell:
+        assert self.contexts is not None
+        return WittenBell(self.counts.sum(axis=1, keepdims=True), self.contexts)
+
+    def background(
+        self, columns: npt.NDArray[np.int32], owner: Indices, place: Indices, texts: int
+    ) -> tuple[Array, Array]:
+        """Return how probable texts are by single symbols of all labels together; needs contexts.
+
+        Parameters
+        ----------
+        columns, owner, place, texts
+            See `scores_of`.
+
+        Returns
+        -------
+        log_likelihoods : ndarray, (n,)
+            Nats.
+        lengths : ndarray, (n,)
+            Symbols scored.
+        """
+        log_likelihoods = self._all_labels.log_likelihoods(columns[:1], owner, place, texts)[:, 0]
+        return log_likelihoods, np.bincount(owner[place > 0], minlength=texts).astype(np.float64)
+
     def scores(self, texts: Sequence[str], sequences: Sequence[Ids]) -> list[Array]:
         """Return the scores of `score_names`, (n, K) each."""
         windows = self.view.windows(texts, sequences)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,42 @@ from sklearn.metrics import (
     classification_report,
     confusion_matrix,
     precision_recall_fscore_support,
+    roc_auc_score,
 )
 
+from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.errors import printable
 from lmclassify.report.labelling import TableLabeller
 
+Array = npt.NDArray[np.float64]
+
 _ECE_BINS = 15
+_COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 _PER_LABEL = ("precision", "recall", "f1-score", "support")
+
+
+class Coverage(TypedDict):
+    """What deciding the surest texts alone would bring."""
+
+    coverage: float
+    """Share of texts decided."""
+    min_confidence: float
+    """Of the likeliest label's probability, for the texts decided."""
+    accuracy: float
+    """Of the texts decided."""
+
+
+class UnknownTexts(TypedDict):
+    """How well novelty tells texts that have none of the model's labels."""
+
+    texts: int
+    auroc: float
+    fpr_at_95_tpr: float
+    """Share of them that pass for known where 95% of the known texts do."""
+    found: int
+    """Those that were given the unknown label."""
+    false_alarms: int
+    """Known texts that were."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +73,14 @@ class Evaluation:
     """scikit-learn's classification report."""
     per_label: dict[str, dict[str, float]]
     """Precision, recall, F1 (``f1-score``) and number of texts (``support``) of each label."""
+    unsure: int
+    """Texts left undecided. They count as wrong in accuracy, F1 and report, where nobody decides them."""
+    accuracy_of_decided: float | None
+    """Of the other texts; None where there are none."""
+    coverage: list[Coverage]
+    """How accurate the likeliest labels are if only the surest are taken, from all texts to half of them."""
+    unknown: UnknownTexts | None
+    """How well novelty finds texts of no label, where both kinds are in the data."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON can hold them; what is infinite or undefined is None."""
@@ -66,49 +104,75 @@ class Evaluation:
             f"log-loss   {self.log_loss:.4f}",
             f"ECE        {self.ece:.4f}",
         ]
+        if self.unsure:
+            lines.append(f"unsure     {self.unsure:,} texts ({self.unsure / self.texts:.1%})")
+            if self.accuracy_of_decided is not None:
+                lines.append(f"accuracy   {self.accuracy_of_decided:.4f} of the texts decided")
+        if self.unknown is not None:
+            unknown = self.unknown
+            lines.append(
+                f"unknown    {unknown['found']:,} of {unknown['texts']:,} found, "
+                f"{unknown['false_alarms']:,} false alarms; "
+                f"AUROC {unknown['auroc']:.4f}, FPR at 95% TPR {unknown['fpr_at_95_tpr']:.4f}"
+            )
         lines += [
             f"perplexity {value:.1f} ({printable(label)}: its texts, its model)"
             for label, value in self.perplexity.items()
+        ]
+        lines += ["", "coverage  min. confidence  accuracy (if only the surest texts were decided)"]
+        lines += [
+            f"{point['coverage']:8.0%}  {point['min_confidence']:15.4f}  {point['accuracy']:8.4f}"
+            for point in self.coverage
         ]
         return "\n".join(lines)
 
 
 def evaluate(
     true: Sequence[str],
-    log_posteriors: npt.NDArray[np.float64],
-    classes: Sequence[str],
+    log_posteriors: Array,
+    decisions: Decisions,
     perplexity: Mapping[str, float] | None = None,
+    novelty: Array | None = None,
 ) -> Evaluation:
-    """Compare log posteriors with true labels.
+    """Compare predictions with true labels.
 
     Parameters
     ----------
     true : sequence of str, (n,)
         n >= 1 labels; a model may lack some of them.
     log_posteriors : ndarray, (n, K)
-    classes : sequence of str, (K,)
-        The model's labels.
+    decisions : Decisions
+        The model's labels and how they are decided.
     perplexity : mapping of str to float, optional
+    novelty : ndarray, (n,), optional
+        Needed with an unknown label. Log-loss and ECE are then of the texts that have none of that name.
     """
+    classes, unknown_label = decisions.labels, decisions.unknown_label
+    truth = np.asarray(true, dtype=object)
     names = np.asarray(classes, dtype=object)
-    predicted = names[log_posteriors.argmax(axis=1)]
+    predicted = decisions.decide(log_posteriors, novelty)
     labels = sorted({*true, *classes})
+    every = [*labels, *sorted(set(predicted) - set(labels))]  # and what no text is: unsure, say
     place = {label: index for index, label in enumerate(classes)}
+    known = truth != unknown_label if unknown_label not in classes else np.ones(len(truth), dtype=bool)
     of_true = [
-        log_posteriors[row, place[label]] if label in place else -np.inf for row, label in enumerate(true)
+        log_posteriors[row, place[label]] if label in place else -np.inf
+        for row, label in enumerate(true)
+        if known[row]
     ]
+    unsure = predicted == UNSURE if UNSURE not in labels else np.zeros(len(truth), dtype=bool)
     options = {"labels": labels, "zero_division": 0.0}
     columns = precision_recall_fscore_support(true, predicted, **options)
+    top = np.exp(log_posteriors.max(axis=1))
+    likeliest = names[log_posteriors.argmax(axis=1)] == truth
     return Evaluation(
         texts=len(true),
-        labels=labels,
+        labels=every,
         accuracy=float(accuracy_score(true, predicted)),
         macro_f1=float(np.mean(columns[2])),
-        log_loss=-float(np.mean(of_true)),
-        ece=expected_calibration_error(
-            np.exp(log_posteriors.max(axis=1)), predicted == np.asarray(true, dtype=object)
-        ),
-        confusion_matrix=confusion_matrix(true, predicted, labels=labels).tolist(),
+        log_loss=-float(np.mean(of_true)) if of_true else math.nan,
+        ece=expected_calibration_error(top[known], likeliest[known]) if known.any() else math.nan,
+        confusion_matrix=confusion_matrix(true, predicted, labels=every).tolist(),
         perplexity=dict(perplexity or {}),
         report=classification_report(
             true, predicted, digits=4, target_names=[printable(label) for label in labels], **options
@@ -117,12 +181,47 @@ def evaluate(
             label: dict(zip(_PER_LABEL, map(float, row), strict=True))
             for label, row in zip(labels, zip(*columns, strict=True), strict=True)
         },
+        unsure=int(unsure.sum()),
+        accuracy_of_decided=float((predicted == truth)[~unsure].mean()) if not unsure.all() else None,
+        coverage=_coverage(top, likeliest),
+        unknown=_unknown_texts(novelty, known, predicted == unknown_label),
     )
+
+
+def _coverage(top_probability: Array, correct: npt.NDArray[np.bool_]) -> list[Coverage]:
+    order = np.argsort(-top_probability, kind="stable")
+    points: list[Coverage] = []
+    for share in _COVERAGES:
+        decided = order[: max(1, round(share * len(order)))]
+        points.append(
+            {
+                "coverage": len(decided) / len(order),
+                "min_confidence": float(top_probability[decided[-1]]),
+                "accuracy": float(correct[decided].mean()),
+            }
+        )
+    return points
+
+
+def _unknown_texts(
+    novelty: Array | None, known: npt.NDArray[np.bool_], called_unknown: npt.NDArray[np.bool_]
+) -> UnknownTexts | None:
+    if novelty is None or known.all() or not known.any():
+        return None
+    return {
+        "texts": int((~known).sum()),
+        "auroc": float(roc_auc_score(~known, novelty)),
+        "fpr_at_95_tpr": float((novelty[~known] <= np.quantile(novelty[known], 0.95)).mean()),
+        "found": int(called_unknown[~known].sum()),
+        "false_alarms": int(called_unknown[known].sum()),
+    }
 
 
 def evaluate_rows(labeller: TableLabeller) -> Evaluation:
     """Return the figures of the rows that a labeller has seen; at least one must have a true label."""
-    return evaluate(labeller.true, labeller.log_posteriors, labeller.labels, labeller.perplexity())
+    return evaluate(
+        labeller.true, labeller.log_posteriors, labeller.decisions, labeller.perplexity(), labeller.novelty
+    )
 
 
 def expected_calibration_error(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,24 +65,48 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
 
 def test_the_layout(saved):
     config = json.loads((saved / "config.json").read_text())
-    assert names(saved) == ["1.json", "2.safetensors", "3.safetensors", "config.json", "training.jsonl"]
+    parts = ["1.json", *(f"{number}.safetensors" for number in range(2, 5))]
+    assert names(saved) == [*parts, "config.json", "training.jsonl"]
     assert [(file["role"], file.get("label")) for file in config["files"]] == [
         ("tokenizer", None),
         ("lm", 0),
         ("lm", 1),
+        ("held-out", None),
     ]
     assert config["labels"] == ["ham", "spam"]
     text = "".join(path.read_text(errors="replace") for path in saved.iterdir())
     assert not any(subject in text for subject in bundled(limit=300)[0] if " " in subject)
 
 
+def changed(model: StoredModel, *roles: str) -> StoredModel:
+    """Return a model of which the parts of these roles, or all, have other bytes."""
+    parts = [
+        replace(part, content=part.content + b" ") if part.role in roles or not roles else part
+        for part in model.parts
+    ]
+    return replace(model, parts=parts)
+
+
+def test_what_has_not_changed_keeps_its_file(classifier, folder):
+    before = {name: (folder / name).stat().st_mtime_ns for name in names(folder)}
+    classifier.save(folder)
+    after = {name: (folder / name).stat().st_mtime_ns for name in names(folder)}
+    assert set(after) == set(before)
+    assert {name for name in after if after[name] != before[name]} == {"config.json", "training.jsonl"}
+    write_model(folder, changed(read_model(folder), "held-out"))
+    assert names(folder) == sorted({*before, "7.safetensors"} - {"4.safetensors"})
+    (folder / "2.safetensors").write_bytes((folder / "2.safetensors").read_bytes()[:-1] + b"?")
+    classifier.save(folder)
+    assert lmclassify.load(folder)
+
+
 def test_numbers_are_never_used_twice(classifier, folder):
-    for expected in (
-        ["5.json", "6.safetensors", "7.safetensors"],
-        ["9.json", "10.safetensors", "11.safetensors"],
-    ):
-        classifier.save(folder)
-        assert names(folder) == sorted([*expected, "config.json", "training.jsonl"])
+    model = read_model(folder)
+    for first in (6, 11):  # a number in between is the draft of config.json
+        model = changed(model)
+        write_model(folder, model)
+        parts = [f"{first}.json", *(f"{number}.safetensors" for number in range(first + 1, first + 4))]
+        assert names(folder) == sorted([*parts, "config.json", "training.jsonl"])
     (folder / "40.safetensors").write_bytes(b'{"lmclassify": left behind by a crash')
     classifier.save(folder)
     assert "41.json" in names(folder)
@@ -153,7 +178,7 @@ def resigned(folder: Path, change) -> None:
         (lambda config: config.update(labels=["spam", "ham"]), "no usable model"),
         (lambda config: config.update(labels=["ham", 1]), "no usable model"),
         (lambda config: config["settings"].update(lowercase=3), "no usable model"),
-        (lambda config: config["files"].pop(), "no usable model"),
+        (lambda config: config["files"].pop(1), "no usable model"),
         (lambda config: config["files"].pop(0), "no usable model"),
         (lambda config: config["files"][2].update(label=0), "no usable model"),
         (lambda config: config["labels"].append("eggs"), "no usable model"),
@@ -320,7 +345,7 @@ def test_a_failing_disk_leaves_the_old_model_and_nothing_else(folder, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(persistence.os, call, fail)
         with pytest.raises(OutputError, match="cannot write the model to .*: No space left on device"):
-            write_model(folder, old)
+            write_model(folder, changed(old))
         with pytest.raises(OutputError, match="No space left"):
             write_model(folder.parent / "new", old)
     assert {name: (folder / name).read_bytes() for name in names(folder)} == before

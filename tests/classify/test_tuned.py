@@ -162,9 +162,9 @@ def test_held_out_scores_are_those_of_models_that_have_not_seen_the_text():
     folds = np.arange(120) % 3
     tokenizer = Tokenizer.train("subword", TEXTS, 200)
     sequences = tokenizer.sequences(TEXTS)
-    _, held_out = learn_ngram_models(TEXTS, sequences, codes, 2, folds)
+    _, held_out, _ = learn_ngram_models(TEXTS, sequences, codes, 2, folds)
     inside, outside = np.flatnonzero(folds != 1), np.flatnonzero(folds == 1)
-    models, _ = learn_ngram_models(
+    models, _, _ = learn_ngram_models(
         [TEXTS[index] for index in inside],
         [sequences[index] for index in inside],
         codes[inside],

@@ -697,3 +697,69 @@ def test_the_default_recipe_from_file_to_file(tmp_path):
     info = json.loads(run_cli("info", "--format", "json", cwd=tmp_path).stdout)
     assert info["settings"]["recipe"] == "tuned"
     assert info["tokenizer"]["kind"] in ("subword", "word")
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Texts of both labels and some of neither."""
+    path = tmp_path / "mixed.csv"
+    texts = [*rows_of(EMAILS.read_bytes())[:20], {"subject": "zqx jjq", "label": "new"}]
+    rows = [f'"{row["subject"]}",{row["label"]}' for row in texts if '"' not in row["subject"]]
+    path.write_text("\n".join(["text,label", *rows, '" ",ham']) + "\n", encoding="utf-8")
+    return path
+
+
+def test_unknown_label(saved, mixed, tmp_path):
+    arguments = ["-m", saved, "--unknown-label", "new", "--unknown-rate", 0.2]
+    done = run_cli("predict", mixed, *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    rows = rows_of(done.stdout)
+    model = lmclassify.load(saved)
+    threshold = model.unknown_threshold(0.2)
+    texts = [row["text"] for row in rows[:-1]]
+    for row, novelty, label in zip(rows, model.novelty(texts), model.predict(texts), strict=False):
+        assert float(row["novelty"]) == pytest.approx(novelty)
+        assert row["predicted_label"] == ("new" if novelty > threshold else label)
+    assert (rows[-1]["predicted_label"], rows[-1]["novelty"]) == ("", "")
+    done = run_cli("evaluate", mixed, *arguments, "--format", "json", cwd=tmp_path)
+    result = json.loads(done.stdout)
+    assert result["unknown"]["texts"] == 1
+    assert result["labels"] == ["ham", "new", "spam"]
+    assert result["log_loss"] is not None
+    assert b"no label" not in done.stderr
+    assert "unknown    " in run_cli("evaluate", mixed, *arguments, cwd=tmp_path).stdout.decode()
+
+
+def test_unsure_texts(saved, mixed, tmp_path):
+    done = run_cli("predict", mixed, "-m", saved, "--unsure", "0.2,0.9", cwd=tmp_path)
+    for row in rows_of(done.stdout)[:-1]:
+        p = float(row["p_spam"])
+        assert row["predicted_label"] == ("spam" if p >= 0.9 else "ham" if p <= 0.2 else "unsure")
+    done = run_cli("predict", mixed, "-m", saved, "--min-confidence", 0.99, cwd=tmp_path)
+    for row in rows_of(done.stdout)[:-1]:
+        sure = max(float(row["p_spam"]), float(row["p_ham"])) >= 0.99
+        assert (row["predicted_label"] == "unsure") == (not sure)
+    done = run_cli("evaluate", mixed, "-m", saved, "--min-confidence", 0.99, "--format", "json", cwd=tmp_path)
+    result = json.loads(done.stdout)
+    assert result["unsure"] > 0
+    assert result["coverage"][0]["coverage"] == 1.0
+    assert b"of the texts decided" in run_cli(
+        "evaluate", mixed, "-m", saved, "--min-confidence", 0.99, cwd=tmp_path
+    ).stdout  # fmt: skip
+
+
+def test_a_false_positive_rate_says_what_it_costs(saved, mixed, tmp_path):
+    arguments = ["-m", saved, "--positive", "spam", "--max-false-positive-rate", 0.1]
+    done = run_cli("predict", mixed, *arguments, cwd=tmp_path)
+    threshold = lmclassify.load(saved).positive_threshold("spam", 0.1)
+    assert f"from probability {threshold.probability:.4f} on" in done.stderr.decode()
+    assert f"{threshold.found} of {threshold.positives} of its own are found" in done.stderr.decode()
+    for row in rows_of(done.stdout)[:-1]:
+        assert row["predicted_label"] == ("spam" if float(row["p_spam"]) >= threshold.probability else "ham")
+
+
+def test_how_to_decide_must_make_sense(saved, mixed, tmp_path):
+    arguments = ["-m", saved, "--unsure", "0.2,0.9", "--min-confidence", "0.5", "-o", "out.csv"]
+    done = run_cli("predict", mixed, *arguments, cwd=tmp_path)
+    assert "--min-confidence and --unsure are two ways" in one_line(done, status=2)
+    assert not (tmp_path / "out.csv").exists()

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from lmclassify.classify.decisions import Decisions
 from lmclassify.report.evaluation import evaluate, expected_calibration_error
 
 TRUE = ["a", "a", "b", "b"]
@@ -13,7 +14,7 @@ LOG_POSTERIORS = np.log(np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]
 
 
 def test_figures_by_hand():
-    result = evaluate(TRUE, LOG_POSTERIORS, ["a", "b"], {"a": 12.5, "b": math.inf})
+    result = evaluate(TRUE, LOG_POSTERIORS, Decisions(["a", "b"]), {"a": 12.5, "b": math.inf})
     assert result.accuracy == 0.75
     assert result.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert result.log_loss == pytest.approx(-np.log([0.9, 0.4, 0.8, 0.7]).mean())
@@ -28,7 +29,7 @@ def test_figures_by_hand():
 
 
 def test_a_label_that_the_model_lacks_counts_as_wrong():
-    result = evaluate(["a", "c"], LOG_POSTERIORS[:2], ["a", "b"])
+    result = evaluate(["a", "c"], LOG_POSTERIORS[:2], Decisions(["a", "b"]))
     assert result.labels == ["a", "b", "c"]
     assert result.accuracy == 0.5
     assert result.log_loss == math.inf
@@ -36,7 +37,9 @@ def test_a_label_that_the_model_lacks_counts_as_wrong():
 
 
 def test_labels_named_like_rows_of_the_report_or_to_steer_a_terminal():
-    result = evaluate(["accuracy", "accuracy", "b\x1b[31m"], LOG_POSTERIORS[:3], ["accuracy", "b\x1b[31m"])
+    result = evaluate(
+        ["accuracy", "accuracy", "b\x1b[31m"], LOG_POSTERIORS[:3], Decisions(["accuracy", "b\x1b[31m"])
+    )
     assert result.per_label["accuracy"]["support"] == 2
     assert "\x1b" not in result.to_text()
     assert "b\\x1b[31m" in result.to_text()

@@ -1,0 +1,161 @@
+"""What a model makes of texts it had not seen when it scored them: the measure for thresholds, in numpy.
+
+Numbers only: no text can be read from them.
+
+Shapes: m held-out texts, K labels, S signals of familiarity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.classify.calibration import log_softmax
+from lmclassify.errors import DataError, OptionError
+
+Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+
+MOST_NUMBERS = 1 << 20
+"""Scores kept at most: beyond m K, a part of the texts drawn at random does."""
+
+
+@dataclass(frozen=True)
+class PositiveThreshold:
+    """From which log-odds on a text counts as positive, and what that costs on held-out text."""
+
+    log_odds: float
+    """Of the positive label against all others together."""
+    negatives: int
+    """Held-out texts of other labels."""
+    false_positives: int
+    """Those taken for positive."""
+    positives: int
+    """Held-out texts of the label."""
+    found: int
+    """Those taken for positive."""
+
+    @property
+    def probability(self) -> float:
+        """The same as a posterior."""
+        return float(np.exp(-np.logaddexp(0.0, -self.log_odds)))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of held-out texts."""
+
+    joint: Floats
+    """(m, K) joint log-probabilities, nats."""
+    codes: npt.NDArray[np.int32]
+    """(m,) true labels."""
+    signals: Floats
+    """(m, S) of familiarity; see `lmclassify.classify.novelty`."""
+
+    def __post_init__(self) -> None:
+        m = len(self.codes)
+        if self.joint.ndim != 2 or self.signals.ndim != 2 or len(self.joint) != m or len(self.signals) != m:
+            raise ValueError("held-out scores that do not fit one another")
+        if not np.isfinite(self.joint).all() or not np.isfinite(self.signals).all():
+            raise ValueError("a held-out score is not finite")
+        if ((self.codes < 0) | (self.codes >= self.joint.shape[1])).any():
+            raise ValueError("a held-out text of no label")
+
+    @classmethod
+    def of(cls, joint: Array, codes: npt.NDArray[np.intp], signals: Array, seed: int) -> HeldOut:
+        """Return scores rounded as the file holds them, of no more texts than fit."""
+        m, labels = joint.shape
+        most = max(1, MOST_NUMBERS // labels)
+        kept = np.arange(m)
+        if m > most:
+            kept = np.sort(np.random.default_rng(seed).choice(m, most, replace=False))
+        return cls(
+            joint[kept].astype(np.float32), codes[kept].astype(np.int32), signals[kept].astype(np.float32)
+        )
+
+    def novelty(self, signals: Array) -> Array:
+        """Return minus the mean of standardised signals, (n,): 0 for the average held-out text."""
+        novelty: Array = -((signals - self._means) / self._spreads).mean(axis=1)
+        return novelty
+
+    @property
+    def _means(self) -> Array:
+        if not len(self.codes):
+            return np.zeros(self.signals.shape[1])
+        means: Array = self.signals.astype(np.float64).mean(axis=0)
+        return means
+
+    @property
+    def _spreads(self) -> Array:
+        if not len(self.codes):
+            return np.ones(self.signals.shape[1])
+        spreads = self.signals.astype(np.float64).std(axis=0)
+        return np.where(spreads > 0, spreads, 1.0)
+
+    def unknown_threshold(self, rate: float) -> float:
+        """Return the novelty above which a text is unknown, so that `rate` of the held-out texts are.
+
+        Raises
+        ------
+        OptionError
+            If `rate` is not between 0 and 1.
+        DataError
+            If there are no held-out texts.
+        """
+        if not 0 <= rate < 1:
+            raise OptionError(f"the rate of texts taken for unknown must be from 0 to below 1, not {rate}")
+        self._require_texts()
+        return float(np.quantile(self.novelty(self.signals.astype(np.float64)), 1 - rate, method="higher"))
+
+    def positive_threshold(self, positive: int, rate: float) -> PositiveThreshold:
+        """Return the lowest threshold that takes at most `rate` of other labels' texts for positive.
+
+        Parameters
+        ----------
+        positive : int
+            Index of the label.
+        rate : float
+            Largest share of false positives among texts of other labels.
+
+        Raises
+        ------
+        OptionError
+            If `rate` is not between 0 and 1.
+        DataError
+            If there are no held-out texts of other labels.
+        """
+        if not 0 <= rate < 1:
+            raise OptionError(f"the false-positive rate must be from 0 to below 1, not {rate}")
+        self._require_texts()
+        odds = log_odds(log_softmax(self.joint.astype(np.float64)), positive)
+        is_positive = self.codes == positive
+        negatives = np.sort(odds[~is_positive])[::-1]
+        if not len(negatives):
+            raise DataError("no held-out text of another label to measure false positives on")
+        allowed = int(rate * len(negatives))
+        threshold = float(np.nextafter(negatives[allowed], np.inf)) if allowed < len(negatives) else -np.inf
+        return PositiveThreshold(
+            threshold,
+            len(negatives),
+            int((negatives >= threshold).sum()),
+            int(is_positive.sum()),
+            int((odds[is_positive] >= threshold).sum()),
+        )
+
+    def _require_texts(self) -> None:
+        if not len(self.codes):
+            raise DataError(
+                "the model was fitted without held-out texts, so no threshold can be learnt: fit it again "
+                "with --validation-fraction above 0"
+            )
+
+
+def log_odds(log_posteriors: Array, positive: int) -> Array:
+    """Return the log-odds of one label against all others together, (n,), from log posteriors (n, K)."""
+    others = np.delete(log_posteriors, positive, axis=1)
+    if not others.shape[1]:
+        return np.full(len(log_posteriors), np.inf)
+    odds: Array = log_posteriors[:, positive] - np.logaddexp.reduce(others, axis=1)
+    return odds

@@ -1,0 +1,42 @@
+"""Options that say how labels are decided."""
+
+import pytest
+
+from lmclassify.cli.common import Run
+from lmclassify.cli.deciding import OPTIONS, decisions_of
+from lmclassify.errors import OptionError
+
+
+def decide(model, **options):
+    return decisions_of(Run(quiet=True), model, {**dict.fromkeys(OPTIONS), **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unknown_label": "spam"}, "--unknown-label must be a name that no label of the model has"),
+        ({"unknown_label": ""}, "--unknown-label must be a name"),
+        ({"unknown_rate": 0.1}, "--unknown-rate goes with --unknown-label"),
+        ({"unknown_label": "new", "unknown_rate": 2.0}, "from 0 to below 1"),
+        ({"unsure": "0.2"}, "--unsure takes two probabilities"),
+        ({"unsure": "a,b"}, "--unsure takes two probabilities"),
+        ({"unsure": "0.9,0.2"}, "LOW <= HIGH"),
+        ({"unsure": "0.2,0.9", "min_confidence": 0.5}, "choose one"),
+        ({"min_confidence": 7.0}, "must be a probability"),
+        ({"positive": "spam"}, "--positive goes with"),
+        ({"positive": "eggs", "max_false_positive_rate": 0.1}, "no label 'eggs'"),
+        ({"max_false_positive_rate": 1.0}, "from 0 to below 1"),
+    ],
+)
+def test_what_makes_no_sense(model, options, message):
+    with pytest.raises(OptionError, match=message):
+        decide(model, **options)
+
+
+def test_defaults(model):
+    assert decide(model).decide(model.predict_log_proba(["win"])).tolist() == model.predict(["win"]).tolist()
+    of_two = decide(model, unsure="0.2,0.9")
+    assert (of_two.positive, of_two.unsure) == (1, (0.2, 0.9))
+    unknown = decide(model, unknown_label="new")
+    assert unknown.unknown_threshold == model.unknown_threshold(0.05)
+    assert decide(model, positive="ham", max_false_positive_rate=0.1).positive == 0
