@@ -258,6 +258,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             settings=settings,
             background=learnt.background,
             tuned=learnt.tuned,
+            token_ngrams=learnt.token_ngrams,
             subwords=learnt.subwords,
             ngrams=learnt.ngrams,
             combination=learnt.combination,
@@ -365,6 +366,12 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def suggest(self, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
         """See `FittedModel.suggest`."""
         return self._fitted().suggest(prefix, label, n)
+
+    def generate(self, label: object, n: int = 1, **options: Any) -> list[str]:
+        """See `FittedModel.generate`; without a seed, an integer random_state is the seed."""
+        if isinstance(self.random_state, (int, np.integer)):
+            options.setdefault("seed", int(self.random_state))
+        return self._fitted().generate(label, n, **options)
 
     def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
         """See `FittedModel.explain`."""

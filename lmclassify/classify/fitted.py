@@ -40,9 +40,11 @@ from lmclassify.errors import (
     listing,
     shorten,
 )
-from lmclassify.lm.generation import next_words
+from lmclassify.lm.generation import next_words, sample
 from lmclassify.lm.inference import NumpyLanguageModel, perplexity
+from lmclassify.lm.interpolation import Interpolation, NextTokenModel
 from lmclassify.lm.ngram import NgramModel
+from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -76,6 +78,8 @@ class FittedModel:
     """Of all labels' texts together, and of unlabelled ones; the models were adapted from it."""
     tuned: list[NumpyLanguageModel] = field(default_factory=list)
     """One a label, tuned by conditional likelihood; used where there is a combination."""
+    token_ngrams: list[TokenNgrams] = field(default_factory=list)
+    """One a label, over the language models' tokens, or none: `suggest` and `generate` have them beside."""
     subwords: Tokenizer | None = None
     """What the n-gram models take for subwords."""
     ngrams: list[NgramModel] = field(default_factory=list)
@@ -283,16 +287,16 @@ class FittedModel:
         prefix : str
             Its words are taken as complete; "" asks for first words.
         label : object, optional
-            Ask this label's language model. By default all of them, mixed by how likely each label is
-            given the prefix.
+            Ask this label's language model (with an n-gram model of the label beside it, where there is
+            one, half and half). By default all labels', mixed by how likely each is given the prefix.
         n : int, default=5
             How many words at most.
 
         Returns
         -------
         list of dict
-            ``word`` and ``probability``, likeliest first. What is missing to 1 belongs to other words
-            and to the end of the text.
+            ``word`` and ``probability``, likeliest first. What is missing to 1 belongs to other words, to
+            the end of the text and, with tokens that are words, to all words that are not known.
 
         Raises
         ------
@@ -305,11 +309,71 @@ class FittedModel:
         begun = sequence[:-1]  # the text goes on: its end is not scored
         if label is None:
             joint = (self.log_priors + log_likelihoods(self.models, [begun]))[0]
-            models, weights = self.models, joint - np.logaddexp.reduce(joint)
+            labels, weights = list(range(len(self.models))), joint - np.logaddexp.reduce(joint)
         else:
-            models, weights = [self.models[self._index(label)]], np.zeros(1)
+            labels, weights = [self._index(label)], np.zeros(1)
+        models = [self.next_token_model(index) for index in labels]
         words = next_words(models, weights, self.tokenizer, begun, n)
         return [Suggestion(word=word, probability=probability) for word, probability in words]
+
+    def generate(
+        self,
+        label: object,
+        n: int = 1,
+        *,
+        prefix: str = "",
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        max_tokens: int = 100,
+        seed: int | None = None,
+    ) -> list[str]:
+        """Return texts sampled from one label's language model, the one that `suggest` asks.
+
+        Parameters
+        ----------
+        label : object
+            One of `classes_`.
+        n : int, default=1
+            How many texts.
+        prefix : str, default=""
+            What each text begins with; its words are taken as complete.
+        temperature, top_k, top_p, max_tokens, seed
+            See `lmclassify.lm.generation.sample`. The same seed gives the same texts.
+
+        Returns
+        -------
+        list of str
+            Spaces and letter case are those that the tokenizer keeps: single spaces, and with tokens that are
+            words the usual ones around punctuation.
+
+        Raises
+        ------
+        OptionError
+            If the model has no such label, or an option makes no sense.
+        """
+        if n < 1:
+            raise OptionError(f"n must be at least 1, not {n}")
+        model = self.next_token_model(self._index(label))
+        begun = self.tokenizer.sequences(as_texts([prefix]))[0][:-1]
+        texts = sample(
+            model,
+            self.tokenizer,
+            begun,
+            n,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            seed=seed,
+        )
+        return [self.tokenizer.decode(text, after=prefix.rstrip()) for text in texts]
+
+    def next_token_model(self, index: int) -> NextTokenModel:
+        """Return what `suggest` and `generate` ask for the label of that index."""
+        if not self.token_ngrams:
+            return self.models[index]
+        return Interpolation([self.models[index], self.token_ngrams[index]])
 
     def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
         """Say why a text has its label: what each word adds to the decision.
@@ -400,7 +464,8 @@ class FittedModel:
         """Weights of all models together."""
         background = [] if self.background is None else [self.background]
         lstms = sum(model.num_parameters for model in [*self.models, *self.tuned, *background])
-        return lstms + sum(model.num_parameters for model in self.ngrams)
+        ngrams = sum(model.num_parameters for model in self.ngrams)
+        return lstms + ngrams + sum(model.num_parameters for model in self.token_ngrams)
 
 
 def as_texts(texts: object) -> list[str]:

@@ -35,7 +35,7 @@ if sys.platform != "win32":
     import fcntl
 
 FORMAT = "lmclassify model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CONFIG = "config.json"
 TRAINING = "training.jsonl"
 

@@ -8,7 +8,8 @@
 2. a background language model of all labels' texts (and of unlabelled ones), adapted to each label
    (maximum likelihood), over words, or subwords where words leave most of the held-out text unknown;
 3. all labels' language models tuned together by conditional likelihood;
-4. one log-linear combination of all of them, learnt on held-out scores.
+4. one log-linear combination of all of them, learnt on held-out scores;
+5. an n-gram language model of each label's tokens, beside the LSTMs where the next word is asked for.
 
 Shapes: n texts, K labels.
 """
@@ -36,6 +37,7 @@ from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_comp
 from lmclassify.errors import LMClassifyWarning, listing
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
+from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.lm.training import Trainer
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
@@ -105,6 +107,7 @@ class Learnt:
     records: list[dict[str, Any]]
     background: NumpyLanguageModel | None = None
     tuned: list[NumpyLanguageModel] = field(default_factory=list)
+    token_ngrams: list[TokenNgrams] = field(default_factory=list)
     subwords: Tokenizer | None = None
     ngrams: list[NgramModel] = field(default_factory=list)
     combination: Combination | None = None
@@ -213,6 +216,13 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         records=class_.records,
         background=NumpyLanguageModel(class_.background),
         tuned=[NumpyLanguageModel(arrays) for arrays in class_.tuned],
+        token_ngrams=[
+            TokenNgrams.learn(
+                [class_.sequences[index] for index in np.flatnonzero(lesson.codes == code)],
+                class_.tokenizer.vocab_size,
+            )
+            for code in range(labels)
+        ],
         subwords=experts.subwords,
         ngrams=experts.models,
         combination=combination,

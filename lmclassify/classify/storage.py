@@ -2,7 +2,7 @@
 
 Roles: ``tokenizer``; ``lm`` of each label; ``held-out`` (scores of held-out texts); with a combination also
 ``background``, ``subwords`` (the n-gram models' tokenizer), ``ngrams`` (the n-grams known, by view),
-``tuned-lm`` and ``ngram-weights`` of each label, and ``combination``.
+``tuned-lm``, ``ngram-weights`` and ``token-ngrams`` of each label, and ``combination``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lmclassify.classify.persistence import Part, StoredModel, only_part
 from lmclassify.classify.settings import Settings
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
+from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.text.ngrams import NgramView
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -61,6 +62,7 @@ def to_stored(model: FittedModel) -> StoredModel:
         for label in range(len(model.classes_)):
             parts.append(_arrays("tuned-lm", model.tuned[label].arrays, label))
             parts.append(_arrays("ngram-weights", _ngram_weights(model.ngrams, label), label))
+            parts.append(_arrays("token-ngrams", model.token_ngrams[label].arrays, label))
     return StoredModel(config, parts, model.training)
 
 
@@ -102,11 +104,15 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         fields |= {
             "background": NumpyLanguageModel(_read(only_part(parts, "background"))),
             "tuned": _language_models(parts, "tuned-lm", len(labels), tokenizer),
+            "token_ngrams": [
+                TokenNgrams(_read(part), tokenizer.vocab_size, tokenizer.begin_id)
+                for part in _by_label(parts, "token-ngrams", len(labels))
+            ],
             "subwords": _tokenizer(parts, "subwords"),
             "ngrams": ngrams,
             "combination": combination,
         }
-        expected += 4 + 2 * len(labels)
+        expected += 4 + 3 * len(labels)
     if any(part.role == "held-out" for part in parts):  # models of 0.3.0 have none
         fields["held_out"] = _held_out(
             _read(only_part(parts, "held-out")), len(labels), "combination" in fields

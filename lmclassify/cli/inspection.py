@@ -1,4 +1,4 @@
-"""`lmclassify suggest` and `lmclassify info`: what a model has learnt."""
+"""`lmclassify suggest`, `generate` and `info`: what a model has learnt."""
 
 from __future__ import annotations
 
@@ -45,6 +45,48 @@ def register(app: typer.Typer) -> None:
             return
         for suggestion in suggestions:
             print(f"{suggestion['probability']:.4f}  {printable(suggestion['word'])}")
+
+    @command(app, "generate")
+    def generate(
+        run: Run,
+        label: Annotated[str, typer.Option("--label", metavar="NAME", help="Ask this label's model.")],
+        model: Model = DEFAULT_MODEL,
+        n: Annotated[int, typer.Option("-n", min=1, help="How many texts.")] = 1,
+        prefix: Annotated[
+            str, typer.Option("--prefix", metavar="TEXT", help="Complete words that each text begins with.")
+        ] = "",
+        temperature: Annotated[
+            float, typer.Option("--temperature", help="Below 1 likelier, above 1 freer; 0: the likeliest.")
+        ] = 1.0,
+        top_k: Annotated[
+            int | None, typer.Option("--top-k", help="Draw among so many likeliest tokens. Default: all.")
+        ] = None,
+        top_p: Annotated[
+            float | None,
+            typer.Option("--top-p", help="Draw among the likeliest tokens with this much probability."),
+        ] = None,
+        max_tokens: Annotated[int, typer.Option("--max-tokens", help="Longest text, in tokens.")] = 100,
+        format: TextOrJson = "text",
+    ) -> None:
+        """Write texts as a label's model has them, drawn at random; the same --seed gives the same texts."""
+        from lmclassify.classify.fitted import load
+
+        fitted = load(model)
+        texts = fitted.generate(
+            label_named(fitted, label),
+            n,
+            prefix=prefix,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            seed=run.seed,
+        )
+        if format == "json":
+            print(json.dumps({"texts": texts}))
+            return
+        for text in texts:
+            print(printable(text))
 
     @command(app, "info")
     def info(

@@ -102,6 +102,11 @@ class NumpyLanguageModel:
             after.append((_unsort(h, order), _unsort(c, order)))
         return _unsort(values, order), after
 
+    def read(self, ids: Ids, state: State | None = None) -> tuple[npt.NDArray[np.float64], State]:
+        """See `lmclassify.lm.interpolation.NextTokenModel`."""
+        outputs, after = self.outputs(ids, state)
+        return self.log_probabilities(outputs[:, -1]), after
+
     def log_probabilities(self, outputs: Floats) -> npt.NDArray[np.float64]:
         """Return log-probabilities (N, V) of every token after outputs (N, H)."""
         logits = self._logits(outputs)

@@ -43,6 +43,10 @@ _WORDS = (
     rf"|(?:(?!{_CJK})[\p{{L}}\p{{M}}\p{{N}}_])+(?:['’]\p{{L}}+)*"
     r"|([^\s\p{L}\p{M}\p{N}_])\1*"  # punctuation and symbols: runs of the same one
 )
+_OPENING, _CLOSING = "([{$£€#@", ".,:;!?)]}%"
+"""Characters without a space after or before them in a text put together from words."""
+_UNSPACED = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
+"""Characters that are words by themselves (some of those of `_CJK`), with no spaces between them."""
 _PIECES = rf"{_SPACE}?[\p{{L}}\p{{M}}]+|{_SPACE}?\p{{N}}+|{_SPACE}?[^\p{{L}}\p{{M}}\p{{N}}{_SPACE}]+"
 
 
@@ -189,6 +193,42 @@ class Tokenizer:
         return self._names[token_id].replace(_SPACE, "").encode()
 
     @cached_property
+    def byte_of(self) -> npt.NDArray[np.int64]:
+        """(V,) the byte that each token stands for, -1 for others."""
+        result = np.full(self.vocab_size, -1, dtype=np.int64)
+        if self.kind != "word":
+            result[self._first_byte : self._first_byte + 256] = np.arange(256)
+        return result
+
+    def decode(self, ids: Iterable[int], after: str = "") -> str:
+        """Put the text of some tokens together.
+
+        Words and punctuation of kind ``word``, which keeps no spaces, have the usual ones between them.
+        Special tokens have no text; bytes that make no character are left out.
+
+        Parameters
+        ----------
+        ids : iterable of int
+        after : str, default=""
+            The beginning of the text, which the tokens go on with.
+
+        Returns
+        -------
+        str
+            `after` and what follows it, as it can be written in UTF-8.
+        """
+        if self.kind == "word":
+            for token in ids:
+                word = self.token_bytes(token).decode()
+                after += f" {word}" if word and _parted(after, word) else word
+            return after
+        content = b"".join(
+            (b" " if self.starts_word[token] else b"") + self.token_bytes(token) for token in ids
+        )
+        text = content.decode(errors="ignore")
+        return f"{after}{' ' if after and text[:1].isspace() else ''}{' '.join(text.split())}"
+
+    @cached_property
     def starts_word(self) -> npt.NDArray[np.bool_]:
         """(V,) True for the tokens that begin a word; every token of kind ``word`` does."""
         starts = np.zeros(self.vocab_size, dtype=bool)
@@ -262,6 +302,16 @@ def _engine(kind: TokenizerKind, lowercase: bool) -> tokenizers.Tokenizer:
     engine.normalizer = normalizers.Sequence(steps)
     engine.pre_tokenizer = pre_tokenizers.Sequence(splits)
     return engine
+
+
+def _parted(text: str, word: str) -> bool:
+    """Whether a space stands before a word that a text goes on with; read again, it is the same word."""
+    before, first = text[-1:], word[0]
+    if not before or before.isspace():
+        return False
+    if before == first:  # two runs of the same character are not one
+        return True
+    return not (before in _OPENING or first in _CLOSING or all(map(_UNSPACED.match, (before, first))))
 
 
 def _most_frequent(counts: Counter[str], limit: int) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -213,3 +214,62 @@ def test_any_training_text_gives_a_tokenizer_that_reads_it(kind, texts, lowercas
     tokenizer = Tokenizer.train(kind, texts, 50, lowercase=lowercase)
     assert Tokenizer.from_json(tokenizer.to_json()).to_json() == tokenizer.to_json()
     assert len(tokenizer.sequences(texts)) == len(texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "re: meeting, tomorrow (at 5)? yes!",
+        "costs $5, 50% off #1 .. ... !",
+        "it's 'quoted' a-b a_b",
+        "日本語です hello 中文",
+        "$ $$ (( a ) )) :",
+    ],
+)
+def test_text_put_together_from_words_is_read_as_the_same_words(text):
+    tokenizer = Tokenizer.train("word", [text, text], 100)
+    ids = tokenizer.sequences([text])[0]
+    assert tokenizer.unknown_id not in ids
+    together = tokenizer.decode(ids)
+    assert tokenizer.sequences([together])[0].tolist() == ids.tolist()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "it's", "'", ".", "..", "!", "(", "((", "$", "#", "%", "5", "語", "か", "-", "_"]
+        )
+    )
+)
+def test_any_words_put_together_are_read_as_the_same_words(words):
+    tokenizer = Tokenizer.train("word", ["a it's ' . .. ! ( (( $ # % 5 語 か - _"] * 2, 100)
+    ids = [tokenizer.tokens.index(word) + 1 for word in words]
+    assert tokenizer.sequences([tokenizer.decode(ids)])[0][1:-1].tolist() == ids
+    begun = tokenizer.decode(ids[:3])
+    assert tokenizer.decode(ids[3:], after=begun) == tokenizer.decode(ids)
+
+
+def test_words_have_the_usual_spaces():
+    text = "re: lunch (on 5 march)? $5, 50% off!"
+    tokenizer = Tokenizer.train("word", [text, text], 100)
+    assert tokenizer.decode(tokenizer.sequences([text])[0]) == text
+    assert tokenizer.decode([tokenizer.tokens.index("!") + 1], after="Well") == "Well!"
+    assert tokenizer.decode([tokenizer.tokens.index("off") + 1], after="Well") == "Well off"
+    assert tokenizer.decode([tokenizer.unknown_id]) == ""
+
+
+@pytest.mark.parametrize("kind", ["subword", "char"])
+@given(text=st.text())
+def test_subwords_and_characters_keep_the_text(kind, text):
+    tokenizer = TOKENIZERS[kind]
+    normal = " ".join(unicodedata.normalize("NFC", text.replace("▁", "_")).split())
+    assert tokenizer.decode(tokenizer.sequences([text])[0]) == normal
+
+
+@pytest.mark.parametrize("kind", ["subword", "char"])
+@given(st.lists(st.integers(0, 10_000)), st.sampled_from(["", "Dear", "é "]))
+def test_any_tokens_have_a_text(kind, numbers, after):
+    tokenizer = TOKENIZERS[kind]
+    text = tokenizer.decode([number % tokenizer.vocab_size for number in numbers], after=after)
+    assert text.startswith(after)
+    text.encode()
