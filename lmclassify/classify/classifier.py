@@ -22,12 +22,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from lmclassify import __version__
+from lmclassify.classify.adding import add_label
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
 from lmclassify.classify.held_out import PositiveThreshold
 from lmclassify.classify.language_models import Course, ProgressCallback
 from lmclassify.classify.recipes import Lesson, learn_plain, learn_tuned
+from lmclassify.classify.revising import remove_label
 from lmclassify.classify.settings import Settings
+from lmclassify.classify.updating import update
 from lmclassify.engines.local import number_of_threads
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
 
@@ -83,6 +86,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         combination). A label with a single text has none. With fewer than 2,000 texts, or 0, recipe
         ``tuned`` cross-fits instead: models of one part score the other, and the final ones learn from
         every text.
+    keep_held_out : bool, default=False
+        Keep a sample of at most some thousand held-out texts in the model, with recipe ``tuned``:
+        `add_label` fits a new label in beside them, and else beside texts sampled from the other labels.
     fit_prior : bool, default=True
         Learn priors from the labels' frequencies; else all are equal.
     class_prior : array-like of float, (K,), or mapping of label to float, optional
@@ -129,6 +135,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: int = _DEFAULT.patience,
         warmup: float = _DEFAULT.warmup,
         validation_fraction: float = _DEFAULT.validation_fraction,
+        keep_held_out: bool = _DEFAULT.keep_held_out,
         fit_prior: bool = _DEFAULT.fit_prior,
         class_prior: npt.ArrayLike | Mapping[Any, float] | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -156,6 +163,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.warmup = warmup
         self.validation_fraction = validation_fraction
+        self.keep_held_out = keep_held_out
         self.fit_prior = fit_prior
         self.class_prior = class_prior
         self.class_weight = class_weight
@@ -209,8 +217,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         started = datetime.now(UTC)
         clock = time.perf_counter()
         settings = self._settings()
-        device = _device(self.device)
-        threads = number_of_threads(self.n_jobs)
+        course = self._course()
         texts = as_texts(X)
         more = [] if unlabelled is None else as_texts(unlabelled)
         if more and settings.recipe != "tuned":
@@ -229,10 +236,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             weights=weights[kept] if weighted else None,
             log_frequencies=np.log(class_weights / class_weights.sum()),
             log_priors=log_priors,
-            seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+            seed=self._seed(),
             unlabelled=more,
         )
-        course = Course(settings, device, threads, self.callback)
         learnt = (learn_tuned if settings.recipe == "tuned" else learn_plain)(lesson, course)
         if learnt.cut:
             warnings.warn(
@@ -263,6 +269,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ngrams=learnt.ngrams,
             combination=learnt.combination,
             held_out=learnt.held_out,
+            held_out_texts=learnt.held_out_texts,
+            label_weights=class_weights,
             parameters=self._plain_parameters(),
             versions=_versions(),
             training=[fit, *learnt.records],
@@ -334,6 +342,108 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             priors = class_weights if settings.fit_prior else np.ones(len(classes))
         log_priors: Array = np.log(priors / priors.sum())
         return log_priors
+
+    def add_label(self, label: Any, X: Iterable[str]) -> LMClassifier:
+        """Learn one label more; the other labels' models stay as they are.
+
+        No text of the other labels is needed: with recipe ``tuned`` the new one is told from held-out texts
+        that the model has kept (`keep_held_out`), or from texts sampled from their language models. Novelty
+        and other thresholds are then measured on these.
+
+        Parameters
+        ----------
+        label : str, int, float or bool
+            Of the others' type, and none of them.
+        X : iterable of str, (n,)
+            Its texts, at least one.
+
+        Returns
+        -------
+        LMClassifier
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If texts cannot be used, or the label is there already or of another type.
+        """
+        model = self._fitted()
+        texts = as_texts(X)
+        known = model.classes_.tolist()
+        if label in known:
+            raise DataError(f"label {shorten(label)} is there already: update it, or remove it first")
+        if type(label) is not type(known[0]) or label != label:
+            raise DataError(
+                f"label {shorten(label)} is no {type(known[0]).__name__}, as the other labels are"
+            )
+        if not texts:
+            raise DataError(f"no texts to learn label {shorten(label)} from")
+        return self._changed_to(add_label(model, label, texts, self._course(), self._seed()))
+
+    def update(
+        self, X: Iterable[str], y: Iterable[Any], learned_as: Iterable[Any] | None = None
+    ) -> LMClassifier:
+        """Learn from some more texts, corrections say; models of labels not named stay as they are.
+
+        Parameters
+        ----------
+        X : iterable of str, (n,)
+        y : iterable, (n,)
+            Labels that the classifier has.
+        learned_as : iterable, (n,), optional
+            The label that had wrongly learnt each text, which then unlearns it; None for none.
+
+        Returns
+        -------
+        LMClassifier
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If texts or labels cannot be used.
+        """
+        model = self._fitted()
+        texts, labels = as_texts(X), list(y)
+        wrong = [None] * len(texts) if learned_as is None else list(learned_as)
+        if not len(texts) == len(labels) == len(wrong):
+            raise DataError(f"found {len(texts)} texts, {len(labels)} labels and {len(wrong)} in learned_as")
+        known = model.classes_.tolist()
+        for row, (label, unlearnt) in enumerate(zip(labels, wrong, strict=True)):
+            for name in (label, *([] if unlearnt is None else [unlearnt])):
+                if name not in known:
+                    raise DataError(f"row {row}: no label {shorten(name)}; there are: {listing(known)}")
+            if unlearnt is not None and label == unlearnt:
+                raise DataError(f"row {row}: {shorten(label)} cannot both learn and unlearn a text")
+        if not texts:
+            return self
+        return self._changed_to(update(model, texts, labels, wrong, self._course(), self._seed()))
+
+    def remove_label(self, label: Any) -> LMClassifier:
+        """Forget one label; the other labels' models stay as they are.
+
+        Raises
+        ------
+        DataError
+            If there is no such label, or no other.
+        """
+        model = self._fitted()
+        known = model.classes_.tolist()
+        if label not in known:
+            raise DataError(f"no label {shorten(label)}; there are: {listing(known)}")
+        if len(known) == 1:
+            raise DataError(f"{shorten(label)} is the only label; a model needs one")
+        return self._changed_to(remove_label(model, label))
+
+    def _course(self) -> Course:
+        return Course(self._settings(), _device(self.device), number_of_threads(self.n_jobs), self.callback)
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _changed_to(self, model: FittedModel) -> LMClassifier:
+        self.classes_, self.class_log_prior_, self.model_ = model.classes_, model.log_priors, model
+        return self
 
     def log_likelihood(self, X: Iterable[str]) -> Array:
         """See `FittedModel.log_likelihood`."""

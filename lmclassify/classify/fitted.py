@@ -24,7 +24,7 @@ from lmclassify.classify.explain import (
     informative_words,
     share_out,
 )
-from lmclassify.classify.held_out import HeldOut, PositiveThreshold
+from lmclassify.classify.held_out import HeldOut, HeldOutTexts, PositiveThreshold
 from lmclassify.classify.novelty import familiarity, plain_familiarity
 from lmclassify.classify.persistence import read_model, write_model
 from lmclassify.classify.scoring import log_likelihoods, ngram_background, ngram_scores
@@ -74,6 +74,10 @@ class FittedModel:
     models: list[NumpyLanguageModel]
     """One a label, over one vocabulary, maximum likelihood."""
     settings: Settings
+    label_weights: Array
+    """(K,) sums of the weights of the labels' texts, which priors come from."""
+    held_out: HeldOut
+    """Scores of texts not learnt from, which thresholds come from."""
     background: NumpyLanguageModel | None = None
     """Of all labels' texts together, and of unlabelled ones; the models were adapted from it."""
     tuned: list[NumpyLanguageModel] = field(default_factory=list)
@@ -85,8 +89,8 @@ class FittedModel:
     ngrams: list[NgramModel] = field(default_factory=list)
     combination: Combination | None = None
     """How the experts decide together; without it the language models decide alone."""
-    held_out: HeldOut | None = None
-    """Scores of texts not learnt from, which thresholds come from."""
+    held_out_texts: HeldOutTexts | None = None
+    """Some of these texts, where they were to be kept."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """What else the estimator was made with (class_prior, class_weight, random_state), as plain data."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -120,10 +124,10 @@ class FittedModel:
         """
         if self.combination is None:
             return self.log_priors + self.log_likelihood(texts)
-        return self.combination.joint(self._expert_scores(self.texts_to_score(as_texts(texts))))
+        return self.combination.joint(self.expert_scores(self.texts_to_score(as_texts(texts))))
 
-    def _expert_scores(self, texts: list[str]) -> list[Array]:
-        """Return the scores of the combination's experts, (n, K) each."""
+    def expert_scores(self, texts: list[str]) -> list[Array]:
+        """Return the scores of the combination's experts, (n, K) each, of texts after `texts_to_score`."""
         assert self.combination is not None
         assert self.subwords is not None
         threads = number_of_threads(self.n_jobs)
@@ -139,24 +143,17 @@ class FittedModel:
         return scores
 
     def predict_joint_and_novelty(self, texts: Iterable[str]) -> tuple[Array, Array]:
-        """Return `predict_joint_log_proba` (n, K) and `novelty` (n,), scoring the texts once.
-
-        Raises
-        ------
-        ModelError
-            If an older version made the model, without what novelty needs.
-        """
-        held_out = self._held_out()
+        """Return `predict_joint_log_proba` (n, K) and `novelty` (n,), scoring the texts once."""
         texts = self.texts_to_score(as_texts(texts))
         if self.combination is None:
             likelihoods = self.log_likelihood(texts)
             joint = self.log_priors + likelihoods
             signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
         else:
-            scores = self._expert_scores(texts)
+            scores = self.expert_scores(texts)
             joint = self.combination.joint(scores)
             signals = familiarity(log_softmax(joint), scores, *ngram_background(self.ngrams[0], texts))
-        return joint, held_out.novelty(signals)
+        return joint, self.held_out.novelty(signals)
 
     def novelty(self, texts: Iterable[str]) -> Array:
         """Return how unlike anything learnt each text is, (n,): larger is newer, 0 is usual.
@@ -164,11 +161,6 @@ class FittedModel:
         The mean of standardised signals, with their sign turned. In recipe ``tuned``: how much likelier the
         text is by its labels' language models than by single characters, and how strongly a label claims
         it; in recipe ``plain``: how likely it is. See `lmclassify.classify.novelty`.
-
-        Raises
-        ------
-        ModelError
-            If an older version made the model, without what novelty needs.
         """
         return self.predict_joint_and_novelty(texts)[1]
 
@@ -187,7 +179,7 @@ class FittedModel:
         DataError
             If the model was fitted without held-out text.
         """
-        return self._held_out().unknown_threshold(rate)
+        return self.held_out.unknown_threshold(rate)
 
     def positive_threshold(self, positive: object, max_false_positive_rate: float) -> PositiveThreshold:
         """Return from which log-odds on to give a label so that few texts of others get it.
@@ -206,14 +198,7 @@ class FittedModel:
         DataError
             If the model was fitted without held-out text of other labels.
         """
-        return self._held_out().positive_threshold(self._index(positive), max_false_positive_rate)
-
-    def _held_out(self) -> HeldOut:
-        if self.held_out is None:
-            raise ModelError(
-                "this model has no scores of held-out text, an older version made it: fit it again"
-            )
-        return self.held_out
+        return self.held_out.positive_threshold(self._index(positive), max_false_positive_rate)
 
     @property
     def limit(self) -> int | None:

@@ -7,6 +7,7 @@ Shapes: m held-out texts, K labels, S signals of familiarity.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ Floats = npt.NDArray[np.float32]
 
 MOST_NUMBERS = 1 << 20
 """Scores kept at most: beyond m K, a part of the texts drawn at random does."""
+MOST_TEXTS = 2000
+"""Texts kept at most, where they are kept, of few labels."""
+_MOST_EXPERT_SCORES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,56 @@ class HeldOut:
                 "the model was fitted without held-out texts, so no threshold can be learnt: fit it again "
                 "with --validation-fraction above 0"
             )
+
+
+@dataclass(frozen=True)
+class HeldOutTexts:
+    """Held-out texts and what each expert makes of them: what a new label is fitted in beside.
+
+    Kept only where the user asks for it.
+    """
+
+    texts: list[str]
+    """m of them."""
+    codes: npt.NDArray[np.int32]
+    """(m,) true labels."""
+    scores: npt.NDArray[np.float16]
+    """(E, m, K) by experts that had not seen them, in the order of the combination."""
+    background: npt.NDArray[np.float32]
+    """(m,) log-likelihoods under a background model that had not seen them."""
+
+    def __post_init__(self) -> None:
+        fits = self.scores.ndim == 3 and (
+            len(self.texts) == len(self.codes) == len(self.background) == self.scores.shape[1]
+        )
+        if not fits or not all(np.isfinite(array).all() for array in (self.scores, self.background)):
+            raise ValueError("held-out texts whose scores do not fit them")
+        if ((self.codes < 0) | (self.codes >= self.scores.shape[2])).any():
+            raise ValueError("a held-out text of no label")
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[str],
+        codes: npt.NDArray[np.intp],
+        scores: Sequence[Array],
+        background: Array,
+        seed: int,
+    ) -> HeldOutTexts:
+        """Return some of the texts, drawn at random, with their scores, (m, K) each."""
+        m, labels = scores[0].shape
+        most = min(max(MOST_TEXTS, 10 * labels), _MOST_EXPERT_SCORES // (len(scores) * labels))
+        kept = np.arange(m)
+        if m > most:
+            kept = np.sort(np.random.default_rng(seed).choice(m, most, replace=False))
+        half = np.finfo(np.float16)
+        limited = np.clip([of_expert[kept] for of_expert in scores], half.min, half.max)
+        return cls(
+            [texts[index] for index in kept.tolist()],
+            codes[kept].astype(np.int32),
+            limited.astype(np.float16),
+            background[kept].astype(np.float32),
+        )
 
 
 def log_odds(log_posteriors: Array, positive: int) -> Array:

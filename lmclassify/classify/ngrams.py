@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from lmclassify.engines.local import map_ordered
-from lmclassify.lm.ngram import NgramModel
+from lmclassify.lm.ngram import NgramCounts, NgramModel
 from lmclassify.text.ngrams import Keys, NgramView
 from lmclassify.text.sequences import Ids
 
@@ -148,7 +148,7 @@ def _learn(
     texts_with = np.bincount(rows.indices, minlength=rows.shape[1])
     idf = np.log((1 + rows.shape[0]) / (1 + texts_with)) + 1.0
     idf[texts_with < view.least_texts] = 0.0
-    tuned, bias = _separate(_tf_idf(rows, idf), of_rows, labels, weights, seed)
+    tuned, bias = separate(_tf_idf(rows, idf), of_rows, labels, weights, seed)
     # A label's likelihoods follow from its texts' weights beside one another, not from how large all are.
     texts_of = np.bincount(of_rows, minlength=labels)
     means = np.bincount(of_rows, weights, minlength=labels) / np.maximum(1, texts_of)
@@ -170,7 +170,7 @@ def _learn(
     )
 
 
-def _separate(
+def separate(
     rows: sparse.csr_matrix, codes: Codes, labels: int, weights: Array, seed: int
 ) -> tuple[Array, Array]:
     """Return weights (F, K) and biases (K,) that tell each label from the rest."""
@@ -200,6 +200,11 @@ def _known(
     renumbered = np.cumsum(chosen) - 1
     owner = renumbered[view.owner[symbols]]
     return view.columns[:, symbols], owner, view.place[symbols], int(chosen.sum())
+
+
+def as_matrix(found: NgramCounts, values: Array, size: int) -> sparse.csr_matrix:
+    """Return a number for each text and n-gram that stands in it as a matrix, (n, size)."""
+    return sparse.csr_matrix((values, (found.owner, found.column)), shape=(found.texts, size))
 
 
 def _tf_idf(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination
 from lmclassify.classify.folds import deal
-from lmclassify.classify.held_out import HeldOut
+from lmclassify.classify.held_out import HeldOut, HeldOutTexts
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.novelty import familiarity, plain_familiarity
@@ -55,8 +55,8 @@ _MANY = 50  # labels, from which on more folds would cost too much
 _LM_FOLDS = 2
 _MOST_SCORES = 100_000  # of held-out texts by recipe "plain": many labels would take long
 _MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
-_ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
-_ADAPTATION_PATIENCE = 2
+ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
+ADAPTATION_PATIENCE = 2
 
 
 @dataclass
@@ -105,6 +105,7 @@ class Learnt:
     tokenizer: Tokenizer
     models: list[NumpyLanguageModel]
     records: list[dict[str, Any]]
+    held_out: HeldOut
     background: NumpyLanguageModel | None = None
     tuned: list[NumpyLanguageModel] = field(default_factory=list)
     token_ngrams: list[TokenNgrams] = field(default_factory=list)
@@ -114,7 +115,7 @@ class Learnt:
     cut: int = 0
     """Texts of which training read the beginning only."""
     evidence: Evidence | None = None
-    held_out: HeldOut | None = None
+    held_out_texts: HeldOutTexts | None = None
 
 
 def learn_plain(lesson: Lesson, course: Course) -> Learnt:
@@ -206,7 +207,13 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     )
     shift = lesson.log_priors - lesson.log_frequencies
     combination = replace(combination, bias=combination.bias + shift)
-    joint = combination.joint([*(of_ngrams[scored] for of_ngrams in experts.held_out), *scores])
+    every_score = [*(of_ngrams[scored] for of_ngrams in experts.held_out), *scores]
+    joint = combination.joint(every_score)
+    kept = None
+    if course.settings.keep_held_out:
+        texts = [lesson.texts[index] for index in scored]
+        of_background = school.background_scores[scored]
+        kept = HeldOutTexts.of(texts, lesson.codes[scored], every_score, of_background, lesson.seed)
     signals = familiarity(
         log_softmax(joint), [of[scored] for of in experts.held_out], *experts.background[:, scored]
     )
@@ -229,6 +236,7 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         cut=_count_cut(class_.sequences, course.settings),
         evidence=Evidence(experts.held_out, scores, scored),
         held_out=HeldOut.of(joint, lesson.codes[scored], signals, lesson.seed),
+        held_out_texts=kept,
     )
 
 
@@ -293,6 +301,8 @@ class School:
     ) -> None:
         self.lesson, self.course = lesson, course
         self.compared = labels_to_compare(lesson.codes, joint)
+        self.background_scores = np.zeros(len(lesson.texts))
+        """(n,) log-likelihoods of texts under background models that had not seen them, once scored."""
         self._final = True  # whether what is taught will be the model, and so is worth keeping as it is
 
     def hold_out(self, rng: np.random.Generator) -> tuple[Taught, list[Array], Codes]:
@@ -363,7 +373,7 @@ class School:
             texts, most = len(training) + len(class_.unlabelled), self.course.settings.max_epochs
             epochs = (
                 min(most, _background_epochs(texts, labelled + unlabelled)),
-                min(most, _adaptation_epochs(len(training), labelled)),
+                min(most, adaptation_epochs(len(training), labelled)),
             )
         background = self._background(class_, epochs[0])
         class_.background = background.model.arrays()
@@ -402,8 +412,8 @@ class School:
         """Return what trains a label's language model, from the background model on."""
         settings = replace(
             self.course.settings,
-            learning_rate=self.course.settings.learning_rate * _ADAPTATION_SHARE,
-            patience=_ADAPTATION_PATIENCE,
+            learning_rate=self.course.settings.learning_rate * ADAPTATION_SHARE,
+            patience=ADAPTATION_PATIENCE,
             max_epochs=epochs,
         )
         return new_trainer(
@@ -497,6 +507,8 @@ class School:
 
     def _scores(self, class_: Taught) -> list[Array]:
         """Return the scores of the validation texts by each expert that a class makes."""
+        if self.course.settings.keep_held_out:
+            self.background_scores[class_.validation] = self._score(class_, [class_.background])[:, 0]
         scores = self._score(class_, class_.models)
         return [scores, scores if class_.tuned is class_.models else self._score(class_, class_.tuned)]
 
@@ -517,7 +529,7 @@ def _background_epochs(texts: int, tokens: int) -> int:
     return min(6 if texts < _FEW else max(5, min(10, 60_000 // texts)), max(4, 1_000_000 // tokens))
 
 
-def _adaptation_epochs(texts: int, tokens: int) -> int:
+def adaptation_epochs(texts: int, tokens: int) -> int:
     """Return how many passes to adapt it to the labels at most."""
     return min(3 if texts < _FEW else max(3, min(5, 25_000 // texts)), max(3, 600_000 // tokens))
 

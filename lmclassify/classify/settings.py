@@ -52,4 +52,9 @@ class Settings(LanguageModelSettings):
         minimum=0.0,
         maximum=0.5,
     )
+    keep_held_out: bool = setting(
+        False,
+        "Keep a sample of held-out texts in the model, for add-label (else it makes up texts of the other "
+        "labels). Recipe plain needs none.",
+    )
     fit_prior: bool = setting(True, "Learn the labels' priors from their frequencies (else all equal).")

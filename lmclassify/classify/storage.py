@@ -1,12 +1,14 @@
 """A fitted model as the parts of a saved one, and back. `persistence` knows how parts become files.
 
-Roles: ``tokenizer``; ``lm`` of each label; ``held-out`` (scores of held-out texts); with a combination also
+Roles: ``tokenizer``; ``lm`` of each label; ``held-out`` (scores of held-out texts); ``held-out-texts`` and
+``expert-scores`` where texts are kept; with a combination also
 ``background``, ``subwords`` (the n-gram models' tokenizer), ``ngrams`` (the n-grams known, by view),
 ``tuned-lm``, ``ngram-weights`` and ``token-ngrams`` of each label, and ``combination``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from lmclassify.classify.calibration import LSTMS, Combination
-from lmclassify.classify.held_out import HeldOut
+from lmclassify.classify.held_out import HeldOut, HeldOutTexts
 from lmclassify.classify.persistence import Part, StoredModel, only_part
 from lmclassify.classify.settings import Settings
 from lmclassify.lm.inference import NumpyLanguageModel
@@ -36,16 +38,21 @@ def to_stored(model: FittedModel) -> StoredModel:
     config = {
         "labels": model.classes_.tolist(),
         "log_priors": model.log_priors.tolist(),
+        "label_weights": model.label_weights.tolist(),
         "settings": asdict(model.settings),
         "parameters": model.parameters,
         "versions": model.versions,
     }
     parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
     parts += [_arrays("lm", of_label.arrays, label) for label, of_label in enumerate(model.models)]
-    if model.held_out is not None:
-        held_out = model.held_out
-        scores = {"joint": held_out.joint, "codes": held_out.codes, "signals": held_out.signals}
-        parts.append(_arrays("held-out", scores))
+    held_out = model.held_out
+    scores = {"joint": held_out.joint, "codes": held_out.codes, "signals": held_out.signals}
+    parts.append(_arrays("held-out", scores))
+    if model.held_out_texts is not None:
+        kept = model.held_out_texts
+        content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}
+        parts.append(Part("held-out-texts", json.dumps(content).encode(), "json"))
+        parts.append(_arrays("expert-scores", {"scores": kept.scores, "background": kept.background}))
     if model.combination is not None:
         assert model.background is not None
         assert model.subwords is not None
@@ -58,6 +65,8 @@ def to_stored(model: FittedModel) -> StoredModel:
             known[f"{number}.idf"] = ngrams.idf
             if ngrams.contexts is not None:
                 known[f"{number}.contexts"] = ngrams.contexts
+            if (np.diff(ngrams.order) != 1).any():
+                known[f"{number}.order"] = ngrams.order.astype(np.int32)
         parts.append(_arrays("ngrams", known))
         for label in range(len(model.classes_)):
             parts.append(_arrays("tuned-lm", model.tuned[label].arrays, label))
@@ -93,8 +102,10 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         "parameters": dict(config["parameters"]),
         "versions": dict(config["versions"]),
         "training": stored.training,
+        "held_out": HeldOut(**_read(only_part(parts, "held-out"))),
+        "label_weights": _label_weights(config["label_weights"], len(labels)),
     }
-    expected = len(labels) + 1
+    expected = len(labels) + 2
     if any(part.role == "combination" for part in parts):
         combination = Combination.from_json(only_part(parts, "combination").content.decode())
         ngrams = _ngram_models(parts, len(labels))
@@ -113,11 +124,13 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
             "combination": combination,
         }
         expected += 4 + 3 * len(labels)
-    if any(part.role == "held-out" for part in parts):  # models of 0.3.0 have none
-        fields["held_out"] = _held_out(
-            _read(only_part(parts, "held-out")), len(labels), "combination" in fields
-        )
-        expected += 1
+    if fields["held_out"].joint.shape[1] != len(labels):
+        raise ValueError("held-out scores of other labels")
+    if fields["held_out"].signals.shape[1] != (2 if "combination" in fields else 1):
+        raise ValueError("held-out scores of another recipe")
+    if any(part.role == "held-out-texts" for part in parts):
+        fields["held_out_texts"] = _held_out_texts(parts, fields["combination"])
+        expected += 2
     if len(parts) != expected:
         raise ValueError("files that belong to no label")
     return fields
@@ -131,11 +144,21 @@ def _read(part: Part) -> Arrays:
     return safetensors.numpy.load(part.content)
 
 
-def _held_out(arrays: Arrays, labels: int, combined: bool) -> HeldOut:
-    held_out = HeldOut(**arrays)
-    if held_out.joint.shape[1] != labels or held_out.signals.shape[1] != (2 if combined else 1):
-        raise ValueError("held-out scores of other labels")
-    return held_out
+def _held_out_texts(parts: list[Part], combination: Combination) -> HeldOutTexts:
+    content = json.loads(only_part(parts, "held-out-texts").content)
+    arrays = _read(only_part(parts, "expert-scores"))
+    scores = arrays["scores"]
+    texts = [str(text) for text in content["texts"]]
+    if (len(scores), scores.shape[2]) != (len(combination.experts), len(combination.bias)):
+        raise ValueError("held-out texts with scores of other experts or labels")
+    return HeldOutTexts(texts, np.array(content["codes"], dtype=np.int32), scores, arrays["background"])
+
+
+def _label_weights(given: Any, labels: int) -> npt.NDArray[np.float64]:
+    weights = np.array(given, dtype=np.float64)
+    if weights.shape != (labels,) or not np.isfinite(weights).all() or (weights <= 0).any():
+        raise ValueError("weights of labels that make no sense")
+    return weights
 
 
 def _tokenizer(parts: list[Part], role: str) -> Tokenizer:
@@ -159,12 +182,16 @@ def _language_models(
 
 
 def _ngram_weights(models: list[NgramModel], label: int) -> Arrays:
-    """Return one label's weights; the tuned ones in 16 bits, to which learning has rounded them."""
+    """Return one label's weights; the tuned ones in 16 bits, to which learning has rounded them.
+
+    N-grams stand in the order in which they became known, so that later ones leave the file as it is.
+    """
     arrays: Arrays = {}
     for number, model in enumerate(models):
-        arrays[f"{number}.tuned"] = model.tuned[:, label].astype(np.float16)
+        learnt = model.learnt(label)
+        arrays[f"{number}.tuned"] = model.tuned[learnt, label].astype(np.float16)
         arrays[f"{number}.bias"] = model.bias[label : label + 1]
-        arrays[f"{number}.counts"] = _smallest(model.counts[:, label])
+        arrays[f"{number}.counts"] = _smallest(model.counts[learnt, label])
     return arrays
 
 
@@ -181,23 +208,27 @@ def _ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
     models = []
     for name in sorted(name for name in known if name.count(".") == 2):
         number, symbols, longest = name.split(".")
+        order = known.get(f"{number}.order", np.arange(len(known[name]))).astype(np.intp)
         models.append(
             NgramModel(
                 NgramView(symbols, int(longest)),  # type: ignore[arg-type]
                 known[name],
                 known[f"{number}.idf"],
-                _columns(of_labels, f"{number}.tuned"),
+                _columns(of_labels, f"{number}.tuned", order),
                 np.concatenate([arrays[f"{number}.bias"] for arrays in of_labels]),
-                _columns(of_labels, f"{number}.counts"),
+                _columns(of_labels, f"{number}.counts", order),
                 known.get(f"{number}.contexts"),
+                order,
+                [len(arrays[f"{number}.counts"]) for arrays in of_labels],
             )
         )
     return models
 
 
-def _columns(of_labels: list[Arrays], name: str) -> npt.NDArray[np.float32]:
+def _columns(of_labels: list[Arrays], name: str, order: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    """Return all labels' weights, (F, K): none for what became known later than a label."""
     columns = [arrays[name] for arrays in of_labels]
-    result = np.empty((len(columns[0]), len(columns)), dtype=np.float32)
+    result = np.zeros((len(order), len(columns)), dtype=np.float32)
     for label, column in enumerate(columns):
-        result[:, label] = column
+        result[order[: len(column)], label] = column
     return result

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lmclassify import __version__
-from lmclassify.cli import benchmark, explanation, fit, inspection, prediction
+from lmclassify.cli import benchmark, explanation, fit, inspection, prediction, revising
 
 app = typer.Typer(
     name="lmclassify",
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (fit, prediction, explanation, inspection, benchmark):
+for group in (fit, prediction, explanation, inspection, revising, benchmark):
     group.register(app)
 
 

@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +69,11 @@ class NgramModel:
     contexts : ndarray of int32, (F,), optional
         The n-gram less its last symbol, itself among the known ones; -1 for a single symbol. With them the
         likelihood is a language model's, without them that of a bag.
+    order : ndarray of int, (F,), optional
+        The n-grams' places in the order in which they became known. By default their own.
+    known : sequence of int, (K,), optional
+        How many of the n-grams, in that order, were known when each label was learnt; it has no weight and
+        no count for later ones. By default all.
 
     Raises
     ------
@@ -83,13 +90,19 @@ class NgramModel:
         bias: Floats,
         counts: Floats,
         contexts: npt.NDArray[np.int32] | None = None,
+        order: Indices | None = None,
+        known: Sequence[int] | None = None,
     ) -> None:
         size, labels = tuned.shape
+        order = np.arange(size) if order is None else order
+        known = [size] * labels if known is None else list(known)
         fits = [
             keys.shape == idf.shape == (size,),
             bias.shape == (labels,),
             counts.shape == tuned.shape,
             contexts is None or contexts.shape == (size,),
+            len(known) == labels and all(0 <= count <= size for count in known),
+            order.shape == (size,) and (np.sort(order) == np.arange(size)).all(),
         ]
         if not all(fits) or (keys[1:] <= keys[:-1]).any():
             raise ValueError("n-grams and their weights do not fit one another")
@@ -99,6 +112,88 @@ class NgramModel:
             raise ValueError("an n-gram whose context is not known")
         self.view, self.keys, self.idf = view, keys, idf
         self.tuned, self.bias, self.counts, self.contexts = tuned, bias, counts, contexts
+        self.order, self.known = order, known
+
+    def learnt(self, label: int) -> Indices:
+        """Return the places of the n-grams that were known when a label was learnt, in their order."""
+        return self.order[: self.known[label]]
+
+    def with_ngrams_of(self, windows: Windows, idf: float) -> NgramModel:
+        """Return the model with all n-grams of some texts known: those that are new, with this idf."""
+        found = np.unique(windows.keys[windows.whole])
+        new = np.setdiff1d(found, self.keys, assume_unique=True)
+        if not len(new):
+            return self
+        keys = np.union1d(self.keys, new)
+        old_at, new_at = np.searchsorted(keys, self.keys), np.searchsorted(keys, new)
+
+        def laid_out(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            result = np.zeros((len(keys), *values.shape[1:]), dtype=values.dtype)
+            result[old_at] = values
+            return result
+
+        contexts = None
+        if self.contexts is not None:
+            known = self.contexts >= 0
+            contexts = np.full(len(keys), -1, dtype=np.int32)
+            contexts[old_at[known]] = old_at[self.contexts[known]]
+            for shorter, longer in pairwise(look_up(keys, windows)):
+                ends = np.flatnonzero(longer >= 0)
+                contexts[longer[ends]] = shorter[ends - 1]
+        all_idf = laid_out(self.idf)
+        all_idf[new_at] = idf
+        return NgramModel(
+            self.view,
+            keys,
+            all_idf,
+            laid_out(self.tuned),
+            self.bias,
+            laid_out(self.counts),
+            contexts,
+            np.concatenate([old_at[self.order], new_at]),
+            self.known,
+        )
+
+    def with_label(
+        self, label: int, tuned: Floats, bias: float, counts: Floats, *, replaced: bool
+    ) -> NgramModel:
+        """Return the model with one label more at an index, or with another one there.
+
+        Parameters
+        ----------
+        label : int
+        tuned, counts : ndarray, (F,)
+        bias : float
+        replaced : bool
+            Whether there is a label at the index that makes way.
+        """
+        whole = self.without_label(label) if replaced else self
+        known = [*whole.known[:label], len(self.keys), *whole.known[label:]]
+        return NgramModel(
+            self.view,
+            self.keys,
+            self.idf,
+            np.insert(whole.tuned, label, tuned, axis=1),
+            np.insert(whole.bias, label, np.float32(bias)),
+            np.insert(whole.counts, label, counts, axis=1),
+            self.contexts,
+            self.order,
+            known,
+        )
+
+    def without_label(self, label: int) -> NgramModel:
+        """Return the model without one label."""
+        return NgramModel(
+            self.view,
+            self.keys,
+            self.idf,
+            np.delete(self.tuned, label, axis=1),
+            np.delete(self.bias, label),
+            np.delete(self.counts, label, axis=1),
+            self.contexts,
+            self.order,
+            [*self.known[:label], *self.known[label + 1 :]],
+        )
 
     @property
     def score_names(self) -> list[str]:

@@ -16,6 +16,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
 from sklearn.svm import OneClassSVM
 
 from lmclassify.classify.classifier import LMClassifier
@@ -62,9 +63,8 @@ def rival_scores(texts: Sequence[str], labels: Sequence[str]) -> dict[str, Score
     """Fit the usual scores on labelled texts."""
     logistic, machine = logistic_regression().fit(texts, labels), svm().fit(texts, labels)
     words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
-    one_class = make_pipeline(words, TruncatedSVD(200, random_state=0), OneClassSVM(nu=_UNKNOWN_RATE)).fit(
-        texts
-    )
+    components = make_pipeline(words, TruncatedSVD(200, random_state=0), Normalizer())
+    one_class = make_pipeline(components, OneClassSVM(nu=_UNKNOWN_RATE)).fit(texts)
     return {
         "LinearSVC, largest margin": lambda new: -class_scores(machine, new).max(axis=1),
         "LogisticRegression, largest probability": lambda new: -logistic.predict_proba(new).max(axis=1),

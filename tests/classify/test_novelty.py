@@ -9,7 +9,7 @@ from lmclassify import FittedModel, LMClassifier
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.held_out import HeldOut, log_odds
 from lmclassify.classify.novelty import likelihood_ratio, plain_familiarity
-from lmclassify.errors import DataError, ModelError, OptionError
+from lmclassify.errors import DataError, OptionError
 from tests.conftest import bundled
 
 KNOWN = bundled("emails.csv")[0]
@@ -106,13 +106,6 @@ def test_damaged_held_out_scores_are_refused():
     ):
         with pytest.raises(ValueError, match="held-out"):
             HeldOut(**{**vars(good), **bad})
-
-
-def test_models_of_an_older_version_have_no_novelty(classifier):
-    old = FittedModel(**{**vars(classifier.model_), "held_out": None})
-    assert len(old.predict(KNOWN)) == len(KNOWN)
-    with pytest.raises(ModelError, match="fit it again"):
-        old.novelty(KNOWN)
 
 
 def test_without_held_out_text_there_is_novelty_but_no_threshold():

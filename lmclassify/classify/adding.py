@@ -1,0 +1,352 @@
+"""A label added to a fitted model, the others' models staying as they are (torch).
+
+It learns language models and n-gram weights from its own texts, beside texts of the other labels: held-out
+ones that the model has kept, or else texts sampled from the labels' language models. Of the combination only
+its bias is fitted, on cross-fitted scores, so that what the others had learnt stands.
+
+Shapes: n texts, K labels, F n-grams known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+from lmclassify.classify.calibration import Combination, log_softmax
+from lmclassify.classify.combining import log_loss
+from lmclassify.classify.fitted import FittedModel
+from lmclassify.classify.folds import deal
+from lmclassify.classify.held_out import HeldOut, HeldOutTexts
+from lmclassify.classify.language_models import Course, Part, new_trainer, train
+from lmclassify.classify.ngrams import as_matrix, separate
+from lmclassify.classify.novelty import familiarity, plain_familiarity
+from lmclassify.classify.recipes import ADAPTATION_PATIENCE, ADAPTATION_SHARE, adaptation_epochs
+from lmclassify.classify.revising import has_frequency_priors, recorded
+from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.engines.local import number_of_threads
+from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.ngram import NgramModel, count_known, look_up, tf_idf
+from lmclassify.lm.token_ngrams import TokenNgrams
+from lmclassify.text.ngrams import Windows
+from lmclassify.text.sequences import Ids
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+T = TypeVar("T")
+
+_FOLDS = 5
+_SAMPLED_TEXTS = 1000  # of all other labels together, where none are kept
+_LEAST_SAMPLED = 3  # of each
+_BIAS_BOUND = 30.0  # nats
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Texts of the labels that are there, for a new one to be told from."""
+
+    texts: list[str]
+    codes: Codes
+    scores: list[Array]
+    """(m, K) by each expert of the combination."""
+    background: Array
+    """(m,) log-likelihoods under the background model."""
+
+
+def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Course, seed: int) -> FittedModel:
+    """Return a model with one label more, learnt from its texts.
+
+    Parameters
+    ----------
+    model : FittedModel
+    label : object
+        Of the type of the other labels, and none of them.
+    texts : sequence of str
+        At least one.
+    course : Course
+        With the model's settings.
+    seed : int
+    """
+    classes = np.array(sorted([*model.classes_.tolist(), label]))
+    at = classes.tolist().index(label)
+    label_weights = np.insert(model.label_weights, at, float(len(texts)))
+    log_priors = _log_priors_with(model, label_weights, at)
+    sequences = model.tokenizer.sequences(texts)
+    if model.combination is None:
+        lstm, record = _language_model(model, label, sequences, course, seed)
+        models = _inserted(model.models, at, lstm)
+        whole = replace(
+            model, classes_=classes, log_priors=log_priors, models=models, label_weights=label_weights
+        )
+        whole = replace(whole, held_out=_held_out_of_plain(whole, seed))
+        return recorded(whole, "add", label, len(texts), record)
+    beside = _beside(model, seed)
+    pool = [*beside.texts, *texts]
+    is_new = np.repeat([False, True], [len(beside.texts), len(texts)])
+    folds = deal(is_new.astype(np.intp), min(_FOLDS, len(texts)), np.random.default_rng([seed, len(texts)]))
+    ngrams, of_ngrams = _ngrams(model, texts, pool, is_new, folds, at, seed)
+    lstm, record, of_lstm = _cross_fitted_lstm(model, label, pool, is_new, folds, course, seed)
+    # Where few texts were cross-fitted, the background model has learnt from the kept ones too, unlike those
+    # whose adapted models scored them. What counts is how much likelier than it the label makes a text.
+    known_better = _background_of_lstms(model, beside.texts) - beside.background
+    of_lstm[: len(beside.texts)] -= known_better
+    of_new_texts = model.expert_scores(list(texts))
+    scores = [
+        np.insert(np.concatenate([there, new]), at, column, axis=1)
+        for there, new, column in zip(
+            beside.scores, of_new_texts, [*of_ngrams, of_lstm, of_lstm], strict=True
+        )
+    ]
+    codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
+    combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
+    joint = combination.joint(scores)
+    of_symbols = _background(ngrams[0], pool)
+    kept = model.held_out_texts
+    if kept is not None:
+        background = np.concatenate([beside.background, _background_of_lstms(model, texts)])
+        kept = HeldOutTexts.of(pool, codes, scores, background, seed)
+    changed = replace(
+        model,
+        classes_=classes,
+        log_priors=log_priors,
+        models=_inserted(model.models, at, lstm),
+        tuned=_inserted(model.tuned, at, lstm),
+        token_ngrams=_inserted(
+            model.token_ngrams, at, TokenNgrams.learn(sequences, model.tokenizer.vocab_size)
+        ),
+        ngrams=ngrams,
+        combination=combination,
+        held_out=HeldOut.of(joint, codes, familiarity(log_softmax(joint), scores, *of_symbols), seed),
+        held_out_texts=kept,
+        label_weights=label_weights,
+    )
+    return recorded(changed, "add", label, len(texts), record)
+
+
+def _beside(model: FittedModel, seed: int) -> _Beside:
+    """Return texts of the labels that are there, with the scores of the model's experts."""
+    kept = model.held_out_texts
+    if kept is not None and len(kept.texts):
+        scores = list(kept.scores.astype(np.float64))
+        return _Beside(kept.texts, kept.codes.astype(np.intp), scores, kept.background.astype(np.float64))
+    texts, codes = _sampled(model, seed)
+    return _Beside(texts, codes, model.expert_scores(texts), _background_of_lstms(model, texts))
+
+
+def _sampled(model: FittedModel, seed: int) -> tuple[list[str], Codes]:
+    """Return texts sampled from the labels' language models, labels by their shares, and whose they are."""
+    shares = model.label_weights / model.label_weights.sum()
+    texts: list[str] = []
+    codes: list[int] = []
+    for code, label in enumerate(model.classes_.tolist()):
+        count = max(_LEAST_SAMPLED, round(_SAMPLED_TEXTS * shares[code]))
+        sampled = [text for text in model.generate(label, n=count, seed=seed + code) if text]
+        texts += sampled
+        codes += [code] * len(sampled)
+    return texts, np.array(codes, dtype=np.intp)
+
+
+def _held_out_of_plain(model: FittedModel, seed: int) -> HeldOut:
+    """Return scores of sampled texts in place of held-out ones, whose texts are not there any more."""
+    texts, codes = _sampled(model, seed)
+    likelihoods = model.log_likelihood(texts)
+    joint = model.log_priors + likelihoods
+    return HeldOut.of(joint, codes, plain_familiarity(log_softmax(joint), likelihoods, texts), seed)
+
+
+def _ngrams(
+    model: FittedModel,
+    texts: Sequence[str],
+    pool: Sequence[str],
+    is_new: npt.NDArray[np.bool_],
+    folds: Codes,
+    at: int,
+    seed: int,
+) -> tuple[list[NgramModel], list[Array]]:
+    """Learn a label's n-gram weights.
+
+    Returns
+    -------
+    ngrams : list of NgramModel
+        With the label.
+    scores : list of ndarray, (pool,)
+        The label's, by each expert, cross-fitted.
+    """
+    assert model.subwords is not None
+    subwords = model.subwords.sequences(list(pool))
+    of_new = model.subwords.sequences(list(texts))
+    models, scores = [], []
+    for ngrams in model.ngrams:
+        idf = float(ngrams.idf.max(initial=1.0))
+        ngrams = ngrams.with_ngrams_of(ngrams.view.windows(texts, of_new), idf)
+        windows = ngrams.view.windows(pool, subwords)
+        found = np.zeros((2, len(pool)))
+        for fold in np.unique(folds):
+            rest = folds != fold if folds.max() else np.ones(len(pool), dtype=bool)
+            column = _column(ngrams, windows, rest, is_new, seed)
+            of_label = _alone(ngrams, *column).scores_of(
+                look_up(ngrams.keys, windows), windows.owner, windows.place, len(pool)
+            )
+            for score, of_expert in zip(found, of_label, strict=True):
+                score[folds == fold] = of_expert[folds == fold, 1]
+        scores += list(found)
+        column = _column(ngrams, windows, np.ones(len(pool), dtype=bool), is_new, seed)
+        models.append(ngrams.with_label(at, *column, replaced=False))
+    return models, scores
+
+
+def _column(
+    ngrams: NgramModel,
+    windows: Windows,
+    training: npt.NDArray[np.bool_],
+    is_new: npt.NDArray[np.bool_],
+    seed: int,
+) -> tuple[npt.NDArray[np.float32], float, npt.NDArray[np.float32]]:
+    """Return a new label's tuned weights (F,), their bias, and counts (F,), from some texts."""
+    columns = look_up(ngrams.keys, windows)
+    found = count_known(columns, windows.owner, len(training))
+    rows = as_matrix(found, tf_idf(found, ngrams.idf), len(ngrams.keys))
+    weights, bias = separate(
+        rows[training], is_new[training].astype(np.intp), 2, np.ones(int(training.sum())), seed
+    )
+    # Two labels share a margin, half each; with more, every label has a machine of its own.
+    scale = 1.0 if ngrams.tuned.shape[1] == 2 else 2.0
+    counts = as_matrix(found, found.count, len(ngrams.keys))[training & is_new].sum(axis=0)
+    tuned = (scale * weights[:, 1]).astype(np.float16).astype(np.float32)
+    return tuned, float(scale * bias[1]), np.asarray(counts, dtype=np.float32).ravel()
+
+
+def _alone(
+    ngrams: NgramModel, tuned: npt.NDArray[np.float32], bias: float, counts: npt.NDArray[np.float32]
+) -> NgramModel:
+    """Return a model of all other labels together and a new one, in this order."""
+    others = ngrams.counts.sum(axis=1)
+    return NgramModel(
+        ngrams.view,
+        ngrams.keys,
+        ngrams.idf,
+        np.column_stack([np.zeros_like(tuned), tuned]),
+        np.array([0.0, bias], dtype=np.float32),
+        np.column_stack([others, counts]),
+        ngrams.contexts,
+    )
+
+
+def _background(ngrams: NgramModel, texts: Sequence[str]) -> tuple[Array, Array]:
+    windows = ngrams.view.windows(texts, [])
+    return ngrams.background(look_up(ngrams.keys, windows), windows.owner, windows.place, len(texts))
+
+
+def _background_of_lstms(model: FittedModel, texts: Sequence[str]) -> Array:
+    assert model.background is not None
+    sequences = model.tokenizer.sequences(texts)
+    threads = number_of_threads(model.n_jobs)
+    return log_likelihoods([model.background], sequences, max_length=model.limit, threads=threads)[:, 0]
+
+
+def _cross_fitted_lstm(
+    model: FittedModel,
+    label: Any,
+    pool: Sequence[str],
+    is_new: npt.NDArray[np.bool_],
+    folds: Codes,
+    course: Course,
+    seed: int,
+) -> tuple[NumpyLanguageModel, dict[str, Any], Array]:
+    """Learn a label's language model; return it, its record, and its cross-fitted scores (pool,)."""
+    sequences = model.tokenizer.sequences(list(pool))
+    new = [sequence for sequence, of_label in zip(sequences, is_new, strict=True) if of_label]
+    lstm, record = _language_model(model, label, new, course, seed)
+    scores = np.zeros(len(pool))
+    weighted = model.combination is not None and bool(model.combination.weights[-2:].any())
+    for fold in np.unique(folds) if weighted else []:
+        inside = [
+            sequence
+            for sequence, of_label, other in zip(sequences, is_new, folds != fold, strict=True)
+            if of_label and (other or not folds.max())
+        ]
+        of_fold, _ = _language_model(model, label, inside, course, seed)
+        chosen = np.flatnonzero(folds == fold)
+        scored = [sequences[index] for index in chosen]
+        scores[chosen] = log_likelihoods([of_fold], scored, max_length=model.limit, threads=course.threads)[
+            :, 0
+        ]
+    return lstm, record, scores
+
+
+def _language_model(
+    model: FittedModel, label: Any, sequences: Sequence[Ids], course: Course, seed: int
+) -> tuple[NumpyLanguageModel, dict[str, Any]]:
+    """Learn a label's language model, from the background model on where there is one."""
+    settings = course.settings
+    rng = np.random.default_rng([seed, len(sequences)])
+    shuffled = rng.permutation(len(sequences))
+    size = round(settings.validation_fraction * len(sequences))
+    part = Part(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), seed)
+    start = None
+    if model.background is not None:
+        limit = settings.max_length
+        tokens = sum(min(len(sequence), limit) for sequence in sequences)
+        settings = replace(
+            settings,
+            learning_rate=settings.learning_rate * ADAPTATION_SHARE,
+            patience=ADAPTATION_PATIENCE,
+            max_epochs=min(settings.max_epochs, adaptation_epochs(len(sequences), max(1, tokens))),
+        )
+        start = model.background.arrays
+    trainer = new_trainer(part, sequences, None, model.tokenizer, course, settings=settings, start=start)
+    train([(label, trainer)], course)
+    record = {
+        "training_texts": len(part.training),
+        "validation_texts": len(part.validation),
+        "epochs": len(trainer.records),
+        "best_epoch": trainer.best_epoch,
+        "validation_loss": trainer.best_validation_loss,
+    }
+    return NumpyLanguageModel(trainer.model.arrays()), record
+
+
+def _with_bias(
+    model: FittedModel,
+    scores: Sequence[Array],
+    codes: Codes,
+    label_weights: Array,
+    log_priors: Array,
+    at: int,
+) -> Combination:
+    """Return the combination with a bias for the new label, the one with the least log-loss."""
+    assert model.combination is not None
+    others = np.delete(log_priors, at)
+    start = float((model.combination.bias - others).mean()) + log_priors[at]
+    bias = np.insert(model.combination.bias, at, start)
+    joint = replace(model.combination, bias=bias).joint(scores)
+    texts_of = np.bincount(codes, minlength=len(bias))
+    weights = (label_weights / np.maximum(1, texts_of))[codes]
+    weights /= weights.mean()
+
+    def loss(more: float) -> float:
+        shifted = joint.copy()
+        shifted[:, at] += more
+        # Pulled to the others' mean, by as much as one text is worth.
+        return log_loss(shifted, codes, weights) * len(codes) + more**2
+
+    bias[at] += float(minimize_scalar(loss, bounds=(-_BIAS_BOUND, _BIAS_BOUND), method="bounded").x)
+    return replace(model.combination, bias=bias)
+
+
+def _log_priors_with(model: FittedModel, label_weights: Array, at: int) -> Array:
+    """Return priors with the new label's: by frequency where the others' are, else an equal share."""
+    if has_frequency_priors(model):
+        log_priors: Array = np.log(label_weights / label_weights.sum())
+        return log_priors
+    labels = len(label_weights)
+    others = model.log_priors + np.log((labels - 1) / labels)
+    return np.insert(others, at, -np.log(labels))
+
+
+def _inserted(items: Sequence[T], at: int, item: T) -> list[T]:
+    return [*items[:at], item, *items[at:]]

@@ -1,0 +1,155 @@
+"""`lmclassify add-label`, `update` and `remove-label`: one label's models changed, the others left alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmclassify.cli.common import (
+    DEFAULT_MODEL,
+    LabelColumn,
+    Model,
+    Run,
+    TextColumn,
+    command,
+    label_named,
+)
+from lmclassify.errors import DataError, OptionError, shorten
+
+if TYPE_CHECKING:
+    from lmclassify.classify.classifier import LMClassifier
+
+_LEARNED_AS = "learned_as"
+
+Output = Annotated[
+    str | None,
+    typer.Option("-o", "--output", metavar="FOLDER", help="Where to write. Default: the model itself."),
+]
+Name = Annotated[str, typer.Argument(metavar="LABEL", help="The label's name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+
+    @command(app, "add-label")
+    def add_label(
+        run: Run,
+        label: Name,
+        texts: Annotated[
+            list[str], typer.Argument(metavar="FILE...", help="Its texts: CSV or TSV, or one text a line.")
+        ],
+        model: Model = DEFAULT_MODEL,
+        output: Output = None,
+        text_column: TextColumn = None,
+    ) -> None:
+        """Learn one label more; the other labels' files stay as they are."""
+        from lmclassify.classify.persistence import check_target
+        from lmclassify.io.labelled import read_unlabelled
+
+        classifier = _load(run, model)
+        check_target(output or model)
+        found = read_unlabelled(texts, text_column=text_column, say=run.say)
+        run.say(f"learning {shorten(label)} from {len(found):,} texts")
+        classifier.add_label(_of_type(classifier, label), found)
+        _save(run, classifier, output or model)
+
+    @command(app, "update")
+    def update(
+        run: Run,
+        data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - is standard input.")],
+        model: Model = DEFAULT_MODEL,
+        output: Output = None,
+        text_column: TextColumn = None,
+        label_column: LabelColumn = None,
+    ) -> None:
+        """Learn from corrected rows.
+
+        A column learned_as, where there is one, names the label that had wrongly learnt a row's text and
+        is to unlearn it; blank for none. Files of labels that no row names stay as they are.
+        """
+        from lmclassify.classify.persistence import check_target
+
+        classifier = _load(run, model)
+        check_target(output or model)
+        texts, labels, wrong = _corrections(run, classifier, data, text_column, label_column)
+        run.say(f"learning from {len(texts):,} rows")
+        classifier.update(texts, labels, wrong)
+        _save(run, classifier, output or model)
+
+    @command(app, "remove-label")
+    def remove_label(run: Run, label: Name, model: Model = DEFAULT_MODEL, output: Output = None) -> None:
+        """Forget one label; the other labels' files stay as they are."""
+        from lmclassify.classify.persistence import check_target
+
+        classifier = _load(run, model)
+        check_target(output or model)
+        classifier.remove_label(label_named(classifier.model_, label))
+        _save(run, classifier, output or model)
+
+
+def _load(run: Run, folder: str) -> LMClassifier:
+    from lmclassify.classify.classifier import LMClassifier
+
+    classifier = LMClassifier.load(folder)
+    classifier.set_params(n_jobs=run.threads, device=run.device, random_state=run.seed)
+    return classifier
+
+
+def _save(run: Run, classifier: LMClassifier, folder: str) -> None:
+    classifier.save(folder)
+    run.say(f"model written to {folder}, {len(classifier.classes_):,} labels")
+
+
+def _of_type(classifier: LMClassifier, name: str) -> Any:
+    """Return a new label's name as what the other labels are."""
+    if not name or any("\ud800" <= character <= "\udfff" for character in name):
+        raise OptionError("a label's name must be valid UTF-8, and not empty")
+    kind = type(classifier.classes_.tolist()[0])
+    try:
+        return kind(name)
+    except ValueError:
+        raise OptionError(f"label {shorten(name)} is no {kind.__name__}, as the other labels are") from None
+
+
+def _corrections(
+    run: Run, classifier: LMClassifier, name: str, text_column: str | None, label_column: str | None
+) -> tuple[list[str], list[Any], list[Any]]:
+    """Return texts, their labels, and the labels that had wrongly learnt them or None."""
+    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, require_column
+
+    texts: list[str] = []
+    labels: list[Any] = []
+    wrong: list[Any] = []
+    known = {str(label): label for label in classifier.classes_.tolist()}
+    with TableReader(name) as table:
+        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+        label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+        run.say(table.describe(text_at, label_at))
+        wrong_at = table.columns.index(_LEARNED_AS) if _LEARNED_AS in table.columns else None
+        row = 0
+        for chunk in table.chunks():
+            for cells in chunk.itertuples(index=False, name=None):
+                row += 1
+                text, label = cells[text_at], cells[label_at]
+                unlearnt = "" if wrong_at is None else cells[wrong_at]
+                if not text.strip() or not label.strip():
+                    continue
+                for given in (label, *([unlearnt] if unlearnt.strip() else [])):
+                    if given not in known:
+                        raise DataError(
+                            f"{table.name}, row {row}: the model has no label {shorten(given)}; "
+                            "add-label adds one"
+                        )
+                if label == unlearnt:
+                    raise DataError(
+                        f"{table.name}, row {row}: {shorten(label)} cannot both learn and unlearn a text"
+                    )
+                texts.append(text)
+                labels.append(known[label])
+                wrong.append(known[unlearnt] if unlearnt.strip() else None)
+    if not texts:
+        raise DataError(f"{table.name}: no row has both a text and a label")
+    if len(texts) < row:
+        run.say(f"note: {row - len(texts):,} rows without text or label left out")
+    return texts, labels, wrong

@@ -1,0 +1,74 @@
+"""`lmclassify add-label`, `update` and `remove-label` as a user runs them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import lmclassify
+from tests.conftest import run_cli
+
+
+@pytest.fixture
+def model(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "lmclassify-model"))
+
+
+def labels_of(folder: Path) -> list[str]:
+    return list(lmclassify.load(folder).classes_)
+
+
+def files_of(folder: Path, label: str) -> list[bytes]:
+    config = json.loads((folder / "config.json").read_text())
+    at = config["labels"].index(label)
+    return [(folder / file["name"]).read_bytes() for file in config["files"] if file.get("label") == at]
+
+
+def test_from_two_labels_to_three_and_back(model, tmp_path):
+    (tmp_path / "notices.txt").write_text("Your parcel has left\n\nParcel at the depot\n" * 5)
+    ham, spam = files_of(model, "ham"), files_of(model, "spam")
+    done = run_cli("add-label", "notice", "notices.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    said = done.stderr.decode()
+    assert "5 blank lines" in said or "5 " in said
+    assert "learning 'notice' from 10 texts" in said
+    assert labels_of(model) == ["ham", "notice", "spam"]
+    assert files_of(model, "ham") == ham
+    notice = files_of(model, "notice")
+    (tmp_path / "rows.csv").write_text(
+        "text,label,learned_as\nwin a parcel,spam,notice\nlunch,spam,\n,ham,\nhello,,\n"
+    )
+    done = run_cli("update", "rows.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "learning from 2 rows" in done.stderr.decode()
+    assert "2 rows without text or label left out" in done.stderr.decode()
+    assert files_of(model, "spam") != spam
+    assert files_of(model, "ham") == ham
+    done = run_cli("remove-label", "notice", "-o", "two", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert labels_of(tmp_path / "two") == ["ham", "spam"]
+    assert files_of(tmp_path / "two", "ham") == ham
+    assert files_of(model, "notice") == notice
+    info = json.loads(run_cli("info", "two", "--format", "json", cwd=tmp_path).stdout)
+    assert [entry["label"] for entry in info["labels"]] == ["ham", "spam"]
+
+
+def test_what_is_wrong_is_said_and_changes_nothing(model, tmp_path):
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    (tmp_path / "a.txt").write_text("a\n")
+    (tmp_path / "unknown.csv").write_text("text,label\nwin,spam\nlunch,eggs\n")
+    (tmp_path / "same.csv").write_text("text,label,learned_as\nwin,spam,spam\n")
+    for arguments, message in (
+        (["add-label", "spam", "a.txt"], "label 'spam' is there already"),
+        (["add-label", "new", "absent.txt"], "absent.txt"),
+        (["remove-label", "eggs"], "no label 'eggs'"),
+        (["update", "unknown.csv"], "unknown.csv, row 2: the model has no label 'eggs'"),
+        (["update", "same.csv"], "same.csv, row 1: 'spam' cannot both learn and unlearn"),
+    ):
+        done = run_cli(*arguments, cwd=tmp_path)
+        assert done.returncode in (1, 2)
+        errors = [line for line in done.stderr.decode().splitlines() if "error" in line]
+        assert len(errors) == 1
+        assert message in errors[0]
+        assert {path.name: path.read_bytes() for path in model.iterdir()} == before
