@@ -5,13 +5,18 @@
 it there), and prints a Markdown table with a row for each label and language model.
 
 All models of a label learn from its training texts and foretell its test texts, over one vocabulary; the
-unknown token, where there is one, is a token like others to all of them.
+unknown token, where there is one, is a token like others to all of them. With ``--kenlm FOLDER`` (of KenLM's
+programs ``lmplz`` and ``query``) KenLM's own 5-gram model stands beside.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import platform
+import re
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +27,7 @@ import numpy.typing as npt
 from lmclassify.classify.classifier import LMClassifier
 from lmclassify.classify.fitted import FittedModel, load
 from lmclassify.classify.scoring import token_log_probs
+from lmclassify.errors import LMClassifyError
 from lmclassify.io.labelled import LabelledTexts, read_tables
 from lmclassify.lm.generation import next_words
 from lmclassify.lm.inference import perplexity
@@ -41,11 +47,39 @@ class Foretold:
     """How well a language model foretells some texts."""
 
     top_1: float
-    """Share of words that are the likeliest suggestion; unknown words never are."""
+    """Share of words that are the likeliest suggestion; unknown words never are. NaN: not counted."""
     top_3: float
     """Share of words among the three likeliest."""
     perplexity: float
     """exp(nats / (words + texts)), all words and ends of texts counted."""
+
+
+@dataclass(frozen=True)
+class KenLM:
+    """KenLM's programs (Heafield et al. 2013)."""
+
+    folder: Path
+
+    def nats(self, training: Sequence[Ids], test: Sequence[Ids], vocab_size: int) -> float:
+        """Return minus the log-likelihood of test texts under a 5-gram model of training texts.
+
+        The vocabulary is padded to that of the other models: all but padding and beginning-of-text.
+        """
+        options = ["--interpolate_unigrams", "1", "--vocab_pad", str(vocab_size - 2), "--discount_fallback"]
+        with tempfile.TemporaryDirectory() as folder:
+            learn: list[str | Path] = [self.folder / "lmplz", "-o", "5", "-S", "100M", "-T", folder, *options]
+            model = Path(folder, "model.arpa")
+            model.write_bytes(self._run(learn, training))
+            report = self._run([self.folder / "query", "-v", "summary", model], test).decode()
+        found = {name: float(value) for name, value in re.findall(r"^(.+):\s+(\S+)$", report, re.MULTILINE)}
+        return math.log(found["Perplexity including OOVs"]) * found["Tokens"]
+
+    def _run(self, command: Sequence[str | Path], sequences: Sequence[Ids]) -> bytes:
+        lines = "".join(" ".join(map(str, sequence[1:-1])) + "\n" for sequence in sequences)
+        done = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)
+        if done.returncode:
+            raise LMClassifyError(f"{command[0]} failed: {done.stderr.decode().strip().splitlines()[-1]}")
+        return done.stdout
 
 
 @dataclass(frozen=True)
@@ -58,7 +92,12 @@ class _Models:
 
 
 def compare(
-    model: FittedModel, label: int, training: Sequence[str], test: Sequence[str], words: int
+    model: FittedModel,
+    label: int,
+    training: Sequence[str],
+    test: Sequence[str],
+    words: int,
+    kenlm: KenLM | None = None,
 ) -> dict[str, Foretold]:
     """Return how well test texts of a label are foretold, by name of the language model.
 
@@ -71,6 +110,8 @@ def compare(
         Texts of that label. `model` has been fitted on the former, among others.
     words : int
         Hits are counted on so many words of the test texts at most, drawn at random.
+    kenlm : KenLM, optional
+        Ask KenLM, too.
     """
     tokenizer = model.tokenizer
     learnt_from, sequences = tokenizer.sequences(list(training)), tokenizer.sequences(list(test))
@@ -94,6 +135,11 @@ def compare(
             float(np.mean([hit < 1 for hit in hits])),
             float(np.mean([hit < _SHOWN for hit in hits])),
             perplexity(nats, len(begins) + len(sequences)),
+        )
+    if kenlm is not None:
+        nats = kenlm.nats(learnt_from, sequences, tokenizer.vocab_size)
+        result["5-gram Kneser-Ney, KenLM"] = Foretold(
+            math.nan, math.nan, perplexity(nats, len(begins) + len(sequences))
         )
     return result
 
@@ -156,7 +202,8 @@ def table(figures: Mapping[tuple[str, str], Mapping[str, Foretold]]) -> str:
     lines = ["| set, label | language model | top-1 | top-3 | perplexity per word |", "|---|---|---|---|---|"]
     for (of_set, label), by_model in figures.items():
         for name, found in by_model.items():
-            cells = f"{found.top_1:.3f} | {found.top_3:.3f} | {found.perplexity:.2f}"
+            hits = (" " if math.isnan(hit) else f"{hit:.3f}" for hit in (found.top_1, found.top_3))
+            cells = f"{' | '.join(hits)} | {found.perplexity:.2f}"
             lines.append(f"| {of_set}, {label} | {name} | {cells} |")
     return "\n".join(lines)
 
@@ -175,7 +222,9 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True, help="folder of models, by set")
     parser.add_argument("--words", type=int, default=2000, help="words a label to count hits on")
     parser.add_argument("--seed", type=int, default=0, help="of models that are fitted")
+    parser.add_argument("--kenlm", type=Path, help="folder with KenLM's programs lmplz and query")
     options = parser.parse_args()
+    kenlm = None if options.kenlm is None else KenLM(options.kenlm)
     figures = {}
     for of_set in options.sets:
         training, test = (
@@ -194,7 +243,7 @@ def main() -> None:
             words, unknown = len(_word_begins(tokenizer, sequences)), tokenizer.unknown_id
             share = np.mean(np.concatenate([sequence[1:-1] for sequence in sequences]) == unknown)
             print(f"{of_set}, {name}: {len(held_out):,} texts, {words:,} words, {share:.1%} of them unknown")
-            figures[of_set, name] = compare(model, label, learnt_from, held_out, options.words)
+            figures[of_set, name] = compare(model, label, learnt_from, held_out, options.words, kenlm)
     print(f"{platform.platform()}, Python {platform.python_version()}\n\n{table(figures)}")
 
 

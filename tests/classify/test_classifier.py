@@ -131,6 +131,37 @@ def test_suggest(classifier):
         classifier.suggest("a", n=0)
 
 
+def test_generate(classifier):
+    texts = classifier.generate("spam", 3)
+    assert len(set(texts)) == 3
+    assert classifier.generate("spam", 2) == texts[:2]  # random_state is the seed
+    assert classifier.generate("spam", 3, seed=1) != texts
+    assert classifier.model_.generate("spam", 3, seed=0) == texts
+    assert classifier.generate("ham", 3) != texts
+    assert all(
+        text.startswith("Your account") for text in classifier.generate("ham", 5, prefix="Your account")
+    )
+    (greedy,) = set(classifier.generate("ham", 2, prefix="Your", temperature=0, max_tokens=1))
+    assert len(classifier.model_.generate("ham")) == 1
+    likeliest = classifier.model_.tokenizer.sequences([greedy])[0]
+    assert len(likeliest) <= 2 + len(classifier.model_.tokenizer.sequences(["Your"])[0])
+    with pytest.raises(OptionError, match="no label 'eggs' in this model; there are: ham, spam"):
+        classifier.generate("eggs")
+    with pytest.raises(OptionError, match="n must be at least 1, not 0"):
+        classifier.generate("ham", 0)
+    with pytest.raises(OptionError, match="top_p must be above 0"):
+        classifier.generate("ham", top_p=0.0)
+
+
+def test_generate_writes_what_was_learnt():
+    texts = ["good morning dear friend", "good morning dear neighbour"] * 40
+    options = {**SMALL, "max_epochs": 15, "learning_rate": 0.02}
+    fitted = LMClassifier(**options).fit(texts, ["only"] * 80)
+    written = fitted.generate("only", 40, prefix="good morning", temperature=0.5)
+    assert sum(text in texts for text in written) > 30
+    assert set(texts) <= set(written)
+
+
 def test_suggest_learns_what_follows():
     texts = ["good morning dear friend", "good morning dear neighbour"] * 40
     options = {**SMALL, "max_epochs": 15, "learning_rate": 0.02}

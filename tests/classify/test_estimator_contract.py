@@ -70,9 +70,14 @@ def test_tags():
     assert tags.target_tags.required
 
 
-@pytest.mark.parametrize("method", [*METHODS, "score", "perplexity", "suggest"])
+@pytest.mark.parametrize("method", [*METHODS, "score", "perplexity", "suggest", "generate"])
 def test_unfitted(method):
-    arguments = {"score": (TEXTS, LABELS), "perplexity": (TEXTS, "spam"), "suggest": ("a",)}
+    arguments = {
+        "score": (TEXTS, LABELS),
+        "perplexity": (TEXTS, "spam"),
+        "suggest": ("a",),
+        "generate": ("a",),
+    }
     with pytest.raises(NotFittedError):
         getattr(LMClassifier(), method)(*arguments.get(method, (TEXTS,)))
 

@@ -13,6 +13,7 @@ from lmclassify.classify.ngrams import VIEWS, learn_ngram_models
 from lmclassify.classify.recipes import BACKGROUND
 from lmclassify.classify.tuning import labels_to_compare
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
+from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.text.tokenizer import Tokenizer
 from tests.conftest import SMALL, TUNED, bundled
 
@@ -62,6 +63,7 @@ def test_saving_and_loading_change_nothing(tuned, tmp_path):
     for method in ("predict_joint_log_proba", "log_likelihood"):
         np.testing.assert_array_equal(getattr(loaded, method)(NEW), getattr(tuned, method)(NEW))
     assert loaded.suggest("Your account", n=3) == tuned.suggest("Your account", n=3)
+    assert loaded.generate("spam", 3, seed=0) == tuned.generate("spam", 3)
     assert loaded.num_parameters == tuned.model_.num_parameters
     loaded.save(tmp_path / "again")
     files = [
@@ -282,3 +284,33 @@ def test_unlabelled_texts_need_a_background_model():
         LMClassifier(**SMALL).fit(TEXTS, LABELS, unlabelled=["more"])
     with pytest.raises(DataError, match="expected several texts"):
         LMClassifier(**TUNED).fit(TEXTS, LABELS, unlabelled="more")
+
+
+def test_next_words_come_from_the_lstm_and_the_n_grams_of_the_label(tuned):
+    model = tuned.model_
+    assert len(model.token_ngrams) == 2
+    prefix = "Your account"
+    ids = model.tokenizer.sequences([prefix])[:1]
+    begun = ids[0][np.newaxis, :-1]
+    for label, name in enumerate(model.label_names):
+        log_p, _ = model.next_token_model(label).read(begun)
+        alone = [one.read(begun)[0] for one in (model.models[label], model.token_ngrams[label])]
+        np.testing.assert_allclose(np.exp(log_p), np.mean(np.exp(alone), axis=0), rtol=1e-6)
+        own = [
+            model.tokenizer.sequences([text])[0] for text, of in zip(TEXTS, LABELS, strict=True) if of == name
+        ]
+        learnt = TokenNgrams.learn(own, model.tokenizer.vocab_size)
+        np.testing.assert_array_equal(model.token_ngrams[label].read(begun)[0], learnt.read(begun)[0])
+
+
+@pytest.mark.parametrize("kind", ["word", "subword", "char"])
+def test_neither_suggested_nor_written_is_what_is_unknown(kind):
+    fitted = LMClassifier(**{**TUNED, "tokenizer": kind, "vocab_size": 30}).fit(TEXTS[:60], LABELS[:60])
+    suggested = [found["word"] for found in fitted.suggest("Your", n=20)]
+    assert len(set(suggested)) == len(suggested) > 0
+    if kind == "word":
+        assert set(suggested) <= set(fitted.model_.tokenizer.tokens)
+    for text in fitted.generate("spam", 20, temperature=2.0):
+        assert text
+        assert fitted.model_.tokenizer.unknown_id not in fitted.model_.tokenizer.sequences([text])[0]
+        text.encode()

@@ -19,6 +19,7 @@ import pytest
 import lmclassify
 from lmclassify import bundled_data
 from lmclassify.classify import persistence
+from lmclassify.errors import printable
 from tests.conftest import ROOT, run_cli
 
 QUICK = [
@@ -358,6 +359,51 @@ def test_suggest(saved, tmp_path):
     )
 
 
+def test_generate(saved, tmp_path):
+    model = lmclassify.load(saved)
+    done = run_cli("generate", "--label", "spam", "-m", saved, "-n", 3, "--seed", 7, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    texts = model.generate("spam", 3, seed=7)
+    assert done.stdout.decode().splitlines() == [printable(text) for text in texts]
+    options = [
+        "--prefix",
+        "Your account",
+        "--temperature",
+        0.7,
+        "--top-k",
+        9,
+        "--top-p",
+        0.9,
+        "--max-tokens",
+        5,
+    ]
+    done = run_cli(
+        "generate", "--label", "ham", *options, "-n", 2, "-m", saved, "--format", "json", cwd=tmp_path
+    )
+    expected = model.generate(
+        "ham", 2, prefix="Your account", temperature=0.7, top_k=9, top_p=0.9, max_tokens=5, seed=0
+    )
+    assert json.loads(done.stdout) == {"texts": expected}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--label", "eggs"], "no label 'eggs' in this model; there are: ham, spam"),
+        (
+            ["--label", "ham", "--temperature", -1],
+            "temperature must be 0 (always the likeliest token) or more",
+        ),
+        (["--label", "ham", "--temperature", "nan"], "temperature must be 0"),
+        (["--label", "ham", "--top-k", 0], "top_k must be at least 1, not 0"),
+        (["--label", "ham", "--top-p", 1.5], "top_p must be above 0 and at most 1, not 1.5"),
+        (["--label", "ham", "--max-tokens", 0], "max_tokens must be at least 1, not 0"),
+    ],
+)
+def test_generate_says_what_is_wrong(saved, tmp_path, arguments, message):
+    assert message in one_line(run_cli("generate", *arguments, "-m", saved, cwd=tmp_path), status=2)
+
+
 def test_info(saved, tmp_path):
     text = run_cli("info", saved, cwd=tmp_path).stdout.decode()
     for part in (
@@ -657,9 +703,16 @@ def test_closed_streams(saved, data, closed):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize("command", ["predict", "evaluate", "info", "suggest", "explain"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "info", "suggest", "generate", "explain"])
 def test_standard_output_that_is_full(saved, command):
-    argument = {"predict": EMAILS, "evaluate": EMAILS, "info": "", "suggest": "a", "explain": "a"}[command]
+    arguments = {
+        "predict": EMAILS,
+        "evaluate": EMAILS,
+        "suggest": "a",
+        "generate": "--label ham",
+        "explain": "a",
+    }
+    argument = arguments.get(command, "")
     program = f"{sys.executable} -m lmclassify {command} {argument} -m {saved} -q > /dev/full"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
