@@ -62,6 +62,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         a warning.
     embedding_dim : int or None
         None: the fourth root of the vocabulary size, as in the notebook.
+    cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
+        What the layers of the language models are made of; `lmclassify.lm.cells` has the formulas.
     num_lstm_units, num_lstm_layers : int
     tie_weights : bool
         Use the embedding as output layer too.
@@ -116,6 +118,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_length: int = _DEFAULT.max_length,
         long_texts: str = _DEFAULT.long_texts,
         embedding_dim: int | None = _DEFAULT.embedding_dim,
+        cell: str = _DEFAULT.cell,
         num_lstm_units: int = _DEFAULT.num_lstm_units,
         num_lstm_layers: int = _DEFAULT.num_lstm_layers,
         tie_weights: bool = _DEFAULT.tie_weights,
@@ -143,6 +146,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_length = max_length
         self.long_texts = long_texts
         self.embedding_dim = embedding_dim
+        self.cell = cell
         self.num_lstm_units = num_lstm_units
         self.num_lstm_layers = num_lstm_layers
         self.tie_weights = tie_weights

@@ -57,6 +57,7 @@ def new_model(tokenizer: Tokenizer, settings: Settings, seed: int) -> LanguageMo
         settings.max_length,
         settings.num_lstm_units,
         settings.num_lstm_layers,
+        cell=settings.cell,
         embedding_dim=settings.embedding_dim,
         dropout=settings.dropout,
         tie_weights=settings.tie_weights,

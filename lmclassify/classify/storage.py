@@ -104,6 +104,9 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         expected += 4 + 2 * len(labels)
     if len(parts) != expected:
         raise ValueError("files that belong to no label")
+    lstms = [*fields["models"], *fields.get("tuned", []), fields.get("background")]
+    if any(model is not None and model.cell != fields["settings"].cell for model in lstms):
+        raise ValueError("a language model of another cell than the settings say")
     return fields
 
 

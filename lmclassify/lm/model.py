@@ -1,4 +1,4 @@
-"""The LSTM language model as a torch module: what learns.
+"""The recurrent language model as a torch module: what learns.
 
 Shapes: B texts, T steps, E embedding columns, H units, V vocabulary.
 """
@@ -12,11 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lmclassify.lm.cells import new_layer
 from lmclassify.lm.loss import token_nll
 from lmclassify.text.sequences import PADDING_ID
 
 State = list[tuple[Tensor, Tensor]]
-"""Output and cell state of each layer, (1, B, H) both."""
+"""Output and cell state of each layer, (1, B, H) both; gru has no cell state: (1, B, 0)."""
 
 
 def default_embedding_dim(vocab_size: int) -> int:
@@ -28,9 +29,9 @@ def default_embedding_dim(vocab_size: int) -> int:
 class LanguageModel(nn.Module):
     """An LSTM language model: from the tokens so far to one distribution over the vocabulary.
 
-    Embedding, `num_lstm_layers` LSTM layers (Hochreiter & Schmidhuber 1997; gates as in torch.nn.LSTM),
-    dropout on each layer's outputs, a dense layer to the vocabulary. Padding comes after a text's
-    tokens, so it can reach no score: outputs at real steps equal those of the text alone.
+    Embedding, `num_lstm_layers` recurrent layers (by default of Hochreiter & Schmidhuber 1997; gates as in
+    torch.nn.LSTM), dropout on each layer's outputs, a dense layer to the vocabulary. Padding comes after
+    a text's tokens, so it can reach no score: outputs at real steps equal those of the text alone.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ class LanguageModel(nn.Module):
     num_lstm_units : int
         H, units of each layer.
     num_lstm_layers : int, default=1
+    cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
+        Of every layer; `lmclassify.lm.cells` has the formulas.
     embedding_dim : int, optional
         E; by default ``int(vocab_size ** 0.25)``.
     dropout : float, default=0.5
@@ -60,6 +63,7 @@ class LanguageModel(nn.Module):
         num_lstm_units: int,
         num_lstm_layers: int = 1,
         *,
+        cell: str = "lstm",
         embedding_dim: int | None = None,
         dropout: float = 0.5,
         tie_weights: bool = False,
@@ -75,7 +79,7 @@ class LanguageModel(nn.Module):
         width = self.embedding_dim if tie_weights else num_lstm_units
         with torch.device("meta"):  # draws nothing from torch's global stream of random numbers
             self.embedding = nn.Embedding(vocab_size, self.embedding_dim)
-            self.layers = nn.ModuleList(nn.LSTM(size, num_lstm_units, batch_first=True) for size in sizes)
+            self.layers = nn.ModuleList(new_layer(cell, size, num_lstm_units) for size in sizes)
             self.projection = nn.Linear(num_lstm_units, width, bias=False) if tie_weights else None
             self.output = nn.Linear(width, vocab_size)
         self.to_empty(device="cpu")
@@ -109,7 +113,7 @@ class LanguageModel(nn.Module):
         self.output.bias.copy_(torch.log(smoothed / smoothed.sum()))
 
     def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Run the LSTM layers.
+        """Run the recurrent layers.
 
         Parameters
         ----------

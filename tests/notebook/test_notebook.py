@@ -102,6 +102,32 @@ def test_lstm_equals_torch_and_the_formulas():
     assert np.allclose(in_numpy[real], np.stack(by_hand, axis=1)[real], atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", ["gru", "peephole", "coupled"])
+def test_variants(cell):
+    """One step of each by hand; tests/lm/test_cells.py has the rest, gradient checks too."""
+    model = a_model(cell=cell)
+    ids = np.array([[7, 9]])
+    outputs, _ = model.outputs(torch.from_numpy(ids))
+    in_numpy, _ = NumpyLanguageModel(model.arrays()).outputs(ids)
+    assert np.allclose(in_numpy, outputs.detach().numpy(), atol=1e-6)
+    layer = {name: value.detach() for name, value in model.layers[0].named_parameters()}
+    x = model.embedding.weight[7].detach()
+    gates = layer["weight_ih_l0"] @ x + layer.get("bias_l0", layer.get("bias_ih_l0"))
+    if cell == "gru":
+        r, z, n = (gates + torch.cat([layer["bias_hh_l0"][:14], torch.zeros(7)])).chunk(3)
+        n = torch.tanh(n + torch.sigmoid(r) * layer["bias_hh_l0"][14:])
+        h = (1 - torch.sigmoid(z)) * n
+    elif cell == "peephole":  # the cell state is zero before the first step: only the output gate sees one
+        i, _, g, o = gates.chunk(4)
+        c = torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o + layer["weight_ch_l0"][2] * c) * torch.tanh(c)
+    else:
+        i, g, o = gates.chunk(3)
+        h = torch.sigmoid(o) * torch.tanh(torch.sigmoid(i) * torch.tanh(g))
+    first, _ = model.layers[0](model.embedding(torch.from_numpy(ids)))
+    assert torch.allclose(first[0, 0], h, atol=1e-6)
+
+
 def test_dropout_is_for_training_alone():
     model = LanguageModel(50, 11, 7, dropout=0.5)
     ids = torch.ones(1, 5, dtype=torch.int64)
