@@ -33,6 +33,7 @@ from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionEr
 Array = npt.NDArray[np.float64]
 
 _DEFAULT = Settings()
+_READ_OF_LONG = {"forward": "beginning", "backward": "end", "both": "beginning and end"}
 
 
 class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -50,13 +51,16 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     tokenizer : {"auto", "subword", "word", "char"}, default="auto"
         Of the language models; see `lmclassify.text.tokenizer`. ``auto``: words,
         or subwords where words leave most of the held-out text unknown; subwords with recipe ``plain``.
+    direction : {"forward", "backward", "both"}, default="forward"
+        How the language models read a text; of ``both``, each label has two, whose log-likelihoods are
+        averaged. See `lmclassify.lm.directions`. `suggest` needs a forward one.
     vocab_size : int or None, default=None
         Words, subwords or characters learnt at most. None: 4,000 words, else 1,000.
     lowercase : bool or None, default=None
         Fold letter case. None: with words only.
     max_length : int
         Longest sequence that training reads, in tokens (beginning and end of text included). Longer
-        ones are cut, with a warning.
+        ones are cut, with a warning; backward models then read their ends.
     long_texts : {"chunk", "truncate"}, default="chunk"
         How longer texts are scored: as a whole, read piece by piece, or by their beginning only, with
         a warning.
@@ -113,6 +117,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         recipe: str = _DEFAULT.recipe,
         tokenizer: str = _DEFAULT.tokenizer,
+        direction: str = _DEFAULT.direction,
         vocab_size: int | None = _DEFAULT.vocab_size,
         lowercase: bool | None = _DEFAULT.lowercase,
         max_length: int = _DEFAULT.max_length,
@@ -141,6 +146,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.recipe = recipe
         self.tokenizer = tokenizer
+        self.direction = direction
         self.vocab_size = vocab_size
         self.lowercase = lowercase
         self.max_length = max_length
@@ -238,9 +244,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         course = Course(settings, device, threads, self.callback)
         learnt = (learn_tuned if settings.recipe == "tuned" else learn_plain)(lesson, course)
         if learnt.cut:
+            read = "beginning" if settings.long_texts == "truncate" else _READ_OF_LONG[settings.direction]
             warnings.warn(
                 f"{learnt.cut:,} of {len(texts):,} texts are longer than max_length ({settings.max_length} "
-                "tokens); training of the language models reads their beginning only",
+                f"tokens); training of the language models reads their {read} only",
                 LMClassifyWarning,
                 stacklevel=2,
             )

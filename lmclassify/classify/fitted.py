@@ -38,6 +38,7 @@ from lmclassify.errors import (
     listing,
     shorten,
 )
+from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
 from lmclassify.lm.generation import next_words
 from lmclassify.lm.inference import NumpyLanguageModel, perplexity
 from lmclassify.lm.ngram import NgramModel
@@ -67,12 +68,12 @@ class FittedModel:
     log_priors: Array
     """(K,) natural logarithms."""
     tokenizer: Tokenizer
-    models: list[NumpyLanguageModel]
+    models: list[AnyLanguageModel]
     """One a label, over one vocabulary, maximum likelihood."""
     settings: Settings
-    background: NumpyLanguageModel | None = None
+    background: AnyLanguageModel | None = None
     """Of all labels' texts together, and of unlabelled ones; the models were adapted from it."""
-    tuned: list[NumpyLanguageModel] = field(default_factory=list)
+    tuned: list[AnyLanguageModel] = field(default_factory=list)
     """One a label, tuned by conditional likelihood; used where there is a combination."""
     subwords: Tokenizer | None = None
     """What the n-gram models take for subwords."""
@@ -93,7 +94,7 @@ class FittedModel:
         return self._score(texts, self.models)[0]
 
     def _score(
-        self, texts: Iterable[str], models: Sequence[NumpyLanguageModel]
+        self, texts: Iterable[str], models: Sequence[AnyLanguageModel]
     ) -> tuple[Array, npt.NDArray[np.int64]]:
         """Return log-likelihoods (n, len(models)) and the number of tokens scored of each text (n,)."""
         sequences = self.tokenizer.sequences(as_texts(texts))
@@ -186,7 +187,8 @@ class FittedModel:
         Returns
         -------
         float
-            exp of the mean negative log-probability per token (end of text included) over all texts.
+            exp of the mean negative log-probability per token (end of text included) over all texts. With
+            direction ``both``: the geometric mean of the two models' perplexities.
         """
         nats, tokens = self._score(texts, [self.models[self._index(label)]])
         return perplexity(-float(nats.sum()), int(tokens.sum()))
@@ -213,19 +215,39 @@ class FittedModel:
         Raises
         ------
         OptionError
-            If the model has no such label, or `n` is below 1.
+            If the model has no such label or reads texts backward only, or `n` is below 1.
         """
         if n < 1:
             raise OptionError(f"n must be at least 1, not {n}")
+        forward = self.forward_models("suggest")
         sequence = self.tokenizer.sequences(as_texts([prefix]))[0]
         begun = sequence[:-1]  # the text goes on: its end is not scored
         if label is None:
-            joint = (self.log_priors + log_likelihoods(self.models, [begun]))[0]
-            models, weights = self.models, joint - np.logaddexp.reduce(joint)
+            joint = (self.log_priors + log_likelihoods(forward, [begun]))[0]
+            models, weights = forward, joint - np.logaddexp.reduce(joint)
         else:
-            models, weights = [self.models[self._index(label)]], np.zeros(1)
+            models, weights = [forward[self._index(label)]], np.zeros(1)
         words = next_words(models, weights, self.tokenizer, begun, n)
         return [Suggestion(word=word, probability=probability) for word, probability in words]
+
+    def forward_models(self, purpose: str) -> list[NumpyLanguageModel]:
+        """Return the labels' models that read a text from its beginning, maximum likelihood.
+
+        Raises
+        ------
+        OptionError
+            If there are none; it names what they are needed for.
+        """
+        forward = [
+            model.forward if isinstance(model, DirectedLanguageModel) else model for model in self.models
+        ]
+        found = [model for model in forward if model is not None]
+        if len(found) < len(forward):
+            raise OptionError(
+                f"{purpose} needs language models that read forward; this model's read backward only: "
+                "fit with direction forward or both"
+            )
+        return found
 
     def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
         """Say why a text has its label: what each word adds to the decision.

@@ -15,6 +15,7 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -32,10 +33,11 @@ from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
 from lmclassify.errors import LMClassifyWarning, listing
+from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.training import Trainer
-from lmclassify.text.sequences import Ids
+from lmclassify.text.sequences import Ids, reverse
 from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
 
 Array = npt.NDArray[np.float64]
@@ -49,6 +51,7 @@ _FOLDS, _FOLDS_OF_FEW = 5, 10
 _FEW = 2000  # texts below which language models are cross-fitted, so that none is lost to validation
 _MANY = 50  # labels, from which on more folds would cost too much
 _LM_FOLDS = 2
+_READ_BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 _MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
 _ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
 _ADAPTATION_PATIENCE = 2
@@ -98,10 +101,10 @@ class Learnt:
     """What a recipe makes, in the fields of `lmclassify.classify.fitted.FittedModel`."""
 
     tokenizer: Tokenizer
-    models: list[NumpyLanguageModel]
+    models: list[AnyLanguageModel]
     records: list[dict[str, Any]]
-    background: NumpyLanguageModel | None = None
-    tuned: list[NumpyLanguageModel] = field(default_factory=list)
+    background: AnyLanguageModel | None = None
+    tuned: list[AnyLanguageModel] = field(default_factory=list)
     subwords: Tokenizer | None = None
     ngrams: list[NgramModel] = field(default_factory=list)
     combination: Combination | None = None
@@ -127,18 +130,23 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     kind: TokenizerKind = "subword" if settings.tokenizer == "auto" else settings.tokenizer  # type: ignore[assignment]
     tokenizer = _tokenizer(kind, [lesson.texts[index] for index in learnt_from], settings)
     sequences = tokenizer.sequences(lesson.texts)
-    trainers = [new_trainer(part, sequences, lesson.weights, tokenizer, course) for part in parts]
-    jobs = list(zip(lesson.classes, trainers, strict=True))
-    try:
-        train(jobs, course)
-    except KeyboardInterrupt:
-        if not all(trainer.records for trainer in trainers):
-            raise
-        _keep(jobs)
+    trainers: list[list[Trainer]] = []  # by direction
+    for backward in _READ_BACKWARD[settings.direction]:
+        read = _backward(sequences, tokenizer, settings) if backward else sequences
+        trainers.append([new_trainer(part, read, lesson.weights, tokenizer, course) for part in parts])
+    for of_labels in trainers:
+        jobs = list(zip(lesson.classes, of_labels, strict=True))
+        try:
+            train(jobs, course)
+        except KeyboardInterrupt:
+            if not all(trainer.records for of_one in trainers for trainer in of_one):
+                raise
+            _keep(jobs)
+    models = [[NumpyLanguageModel(trainer.model.arrays()) for trainer in of_one] for of_one in trainers]
     return Learnt(
         tokenizer=tokenizer,
-        models=[NumpyLanguageModel(trainer.model.arrays()) for trainer in trainers],
-        records=_records(parts, trainers),
+        models=_directed(models, tokenizer, settings),
+        records=_by_direction([_records(parts, of_one) for of_one in trainers]),
         cut=_count_cut(sequences, settings),
     )
 
@@ -162,11 +170,20 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     of_ngrams = learn_ngrams(lesson, course.threads, rng)
     combination = of_ngrams.combination
     joint = combination.joint(of_ngrams.held_out)
-    school = (school_type or School)(lesson, course, joint)
     few = len(lesson.texts) < _FEW
     cross_fitted = few or course.settings.validation_fraction == 0
-    class_, scores, scored = school.cross_fit(rng) if cross_fitted else school.hold_out(rng)
-    if class_.tuned is class_.models:  # one expert twice says nothing more
+    classes: list[Taught] = []
+    of_directions: list[list[Array]] = []
+    for backward in _READ_BACKWARD[course.settings.direction]:
+        if course.stop.is_set():  # the models of one direction alone are not what was asked for
+            raise KeyboardInterrupt
+        school = (school_type or School)(lesson, course, joint, backward)
+        teach = school.cross_fit if cross_fitted else school.hold_out
+        class_, scores, scored = teach(copy.deepcopy(rng))  # the same folds in both directions
+        classes.append(class_)
+        of_directions.append(scores)
+    scores = [np.mean(of_expert, axis=0) for of_expert in zip(*of_directions, strict=True)]
+    if all(class_.tuned is class_.models for class_ in classes):  # one expert twice says nothing more
         scores[1] = np.zeros_like(scores[1])
     combination = add_experts(
         combination,
@@ -177,16 +194,21 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         None if lesson.weights is None else lesson.weights[scored],
     )
     shift = lesson.log_priors - lesson.log_frequencies
+
+    def directed(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
+        models = [[NumpyLanguageModel(arrays) for arrays in of_one] for of_one in weights]
+        return _directed(models, class_.tokenizer, course.settings)
+
     return Learnt(
         tokenizer=class_.tokenizer,
-        models=[NumpyLanguageModel(arrays) for arrays in class_.models],
-        records=class_.records,
-        background=NumpyLanguageModel(class_.background),
-        tuned=[NumpyLanguageModel(arrays) for arrays in class_.tuned],
+        models=directed([class_.models for class_ in classes]),
+        records=_by_direction([class_.records for class_ in classes]),
+        background=directed([[class_.background] for class_ in classes])[0],
+        tuned=directed([class_.tuned for class_ in classes]),
         subwords=of_ngrams.subwords,
         ngrams=of_ngrams.models,
         combination=replace(combination, bias=combination.bias + shift),
-        cut=_count_cut(class_.sequences, course.settings),
+        cut=class_.cut,
         evidence=Evidence(of_ngrams.held_out, scores, scored),
     )
 
@@ -237,6 +259,8 @@ class Taught:
     records: list[dict[str, Any]] = field(default_factory=list)
     epochs: tuple[int, int, int] = (0, 0, 0)
     """The best ones of background, adaptation (mean over labels) and tuning."""
+    cut: int = 0
+    """Texts of which training read a part only."""
 
 
 class School:
@@ -247,8 +271,9 @@ class School:
         lesson: Lesson,
         course: Course,
         joint: Array,
+        backward: bool = False,
     ) -> None:
-        self.lesson, self.course = lesson, course
+        self.lesson, self.course, self.backward = lesson, course, backward
         self.compared = labels_to_compare(lesson.codes, joint)
         self._final = True  # whether what is taught will be the model, and so is worth keeping as it is
 
@@ -307,19 +332,19 @@ class School:
         """Train a background model and adapt it to each label, by maximum likelihood."""
         lesson = self.lesson
         tokenizer = self._tokenizer(training, validation, kind)
-        class_ = Taught(
-            tokenizer,
-            tokenizer.sequences(lesson.texts),
-            training,
-            validation,
-            tokenizer.sequences(lesson.unlabelled),
-        )
+        sequences, unlabelled = tokenizer.sequences(lesson.texts), tokenizer.sequences(lesson.unlabelled)
+        cut = _count_cut(sequences, self.course.settings)
+        if self.backward:
+            sequences, unlabelled = (
+                _backward(some, tokenizer, self.course.settings) for some in (sequences, unlabelled)
+            )
+        class_ = Taught(tokenizer, sequences, training, validation, unlabelled, cut=cut)
         if epochs is None:
             labelled = self._tokens([class_.sequences[index] for index in training])
-            unlabelled = self._tokens(class_.unlabelled)
+            without_label = self._tokens(class_.unlabelled)
             texts, most = len(training) + len(class_.unlabelled), self.course.settings.max_epochs
             epochs = (
-                min(most, _background_epochs(texts, labelled + unlabelled)),
+                min(most, _background_epochs(texts, labelled + without_label)),
                 min(most, _adaptation_epochs(len(training), labelled)),
             )
         background = self._background(class_, epochs[0])
@@ -493,6 +518,28 @@ def _split(label: Any, indices: Codes, fraction: float, seed: list[int]) -> Part
         size = max(1, size)
     shuffled = rng.permutation(indices)
     return Part(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), int(rng.integers(2**31)))
+
+
+def _backward(sequences: Sequence[Ids], tokenizer: Tokenizer, settings: Settings) -> list[Ids]:
+    """Return sequences reversed, cut before where only the beginning of long texts counts."""
+    limit = settings.max_length if settings.long_texts == "truncate" else None
+    return [reverse(sequence[:limit], tokenizer.end_id) for sequence in sequences]
+
+
+def _directed(
+    models: Sequence[list[NumpyLanguageModel]], tokenizer: Tokenizer, settings: Settings
+) -> list[AnyLanguageModel]:
+    """Return each label's model, of one direction or of both."""
+    if settings.direction == "forward":
+        return list(models[0])
+    forward = models[0] if settings.direction == "both" else [None] * len(models[-1])
+    return [DirectedLanguageModel(*pair, tokenizer.end_id) for pair in zip(forward, models[-1], strict=True)]
+
+
+def _by_direction(records: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the training record: of two directions the second's kinds are named so."""
+    second = [{**entry, "kind": f"backward {entry['kind']}"} for of in records[1:] for entry in of]
+    return [*records[0], *second]
 
 
 def _keep(jobs: Sequence[tuple[Any, Trainer]]) -> None:
