@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from lmclassify.classify.calibration import LSTMS, Combination
 from lmclassify.classify.combining import add_experts, learn_combination
 from lmclassify.classify.folds import deal
-from lmclassify.classify.language_models import Course, Part, new_trainer, train
+from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
@@ -35,6 +35,7 @@ from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_comp
 from lmclassify.errors import LMClassifyWarning, listing
 from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
 from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.training import Trainer
 from lmclassify.text.sequences import Ids, reverse
@@ -113,13 +114,26 @@ class Learnt:
     evidence: Evidence | None = None
 
 
-def learn_plain(lesson: Lesson, course: Course) -> Learnt:
-    """Learn the recipe "plain".
+@dataclass(frozen=True)
+class TaughtAlone:
+    """Trainers that have trained each label's language model by itself, over one tokenizer."""
+
+    tokenizer: Tokenizer
+    parts: list[Part]
+    trainers: list[list[Trainer]]
+    """Of each direction (forward before backward), of each label."""
+    cut: int
+
+
+def teach_alone(
+    lesson: Lesson, course: Course, make: Callable[[Tokenizer, Settings, int], BaseLanguageModel] = new_model
+) -> TaughtAlone:
+    """Train each label's language model by itself; `make` may make other ones, to compare.
 
     Raises
     ------
     KeyboardInterrupt
-        If interrupted before every label has a model; later, the best so far is kept, with a warning.
+        As `learn_plain`.
     """
     settings = course.settings
     parts = [
@@ -130,10 +144,12 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     kind: TokenizerKind = "subword" if settings.tokenizer == "auto" else settings.tokenizer  # type: ignore[assignment]
     tokenizer = _tokenizer(kind, [lesson.texts[index] for index in learnt_from], settings)
     sequences = tokenizer.sequences(lesson.texts)
-    trainers: list[list[Trainer]] = []  # by direction
+    trainers: list[list[Trainer]] = []
     for backward in _READ_BACKWARD[settings.direction]:
         read = _backward(sequences, tokenizer, settings) if backward else sequences
-        trainers.append([new_trainer(part, read, lesson.weights, tokenizer, course) for part in parts])
+        trainers.append(
+            [new_trainer(part, read, lesson.weights, tokenizer, course, make=make) for part in parts]
+        )
     for of_labels in trainers:
         jobs = list(zip(lesson.classes, of_labels, strict=True))
         try:
@@ -142,12 +158,26 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
             if not all(trainer.records for of_one in trainers for trainer in of_one):
                 raise
             _keep(jobs)
-    models = [[NumpyLanguageModel(trainer.model.arrays()) for trainer in of_one] for of_one in trainers]
+    return TaughtAlone(tokenizer, parts, trainers, _count_cut(sequences, settings))
+
+
+def learn_plain(lesson: Lesson, course: Course) -> Learnt:
+    """Learn the recipe "plain".
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted before every label has a model; later, the best so far is kept, with a warning.
+    """
+    taught = teach_alone(lesson, course)
+    models = [
+        [NumpyLanguageModel(trainer.model.arrays()) for trainer in of_one] for of_one in taught.trainers
+    ]
     return Learnt(
-        tokenizer=tokenizer,
-        models=_directed(models, tokenizer, settings),
-        records=_by_direction([_records(parts, of_one) for of_one in trainers]),
-        cut=_count_cut(sequences, settings),
+        tokenizer=taught.tokenizer,
+        models=_directed(models, taught.tokenizer, course.settings),
+        records=_by_direction([_records(taught.parts, of_one) for of_one in taught.trainers]),
+        cut=taught.cut,
     )
 
 
