@@ -15,9 +15,9 @@ CELLS = ["lstm", "gru", "peephole", "coupled"]
 COLUMNS, H = 5, 7
 
 
-def a_layer(cell: str, seed: int = 0) -> nn.Module:
-    generator = torch.Generator().manual_seed(seed)
-    layer = new_layer(cell, COLUMNS, H)
+def a_layer(cell: str, columns: int = COLUMNS, units: int = H) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    layer = new_layer(cell, columns, units)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.uniform_(-0.9, 0.9, generator=generator)
@@ -84,11 +84,11 @@ def test_the_formulas(cell):
 @pytest.mark.parametrize("cell", CELLS)
 def test_numerical_gradients(cell):
     """Of all weights, the input and the state, by finite differences in float64."""
-    layer = a_layer(cell).double()
+    layer = a_layer(cell, 3, 4).double()
     names = [name for name, _ in layer.named_parameters()]
     inputs = [value.detach().requires_grad_() for _, value in layer.named_parameters()]
-    inputs += [some_input()[:2, :3].double().requires_grad_()]
-    inputs += [part[:, :2].double().contiguous().requires_grad_() for part in a_state(cell)]
+    inputs += [some_input()[:2, :3, :3].double().requires_grad_()]
+    inputs += [part[:, :2, :4].double().contiguous().requires_grad_() for part in a_state(cell)]
 
     def run(*tensors):
         *weights, values, h, c = tensors
@@ -98,6 +98,28 @@ def test_numerical_gradients(cell):
         return (outputs, *after) if cell != "gru" else (outputs, after[0])
 
     assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=False)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_numerical_gradients_of_stacked_layers_through_the_masked_loss(cell):
+    model = LanguageModel(9, 8, 4, 2, cell=cell, embedding_dim=3, tie_weights=True, seed=2).double().eval()
+    names = [name for name, _ in model.named_parameters()]
+    weights = [value.detach().mul(3).requires_grad_() for _, value in model.named_parameters()]
+    inputs, targets = torch.tensor([[7, 2, 3], [7, 5, 0]]), torch.tensor([[2, 3, 8], [5, 8, 0]])
+
+    class Loss(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self):
+            return self.model.token_nll(inputs, targets).sum()
+
+    def run(*tensors):
+        weights = {f"model.{name}": value for name, value in zip(names, tensors, strict=True)}
+        return torch.func.functional_call(Loss(), weights, ())
+
+    assert torch.autograd.gradcheck(run, weights, fast_mode=True)
 
 
 def test_lstm_and_gru_are_torchs_own():

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.lm import LanguageModel, NumpyLanguageModel
+from lmclassify.lm.directions import DirectedLanguageModel
 from lmclassify.lm.loss import token_nll
 from lmclassify.lm.model import last_step
 from lmclassify.text.sequences import input_and_target, make_batch, pad, padding_mask, sequence_lengths
@@ -138,6 +140,18 @@ def test_dropout_is_for_training_alone():
     assert 0.45 < dropped.float().mean() < 0.55  # keeps one half
     model.eval()
     assert torch.equal(model.outputs(ids)[0], model.outputs(ids)[0])
+
+
+def test_bidirectional_is_a_language_model_of_each_direction():
+    """A network that reads both ways would see the word that it predicts; two language models do not."""
+    forward, backward = (NumpyLanguageModel(a_model(cell=cell).arrays()) for cell in ("lstm", "gru"))
+    text = np.array([48, 5, 9, 7, 49])  # beginning, three words, end of text
+    found = log_likelihoods([DirectedLanguageModel(forward, backward, end_id=49)], [text])[0, 0]
+    of_forward, of_backward = (
+        -model.token_nll(ids[np.newaxis, :-1], ids[np.newaxis, 1:])[0].sum()
+        for model, ids in ((forward, text), (backward, np.array([48, 7, 9, 5, 49])))
+    )
+    assert found == pytest.approx((of_forward + of_backward) / 2, abs=1e-5)
 
 
 def test_stacked_layers_feed_each_other():
