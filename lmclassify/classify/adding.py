@@ -26,7 +26,7 @@ from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import as_matrix, separate
 from lmclassify.classify.novelty import familiarity, plain_familiarity
 from lmclassify.classify.recipes import ADAPTATION_PATIENCE, ADAPTATION_SHARE, adaptation_epochs
-from lmclassify.classify.revising import has_frequency_priors, recorded
+from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.engines.local import number_of_threads
 from lmclassify.lm.inference import NumpyLanguageModel
@@ -71,6 +71,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
         With the model's settings.
     seed : int
     """
+    require_forward(model, "add-label")
     classes = np.array(sorted([*model.classes_.tolist(), label]))
     at = classes.tolist().index(label)
     label_weights = np.insert(model.label_weights, at, float(len(texts)))
@@ -297,6 +298,7 @@ def _language_model(
             patience=ADAPTATION_PATIENCE,
             max_epochs=min(settings.max_epochs, adaptation_epochs(len(sequences), max(1, tokens))),
         )
+        assert isinstance(model.background, NumpyLanguageModel)
         start = model.background.arrays
     trainer = new_trainer(part, sequences, None, model.tokenizer, course, settings=settings, start=start)
     train([(label, trainer)], course)

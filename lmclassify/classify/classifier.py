@@ -37,6 +37,7 @@ from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionEr
 Array = npt.NDArray[np.float64]
 
 _DEFAULT = Settings()
+_READ_OF_LONG = {"forward": "beginning", "backward": "end", "both": "beginning and end"}
 
 
 class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -54,18 +55,23 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     tokenizer : {"auto", "subword", "word", "char"}, default="auto"
         Of the language models; see `lmclassify.text.tokenizer`. ``auto``: words,
         or subwords where words leave most of the held-out text unknown; subwords with recipe ``plain``.
+    direction : {"forward", "backward", "both"}, default="forward"
+        How the language models read a text; of ``both``, each label has two, whose log-likelihoods are
+        averaged. See `lmclassify.lm.directions`. `suggest` needs a forward one.
     vocab_size : int or None, default=None
         Words, subwords or characters learnt at most. None: 4,000 words, else 1,000.
     lowercase : bool or None, default=None
         Fold letter case. None: with words only.
     max_length : int
         Longest sequence that training reads, in tokens (beginning and end of text included). Longer
-        ones are cut, with a warning.
+        ones are cut, with a warning; backward models then read their ends.
     long_texts : {"chunk", "truncate"}, default="chunk"
         How longer texts are scored: as a whole, read piece by piece, or by their beginning only, with
         a warning.
     embedding_dim : int or None
         None: the fourth root of the vocabulary size, as in the notebook.
+    cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
+        What the layers of the language models are made of; `lmclassify.lm.cells` has the formulas.
     num_lstm_units, num_lstm_layers : int
     tie_weights : bool
         Use the embedding as output layer too.
@@ -118,11 +124,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         recipe: str = _DEFAULT.recipe,
         tokenizer: str = _DEFAULT.tokenizer,
+        direction: str = _DEFAULT.direction,
         vocab_size: int | None = _DEFAULT.vocab_size,
         lowercase: bool | None = _DEFAULT.lowercase,
         max_length: int = _DEFAULT.max_length,
         long_texts: str = _DEFAULT.long_texts,
         embedding_dim: int | None = _DEFAULT.embedding_dim,
+        cell: str = _DEFAULT.cell,
         num_lstm_units: int = _DEFAULT.num_lstm_units,
         num_lstm_layers: int = _DEFAULT.num_lstm_layers,
         tie_weights: bool = _DEFAULT.tie_weights,
@@ -146,11 +154,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.recipe = recipe
         self.tokenizer = tokenizer
+        self.direction = direction
         self.vocab_size = vocab_size
         self.lowercase = lowercase
         self.max_length = max_length
         self.long_texts = long_texts
         self.embedding_dim = embedding_dim
+        self.cell = cell
         self.num_lstm_units = num_lstm_units
         self.num_lstm_layers = num_lstm_layers
         self.tie_weights = tie_weights
@@ -241,9 +251,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         learnt = (learn_tuned if settings.recipe == "tuned" else learn_plain)(lesson, course)
         if learnt.cut:
+            read = "beginning" if settings.long_texts == "truncate" else _READ_OF_LONG[settings.direction]
             warnings.warn(
                 f"{learnt.cut:,} of {len(texts):,} texts are longer than max_length ({settings.max_length} "
-                "tokens); training of the language models reads their beginning only",
+                f"tokens); training of the language models reads their {read} only",
                 LMClassifyWarning,
                 stacklevel=2,
             )

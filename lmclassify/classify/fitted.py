@@ -40,6 +40,7 @@ from lmclassify.errors import (
     listing,
     shorten,
 )
+from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
 from lmclassify.lm.generation import next_words, sample
 from lmclassify.lm.inference import NumpyLanguageModel, perplexity
 from lmclassify.lm.interpolation import Interpolation, NextTokenModel
@@ -71,16 +72,16 @@ class FittedModel:
     log_priors: Array
     """(K,) natural logarithms."""
     tokenizer: Tokenizer
-    models: list[NumpyLanguageModel]
+    models: list[AnyLanguageModel]
     """One a label, over one vocabulary, maximum likelihood."""
     settings: Settings
     label_weights: Array
     """(K,) sums of the weights of the labels' texts, which priors come from."""
     held_out: HeldOut
     """Scores of texts not learnt from, which thresholds come from."""
-    background: NumpyLanguageModel | None = None
+    background: AnyLanguageModel | None = None
     """Of all labels' texts together, and of unlabelled ones; the models were adapted from it."""
-    tuned: list[NumpyLanguageModel] = field(default_factory=list)
+    tuned: list[AnyLanguageModel] = field(default_factory=list)
     """One a label, tuned by conditional likelihood; used where there is a combination."""
     token_ngrams: list[TokenNgrams] = field(default_factory=list)
     """One a label, over the language models' tokens, or none: `suggest` and `generate` have them beside."""
@@ -105,7 +106,7 @@ class FittedModel:
         return self._score(texts, self.models)[0]
 
     def _score(
-        self, texts: Iterable[str], models: Sequence[NumpyLanguageModel]
+        self, texts: Iterable[str], models: Sequence[AnyLanguageModel]
     ) -> tuple[Array, npt.NDArray[np.int64]]:
         """Return log-likelihoods (n, len(models)) and the number of tokens scored of each text (n,)."""
         sequences = self.tokenizer.sequences(as_texts(texts))
@@ -259,7 +260,8 @@ class FittedModel:
         Returns
         -------
         float
-            exp of the mean negative log-probability per token (end of text included) over all texts.
+            exp of the mean negative log-probability per token (end of text included) over all texts. With
+            direction ``both``: the geometric mean of the two models' perplexities.
         """
         nats, tokens = self._score(texts, [self.models[self._index(label)]])
         return perplexity(-float(nats.sum()), int(tokens.sum()))
@@ -286,15 +288,16 @@ class FittedModel:
         Raises
         ------
         OptionError
-            If the model has no such label, or `n` is below 1.
+            If the model has no such label or reads texts backward only, or `n` is below 1.
         """
         if n < 1:
             raise OptionError(f"n must be at least 1, not {n}")
+        forward = self.forward_models("suggest")
         sequence = self.tokenizer.sequences(as_texts([prefix]))[0]
         begun = sequence[:-1]  # the text goes on: its end is not scored
         if label is None:
-            joint = (self.log_priors + log_likelihoods(self.models, [begun]))[0]
-            labels, weights = list(range(len(self.models))), joint - np.logaddexp.reduce(joint)
+            joint = (self.log_priors + log_likelihoods(forward, [begun]))[0]
+            labels, weights = list(range(len(forward))), joint - np.logaddexp.reduce(joint)
         else:
             labels, weights = [self._index(label)], np.zeros(1)
         models = [self.next_token_model(index) for index in labels]
@@ -339,7 +342,7 @@ class FittedModel:
         """
         if n < 1:
             raise OptionError(f"n must be at least 1, not {n}")
-        model = self.next_token_model(self._index(label))
+        model = self.next_token_model(self._index(label), "generate")
         begun = self.tokenizer.sequences(as_texts([prefix]))[0][:-1]
         texts = sample(
             model,
@@ -354,11 +357,29 @@ class FittedModel:
         )
         return [self.tokenizer.decode(text, after=prefix.rstrip()) for text in texts]
 
-    def next_token_model(self, index: int) -> NextTokenModel:
-        """Return what `suggest` and `generate` ask for the label of that index."""
-        if not self.token_ngrams:
-            return self.models[index]
-        return Interpolation([self.models[index], self.token_ngrams[index]])
+    def next_token_model(self, index: int, purpose: str = "suggest") -> NextTokenModel:
+        """Return what `suggest` and `generate` ask for the label of that index; see `forward_models`."""
+        forward = self.forward_models(purpose)[index]
+        return Interpolation([forward, self.token_ngrams[index]]) if self.token_ngrams else forward
+
+    def forward_models(self, purpose: str) -> list[NumpyLanguageModel]:
+        """Return the labels' models that read a text from its beginning, maximum likelihood.
+
+        Raises
+        ------
+        OptionError
+            If there are none; it names what they are needed for.
+        """
+        forward = [
+            model.forward if isinstance(model, DirectedLanguageModel) else model for model in self.models
+        ]
+        found = [model for model in forward if model is not None]
+        if len(found) < len(forward):
+            raise OptionError(
+                f"{purpose} needs language models that read forward; this model's read backward only: "
+                "fit with direction forward or both"
+            )
+        return found
 
     def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
         """Say why a text has its label: what each word adds to the decision.

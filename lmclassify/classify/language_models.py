@@ -17,7 +17,7 @@ import torch
 
 from lmclassify.classify.settings import Settings
 from lmclassify.engines.local import run_in_rounds
-from lmclassify.lm.model import LanguageModel
+from lmclassify.lm.model import BaseLanguageModel, LanguageModel
 from lmclassify.lm.training import EpochRecord, Trainer
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
@@ -57,6 +57,7 @@ def new_model(tokenizer: Tokenizer, settings: Settings, seed: int) -> LanguageMo
         settings.max_length,
         settings.num_lstm_units,
         settings.num_lstm_layers,
+        cell=settings.cell,
         embedding_dim=settings.embedding_dim,
         dropout=settings.dropout,
         tie_weights=settings.tie_weights,
@@ -73,6 +74,7 @@ def new_trainer(
     *,
     settings: Settings | None = None,
     start: dict[str, npt.NDArray[np.float32]] | None = None,
+    make: Callable[[Tokenizer, Settings, int], BaseLanguageModel] = new_model,
 ) -> Trainer:
     """Return a trainer for a part of the texts.
 
@@ -89,9 +91,11 @@ def new_trainer(
         Other ones than the course's.
     start : dict of str to ndarray, optional
         Weights to start from, as `LanguageModel.arrays` returns them; else a unigram model.
+    make : callable, default=new_model
+        Makes the untrained model of tokenizer, settings and seed.
     """
     settings = settings or course.settings
-    model = new_model(tokenizer, settings, part.seed)
+    model = make(tokenizer, settings, part.seed)
     if start is not None:
         model.load_arrays(start)
     return Trainer(

@@ -16,8 +16,9 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -28,18 +29,20 @@ from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination
 from lmclassify.classify.folds import deal
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts
-from lmclassify.classify.language_models import Course, Part, new_trainer, train
+from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.novelty import familiarity, plain_familiarity
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
 from lmclassify.errors import LMClassifyWarning, listing
+from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
 from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.lm.training import Trainer
-from lmclassify.text.sequences import Ids
+from lmclassify.text.sequences import Ids, reverse
 from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
 
 Array = npt.NDArray[np.float64]
@@ -54,6 +57,7 @@ _FEW = 2000  # texts below which language models are cross-fitted, so that none 
 _MANY = 50  # labels, from which on more folds would cost too much
 _LM_FOLDS = 2
 _MOST_SCORES = 100_000  # of held-out texts by recipe "plain": many labels would take long
+_READ_BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 _MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
 ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
 ADAPTATION_PATIENCE = 2
@@ -103,11 +107,11 @@ class Learnt:
     """What a recipe makes, in the fields of `lmclassify.classify.fitted.FittedModel`."""
 
     tokenizer: Tokenizer
-    models: list[NumpyLanguageModel]
+    models: list[AnyLanguageModel]
     records: list[dict[str, Any]]
     held_out: HeldOut
-    background: NumpyLanguageModel | None = None
-    tuned: list[NumpyLanguageModel] = field(default_factory=list)
+    background: AnyLanguageModel | None = None
+    tuned: list[AnyLanguageModel] = field(default_factory=list)
     token_ngrams: list[TokenNgrams] = field(default_factory=list)
     subwords: Tokenizer | None = None
     ngrams: list[NgramModel] = field(default_factory=list)
@@ -118,13 +122,26 @@ class Learnt:
     held_out_texts: HeldOutTexts | None = None
 
 
-def learn_plain(lesson: Lesson, course: Course) -> Learnt:
-    """Learn the recipe "plain".
+@dataclass(frozen=True)
+class TaughtAlone:
+    """Trainers that have trained each label's language model by itself, over one tokenizer."""
+
+    tokenizer: Tokenizer
+    parts: list[Part]
+    trainers: list[list[Trainer]]
+    """Of each direction (forward before backward), of each label."""
+    cut: int
+
+
+def teach_alone(
+    lesson: Lesson, course: Course, make: Callable[[Tokenizer, Settings, int], BaseLanguageModel] = new_model
+) -> TaughtAlone:
+    """Train each label's language model by itself; `make` may make other ones, to compare.
 
     Raises
     ------
     KeyboardInterrupt
-        If interrupted before every label has a model; later, the best so far is kept, with a warning.
+        As `learn_plain`.
     """
     settings = course.settings
     parts = [
@@ -135,39 +152,60 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     kind: TokenizerKind = "subword" if settings.tokenizer == "auto" else settings.tokenizer  # type: ignore[assignment]
     tokenizer = _tokenizer(kind, [lesson.texts[index] for index in learnt_from], settings)
     sequences = tokenizer.sequences(lesson.texts)
-    trainers = [new_trainer(part, sequences, lesson.weights, tokenizer, course) for part in parts]
-    jobs = list(zip(lesson.classes, trainers, strict=True))
-    try:
-        train(jobs, course)
-    except KeyboardInterrupt:
-        if not all(trainer.records for trainer in trainers):
-            raise
-        _keep(jobs)
-    models = [NumpyLanguageModel(trainer.model.arrays()) for trainer in trainers]
-    validation = np.sort(np.concatenate([part.validation for part in parts]))
-    most = max(1, _MOST_SCORES // len(parts))
+    trainers: list[list[Trainer]] = []
+    for backward in _READ_BACKWARD[settings.direction]:
+        read = _backward(sequences, tokenizer, settings) if backward else sequences
+        trainers.append(
+            [new_trainer(part, read, lesson.weights, tokenizer, course, make=make) for part in parts]
+        )
+    for of_labels in trainers:
+        jobs = list(zip(lesson.classes, of_labels, strict=True))
+        try:
+            train(jobs, course)
+        except KeyboardInterrupt:
+            if not all(trainer.records for of_one in trainers for trainer in of_one):
+                raise
+            _keep(jobs)
+    return TaughtAlone(tokenizer, parts, trainers, _count_cut(sequences, settings))
+
+
+def learn_plain(lesson: Lesson, course: Course) -> Learnt:
+    """Learn the recipe "plain".
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted before every label has a model; later, the best so far is kept, with a warning.
+    """
+    taught = teach_alone(lesson, course)
+    models = [
+        [NumpyLanguageModel(trainer.model.arrays()) for trainer in of_one] for of_one in taught.trainers
+    ]
+    directed = _directed(models, taught.tokenizer, course.settings)
+    validation = np.sort(np.concatenate([part.validation for part in taught.parts]))
+    most = max(1, _MOST_SCORES // len(taught.parts))
     if len(validation) > most:
         validation = np.sort(np.random.default_rng(lesson.seed).choice(validation, most, replace=False))
     return Learnt(
-        tokenizer=tokenizer,
-        models=models,
-        records=_records(parts, trainers),
-        cut=_count_cut(sequences, settings),
-        held_out=_held_out_by_likelihood(lesson, models, sequences, validation, course.threads),
+        tokenizer=taught.tokenizer,
+        models=directed,
+        records=_by_direction([_records(taught.parts, of_one) for of_one in taught.trainers]),
+        cut=taught.cut,
+        held_out=_held_out_by_likelihood(lesson, directed, taught.tokenizer, validation, course.threads),
     )
 
 
 def _held_out_by_likelihood(
     lesson: Lesson,
-    models: Sequence[NumpyLanguageModel],
-    sequences: Sequence[Ids],
+    models: Sequence[AnyLanguageModel],
+    tokenizer: Tokenizer,
     validation: Codes,
     threads: int,
 ) -> HeldOut:
     """Score held-out texts by recipe "plain"."""
-    likelihoods = log_likelihoods(models, [sequences[index] for index in validation], threads=threads)
-    joint = lesson.log_priors + likelihoods
     texts = [lesson.texts[index] for index in validation]
+    likelihoods = log_likelihoods(models, tokenizer.sequences(texts), threads=threads)
+    joint = lesson.log_priors + likelihoods
     signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
     return HeldOut.of(joint, lesson.codes[validation], signals, lesson.seed)
 
@@ -191,11 +229,22 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     experts = learn_ngrams(lesson, course.threads, rng)
     combination = experts.combination
     joint = combination.joint(experts.held_out)
-    school = (school_type or School)(lesson, course, joint)
     few = len(lesson.texts) < _FEW
     cross_fitted = few or course.settings.validation_fraction == 0
-    class_, scores, scored = school.cross_fit(rng) if cross_fitted else school.hold_out(rng)
-    if class_.tuned is class_.models:  # one expert twice says nothing more
+    classes: list[Taught] = []
+    of_directions: list[list[Array]] = []
+    of_backgrounds: list[Array] = []
+    for backward in _READ_BACKWARD[course.settings.direction]:
+        if course.stop.is_set():  # the models of one direction alone are not what was asked for
+            raise KeyboardInterrupt
+        school = (school_type or School)(lesson, course, joint, backward)
+        teach = school.cross_fit if cross_fitted else school.hold_out
+        class_, scores, scored = teach(copy.deepcopy(rng))  # the same folds in both directions
+        classes.append(class_)
+        of_directions.append(scores)
+        of_backgrounds.append(school.background_scores)
+    scores = [np.mean(of_expert, axis=0) for of_expert in zip(*of_directions, strict=True)]
+    if all(class_.tuned is class_.models for class_ in classes):  # one expert twice says nothing more
         scores[1] = np.zeros_like(scores[1])
     combination = add_experts(
         combination,
@@ -212,20 +261,26 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     kept = None
     if course.settings.keep_held_out:
         texts = [lesson.texts[index] for index in scored]
-        of_background = school.background_scores[scored]
+        of_background = np.mean(of_backgrounds, axis=0)[scored]
         kept = HeldOutTexts.of(texts, lesson.codes[scored], every_score, of_background, lesson.seed)
     signals = familiarity(
         log_softmax(joint), [of[scored] for of in experts.held_out], *experts.background[:, scored]
     )
+
+    def directed(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
+        models = [[NumpyLanguageModel(arrays) for arrays in of_one] for of_one in weights]
+        return _directed(models, class_.tokenizer, course.settings)
+
+    sequences = class_.tokenizer.sequences(lesson.texts)
     return Learnt(
         tokenizer=class_.tokenizer,
-        models=[NumpyLanguageModel(arrays) for arrays in class_.models],
-        records=class_.records,
-        background=NumpyLanguageModel(class_.background),
-        tuned=[NumpyLanguageModel(arrays) for arrays in class_.tuned],
+        models=directed([class_.models for class_ in classes]),
+        records=_by_direction([class_.records for class_ in classes]),
+        background=directed([[class_.background] for class_ in classes])[0],
+        tuned=directed([class_.tuned for class_ in classes]),
         token_ngrams=[
             TokenNgrams.learn(
-                [class_.sequences[index] for index in np.flatnonzero(lesson.codes == code)],
+                [sequences[index] for index in np.flatnonzero(lesson.codes == code)],
                 class_.tokenizer.vocab_size,
             )
             for code in range(labels)
@@ -233,7 +288,7 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         subwords=experts.subwords,
         ngrams=experts.models,
         combination=combination,
-        cut=_count_cut(class_.sequences, course.settings),
+        cut=class_.cut,
         evidence=Evidence(experts.held_out, scores, scored),
         held_out=HeldOut.of(joint, lesson.codes[scored], signals, lesson.seed),
         held_out_texts=kept,
@@ -288,6 +343,8 @@ class Taught:
     records: list[dict[str, Any]] = field(default_factory=list)
     epochs: tuple[int, int, int] = (0, 0, 0)
     """The best ones of background, adaptation (mean over labels) and tuning."""
+    cut: int = 0
+    """Texts of which training read a part only."""
 
 
 class School:
@@ -298,8 +355,9 @@ class School:
         lesson: Lesson,
         course: Course,
         joint: Array,
+        backward: bool = False,
     ) -> None:
-        self.lesson, self.course = lesson, course
+        self.lesson, self.course, self.backward = lesson, course, backward
         self.compared = labels_to_compare(lesson.codes, joint)
         self.background_scores = np.zeros(len(lesson.texts))
         """(n,) log-likelihoods of texts under background models that had not seen them, once scored."""
@@ -360,19 +418,19 @@ class School:
         """Train a background model and adapt it to each label, by maximum likelihood."""
         lesson = self.lesson
         tokenizer = self._tokenizer(training, validation, kind)
-        class_ = Taught(
-            tokenizer,
-            tokenizer.sequences(lesson.texts),
-            training,
-            validation,
-            tokenizer.sequences(lesson.unlabelled),
-        )
+        sequences, unlabelled = tokenizer.sequences(lesson.texts), tokenizer.sequences(lesson.unlabelled)
+        cut = _count_cut(sequences, self.course.settings)
+        if self.backward:
+            sequences, unlabelled = (
+                _backward(some, tokenizer, self.course.settings) for some in (sequences, unlabelled)
+            )
+        class_ = Taught(tokenizer, sequences, training, validation, unlabelled, cut=cut)
         if epochs is None:
             labelled = self._tokens([class_.sequences[index] for index in training])
-            unlabelled = self._tokens(class_.unlabelled)
+            without_label = self._tokens(class_.unlabelled)
             texts, most = len(training) + len(class_.unlabelled), self.course.settings.max_epochs
             epochs = (
-                min(most, _background_epochs(texts, labelled + unlabelled)),
+                min(most, _background_epochs(texts, labelled + without_label)),
                 min(most, adaptation_epochs(len(training), labelled)),
             )
         background = self._background(class_, epochs[0])
@@ -548,6 +606,28 @@ def _split(label: Any, indices: Codes, fraction: float, seed: list[int]) -> Part
         size = max(1, size)
     shuffled = rng.permutation(indices)
     return Part(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), int(rng.integers(2**31)))
+
+
+def _backward(sequences: Sequence[Ids], tokenizer: Tokenizer, settings: Settings) -> list[Ids]:
+    """Return sequences reversed, cut before where only the beginning of long texts counts."""
+    limit = settings.max_length if settings.long_texts == "truncate" else None
+    return [reverse(sequence[:limit], tokenizer.end_id) for sequence in sequences]
+
+
+def _directed(
+    models: Sequence[list[NumpyLanguageModel]], tokenizer: Tokenizer, settings: Settings
+) -> list[AnyLanguageModel]:
+    """Return each label's model, of one direction or of both."""
+    if settings.direction == "forward":
+        return list(models[0])
+    forward = models[0] if settings.direction == "both" else [None] * len(models[-1])
+    return [DirectedLanguageModel(*pair, tokenizer.end_id) for pair in zip(forward, models[-1], strict=True)]
+
+
+def _by_direction(records: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the training record: of two directions the second's kinds are named so."""
+    second = [{**entry, "kind": f"backward {entry['kind']}"} for of in records[1:] for entry in of]
+    return [*records[0], *second]
 
 
 def _keep(jobs: Sequence[tuple[Any, Trainer]]) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts
+from lmclassify.errors import OptionError
 
 Array = npt.NDArray[np.float64]
 T = TypeVar("T")
@@ -59,6 +60,15 @@ def remove_label(model: FittedModel, label: Any) -> FittedModel:
         training=[entry for entry in model.training if entry.get("label") != label],
     )
     return recorded(changed, "remove", label, 0, {})
+
+
+def require_forward(model: FittedModel, what: str) -> None:
+    """Raise OptionError where language models read backward, which adding and updating do not teach."""
+    if model.settings.direction != "forward":
+        raise OptionError(
+            f"{what} is for language models of direction forward; this model's direction is "
+            f"{model.settings.direction}: fit it again with direction forward"
+        )
 
 
 def has_frequency_priors(model: FittedModel) -> bool:

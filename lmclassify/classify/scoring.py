@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from lmclassify.engines.local import map_ordered
-from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.directions import DirectedLanguageModel, reversed_batch
 from lmclassify.lm.ngram import NgramModel, look_up
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 
@@ -27,8 +27,15 @@ _CHARACTERS_AT_A_TIME = 1 << 16
 _blas_lock = threading.Lock()
 
 
+class Scorer(Protocol):
+    """A language model that reads a text from its beginning, like `lmclassify.lm.NumpyLanguageModel`."""
+
+    def token_nll(self, inputs: Ids, targets: Ids, state: Any = None) -> tuple[npt.NDArray[np.float64], Any]:
+        """Return the negative log-probability of each target, and the state to go on from."""
+
+
 def log_likelihoods(
-    models: Sequence[NumpyLanguageModel],
+    models: Sequence[Scorer | DirectedLanguageModel],
     sequences: Sequence[Ids],
     *,
     max_length: int | None = None,
@@ -41,7 +48,7 @@ def log_likelihoods(
 
     Parameters
     ----------
-    models : sequence of NumpyLanguageModel
+    models : sequence of NumpyLanguageModel or DirectedLanguageModel
         K models over one vocabulary.
     sequences : sequence of array of int
         n sequences of token ids.
@@ -67,7 +74,7 @@ def log_likelihoods(
 
 
 def chosen_log_likelihoods(
-    models: Sequence[NumpyLanguageModel],
+    models: Sequence[Scorer | DirectedLanguageModel],
     sequences: Sequence[Ids],
     chosen: npt.NDArray[np.intp],
     *,
@@ -101,7 +108,7 @@ def chosen_log_likelihoods(
 
 
 def token_log_probs(
-    models: Sequence[NumpyLanguageModel],
+    models: Sequence[Scorer | DirectedLanguageModel],
     sequences: Sequence[Ids],
     *,
     max_length: int | None = None,
@@ -112,7 +119,8 @@ def token_log_probs(
     Returns
     -------
     list of ndarray of float, n of (tokens scored, K)
-        Nats; a row for each id of a sequence but the first. They sum to the log-likelihoods.
+        Nats; a row for each id of a sequence but the first, in the text's order whatever the model's
+        direction. They sum to the log-likelihoods.
     """
     result = [np.zeros((len(sequence[:max_length]) - 1, len(models))) for sequence in sequences]
 
@@ -127,12 +135,16 @@ def token_log_probs(
     return result
 
 
-def _log_likelihood(model: NumpyLanguageModel, batch: Batch) -> npt.NDArray[np.float64]:
+def _log_likelihood(model: Scorer | DirectedLanguageModel, batch: Batch) -> npt.NDArray[np.float64]:
     total: npt.NDArray[np.float64] = _token_log_probs(model, batch).sum(axis=1)
     return total
 
 
-def _token_log_probs(model: NumpyLanguageModel, batch: Batch) -> npt.NDArray[np.float64]:
+def _token_log_probs(model: Scorer | DirectedLanguageModel, batch: Batch) -> npt.NDArray[np.float64]:
+    if isinstance(model, DirectedLanguageModel):
+        turned, order = reversed_batch(batch, model.end_id)
+        backward = np.take_along_axis(_token_log_probs(model.backward, turned), order, axis=1)
+        return backward if model.forward is None else (_token_log_probs(model.forward, batch) + backward) / 2
     rows, length = batch.inputs.shape
     steps = max(1, _TOKENS_AT_A_TIME // rows)
     found, state = np.zeros((rows, length)), None

@@ -32,6 +32,12 @@ class Settings(LanguageModelSettings):
         "the held-out text unknown (recipe plain: subwords).",
         choices=("auto", "subword", "word", "char"),
     )
+    direction: str = setting(
+        "forward",
+        "How the language models read a text. forward: from its beginning; backward: from its end; both: two "
+        "models a label, whose log-likelihoods are averaged.",
+        choices=("forward", "backward", "both"),
+    )
     vocab_size: int | None = setting(
         None,
         "Words, subwords or characters learnt at most (none: 4000 words, else 1000).",

@@ -1,9 +1,10 @@
 """A fitted model as the parts of a saved one, and back. `persistence` knows how parts become files.
 
 Roles: ``tokenizer``; ``lm`` of each label; ``held-out`` (scores of held-out texts); ``held-out-texts`` and
-``expert-scores`` where texts are kept; with a combination also
-``background``, ``subwords`` (the n-gram models' tokenizer), ``ngrams`` (the n-grams known, by view),
-``tuned-lm``, ``ngram-weights`` and ``token-ngrams`` of each label, and ``combination``.
+``expert-scores`` where texts are kept; with a combination also ``background``, ``subwords`` (the n-gram
+models' tokenizer), ``ngrams`` (the n-grams known, by view), ``tuned-lm``, ``ngram-weights`` and ``token-ngrams``
+of each label, and ``combination``. Of language models that read backward the roles are ``backward-lm``,
+``backward-background`` and ``backward-tuned-lm``, beside the others or, with direction backward, instead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lmclassify.classify.calibration import LSTMS, Combination
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts
 from lmclassify.classify.persistence import Part, StoredModel, only_part
 from lmclassify.classify.settings import Settings
+from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.token_ngrams import TokenNgrams
@@ -44,7 +46,8 @@ def to_stored(model: FittedModel) -> StoredModel:
         "versions": model.versions,
     }
     parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
-    parts += [_arrays("lm", of_label.arrays, label) for label, of_label in enumerate(model.models)]
+    for label, of_label in enumerate(model.models):
+        parts += _directed("lm", of_label, label)
     held_out = model.held_out
     scores = {"joint": held_out.joint, "codes": held_out.codes, "signals": held_out.signals}
     parts.append(_arrays("held-out", scores))
@@ -56,7 +59,7 @@ def to_stored(model: FittedModel) -> StoredModel:
     if model.combination is not None:
         assert model.background is not None
         assert model.subwords is not None
-        parts.append(_arrays("background", model.background.arrays))
+        parts += _directed("background", model.background)
         parts.append(Part("subwords", model.subwords.to_json().encode(), "json"))
         parts.append(Part("combination", model.combination.to_json().encode(), "json"))
         known: Arrays = {}
@@ -69,7 +72,7 @@ def to_stored(model: FittedModel) -> StoredModel:
                 known[f"{number}.order"] = ngrams.order.astype(np.int32)
         parts.append(_arrays("ngrams", known))
         for label in range(len(model.classes_)):
-            parts.append(_arrays("tuned-lm", model.tuned[label].arrays, label))
+            parts += _directed("tuned-lm", model.tuned[label], label)
             parts.append(_arrays("ngram-weights", _ngram_weights(model.ngrams, label), label))
             parts.append(_arrays("token-ngrams", model.token_ngrams[label].arrays, label))
     return StoredModel(config, parts, model.training)
@@ -93,19 +96,21 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
     log_priors = np.array(config["log_priors"], dtype=np.float64)
     if log_priors.shape != (len(labels),) or not np.isfinite(log_priors).all():
         raise ValueError("priors that fit no labels")
+    settings = Settings(**config["settings"])
+    reads = _reads(settings.direction)
     fields: dict[str, Any] = {
         "classes_": np.array(labels),
         "log_priors": log_priors,
         "tokenizer": tokenizer,
-        "models": _language_models(parts, "lm", len(labels), tokenizer),
-        "settings": Settings(**config["settings"]),
+        "models": _language_models(parts, "lm", len(labels), tokenizer, settings),
+        "settings": settings,
         "parameters": dict(config["parameters"]),
         "versions": dict(config["versions"]),
         "training": stored.training,
         "held_out": HeldOut(**_read(only_part(parts, "held-out"))),
         "label_weights": _label_weights(config["label_weights"], len(labels)),
     }
-    expected = len(labels) + 2
+    expected = len(reads) * len(labels) + 2
     if any(part.role == "combination" for part in parts):
         combination = Combination.from_json(only_part(parts, "combination").content.decode())
         ngrams = _ngram_models(parts, len(labels))
@@ -113,8 +118,8 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         if list(combination.experts) != [*names, *LSTMS] or combination.bias.shape != (len(labels),):
             raise ValueError("a combination of other experts or labels")
         fields |= {
-            "background": NumpyLanguageModel(_read(only_part(parts, "background"))),
-            "tuned": _language_models(parts, "tuned-lm", len(labels), tokenizer),
+            "background": _language_models(parts, "background", None, tokenizer, settings)[0],
+            "tuned": _language_models(parts, "tuned-lm", len(labels), tokenizer, settings),
             "token_ngrams": [
                 TokenNgrams(_read(part), tokenizer.vocab_size, tokenizer.begin_id)
                 for part in _by_label(parts, "token-ngrams", len(labels))
@@ -123,7 +128,7 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
             "ngrams": ngrams,
             "combination": combination,
         }
-        expected += 4 + 3 * len(labels)
+        expected += 3 + 2 * len(labels) + len(reads) * (1 + len(labels))
     if fields["held_out"].joint.shape[1] != len(labels):
         raise ValueError("held-out scores of other labels")
     if fields["held_out"].signals.shape[1] != (2 if "combination" in fields else 1):
@@ -134,6 +139,18 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
     if len(parts) != expected:
         raise ValueError("files that belong to no label")
     return fields
+
+
+def _directed(role: str, model: AnyLanguageModel, label: int | None = None) -> list[Part]:
+    if isinstance(model, NumpyLanguageModel):
+        return [_arrays(role, model.arrays, label)]
+    forward = [] if model.forward is None else [_arrays(role, model.forward.arrays, label)]
+    return [*forward, _arrays(f"backward-{role}", model.backward.arrays, label)]
+
+
+def _reads(direction: str) -> tuple[str, ...]:
+    """Return what comes before the roles of a direction's language models."""
+    return {"forward": ("",), "backward": ("backward-",), "both": ("", "backward-")}[direction]
 
 
 def _arrays(role: str, arrays: Mapping[str, npt.NDArray[Any]], label: int | None = None) -> Part:
@@ -173,12 +190,25 @@ def _by_label(parts: list[Part], role: str, labels: int) -> list[Part]:
 
 
 def _language_models(
-    parts: list[Part], role: str, labels: int, tokenizer: Tokenizer
-) -> list[NumpyLanguageModel]:
-    models = [NumpyLanguageModel(_read(part)) for part in _by_label(parts, role, labels)]
-    if any(model.vocab_size != tokenizer.vocab_size for model in models):
-        raise ValueError("a language model of another vocabulary")
-    return models
+    parts: list[Part], role: str, labels: int | None, tokenizer: Tokenizer, settings: Settings
+) -> list[AnyLanguageModel]:
+    """Return each label's model, or without labels the one of the role, that the settings say."""
+    found: dict[str, list[NumpyLanguageModel]] = {}
+    for read in _reads(settings.direction):
+        name = f"{read}{role}"
+        of_role = [only_part(parts, name)] if labels is None else _by_label(parts, name, labels)
+        found[read] = [NumpyLanguageModel(_read(part)) for part in of_role]
+        if any(model.vocab_size != tokenizer.vocab_size for model in found[read]):
+            raise ValueError("a language model of another vocabulary")
+        if any(model.cell != settings.cell for model in found[read]):
+            raise ValueError("a language model of another cell than the settings say")
+    if settings.direction == "forward":
+        return list(found[""])
+    backward = found["backward-"]
+    return [
+        DirectedLanguageModel(forward, of_label, tokenizer.end_id)
+        for forward, of_label in zip(found.get("", [None] * len(backward)), backward, strict=True)
+    ]
 
 
 def _ngram_weights(models: list[NgramModel], label: int) -> Arrays:

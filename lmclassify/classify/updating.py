@@ -13,7 +13,7 @@ import numpy as np
 
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
-from lmclassify.classify.revising import has_frequency_priors, recorded
+from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel, count_known, look_up, tf_idf
 from lmclassify.text.sequences import Ids
@@ -50,6 +50,7 @@ def update(
         With the model's settings.
     seed : int
     """
+    require_forward(model, "update")
     label_weights = model.label_weights.copy()
     place = {label: index for index, label in enumerate(model.classes_.tolist())}
     codes = [place[label] for label in labels]
@@ -65,7 +66,7 @@ def update(
     if combination is not None:
         combination = replace(combination, bias=combination.bias + log_priors - model.log_priors)
     sequences = model.tokenizer.sequences(texts)
-    models = list(model.models)
+    models = model.forward_models("update")
     for code in sorted(set(codes)):
         own = [sequence for sequence, of_text in zip(sequences, codes, strict=True) if of_text == code]
         models[code] = _one_more_pass(model, models[code], own, course, seed)

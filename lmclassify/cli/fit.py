@@ -162,8 +162,9 @@ def register(app: typer.Typer) -> None:
             classifier.set_params(callback=display.update)
             classifier.fit(data_read.texts, data_read.labels, unlabelled=more)
         classifier.save(output)
-        for entry in classifier.model_.training_entries("label"):
-            run.say(_summary(entry))
+        for kind in ("label", "backward label"):
+            for entry in classifier.model_.training_entries(kind):
+                run.say(_summary(entry))
         run.say(f"model written to {output}")
 
 
@@ -212,8 +213,9 @@ def _summary(entry: dict[str, Any]) -> str:
         held_out = (
             f"{entry['validation_loss']:.3f} nats/token on {entry['validation_texts']:,} held-out texts"
         )
+    backward = ", backward" if entry["kind"].startswith("backward") else ""
     return (
-        f"{entry['label']}: {entry['training_texts']:,} texts, "
+        f"{entry['label']}{backward}: {entry['training_texts']:,} texts, "
         f"best epoch {entry['best_epoch']} of {entry['epochs']}, {held_out}"
     )
 

@@ -1,4 +1,4 @@
-"""The LSTM language model in numpy: what scores, without torch.
+"""The recurrent language model in numpy: what scores, without torch.
 
 The forward pass of `lmclassify.lm.model.LanguageModel` (its oracle in the tests), written for speed:
 the input product is folded into a table with one row a token, padding is never computed.
@@ -15,11 +15,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.lm.recurrence import Floats, Layer, cell_of, layer_shapes, matrix_product
 from lmclassify.text.sequences import Ids, sequence_lengths
 
-Floats = npt.NDArray[np.float32]
 State = list[tuple[Floats, Floats]]
-"""Output and cell state of each layer, (B, H) both."""
+"""Output and cell state of each layer, (B, H) both; gru has no cell state: (B, 0)."""
 
 _SLAB = 1 << 20  # logits held at a time: 4 MB, so that they stay in cache
 
@@ -44,6 +44,7 @@ class NumpyLanguageModel:
         self.vocab_size, self.embedding_dim = self.arrays["embedding.weight"].shape
         self.num_lstm_units = self.arrays["layers.0.weight_hh_l0"].shape[1]
         self.num_lstm_layers = sum(name.endswith("weight_hh_l0") for name in self.arrays)
+        self.cell = cell_of(_layer(self.arrays, 0))
 
     @property
     def num_parameters(self) -> int:
@@ -51,30 +52,26 @@ class NumpyLanguageModel:
         return sum(array.size for array in self.arrays.values())
 
     @cached_property
-    def _input_table(self) -> Floats:
-        """(V, 4H) the first layer's input product and biases for every token."""
-        return self._input_product(0, self.arrays["embedding.weight"])
-
-    def _input_product(self, layer: int, values: Floats) -> Floats:
-        bias = self.arrays[f"layers.{layer}.bias_ih_l0"] + self.arrays[f"layers.{layer}.bias_hh_l0"]
-        rows = values.reshape(-1, values.shape[-1])
-        product = _product(rows, self.arrays[f"layers.{layer}.weight_ih_l0"].T) + bias
-        return product.reshape(*values.shape[:-1], -1)
+    def _layers(self) -> list[Layer]:
+        return [Layer(self.cell, _layer(self.arrays, number)) for number in range(self.num_lstm_layers)]
 
     @cached_property
-    def _recurrent(self) -> list[Floats]:
-        names = [f"layers.{layer}.weight_hh_l0" for layer in range(self.num_lstm_layers)]
-        return [np.ascontiguousarray(self.arrays[name].T) for name in names]
+    def _input_table(self) -> Floats:
+        """(V, GH) the first layer's input product and biases for every token."""
+        return self._layers[0].input_product(self.arrays["embedding.weight"])
 
     def zero_state(self, batch_size: int) -> State:
         """Return the state before the first token."""
-        shape = (batch_size, self.num_lstm_units)
         return [
-            (np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for _ in range(self.num_lstm_layers)
+            (
+                np.zeros((batch_size, self.num_lstm_units), np.float32),
+                np.zeros((batch_size, layer.cell_state_width), np.float32),
+            )
+            for layer in self._layers
         ]
 
     def outputs(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
-        """Run the LSTM layers over a padded batch.
+        """Run the recurrent layers over a padded batch.
 
         Parameters
         ----------
@@ -95,10 +92,11 @@ class NumpyLanguageModel:
         before = self.zero_state(len(ids)) if state is None else state
         after: State = []
         values = self._input_table[ids[order]]
-        for layer, (h, c) in enumerate(before):
-            if layer:
-                values = self._input_product(layer, values)
-            values, h, c = _run_layer(values, self._recurrent[layer], h[order], c[order], lengths[order])
+        for number, (layer, (h, c)) in enumerate(zip(self._layers, before, strict=True)):
+            if number:
+                values = layer.input_product(values)
+            h, c = h[order], c[order]
+            values = layer.run(values, h, c, lengths[order])
             after.append((_unsort(h, order), _unsort(c, order)))
         return _unsort(values, order), after
 
@@ -114,9 +112,9 @@ class NumpyLanguageModel:
 
     def _logits(self, outputs: Floats) -> Floats:
         if "projection.weight" in self.arrays:
-            outputs = _product(outputs, self.arrays["projection.weight"].T)
+            outputs = matrix_product(outputs, self.arrays["projection.weight"].T)
         weight = self.arrays.get("output.weight", self.arrays["embedding.weight"])
-        logits = _product(outputs, weight.T)
+        logits = matrix_product(outputs, weight.T)
         logits += self.arrays["output.bias"]
         return logits
 
@@ -159,17 +157,6 @@ def perplexity(nats: float, tokens: float) -> float:
     return math.exp(nats / tokens) if nats / tokens < 700 else math.inf
 
 
-def _product(rows: Floats, weight: Floats) -> Floats:
-    """Return the matrix product of (N, K) and (K, M), each row the same in any company.
-
-    A single row would take another path through BLAS and be rounded otherwise.
-    """
-    if len(rows) == 1:
-        return (np.concatenate([rows, rows]) @ weight)[:1]
-    product: Floats = rows @ weight
-    return product
-
-
 def _unsort(values: Floats, order: npt.NDArray[np.intp]) -> Floats:
     result = np.empty_like(values)
     result[order] = values
@@ -184,58 +171,17 @@ def _logsumexp(logits: Floats) -> npt.NDArray[np.float64]:
     return result
 
 
-def _sigmoid(values: Floats) -> Floats:
-    """Overwrite values with the logistic function of them, by tanh, which cannot overflow."""
-    values *= np.float32(0.5)
-    np.tanh(values, out=values)
-    values += np.float32(1.0)
-    values *= np.float32(0.5)
-    return values
-
-
-def _run_layer(
-    inputs: Floats, recurrent: Floats, h: Floats, c: Floats, lengths: Ids
-) -> tuple[Floats, Floats, Floats]:
-    """Run one LSTM layer over texts sorted from long to short.
-
-    Gates in torch.nn.LSTM's order: input i, forget f, candidate g, output o;
-    ``c' = f * c + i * g`` and ``h' = o * tanh(c')``.
-
-    Parameters
-    ----------
-    inputs : ndarray, (B, T, 4H)
-        Input products, biases added.
-    recurrent : ndarray, (H, 4H)
-    h, c : ndarray, (B, H)
-        Overwritten by each text's state after its last token.
-    lengths : ndarray of int, (B,)
-        Falling.
-    """
-    size, steps, width = len(inputs), inputs.shape[1], h.shape[1]
-    outputs = np.zeros((size, steps, width), dtype=np.float32)
-    alive = np.searchsorted(-lengths, -np.arange(steps), side="left")  # texts with a token at step t
-    for step in range(steps):
-        count = alive[step]
-        if not count:
-            break
-        gates = _product(h[:count], recurrent)
-        gates += inputs[:count, step]
-        i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
-        _sigmoid(gates[:, : 2 * width])
-        np.tanh(g, out=g)
-        _sigmoid(o)
-        cells = c[:count]
-        cells *= f
-        cells += np.multiply(i, g, out=g)
-        np.multiply(o, np.tanh(cells), out=h[:count])
-        outputs[:count, step] = h[:count]
-    return outputs, h, c
+def _layer(arrays: Mapping[str, Floats], number: int) -> dict[str, Floats]:
+    """Return one layer's weights by their names within it."""
+    prefix = f"layers.{number}."
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _check_arrays(arrays: Mapping[str, Floats]) -> None:
     try:
         vocab_size, embedding_dim = arrays["embedding.weight"].shape
         units = arrays["layers.0.weight_hh_l0"].shape[1]
+        cell = cell_of(_layer(arrays, 0))
     except (KeyError, ValueError, IndexError):
         raise ValueError("not the weights of a language model") from None
     layers = sum(name.endswith("weight_hh_l0") for name in arrays)
@@ -244,10 +190,8 @@ def _check_arrays(arrays: Mapping[str, Floats]) -> None:
         "output.bias": (vocab_size,),
     }
     for layer in range(layers):
-        prefix = f"layers.{layer}."
-        expected[prefix + "weight_ih_l0"] = (4 * units, units if layer else embedding_dim)
-        expected[prefix + "weight_hh_l0"] = (4 * units, units)
-        expected[prefix + "bias_ih_l0"] = expected[prefix + "bias_hh_l0"] = (4 * units,)
+        shapes = layer_shapes(cell, units if layer else embedding_dim, units)
+        expected |= {f"layers.{layer}.{name}": shape for name, shape in shapes.items()}
     if "projection.weight" in arrays:
         expected["projection.weight"] = (embedding_dim, units)
     else:

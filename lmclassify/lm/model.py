@@ -1,22 +1,24 @@
-"""The LSTM language model as a torch module: what learns.
+"""The recurrent language model as a torch module: what learns.
 
 Shapes: B texts, T steps, E embedding columns, H units, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lmclassify.lm.cells import new_layer
 from lmclassify.lm.loss import token_nll
 from lmclassify.text.sequences import PADDING_ID
 
 State = list[tuple[Tensor, Tensor]]
-"""Output and cell state of each layer, (1, B, H) both."""
+"""Output and cell state of each layer, (1, B, H) both; gru has no cell state: (1, B, 0)."""
 
 
 def default_embedding_dim(vocab_size: int) -> int:
@@ -25,12 +27,8 @@ def default_embedding_dim(vocab_size: int) -> int:
     return root + 1 if (root + 1) ** 4 <= vocab_size else root  # 0.25 of 10**4 may come out as 9.99…
 
 
-class LanguageModel(nn.Module):
-    """An LSTM language model: from the tokens so far to one distribution over the vocabulary.
-
-    Embedding, `num_lstm_layers` LSTM layers (Hochreiter & Schmidhuber 1997; gates as in torch.nn.LSTM),
-    dropout on each layer's outputs, a dense layer to the vocabulary. Padding comes after a text's
-    tokens, so it can reach no score: outputs at real steps equal those of the text alone.
+class BaseLanguageModel(nn.Module):
+    """What every language model in torch has: embedding, layers that read, a dense layer to the vocabulary.
 
     Parameters
     ----------
@@ -38,55 +36,52 @@ class LanguageModel(nn.Module):
         V, number of token ids, padding (id 0) included.
     max_length : int
         Longest sequence, in tokens, that training reads; kept here, applied by who makes batches.
-    num_lstm_units : int
-        H, units of each layer.
-    num_lstm_layers : int, default=1
-    embedding_dim : int, optional
-        E; by default ``int(vocab_size ** 0.25)``.
-    dropout : float, default=0.5
-        Share of cell outputs zeroed in training (none in evaluation).
-    tie_weights : bool, default=False
+    embedding_dim : int
+        E.
+    width : int
+        H, columns of the layers' outputs.
+    layers : callable
+        Makes the layers.
+    dropout : float
+    tie_weights : bool
         Use the embedding as the output layer too, after a projection from H to E columns (Press &
         Wolf 2017).
-    seed : int, default=0
-        Of the first weights and of dropout. The model has its own stream of random numbers, so
-        models trained at the same time in several threads do not disturb one another.
+    seed : int
     """
 
     def __init__(
         self,
         vocab_size: int,
         max_length: int,
-        num_lstm_units: int,
-        num_lstm_layers: int = 1,
+        embedding_dim: int,
+        width: int,
+        layers: Callable[[], nn.ModuleList],
         *,
-        embedding_dim: int | None = None,
-        dropout: float = 0.5,
-        tie_weights: bool = False,
-        seed: int = 0,
+        dropout: float,
+        tie_weights: bool,
+        seed: int,
     ) -> None:
         super().__init__()
         self.vocab_size = vocab_size
         self.max_length = max_length
-        self.embedding_dim = embedding_dim or default_embedding_dim(vocab_size)
+        self.embedding_dim = embedding_dim
         self.dropout = dropout
         self.generator = torch.Generator().manual_seed(seed)
-        sizes = [self.embedding_dim] + [num_lstm_units] * (num_lstm_layers - 1)
-        width = self.embedding_dim if tie_weights else num_lstm_units
+        to_output = embedding_dim if tie_weights else width
         with torch.device("meta"):  # draws nothing from torch's global stream of random numbers
-            self.embedding = nn.Embedding(vocab_size, self.embedding_dim)
-            self.layers = nn.ModuleList(nn.LSTM(size, num_lstm_units, batch_first=True) for size in sizes)
-            self.projection = nn.Linear(num_lstm_units, width, bias=False) if tie_weights else None
-            self.output = nn.Linear(width, vocab_size)
+            self.embedding = nn.Embedding(vocab_size, embedding_dim)
+            self.layers = layers()
+            self.projection = nn.Linear(width, to_output, bias=False) if tie_weights else None
+            self.output = nn.Linear(to_output, vocab_size)
         self.to_empty(device="cpu")
         if tie_weights:
             self.output.weight = self.embedding.weight
-        self._initialise(num_lstm_units)
+        self._initialise(width)
 
     @torch.no_grad()
-    def _initialise(self, num_lstm_units: int) -> None:
+    def _initialise(self, width: int) -> None:
         for parameter in self.parameters():  # torch's own ranges for nn.LSTM and nn.Linear
-            parameter.uniform_(-(num_lstm_units**-0.5), num_lstm_units**-0.5, generator=self.generator)
+            parameter.uniform_(-(width**-0.5), width**-0.5, generator=self.generator)
         half = 0.5 / self.embedding_dim
         self.embedding.weight.uniform_(-half, half, generator=self.generator)
         self.output.bias.zero_()
@@ -108,29 +103,9 @@ class LanguageModel(nn.Module):
         smoothed = torch.from_numpy(counts) + smoothing
         self.output.bias.copy_(torch.log(smoothed / smoothed.sum()))
 
+    @abstractmethod
     def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Run the LSTM layers.
-
-        Parameters
-        ----------
-        ids : Tensor of int64, (B, T)
-        state : State, optional
-            Where an earlier call left off; zero without it.
-
-        Returns
-        -------
-        outputs : Tensor, (B, T, H)
-            Of the last layer, dropout applied.
-        state : State
-            After step T. For a text shorter than T it is of no use: its padding was read too.
-        """
-        values = self.embedding(ids)
-        after: State = []
-        for number, layer in enumerate(self.layers):
-            values, layer_state = layer(values, None if state is None else state[number])
-            values = self._drop(values)
-            after.append(layer_state)
-        return values, after
+        """Run the layers: from ids (B, T) and a state to outputs (B, T, H) and the state after step T."""
 
     def _drop(self, values: Tensor) -> Tensor:
         if not self.training or not self.dropout:
@@ -181,6 +156,87 @@ class LanguageModel(nn.Module):
 
     def _shared(self) -> set[str]:
         return set() if self.projection is None else {"output.weight"}
+
+
+class LanguageModel(BaseLanguageModel):
+    """An LSTM language model: from the tokens so far to one distribution over the vocabulary.
+
+    Embedding, `num_lstm_layers` recurrent layers (by default of Hochreiter & Schmidhuber 1997; gates as in
+    torch.nn.LSTM), dropout on each layer's outputs, a dense layer to the vocabulary. Padding comes after
+    a text's tokens, so it can reach no score: outputs at real steps equal those of the text alone.
+
+    Parameters
+    ----------
+    vocab_size : int
+        V, number of token ids, padding (id 0) included.
+    max_length : int
+        Longest sequence, in tokens, that training reads; kept here, applied by who makes batches.
+    num_lstm_units : int
+        H, units of each layer.
+    num_lstm_layers : int, default=1
+    cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
+        Of every layer; `lmclassify.lm.cells` has the formulas.
+    embedding_dim : int, optional
+        E; by default ``int(vocab_size ** 0.25)``.
+    dropout : float, default=0.5
+        Share of cell outputs zeroed in training (none in evaluation).
+    tie_weights : bool, default=False
+        Use the embedding as the output layer too, after a projection from H to E columns (Press &
+        Wolf 2017).
+    seed : int, default=0
+        Of the first weights and of dropout. The model has its own stream of random numbers, so
+        models trained at the same time in several threads do not disturb one another.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        max_length: int,
+        num_lstm_units: int,
+        num_lstm_layers: int = 1,
+        *,
+        cell: str = "lstm",
+        embedding_dim: int | None = None,
+        dropout: float = 0.5,
+        tie_weights: bool = False,
+        seed: int = 0,
+    ) -> None:
+        embedding_dim = embedding_dim or default_embedding_dim(vocab_size)
+        sizes = [embedding_dim] + [num_lstm_units] * (num_lstm_layers - 1)
+        super().__init__(
+            vocab_size,
+            max_length,
+            embedding_dim,
+            num_lstm_units,
+            lambda: nn.ModuleList(new_layer(cell, size, num_lstm_units) for size in sizes),
+            dropout=dropout,
+            tie_weights=tie_weights,
+            seed=seed,
+        )
+
+    def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Run the recurrent layers.
+
+        Parameters
+        ----------
+        ids : Tensor of int64, (B, T)
+        state : State, optional
+            Where an earlier call left off; zero without it.
+
+        Returns
+        -------
+        outputs : Tensor, (B, T, H)
+            Of the last layer, dropout applied.
+        state : State
+            After step T. For a text shorter than T it is of no use: its padding was read too.
+        """
+        values = self.embedding(ids)
+        after: State = []
+        for number, layer in enumerate(self.layers):
+            values, layer_state = layer(values, None if state is None else state[number])
+            values = self._drop(values)
+            after.append(layer_state)
+        return values, after
 
 
 def last_step(values: Tensor, mask: Tensor) -> Tensor:

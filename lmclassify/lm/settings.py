@@ -44,8 +44,14 @@ class LanguageModelSettings:
         minimum=1,
         optional=int,
     )
-    num_lstm_units: int = setting(128, "Units of each LSTM layer.", minimum=1)
-    num_lstm_layers: int = setting(1, "LSTM layers, each feeding the next.", minimum=1)
+    cell: str = setting(
+        "lstm",
+        "What a layer is made of. lstm; gru: gated recurrent units; peephole: gates that see the cell state; "
+        "coupled: an LSTM that forgets as much as it lets in.",
+        choices=("lstm", "gru", "peephole", "coupled"),
+    )
+    num_lstm_units: int = setting(128, "Units of each layer.", minimum=1)
+    num_lstm_layers: int = setting(1, "Layers, each feeding the next.", minimum=1)
     tie_weights: bool = setting(True, "Use the embedding again as output layer.")
     dropout: float = setting(0.5, "Share of cell outputs zeroed in training.", minimum=0.0, maximum=0.99)
     learning_rate: float = setting(0.02, "Peak learning rate of AdamW.", minimum=0.0)

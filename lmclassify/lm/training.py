@@ -15,7 +15,7 @@ import torch
 
 from lmclassify.errors import TrainingError
 from lmclassify.lm.loss import mean_nll
-from lmclassify.lm.model import LanguageModel
+from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.settings import LanguageModelSettings
 from lmclassify.text.sequences import PADDING_ID, Ids, batches_by_length, input_and_target, make_batch
 
@@ -53,7 +53,7 @@ class Trainer:
 
     Parameters
     ----------
-    model : LanguageModel
+    model : BaseLanguageModel
         Trained in place. It holds the best weights once `run_epoch` has returned False.
     sequences, validation : sequence of array of int
         Sequences of token ids; longer ones than ``settings.max_length`` are cut. Without validation
@@ -83,7 +83,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: BaseLanguageModel,
         sequences: Sequence[Ids],
         validation: Sequence[Ids],
         settings: LanguageModelSettings,

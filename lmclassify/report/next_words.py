@@ -117,7 +117,8 @@ def compare(
     learnt_from, sequences = tokenizer.sequences(list(training)), tokenizer.sequences(list(test))
     alone: dict[str, NextTokenModel] = {"suggest, this label": model.next_token_model(label)}
     if model.token_ngrams:
-        alone |= {"its LSTM alone": model.models[label], "its n-grams alone": model.token_ngrams[label]}
+        lstm = model.forward_models("suggest")[label]
+        alone |= {"its LSTM alone": lstm, "its n-grams alone": model.token_ngrams[label]}
     alone["5-gram Kneser-Ney"] = KneserNey.learn(learnt_from, tokenizer.vocab_size)
     candidates = {
         name: _Models([one], [np.zeros((len(sequence) - 1, 1)) for sequence in sequences])

@@ -46,6 +46,18 @@ def input_and_target(sequence: npt.ArrayLike, max_length: int | None = None) -> 
     return ids[:-1], ids[1:]
 
 
+def reverse(sequence: npt.ArrayLike, end_id: int) -> Ids:
+    """Return a sequence whose tokens stand from last to first; beginning and end of text keep their places.
+
+    >>> reverse([8, 1, 5, 3, 9], end_id=9).tolist()
+    [8, 3, 5, 1, 9]
+    """
+    ids = np.array(sequence, dtype=np.int64)
+    stop = len(ids) - int(ids[-1] == end_id)  # a sequence that was cut has no end of text
+    ids[1:stop] = ids[1:stop][::-1]
+    return ids
+
+
 def pad(sequence: npt.ArrayLike, length: int) -> Ids:
     """Return a sequence followed by as many padding ids as bring it to `length`.
 

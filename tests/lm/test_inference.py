@@ -17,18 +17,22 @@ from lmclassify.text.sequences import make_batch
 V = 40
 sequences = st.lists(st.integers(1, V - 1), min_size=2, max_size=30)
 batches = st.lists(sequences, min_size=1, max_size=6)
-shapes = st.tuples(st.integers(1, 3), st.booleans(), st.integers(0, 5))
+cells = st.sampled_from(["lstm", "gru", "peephole", "coupled"])
+shapes = st.tuples(st.integers(1, 3), st.booleans(), st.integers(0, 5), st.just(1.0), cells)
 
 
-def a_model(layers: int, tie_weights: bool, seed: int, scale: float = 1.0) -> LanguageModel:
-    model = LanguageModel(V, 64, 9, layers, embedding_dim=6, tie_weights=tie_weights, seed=seed)
+def a_model(
+    layers: int, tie_weights: bool, seed: int, scale: float = 1.0, cell: str = "lstm"
+) -> LanguageModel:
+    options = {"embedding_dim": 6, "tie_weights": tie_weights, "seed": seed, "cell": cell}
+    model = LanguageModel(V, 64, 9, layers, **options)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.uniform_(-scale, scale, generator=model.generator)
     return model.eval()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(texts=batches, shape=shapes)
 def test_numpy_equals_torch(texts, shape):
     model = a_model(*shape)
@@ -64,8 +68,9 @@ def test_carried_state_changes_nothing(texts, shape, piece):
     assert np.abs(np.concatenate(parts, axis=1) - whole).max() <= 1e-5
 
 
-def test_extreme_weights_give_finite_scores():
-    model = NumpyLanguageModel(a_model(2, True, 0, scale=200.0).arrays())
+@pytest.mark.parametrize("cell", ["lstm", "gru", "peephole", "coupled"])
+def test_extreme_weights_give_finite_scores(cell):
+    model = NumpyLanguageModel(a_model(2, True, 0, 200.0, cell).arrays())
     batch = make_batch([[1, 2, 3, 4, 5]])
     nll, _ = model.token_nll(batch.inputs, batch.targets)
     assert np.isfinite(nll).all()

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.lm import LanguageModel, NumpyLanguageModel
+from lmclassify.lm.directions import DirectedLanguageModel
 from lmclassify.lm.loss import token_nll
 from lmclassify.lm.model import last_step
 from lmclassify.text.sequences import input_and_target, make_batch, pad, padding_mask, sequence_lengths
@@ -102,6 +104,32 @@ def test_lstm_equals_torch_and_the_formulas():
     assert np.allclose(in_numpy[real], np.stack(by_hand, axis=1)[real], atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", ["gru", "peephole", "coupled"])
+def test_variants(cell):
+    """One step of each by hand; tests/lm/test_cells.py has the rest, gradient checks too."""
+    model = a_model(cell=cell)
+    ids = np.array([[7, 9]])
+    outputs, _ = model.outputs(torch.from_numpy(ids))
+    in_numpy, _ = NumpyLanguageModel(model.arrays()).outputs(ids)
+    assert np.allclose(in_numpy, outputs.detach().numpy(), atol=1e-6)
+    layer = {name: value.detach() for name, value in model.layers[0].named_parameters()}
+    x = model.embedding.weight[7].detach()
+    gates = layer["weight_ih_l0"] @ x + layer.get("bias_l0", layer.get("bias_ih_l0"))
+    if cell == "gru":
+        r, z, n = (gates + torch.cat([layer["bias_hh_l0"][:14], torch.zeros(7)])).chunk(3)
+        n = torch.tanh(n + torch.sigmoid(r) * layer["bias_hh_l0"][14:])
+        h = (1 - torch.sigmoid(z)) * n
+    elif cell == "peephole":  # the cell state is zero before the first step: only the output gate sees one
+        i, _, g, o = gates.chunk(4)
+        c = torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o + layer["weight_ch_l0"][2] * c) * torch.tanh(c)
+    else:
+        i, g, o = gates.chunk(3)
+        h = torch.sigmoid(o) * torch.tanh(torch.sigmoid(i) * torch.tanh(g))
+    first, _ = model.layers[0](model.embedding(torch.from_numpy(ids)))
+    assert torch.allclose(first[0, 0], h, atol=1e-6)
+
+
 def test_dropout_is_for_training_alone():
     model = LanguageModel(50, 11, 7, dropout=0.5)
     ids = torch.ones(1, 5, dtype=torch.int64)
@@ -112,6 +140,18 @@ def test_dropout_is_for_training_alone():
     assert 0.45 < dropped.float().mean() < 0.55  # keeps one half
     model.eval()
     assert torch.equal(model.outputs(ids)[0], model.outputs(ids)[0])
+
+
+def test_bidirectional_is_a_language_model_of_each_direction():
+    """A network that reads both ways would see the word that it predicts; two language models do not."""
+    forward, backward = (NumpyLanguageModel(a_model(cell=cell).arrays()) for cell in ("lstm", "gru"))
+    text = np.array([48, 5, 9, 7, 49])  # beginning, three words, end of text
+    found = log_likelihoods([DirectedLanguageModel(forward, backward, end_id=49)], [text])[0, 0]
+    of_forward, of_backward = (
+        -model.token_nll(ids[np.newaxis, :-1], ids[np.newaxis, 1:])[0].sum()
+        for model, ids in ((forward, text), (backward, np.array([48, 7, 9, 5, 49])))
+    )
+    assert found == pytest.approx((of_forward + of_backward) / 2, abs=1e-5)
 
 
 def test_stacked_layers_feed_each_other():

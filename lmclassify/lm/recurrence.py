@@ -1,0 +1,195 @@
+"""One recurrent layer in numpy, for every cell: its weights' shapes and its forward pass.
+
+The formulas stand with the torch modules of `lmclassify.lm.cells`, which are the oracle in the tests.
+
+Shapes: B texts, T steps, H units, G gates (4 of lstm and peephole, 3 of gru and coupled).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.text.sequences import Ids
+
+Floats = npt.NDArray[np.float32]
+Step = Callable[[Floats, Floats, Floats, Floats], None]
+
+_GATES = {"lstm": 4, "gru": 3, "peephole": 4, "coupled": 3}
+
+
+def layer_shapes(cell: str, columns: int, units: int) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of one layer's weights.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "peephole", "coupled"}
+    columns : int
+        Of the layer's input.
+    units : int
+    """
+    rows = _GATES[cell] * units
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih_l0": (rows, columns), "weight_hh_l0": (rows, units)}
+    if cell in ("lstm", "gru"):  # as torch.nn has them
+        return {**shapes, "bias_ih_l0": (rows,), "bias_hh_l0": (rows,)}
+    if cell == "peephole":
+        shapes["weight_ch_l0"] = (3, units)
+    return {**shapes, "bias_l0": (rows,)}
+
+
+def cell_of(layer: Mapping[str, Floats]) -> str:
+    """Return the cell whose weights these seem to be; `layer_shapes` then says what they must be.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there is no matrix ``weight_hh_l0``.
+    """
+    rows, units = layer["weight_hh_l0"].shape
+    if "bias_l0" in layer:
+        return "peephole" if "weight_ch_l0" in layer else "coupled"
+    return "gru" if rows == _GATES["gru"] * units else "lstm"
+
+
+class Layer:
+    """One layer that is run.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "peephole", "coupled"}
+    weights : mapping of str to ndarray
+        As `layer_shapes` describes them.
+    """
+
+    def __init__(self, cell: str, weights: Mapping[str, Floats]) -> None:
+        self._input_weight = weights["weight_ih_l0"]
+        self._recurrent = np.ascontiguousarray(weights["weight_hh_l0"].T)
+        self.cell_state_width = 0 if cell == "gru" else len(self._recurrent)
+        self._step: Step = _lstm_step
+        if cell == "lstm":
+            self._bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        elif cell == "gru":
+            # The candidate's recurrent bias is inside the reset gate; all others may be added at once.
+            inside = weights["bias_hh_l0"].copy()
+            inside[: -len(self._recurrent)] = 0
+            self._bias = weights["bias_ih_l0"] + (weights["bias_hh_l0"] - inside)
+            self._step = _gru_step(inside)
+        elif cell == "peephole":
+            self._bias, self._step = weights["bias_l0"], _peephole_step(weights["weight_ch_l0"])
+        else:
+            self._bias, self._step = weights["bias_l0"], _coupled_step
+
+    def input_product(self, values: Floats) -> Floats:
+        """Return the input's part of the gates, biases added: (..., columns) to (..., GH)."""
+        rows = values.reshape(-1, values.shape[-1])
+        product = matrix_product(rows, self._input_weight.T) + self._bias
+        return product.reshape(*values.shape[:-1], -1)
+
+    def run(self, inputs: Floats, h: Floats, c: Floats, lengths: Ids) -> Floats:
+        """Run over texts sorted from long to short and return the outputs, (B, T, H), zero at padding.
+
+        Parameters
+        ----------
+        inputs : ndarray, (B, T, GH)
+            What `input_product` returns.
+        h, c : ndarray, (B, H)
+            Overwritten by each text's state after its last token; gru has no cell state: c is (B, 0).
+        lengths : ndarray of int, (B,)
+            Falling.
+        """
+        size, steps = inputs.shape[:2]
+        outputs = np.zeros((size, steps, h.shape[1]), dtype=np.float32)
+        alive = np.searchsorted(-lengths, -np.arange(steps), side="left")  # texts with a token at step t
+        for step in range(steps):
+            count = alive[step]
+            if not count:
+                break
+            outputs_before = h[:count]
+            product = matrix_product(outputs_before, self._recurrent)
+            self._step(product, inputs[:count, step], outputs_before, c[:count])
+            outputs[:count, step] = outputs_before
+        return outputs
+
+
+def matrix_product(rows: Floats, weight: Floats) -> Floats:
+    """Return the matrix product of (N, K) and (K, M), each row the same in any company.
+
+    A single row would take another path through BLAS and be rounded otherwise.
+    """
+    if len(rows) == 1:
+        return (np.concatenate([rows, rows]) @ weight)[:1]
+    product: Floats = rows @ weight
+    return product
+
+
+def _sigmoid(values: Floats) -> Floats:
+    """Overwrite values with the logistic function of them, by tanh, which cannot overflow."""
+    values *= np.float32(0.5)
+    np.tanh(values, out=values)
+    values += np.float32(1.0)
+    values *= np.float32(0.5)
+    return values
+
+
+# Each step takes the recurrent product and the inputs, (B, GH), and overwrites h and c with what follows.
+
+
+def _lstm_step(gates: Floats, inputs: Floats, h: Floats, c: Floats) -> None:
+    width = h.shape[1]
+    gates += inputs
+    i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
+    _sigmoid(gates[:, : 2 * width])
+    np.tanh(g, out=g)
+    _sigmoid(o)
+    c *= f
+    c += np.multiply(i, g, out=g)
+    np.multiply(o, np.tanh(c), out=h)
+
+
+def _peephole_step(peepholes: Floats) -> Step:
+    def step(gates: Floats, inputs: Floats, h: Floats, c: Floats) -> None:
+        width = h.shape[1]
+        gates += inputs
+        i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
+        i += peepholes[0] * c
+        f += peepholes[1] * c
+        _sigmoid(gates[:, : 2 * width])
+        np.tanh(g, out=g)
+        c *= f
+        c += np.multiply(i, g, out=g)
+        o += peepholes[2] * c
+        np.multiply(_sigmoid(o), np.tanh(c), out=h)
+
+    return step
+
+
+def _coupled_step(gates: Floats, inputs: Floats, h: Floats, c: Floats) -> None:
+    width = h.shape[1]
+    gates += inputs
+    i, g, o = (gates[:, k * width : (k + 1) * width] for k in range(3))
+    _sigmoid(i)
+    np.tanh(g, out=g)
+    _sigmoid(o)
+    g -= c
+    c += np.multiply(i, g, out=g)  # (1 - i) c + i g
+    np.multiply(o, np.tanh(c), out=h)
+
+
+def _gru_step(inside: Floats) -> Step:
+    def step(gates: Floats, inputs: Floats, h: Floats, c: Floats) -> None:
+        width = h.shape[1]
+        gates += inside
+        both, candidate = gates[:, : 2 * width], gates[:, 2 * width :]
+        both += inputs[:, : 2 * width]
+        _sigmoid(both)
+        r, z = both[:, :width], both[:, width:]
+        candidate *= r
+        candidate += inputs[:, 2 * width :]
+        np.tanh(candidate, out=candidate)
+        h -= candidate
+        h *= z
+        h += candidate  # (1 - z) n + z h
+
+    return step
