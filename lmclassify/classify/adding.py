@@ -24,7 +24,7 @@ from lmclassify.classify.folds import deal
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import as_matrix, separate
-from lmclassify.classify.novelty import familiarity, plain_familiarity
+from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.recipes import ADAPTATION_PATIENCE, ADAPTATION_SHARE, adaptation_epochs
 from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
 from lmclassify.classify.scoring import log_likelihoods
@@ -105,7 +105,8 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
     combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
     joint = combination.joint(scores)
-    of_symbols = _background(ngrams[0], pool)
+    signals = familiarity(log_softmax(joint), scores, *_background(ngrams[0], pool))
+    nats = cross_entropies(log_softmax(joint), scores[1], pool)
     kept = model.held_out_texts
     if kept is not None:
         background = np.concatenate([beside.background, _background_of_lstms(model, texts)])
@@ -121,7 +122,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
         ),
         ngrams=ngrams,
         combination=combination,
-        held_out=HeldOut.of(joint, codes, familiarity(log_softmax(joint), scores, *of_symbols), seed),
+        held_out=HeldOut.of(joint, codes, signals, nats, seed),
         held_out_texts=kept,
         label_weights=label_weights,
     )
@@ -156,7 +157,9 @@ def _held_out_of_plain(model: FittedModel, seed: int) -> HeldOut:
     texts, codes = _sampled(model, seed)
     likelihoods = model.log_likelihood(texts)
     joint = model.log_priors + likelihoods
-    return HeldOut.of(joint, codes, plain_familiarity(log_softmax(joint), likelihoods, texts), seed)
+    log_posteriors = log_softmax(joint)
+    signals = plain_familiarity(log_posteriors, likelihoods, texts)
+    return HeldOut.of(joint, codes, signals, cross_entropies(log_posteriors, likelihoods, texts), seed)
 
 
 def _ngrams(

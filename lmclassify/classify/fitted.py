@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from lmclassify.classify.explain import (
     share_out,
 )
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, PositiveThreshold
-from lmclassify.classify.novelty import familiarity, plain_familiarity
+from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.persistence import read_model, write_model
 from lmclassify.classify.scoring import log_likelihoods, ngram_background, ngram_scores
 from lmclassify.classify.settings import Settings
@@ -56,6 +56,17 @@ class Suggestion(TypedDict):
 
     word: str
     probability: float
+
+
+class Scored(NamedTuple):
+    """What a model makes of n texts."""
+
+    joint: Array
+    """(n, K) joint log-probabilities, nats."""
+    novelty: Array
+    """(n,) see `FittedModel.novelty`."""
+    cross_entropies: Array
+    """(n,) nats per word, to compare with those of held-out texts; see `lmclassify.classify.novelty`."""
 
 
 @dataclass
@@ -143,18 +154,21 @@ class FittedModel:
             scores.append(of_models)
         return scores
 
-    def predict_joint_and_novelty(self, texts: Iterable[str]) -> tuple[Array, Array]:
-        """Return `predict_joint_log_proba` (n, K) and `novelty` (n,), scoring the texts once."""
+    def score_texts(self, texts: Iterable[str]) -> Scored:
+        """Return all that can be said of each text at once; see `Scored`."""
         texts = self.texts_to_score(as_texts(texts))
         if self.combination is None:
             likelihoods = self.log_likelihood(texts)
             joint = self.log_priors + likelihoods
-            signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
+            log_posteriors = log_softmax(joint)
+            signals = plain_familiarity(log_posteriors, likelihoods, texts)
         else:
             scores = self.expert_scores(texts)
-            joint = self.combination.joint(scores)
-            signals = familiarity(log_softmax(joint), scores, *ngram_background(self.ngrams[0], texts))
-        return joint, self.held_out.novelty(signals)
+            joint, likelihoods = self.combination.joint(scores), scores[1]
+            log_posteriors = log_softmax(joint)
+            signals = familiarity(log_posteriors, scores, *ngram_background(self.ngrams[0], texts))
+        nats = cross_entropies(log_posteriors, likelihoods, texts)
+        return Scored(joint, self.held_out.novelty(signals), nats)
 
     def novelty(self, texts: Iterable[str]) -> Array:
         """Return how unlike anything learnt each text is, (n,): larger is newer, 0 is usual.
@@ -163,7 +177,7 @@ class FittedModel:
         text is by its labels' language models than by single characters, and how strongly a label claims
         it; in recipe ``plain``: how likely it is. See `lmclassify.classify.novelty`.
         """
-        return self.predict_joint_and_novelty(texts)[1]
+        return self.score_texts(texts).novelty
 
     def unknown_threshold(self, rate: float = 0.05) -> float:
         """Return the novelty above which a text fits none of the labels.

@@ -57,18 +57,28 @@ class HeldOut:
     """(m,) true labels."""
     signals: Floats
     """(m, S) of familiarity; see `lmclassify.classify.novelty`."""
+    cross_entropies: Floats
+    """(m,) nats per word; see `lmclassify.classify.novelty.cross_entropies`."""
 
     def __post_init__(self) -> None:
         m = len(self.codes)
-        if self.joint.ndim != 2 or self.signals.ndim != 2 or len(self.joint) != m or len(self.signals) != m:
+        scores = (self.joint, self.signals, self.cross_entropies)
+        if [array.ndim for array in scores] != [2, 2, 1] or any(len(array) != m for array in scores):
             raise ValueError("held-out scores that do not fit one another")
-        if not np.isfinite(self.joint).all() or not np.isfinite(self.signals).all():
+        if not all(np.isfinite(array).all() for array in scores):
             raise ValueError("a held-out score is not finite")
         if ((self.codes < 0) | (self.codes >= self.joint.shape[1])).any():
             raise ValueError("a held-out text of no label")
 
     @classmethod
-    def of(cls, joint: Array, codes: npt.NDArray[np.intp], signals: Array, seed: int) -> HeldOut:
+    def of(
+        cls,
+        joint: Array,
+        codes: npt.NDArray[np.intp],
+        signals: Array,
+        cross_entropies: Array,
+        seed: int,
+    ) -> HeldOut:
         """Return scores rounded as the file holds them, of no more texts than fit."""
         m, labels = joint.shape
         most = max(1, MOST_NUMBERS // labels)
@@ -76,7 +86,10 @@ class HeldOut:
         if m > most:
             kept = np.sort(np.random.default_rng(seed).choice(m, most, replace=False))
         return cls(
-            joint[kept].astype(np.float32), codes[kept].astype(np.int32), signals[kept].astype(np.float32)
+            joint[kept].astype(np.float32),
+            codes[kept].astype(np.int32),
+            signals[kept].astype(np.float32),
+            cross_entropies[kept].astype(np.float32),
         )
 
     def novelty(self, signals: Array) -> Array:

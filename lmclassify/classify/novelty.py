@@ -65,3 +65,17 @@ def plain_familiarity(log_posteriors: Array, log_likelihoods: Array, texts: Sequ
     """
     lengths = np.array([len(" ".join(text.split())) + 1.0 for text in texts])
     return likelihood_ratio(log_posteriors, log_likelihoods, 0.0, lengths)[:, np.newaxis]
+
+
+def cross_entropies(log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str]) -> Array:
+    """Return how many nats a word of each text takes, (n,), labels by their posteriors.
+
+    Parameters
+    ----------
+    log_posteriors, log_likelihoods : ndarray, (n, K)
+        The latter by the labels' LSTMs (recipe "plain") or n-gram language models of characters ("tuned").
+    texts : sequence of str, (n,)
+        A text without words counts as one.
+    """
+    words = np.array([max(1, len(text.split())) for text in texts])
+    return -likelihood_ratio(log_posteriors, log_likelihoods, 0.0, words)

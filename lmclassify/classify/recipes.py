@@ -31,7 +31,7 @@ from lmclassify.classify.folds import deal
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts
 from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
-from lmclassify.classify.novelty import familiarity, plain_familiarity
+from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
@@ -207,7 +207,8 @@ def _held_out_by_likelihood(
     likelihoods = log_likelihoods(models, tokenizer.sequences(texts), threads=threads)
     joint = lesson.log_priors + likelihoods
     signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
-    return HeldOut.of(joint, lesson.codes[validation], signals, lesson.seed)
+    nats = cross_entropies(log_softmax(joint), likelihoods, texts)
+    return HeldOut.of(joint, lesson.codes[validation], signals, nats, lesson.seed)
 
 
 def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None = None) -> Learnt:
@@ -266,6 +267,7 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     signals = familiarity(
         log_softmax(joint), [of[scored] for of in experts.held_out], *experts.background[:, scored]
     )
+    nats = cross_entropies(log_softmax(joint), every_score[1], [lesson.texts[index] for index in scored])
 
     def directed(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
         models = [[NumpyLanguageModel(arrays) for arrays in of_one] for of_one in weights]
@@ -290,7 +292,7 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         combination=combination,
         cut=class_.cut,
         evidence=Evidence(experts.held_out, scores, scored),
-        held_out=HeldOut.of(joint, lesson.codes[scored], signals, lesson.seed),
+        held_out=HeldOut.of(joint, lesson.codes[scored], signals, nats, lesson.seed),
         held_out_texts=kept,
     )
 

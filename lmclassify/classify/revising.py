@@ -33,6 +33,7 @@ def remove_label(model: FittedModel, label: Any) -> FittedModel:
             np.delete(held_out.joint[stay], at, axis=1),
             codes - (codes > at),
             held_out.signals[stay],
+            held_out.cross_entropies[stay],
         )
     kept = model.held_out_texts
     if kept is not None:

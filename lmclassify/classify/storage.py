@@ -2,9 +2,10 @@
 
 Roles: ``tokenizer``; ``lm`` of each label; ``held-out`` (scores of held-out texts); ``held-out-texts`` and
 ``expert-scores`` where texts are kept; with a combination also ``background``, ``subwords`` (the n-gram
-models' tokenizer), ``ngrams`` (the n-grams known, by view), ``tuned-lm``, ``ngram-weights`` and ``token-ngrams``
-of each label, and ``combination``. Of language models that read backward the roles are ``backward-lm``,
-``backward-background`` and ``backward-tuned-lm``, beside the others or, with direction backward, instead.
+models' tokenizer), ``ngrams`` (the n-grams known, by view), ``tuned-lm``, ``ngram-weights`` and
+``token-ngrams`` of each label, and ``combination``. Of language models that read backward the roles are
+``backward-lm``, ``backward-background`` and ``backward-tuned-lm``, beside the others or, with direction
+backward, instead.
 """
 
 from __future__ import annotations
@@ -49,8 +50,7 @@ def to_stored(model: FittedModel) -> StoredModel:
     for label, of_label in enumerate(model.models):
         parts += _directed("lm", of_label, label)
     held_out = model.held_out
-    scores = {"joint": held_out.joint, "codes": held_out.codes, "signals": held_out.signals}
-    parts.append(_arrays("held-out", scores))
+    parts.append(_arrays("held-out", vars(held_out)))
     if model.held_out_texts is not None:
         kept = model.held_out_texts
         content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}

@@ -14,6 +14,7 @@ import numpy as np
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
+from lmclassify.lm.directions import AnyLanguageModel
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel, count_known, look_up, tf_idf
 from lmclassify.text.sequences import Ids
@@ -66,17 +67,15 @@ def update(
     if combination is not None:
         combination = replace(combination, bias=combination.bias + log_priors - model.log_priors)
     sequences = model.tokenizer.sequences(texts)
-    models = model.forward_models("update")
+    forward = model.forward_models("update")
+    models: list[AnyLanguageModel] = [*forward]
     for code in sorted(set(codes)):
         own = [sequence for sequence, of_text in zip(sequences, codes, strict=True) if of_text == code]
-        models[code] = _one_more_pass(model, models[code], own, course, seed)
+        models[code] = _one_more_pass(model, forward[code], own, course, seed)
     changed = replace(
         model,
         log_priors=log_priors,
         models=models,
-        tuned=[
-            models[code] if tuned is model.models[code] else tuned for code, tuned in enumerate(model.tuned)
-        ],
         ngrams=[_corrected(ngrams, model, texts, codes, wrong) for ngrams in model.ngrams],
         combination=combination,
         label_weights=label_weights,

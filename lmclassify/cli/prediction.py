@@ -18,10 +18,11 @@ from lmclassify.cli.common import (
     command,
 )
 from lmclassify.cli.deciding import OPTIONS, decisions_of
-from lmclassify.errors import DataError, listing
+from lmclassify.errors import DataError, OptionError, listing, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
+    from lmclassify.report.drift import Drift
     from lmclassify.report.labelling import TableLabeller
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - is standard input.")]
@@ -92,34 +93,107 @@ def register(app: typer.Typer) -> None:
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
         format: TextOrJson = "text",
+        drift: Annotated[
+            bool, typer.Option("--drift", help="Say whether the texts look unlike held-out ones, over time.")
+        ] = False,
+        time_column: Annotated[
+            str | None,
+            typer.Option("--time-column", metavar="NAME", help="With --drift: order rows by these times."),
+        ] = None,
+        plot: Annotated[
+            str | None,
+            typer.Option("--plot", metavar="FILE", help="With --drift: draw it (.png, .svg)."),
+        ] = None,
         **deciding: Any,
     ) -> None:
-        """Say how good a model is on texts whose labels are known."""
-        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, require_column
+        """Say how good a model is on texts whose labels are known.
+
+        With --drift, texts without labels will do, too.
+        """
+        from lmclassify.io.tables import (
+            LABEL_COLUMNS,
+            TEXT_COLUMNS,
+            TableReader,
+            find_column,
+            require_column,
+        )
         from lmclassify.report.evaluation import evaluate_rows
         from lmclassify.report.labelling import TableLabeller
 
+        if not drift and (plot is not None or time_column is not None):
+            raise OptionError("--plot and --time-column go with --drift")
+        if plot is not None:
+            from lmclassify.report.plots import check_plot
+
+            check_plot(plot)
         fitted = _load(run, model)
         decisions = decisions_of(run, fitted, deciding)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-            label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+            label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
+            if not drift:
+                label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+            time_at = None
+            if time_column is not None:
+                time_at = require_column(table.columns, time_column, (), "time", table.name)
             run.say(table.describe(text_at, label_at))
-            labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions, keep_texts=True)
+            labeller = TableLabeller(
+                fitted, text_at, label_at, decisions=decisions, keep_texts=True, keep_cross_entropies=drift
+            )
+            times: list[str] = []
             with Counter(run, table.size) as counter:
                 for chunk in table.chunks():
                     labeller.score(chunk)
+                    times += [] if time_at is None else chunk.iloc[:, time_at].tolist()
                     counter.add(len(chunk), table.bytes_read)
-        if not labeller.true:
+        result: dict[str, Any] = {}
+        lines: list[str] = []
+        if labeller.true:
+            left_out = table.rows_read - len(labeller.true)
+            if left_out:
+                run.say(f"note: {left_out:,} rows without text or label left out")
+            unknown = sorted(set(labeller.true) - {*labeller.labels, decisions.unknown_label})
+            if unknown:
+                run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
+            evaluation = evaluate_rows(labeller)
+            result |= evaluation.to_dict()
+            lines.append(evaluation.to_text())
+        elif not drift:
             raise DataError(f"{table.name}: no row has both a text and a label")
-        left_out = table.rows_read - len(labeller.true)
-        if left_out:
-            run.say(f"note: {left_out:,} rows without text or label left out")
-        unknown = sorted(set(labeller.true) - {*labeller.labels, decisions.unknown_label})
-        if unknown:
-            run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
-        result = evaluate_rows(labeller)
-        print(json.dumps(result.to_dict()) if format == "json" else result.to_text())
+        if drift:
+            found = _drift(labeller, fitted, table.name, None if time_at is None else times)
+            result["drift"] = found.to_dict()
+            lines.append(found.to_text())
+            if plot is not None:
+                from lmclassify.report.plots import plot_drift
+
+                plot_drift(found, plot)
+                run.say(f"drift drawn in {plot}")
+        print(json.dumps(result) if format == "json" else "\n\n".join(lines))
+
+
+def _drift(labeller: TableLabeller, fitted: FittedModel, name: str, times: list[str] | None) -> Drift:
+    """Compare the labeller's texts, in order of row or time, with the model's held-out ones."""
+    import numpy as np
+    import pandas as pd
+
+    from lmclassify.report.drift import measure_drift
+
+    order, marks = np.arange(len(labeller.rows)), [f"row {row:,}" for row in labeller.rows]
+    if times is not None:
+        given = [times[row - 1] for row in labeller.rows]
+        parsed = pd.to_datetime(pd.Series(given), errors="coerce", utc=True, format="mixed")
+        if parsed.isna().any():
+            at = int(np.flatnonzero(parsed.isna())[0])
+            raise DataError(f"{name}, row {labeller.rows[at]}: {shorten(given[at])} is no date or time")
+        order, marks = np.argsort(parsed.to_numpy(), kind="stable"), given
+    return measure_drift(
+        labeller.cross_entropies[order],
+        [labeller.predicted[index] for index in order],
+        [marks[index] for index in order],
+        fitted.held_out,
+        labeller.labels,
+    )
 
 
 def _load(run: Run, folder: str) -> FittedModel:

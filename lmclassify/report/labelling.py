@@ -30,6 +30,8 @@ class TableLabeller:
         How labels are decided; by default the likeliest. With an unknown label there is novelty too.
     keep_texts : bool, default=False
         Keep the texts with a true label, for `perplexity`.
+    keep_cross_entropies : bool, default=False
+        Keep `rows`, `predicted` and `cross_entropies`, for `lmclassify.report.drift`.
 
     Attributes
     ----------
@@ -42,6 +44,10 @@ class TableLabeller:
         True labels so far, of rows that have both text and label.
     without_text : int
         Rows so far that have no text, and get no label.
+    rows : list of int
+        Those that have, from 1 up, where cross-entropies are kept.
+    predicted : list of str
+        Their likeliest labels.
     """
 
     def __init__(
@@ -52,11 +58,16 @@ class TableLabeller:
         *,
         decisions: Decisions | None = None,
         keep_texts: bool = False,
+        keep_cross_entropies: bool = False,
     ) -> None:
         self._model = model
         self._text_at = text_at
         self._label_at = label_at
-        self._keep_texts = keep_texts
+        self._keep_texts, self._keep_cross_entropies = keep_texts, keep_cross_entropies
+        self._cross_entropies: list[Array] = []
+        self._seen = 0
+        self.rows: list[int] = []
+        self.predicted: list[str] = []
         self._texts: list[str] = []
         self._log_posteriors: list[Array] = []
         self._novelty: list[Array] = []
@@ -94,9 +105,13 @@ class TableLabeller:
         scored = texts[has_text].tolist()
         self.without_text += len(chunk) - len(scored)
         novelty = None
-        if self._has_novelty:
-            joint, novelty = self._model.predict_joint_and_novelty(scored)
+        if self._has_novelty or self._keep_cross_entropies:
+            joint, novelty, cross_entropies = self._model.score_texts(scored)
             log_posteriors = log_softmax(joint)
+            if self._keep_cross_entropies:
+                self._cross_entropies.append(cross_entropies)
+                self.rows += (self._seen + 1 + np.flatnonzero(has_text)).tolist()
+                self.predicted += [self.labels[code] for code in log_posteriors.argmax(axis=1)]
         else:
             log_posteriors = self._model.predict_log_proba(scored)
         if self._label_at is not None:
@@ -104,11 +119,12 @@ class TableLabeller:
             known = (true.str.strip() != "").to_numpy()
             self.true += true[known].tolist()
             self._log_posteriors.append(log_posteriors[known])
-            if novelty is not None:
+            if novelty is not None and self._has_novelty:
                 self._novelty.append(novelty[known])
             if self._keep_texts:
                 self._texts += [text for text, is_known in zip(scored, known, strict=True) if is_known]
-        return has_text, log_posteriors, novelty
+        self._seen += len(chunk)
+        return has_text, log_posteriors, novelty if self._has_novelty else None
 
     def label(self, chunk: pd.DataFrame) -> pd.DataFrame:
         """Return a chunk with the new columns at its end; columns of their names are replaced."""
@@ -137,6 +153,11 @@ class TableLabeller:
     def novelty(self) -> Array | None:
         """(n,) of the rows that `true` tells, where there is an unknown label."""
         return np.concatenate([np.empty(0), *self._novelty]) if self._has_novelty else None
+
+    @property
+    def cross_entropies(self) -> Array:
+        """(len(rows),) nats per word."""
+        return np.concatenate([np.empty(0), *self._cross_entropies])
 
     def perplexity(self) -> dict[str, float]:
         """Return the perplexity of each label's texts under its own model, where texts were kept."""

@@ -1,4 +1,4 @@
-"""Learning curves as a picture (matplotlib)."""
+"""Learning curves and drift as pictures (matplotlib)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from lmclassify.errors import OptionError, OutputError
 from lmclassify.report.benchmark_results import Record
 from lmclassify.report.benchmark_tables import COLUMNS, Block, Column, summarise
+from lmclassify.report.drift import Drift
 from lmclassify.report.methods import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _ENDINGS = (".png", ".svg", ".pdf")
 _OURS = ("#c1121f", "#780000")
@@ -65,6 +67,47 @@ def plot_learning_curves(records: Sequence[Record], path: str) -> None:
     first = records[0]
     tried = f"{first.folds}-fold cross-validation" if first.test is None else f"tried on {_name(first.test)}"
     figure.suptitle(f"{_name(first.data)}, {first.labels} labels, {tried}", fontsize=11, parse_math=False)
+    _save(figure, path)
+
+
+def plot_drift(drift: Drift, path: str) -> None:
+    """Draw nats per word over the chunks, of all texts and of each predicted label's.
+
+    Parameters
+    ----------
+    drift : Drift
+    path : str
+        PNG, SVG or PDF by its ending.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 4.4), layout="constrained")
+    axes = figure.subplots()
+    whole = drift.labels[0]
+    colors = (_OURS[0], *_RIVALS)
+    for number, of_label in enumerate(drift.labels[: len(colors)]):
+        color, name = colors[number], "all texts" if of_label.label is None else of_label.label
+        chunks = of_label.chunks
+        at = [chunk.number for chunk in chunks]
+        values = [chunk.nats_per_word for chunk in chunks]
+        width = 2.4 if of_label.label is None else 1.3
+        axes.plot(at, values, color=color, linewidth=width, marker="o", markersize=4, label=name)
+        axes.axhline(of_label.held_out_nats_per_word, color=color, linewidth=1.0, linestyle=":")
+        drifted = [(x, y) for x, y, chunk in zip(at, values, chunks, strict=True) if chunk.drifted]
+        axes.scatter([x for x, _ in drifted], [y for _, y in drifted], s=90, color=color, zorder=3)
+    begins = {chunk.number: chunk.first for chunk in whole.chunks}
+    axes.set_xticks(list(begins), list(begins.values()), rotation=30, ha="right")
+    axes.set_xlabel("where a chunk begins")
+    axes.set_ylabel("nats per word")
+    axes.set_title("dotted: held-out texts; large points: drifted", fontsize=10)
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: str) -> None:
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:

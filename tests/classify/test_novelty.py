@@ -35,7 +35,8 @@ def test_company_and_storage_change_no_novelty(recipe, request, tmp_path):
     classifier.save(tmp_path / "model")
     loaded = FittedModel.load(tmp_path / "model")
     assert np.array_equal(loaded.novelty(texts), together)
-    joint, novelty = loaded.predict_joint_and_novelty(texts)
+    joint, novelty, nats = loaded.score_texts(texts)
+    assert (nats[:-1] > 0).all()
     assert np.array_equal(joint, loaded.predict_joint_log_proba(texts))
     assert np.array_equal(novelty, together)
     assert loaded.unknown_threshold(0.1) == classifier.unknown_threshold(0.1)
@@ -70,7 +71,7 @@ def test_plain_familiarity_of_a_worked_example():
 def held_out(probabilities, codes):
     p = np.array(probabilities)
     joint = np.log(np.column_stack([1 - p, p]))
-    return HeldOut.of(joint, np.array(codes), p[:, np.newaxis], seed=0)
+    return HeldOut.of(joint, np.array(codes), p[:, np.newaxis], p, seed=0)
 
 
 def test_the_false_positive_rate_of_a_worked_example():
@@ -91,7 +92,9 @@ def test_the_false_positive_rate_of_a_worked_example():
 
 def test_many_scores_are_thinned_out():
     n = 1 << 20
-    scores = HeldOut.of(np.zeros((n, 2)), np.zeros(n, dtype=int), np.arange(n)[:, np.newaxis], seed=1)
+    scores = HeldOut.of(
+        np.zeros((n, 2)), np.zeros(n, dtype=int), np.arange(n)[:, np.newaxis], np.zeros(n), seed=1
+    )
     assert len(scores.codes) == len(scores.joint) == n // 2
     assert np.unique(scores.signals).size == n // 2
 
@@ -103,6 +106,7 @@ def test_damaged_held_out_scores_are_refused():
         {"codes": np.array([0], np.int32)},
         {"joint": np.full((2, 2), np.nan, np.float32)},
         {"signals": np.zeros(2, np.float32)},
+        {"cross_entropies": np.zeros(1, np.float32)},
     ):
         with pytest.raises(ValueError, match="held-out"):
             HeldOut(**{**vars(good), **bad})

@@ -816,3 +816,29 @@ def test_how_to_decide_must_make_sense(saved, mixed, tmp_path):
     done = run_cli("predict", mixed, *arguments, cwd=tmp_path)
     assert "--min-confidence and --unsure are two ways" in one_line(done, status=2)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_drift(saved, tmp_path):
+    rows = rows_of(EMAILS.read_bytes())
+    lines = [
+        f'{2000 + index},"{row["subject"]}"' for index, row in enumerate(rows) if '"' not in row["subject"]
+    ]
+    (tmp_path / "new.csv").write_text("\n".join(["day,text", *reversed(lines)]), encoding="utf-8")
+    arguments = ["evaluate", "new.csv", "-m", saved, "--drift"]
+    done = run_cli(
+        *arguments, "--time-column", "day", "--plot", "drift.svg", "--format", "json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    drift = json.loads(done.stdout)["drift"]
+    assert drift["labels"][0]["label"] is None
+    assert drift["labels"][0]["chunks"][0]["first"] == "2000"
+    assert sum(chunk["texts"] for chunk in drift["labels"][0]["chunks"]) == len(lines)
+    assert b"<svg" in (tmp_path / "drift.svg").read_bytes()
+    done = run_cli("evaluate", EMAILS, "-m", saved, "--drift", cwd=tmp_path)
+    assert "accuracy" in done.stdout.decode()
+    assert "drift: to the model this text looks" in done.stdout.decode()
+    (tmp_path / "new.csv").write_text("day,text\nyesterday,hello\n")
+    assert "row 1: 'yesterday' is no date" in one_line(
+        run_cli(*arguments, "--time-column", "day", cwd=tmp_path)
+    )
+    assert "go with --drift" in one_line(run_cli(*arguments[:-1], "--plot", "a.png", cwd=tmp_path), status=2)
