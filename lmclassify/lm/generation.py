@@ -70,6 +70,8 @@ def next_words(
     allowed = tokenizer.starts_word
     finished: dict[bytes, float] = {}
     for _ in range(_MAX_TOKENS):
+        if not allowed.any():  # every token is a word
+            break
         extended = joint[:, :, np.newaxis] + np.stack(next_log_probs)  # (M, B, V)
         scores = np.logaddexp.reduce(extended, axis=0)
         scores[:, ~allowed] = -np.inf
