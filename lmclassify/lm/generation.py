@@ -70,6 +70,8 @@ def next_words(
     allowed = tokenizer.starts_word
     finished: dict[bytes, float] = {}
     for _ in range(_MAX_TOKENS):
+        if not allowed.any():  # every token is a word
+            break
         extended = joint[:, :, np.newaxis] + np.stack(next_log_probs)  # (M, B, V)
         scores = np.logaddexp.reduce(extended, axis=0)
         scores[:, ~allowed] = -np.inf
@@ -129,8 +131,8 @@ def sample(
 ) -> list[list[int]]:
     """Draw texts from a language model, token by token.
 
-    The unknown token is never drawn, nor bytes that do not make UTF-8, nor an empty text: what remains has
-    all the probability.
+    The unknown token is never drawn, nor bytes that do not make UTF-8, nor (where any word is known) an empty
+    text: what remains has all the probability.
 
     Parameters
     ----------
@@ -241,7 +243,7 @@ class _Following:
         alone = (self._byte_of < 0x80) | ((self._byte_of >= 0xC2) & (self._byte_of <= 0xF4))
         self._whole = whole & alone
         self._first = self._whole & tokenizer.starts_word
-        self._first[tokenizer.end_id] = may_end
+        self._first[tokenizer.end_id] = may_end or not self._first.any()
 
     def allowed(self, text: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Return what may come next, (V,)."""

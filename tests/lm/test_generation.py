@@ -179,7 +179,7 @@ def test_bytes_make_characters(kind, max_tokens):
     first = len(tokenizer.tokens) + 1
     even = dict.fromkeys(range(first, first + 256), 1.0)
     model = Fixed(tokenizer, {**even, tokenizer.end_id: 0.5}, others=0.5)
-    texts = sample(model, tokenizer, np.array([tokenizer.begin_id]), 200, max_tokens=max_tokens, seed=0)
+    texts = sample(model, tokenizer, np.array([tokenizer.begin_id]), 60, max_tokens=max_tokens, seed=0)
     characters = set()
     for text in texts:
         content = b"".join(tokenizer.token_bytes(token) for token in text)
@@ -211,3 +211,10 @@ def test_bytes_make_characters(kind, max_tokens):
 def test_what_sampling_refuses(options, message):
     with pytest.raises(OptionError, match=message):
         sample(Fixed(WORDS, {1: 1.0}), WORDS, BEGUN, 1, **options)
+
+
+def test_where_no_word_is_known_texts_are_empty():
+    tokenizer = Tokenizer.train("word", ["every word once"], 10)
+    model = Fixed(tokenizer, {tokenizer.unknown_id: 1.0}, others=1e-9)
+    assert sample(model, tokenizer, np.array([tokenizer.begin_id]), 2, seed=0) == [[], []]
+    assert next_words([model], [0.0], tokenizer, np.array([tokenizer.begin_id]), 3) == []

@@ -42,13 +42,12 @@ def test_perplexities_are_those_of_words(tuned):
 @pytest.mark.parametrize(("name", "label"), [("suggest, this label", "spam"), ("suggest, all labels", None)])
 def test_hits_are_those_of_suggest(tuned, name, label):
     model = tuned.model_
-    found = next_words.compare(model, 1, SPAM, NEW[:4], words=10_000)[name]
+    found = next_words.compare(model, 1, SPAM, NEW[:1], words=10_000)[name]
     hits = []
-    for text in NEW[:4]:
-        split = text.split()
-        for place, word in enumerate(split):
-            suggested = [of["word"] for of in tuned.suggest(" ".join(split[:place]), label, 3)]
-            hits.append(suggested.index(word) if word in suggested else 3)
+    split = NEW[0].split()
+    for place, word in enumerate(split):
+        suggested = [of["word"] for of in tuned.suggest(" ".join(split[:place]), label, 3)]
+        hits.append(suggested.index(word) if word in suggested else 3)
     assert found.top_1 == pytest.approx(np.mean([hit < 1 for hit in hits]))
     assert found.top_3 == pytest.approx(np.mean([hit < 3 for hit in hits]))
 
