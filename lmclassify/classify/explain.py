@@ -1,7 +1,7 @@
 """Why a text has its label: the joint log-probability shared out among the words, in numpy.
 
 Every score is a sum over tokens, n-grams or symbols, so a decision is the sum of its words' parts, exactly.
-What an n-gram of several words adds is shared equally by its symbols.
+What an n-gram of several words adds is shared equally by them.
 
 Shapes: n texts, K labels, w words of a text.
 """
@@ -167,8 +167,8 @@ def _share_out(
         for ngrams in model.ngrams:
             windows = ngrams.view.windows(scored, as_subwords)
             places = starts[windows.owner] + ngrams.view.words(scored, word_of_subword)
-            for symbols in ngrams.symbol_scores(windows, len(scored)):
-                parts += next(weights) * _add(symbols, places, shape)
+            for of_words in ngrams.word_scores(windows, places, shape[0], len(scored)):
+                parts += next(weights) * of_words
         for name, weight in zip(LSTMS, weights, strict=True):
             if weight:
                 parts += weight * (log_probabilities if name == "lstm" else of_lstms(name))

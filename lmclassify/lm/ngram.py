@@ -266,25 +266,34 @@ class NgramModel:
             return [tuned, weighted_sums(found, found.count, self._bag)]
         return [tuned, self._language_models.log_likelihoods(columns, owner, place, texts)]
 
-    def symbol_scores(self, windows: Windows, texts: int) -> list[Array]:
-        """Return the scores shared out among the symbols of some texts, (m, K) each.
+    def word_scores(self, windows: Windows, word_of_symbol: Indices, words: int, texts: int) -> list[Array]:
+        """Return the scores shared out among the words of some texts, (w, K) each.
 
-        A text's score is the sum over its symbols, plus `bias` in the tuned one. What an n-gram adds is
-        shared equally by its symbols; in a language model a symbol has its own log-probability.
+        A text's score is the sum over its words, plus `bias` in the tuned one. What an n-gram adds is shared
+        equally by the words that it spans: its Shapley value, as without any of them it would not be there.
+        In a language model each symbol has its own log-probability.
 
         Parameters
         ----------
         windows : Windows
             Those of the texts, by `view`.
+        word_of_symbol : ndarray of int, (m,)
+            Ascending, without gaps within a text.
+        words : int
+            w.
         texts : int
             n.
         """
         columns = look_up(self.keys, windows)
         found = count_known(columns, windows.owner, texts)
-        tuned = _share_out(found, tf_idf(found, self.idf), self.tuned, columns, windows.owner)
+        spans = columns, windows.owner, word_of_symbol, words
+        tuned = _share_out(found, tf_idf(found, self.idf), self.tuned, *spans)
         if self.contexts is None:
-            return [tuned, _share_out(found, found.count, self._bag, columns, windows.owner)]
-        return [tuned, self._language_models.symbol_log_probs(columns, windows.place)]
+            return [tuned, _share_out(found, found.count, self._bag, *spans)]
+        likelihood = np.zeros_like(tuned)
+        log_probs = self._language_models.symbol_log_probs(columns, windows.place)
+        add_by_text(likelihood, log_probs, word_of_symbol, 0, words)
+        return [tuned, likelihood]
 
 
 def look_up(keys: Keys, windows: Windows) -> npt.NDArray[np.int32]:
@@ -341,19 +350,30 @@ def weighted_sums(found: NgramCounts, values: Array, weights: Floats) -> Array:
 
 
 def _share_out(
-    found: NgramCounts, values: Array, weights: Floats, columns: npt.NDArray[np.int32], owner: Indices
+    found: NgramCounts,
+    values: Array,
+    weights: Floats,
+    columns: npt.NDArray[np.int32],
+    owner: Indices,
+    word_of_symbol: Indices,
+    words: int,
 ) -> Array:
-    """Share `weighted_sums` out among the symbols that the n-grams consist of, (m, K)."""
-    result = np.zeros((len(owner), weights.shape[1]))
+    """Share `weighted_sums` out among the words that the n-grams span, (w, K)."""
+    result = np.zeros((words, weights.shape[1]))
     size = int(columns.max(initial=0)) + 1
     pairs = found.owner * size + found.column
     for longer, of_length in enumerate(columns):
         ends = np.flatnonzero(of_length >= 0)
         ngrams = of_length[ends]
         pair = np.searchsorted(pairs, owner[ends] * size + ngrams)
-        share = values[pair] / found.count[pair] / (longer + 1)
-        for back in range(longer + 1):
-            result[ends - back] += weights[ngrams] * share[:, np.newaxis]
+        first = word_of_symbol[ends - longer]
+        spanned = word_of_symbol[ends] - first + 1
+        shares = weights[ngrams] * (values[pair] / found.count[pair] / spanned)[:, np.newaxis]
+        for place in range(int(spanned.max(initial=0))):
+            reaches = spanned > place
+            of_place = np.zeros_like(result)
+            add_by_text(of_place, shares[reaches], first[reaches] + place, 0, words)
+            result += of_place
     return result
 
 
