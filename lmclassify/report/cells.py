@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--results", type=Path, required=True)
     options = parser.parse_args()
