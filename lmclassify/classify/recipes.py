@@ -235,10 +235,9 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     classes: list[Taught] = []
     of_directions: list[list[Array]] = []
     of_backgrounds: list[Array] = []
-    for backward in _READ_BACKWARD[course.settings.direction]:
-        if course.stop.is_set():  # the models of one direction alone are not what was asked for
-            raise KeyboardInterrupt
-        school = (school_type or School)(lesson, course, joint, backward)
+    reads = _READ_BACKWARD[course.settings.direction]
+    for backward in reads:
+        school = (school_type or School)(lesson, course, joint, backward, last=backward is reads[-1])
         teach = school.cross_fit if cross_fitted else school.hold_out
         class_, scores, scored = teach(copy.deepcopy(rng))  # the same folds in both directions
         classes.append(class_)
@@ -358,12 +357,14 @@ class School:
         course: Course,
         joint: Array,
         backward: bool = False,
+        last: bool = True,
     ) -> None:
         self.lesson, self.course, self.backward = lesson, course, backward
+        self._last = last  # of the directions: without the others' models none is worth keeping
         self.compared = labels_to_compare(lesson.codes, joint)
         self.background_scores = np.zeros(len(lesson.texts))
         """(n,) log-likelihoods of texts under background models that had not seen them, once scored."""
-        self._final = True  # whether what is taught will be the model, and so is worth keeping as it is
+        self._final = last  # whether what is taught will be the model, and so is worth keeping as it is
 
     def hold_out(self, rng: np.random.Generator) -> tuple[Taught, list[Array], Codes]:
         """Teach on one part of the texts and score the rest; see `cross_fit`."""
@@ -398,7 +399,7 @@ class School:
             scores[:, class_.validation] = self._scores(class_)
             taught.append(class_)
         everything = np.arange(len(folds))
-        self._final = True
+        self._final = self._last
         epochs = np.ceil(np.array([class_.epochs for class_ in taught]).mean(axis=0)).astype(int)
         final = self._teach(
             everything,

@@ -46,7 +46,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "LSTM, 2 layers": {"num_lstm_layers": 2},
     "LSTM, backward": {"direction": "backward"},
     "LSTM, both directions": {"direction": "both"},
-    TRANSFORMER: {"learning_rate": 0.005, "dropout": 0.1},
+    TRANSFORMER: {"learning_rate": 0.01, "dropout": 0.1},
 }
 """What is compared: settings other than the defaults."""
 
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--results", type=Path, required=True)
     options = parser.parse_args()
@@ -177,7 +177,9 @@ def main() -> None:
                 records.append({**key, "version": __version__, "figures": figures})
                 with open(options.results, "a", encoding="utf-8") as file:
                     file.write(json.dumps(records[-1]) + "\n")
-    print(table([record for record in records if record["set"] in options.sets]))
+    wanted = [record for record in records if record["set"] in options.sets]
+    in_order = sorted(wanted, key=lambda r: (options.sets.index(r["set"]), list(MODELS).index(r["model"])))
+    print(table(in_order))
 
 
 if __name__ == "__main__":

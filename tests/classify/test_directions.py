@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -91,6 +92,37 @@ def test_a_backward_model_learns_what_comes_before():
         of_words = [np.mean([word[k]["log_probability"]["l"] for word in words]) for k in (0, 1)]
         expected = {"forward": (0.25, 1.0), "backward": (0.5, 0.5), "both": (0.125**0.5, 0.5**0.5)}[direction]
         assert np.exp(of_words) == pytest.approx(expected, rel=0.1)
+
+
+def test_ctrl_c_keeps_models_of_both_directions_or_none():
+    told = []
+
+    def interrupt_at(count):
+        def interrupt(label, record):
+            told.append(label)
+            if len(told) == count:
+                signal.raise_signal(signal.SIGINT)
+
+        told.clear()
+        return interrupt
+
+    options = {**SMALL, "direction": "both", "n_jobs": 1}  # two labels, two epochs, two directions
+    with pytest.raises(KeyboardInterrupt):
+        LMClassifier(**options, callback=interrupt_at(4)).fit(TEXTS, LABELS)
+    with pytest.warns(match="interrupted: the best weights so far are kept"):
+        kept = LMClassifier(**options, callback=interrupt_at(7)).fit(TEXTS, LABELS)
+    assert kept.predict(TEXTS).shape == (80,)
+
+
+def test_ctrl_c_in_the_first_directions_tuning_leaves_none(monkeypatch):
+    monkeypatch.setattr("lmclassify.classify.recipes._FEW", 10)
+
+    def interrupt(label, record):
+        if label is None:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        LMClassifier(**TUNED, direction="both", callback=interrupt).fit(TEXTS, LABELS)
 
 
 @pytest.mark.parametrize("long_texts", ["chunk", "truncate"])
