@@ -31,7 +31,7 @@ def some_texts(owner: Indices, texts: int, width: int) -> Iterator[tuple[int, in
 def add_by_text(
     result: npt.NDArray[Any], rows: npt.NDArray[Any], owner: Indices, first: int, last: int
 ) -> None:
-    """Set the rows `first` to before `last` of the result to the sums of those texts, where they have rows."""
+    """Set the rows `first` to before `last` of the result to those texts' sums, where they have rows."""
     starts = np.searchsorted(owner, np.arange(first, last + 1))
     some = np.flatnonzero(np.diff(starts))
     if len(some):
