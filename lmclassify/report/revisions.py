@@ -2,7 +2,7 @@
 
 ``python -m lmclassify.report.revisions label TRAIN TEST`` leaves the last label out, fits, adds it (beside
 kept held-out texts, and beside sampled ones) and compares with a fit on everything.
-``python -m lmclassify.report.revisions corrections TRAIN TEST`` fits without a reserve of 5,000 texts, feeds
+``python -m lmclassify.report.revisions corrections TRAIN TEST`` fits without a reserve of 9,000 texts, feeds
 the first 500 of these that are labelled wrongly one by one, and compares with a fit on all but the rest.
 Models are kept in the folder ``--models`` names, and not fitted again.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from lmclassify.classify.classifier import LMClassifier
 from lmclassify.io.labelled import LabelledTexts, read_tables
 
-_RESERVE, _CORRECTIONS = 5000, 500
+_RESERVE, _CORRECTIONS = 9000, 500
 
 
 def fitted(
