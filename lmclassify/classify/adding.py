@@ -83,7 +83,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
         whole = replace(
             model, classes_=classes, log_priors=log_priors, models=models, label_weights=label_weights
         )
-        whole = replace(whole, held_out=_held_out_of_plain(whole, seed))
+        whole = replace(whole, held_out=_held_out_of_plain(whole, model.held_out, texts, at, course, seed))
         return recorded(whole, "add", label, len(texts), record)
     beside = _beside(model, seed)
     pool = [*beside.texts, *texts]
@@ -107,8 +107,14 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     joint = combination.joint(scores)
     signals = familiarity(log_softmax(joint), scores, *_background(ngrams[0], pool))
     nats = cross_entropies(log_softmax(joint), scores[1], pool)
+    seen = HeldOut.of(joint, codes, signals, nats, seed)
     kept = model.held_out_texts
-    if kept is not None:
+    if kept is None:
+        held_out = _with_label(model.held_out, joint[~is_new], seen.rows(is_new), at, label_weights, seed)
+    else:
+        others = np.flatnonzero(~is_new)
+        own = _drawn(np.flatnonzero(is_new), at, label_weights, len(others), seed)
+        held_out = seen.rows(np.concatenate([others, own]))
         background = np.concatenate([beside.background, _background_of_lstms(model, texts)])
         kept = HeldOutTexts.of(pool, codes, scores, background, seed)
     changed = replace(
@@ -122,7 +128,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
         ),
         ngrams=ngrams,
         combination=combination,
-        held_out=HeldOut.of(joint, codes, signals, nats, seed),
+        held_out=held_out,
         held_out_texts=kept,
         label_weights=label_weights,
     )
@@ -152,14 +158,63 @@ def _sampled(model: FittedModel, seed: int) -> tuple[list[str], Codes]:
     return texts, np.array(codes, dtype=np.intp)
 
 
-def _held_out_of_plain(model: FittedModel, seed: int) -> HeldOut:
-    """Return scores of sampled texts in place of held-out ones, whose texts are not there any more."""
-    texts, codes = _sampled(model, seed)
-    likelihoods = model.log_likelihood(texts)
-    joint = model.log_priors + likelihoods
-    log_posteriors = log_softmax(joint)
-    signals = plain_familiarity(log_posteriors, likelihoods, texts)
-    return HeldOut.of(joint, codes, signals, cross_entropies(log_posteriors, likelihoods, texts), seed)
+def _held_out_of_plain(
+    whole: FittedModel, before: HeldOut, texts: Sequence[str], at: int, course: Course, seed: int
+) -> HeldOut:
+    """Return the held-out scores of recipe "plain" with those of a new label's held-out texts."""
+    _, validation = _parts(len(texts), course.settings.validation_fraction, seed)
+    own = [texts[index] for index in validation.tolist()]
+    scored = whole.score_texts(own)
+    signals = plain_familiarity(log_softmax(scored.joint), whole.log_likelihood(own), own)
+    new = HeldOut.of(scored.joint, np.full(len(own), at), signals, scored.cross_entropies, seed)
+    of_others = [index for index in range(len(whole.classes_)) if index != at]
+    others = replace(
+        whole,
+        classes_=whole.classes_[of_others],
+        log_priors=whole.log_priors[of_others],
+        models=[whole.models[index] for index in of_others],
+        label_weights=whole.label_weights[of_others],
+    )
+    joint = whole.predict_joint_log_proba(_sampled(others, seed)[0])
+    return _with_label(before, joint, new, at, whole.label_weights, seed)
+
+
+def _with_label(
+    before: HeldOut, beside: Array, new: HeldOut, at: int, label_weights: Array, seed: int
+) -> HeldOut:
+    """Return held-out scores with a new label's.
+
+    The texts that were held out are not there any more, and what the new label makes of them is not known: it
+    is drawn from what it makes of the texts beside which it was learnt.
+
+    Parameters
+    ----------
+    before : HeldOut
+        Of K labels.
+    beside : ndarray, (n, K + 1)
+        Joint log-probabilities of texts of the other labels.
+    new : HeldOut
+        Of texts of the new label, K + 1 labels; as many are taken as its share asks for.
+    """
+    rng = np.random.default_rng(seed)
+    gaps = beside[:, at] - np.logaddexp.reduce(np.delete(beside, at, axis=1), axis=1)
+    joint = before.joint.astype(np.float64)
+    column = np.logaddexp.reduce(joint, axis=1) + rng.choice(gaps, len(joint))
+    chosen = new.rows(_drawn(np.arange(len(new.codes)), at, label_weights, len(joint), seed))
+    return HeldOut.of(
+        np.concatenate([np.insert(joint, at, column, axis=1), chosen.joint]),
+        np.concatenate([before.codes + (before.codes >= at), chosen.codes]).astype(np.intp),
+        np.concatenate([before.signals, chosen.signals]),
+        np.concatenate([before.cross_entropies, chosen.cross_entropies]),
+        seed,
+    )
+
+
+def _drawn(new: Codes, at: int, label_weights: Array, others: int, seed: int) -> Codes:
+    """Return some of a new label's texts, as many beside so many others as the labels' weights ask for."""
+    share = label_weights[at] / np.delete(label_weights, at).sum()
+    count = min(len(new), round(share * others) or min(1, others))
+    return np.sort(np.random.default_rng(seed).choice(new, count, replace=False))
 
 
 def _ngrams(
@@ -287,10 +342,7 @@ def _language_model(
 ) -> tuple[NumpyLanguageModel, dict[str, Any]]:
     """Learn a label's language model, from the background model on where there is one."""
     settings = course.settings
-    rng = np.random.default_rng([seed, len(sequences)])
-    shuffled = rng.permutation(len(sequences))
-    size = round(settings.validation_fraction * len(sequences))
-    part = Part(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), seed)
+    part = Part(label, *_parts(len(sequences), settings.validation_fraction, seed), seed)
     start = None
     if model.background is not None:
         limit = settings.max_length
@@ -313,6 +365,13 @@ def _language_model(
         "validation_loss": trainer.best_validation_loss,
     }
     return NumpyLanguageModel(trainer.model.arrays()), record
+
+
+def _parts(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Codes]:
+    """Return which texts to learn from, and which to hold out."""
+    shuffled = np.random.default_rng([seed, texts]).permutation(texts)
+    size = round(validation_fraction * texts)
+    return np.sort(shuffled[size:]), np.sort(shuffled[:size])
 
 
 def _with_bias(

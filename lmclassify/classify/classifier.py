@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -37,6 +38,7 @@ from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionEr
 Array = npt.NDArray[np.float64]
 
 _DEFAULT = Settings()
+_INFINITE = (math.inf, -math.inf)
 _READ_OF_LONG = {"forward": "beginning", "backward": "end", "both": "beginning and end"}
 
 
@@ -227,9 +229,12 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         started = datetime.now(UTC)
         clock = time.perf_counter()
         settings = self._settings()
-        course = self._course()
+        course = self._course(settings)
         texts = as_texts(X)
         more = [] if unlabelled is None else as_texts(unlabelled)
+        if settings.keep_held_out and settings.recipe != "tuned":
+            message = "recipe plain keeps no held-out texts: it needs none to add a label"
+            warnings.warn(message, LMClassifyWarning, stacklevel=2)
         if more and settings.recipe != "tuned":
             raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
         classes, codes = _classes_and_codes(y, len(texts))
@@ -381,15 +386,19 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model = self._fitted()
         texts = as_texts(X)
         known = model.classes_.tolist()
+        label = _plain(label)
         if label in known:
             raise DataError(f"label {shorten(label)} is there already: update it, or remove it first")
         if type(label) is not type(known[0]) or label != label:
             raise DataError(
                 f"label {shorten(label)} is no {type(known[0]).__name__}, as the other labels are"
             )
+        together = np.array([*known, label])
+        if together.dtype.kind not in "Uifb" or together.tolist() != [*known, label] or label in _INFINITE:
+            raise DataError(f"label {shorten(label)} cannot be kept beside the others as it is")
         if not texts:
             raise DataError(f"no texts to learn label {shorten(label)} from")
-        return self._changed_to(add_label(model, label, texts, self._course(), self._seed()))
+        return self._changed_to(add_label(model, label, texts, self._course(model.settings), self._seed()))
 
     def update(
         self, X: Iterable[str], y: Iterable[Any], learned_as: Iterable[Any] | None = None
@@ -415,8 +424,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If texts or labels cannot be used.
         """
         model = self._fitted()
-        texts, labels = as_texts(X), list(y)
-        wrong = [None] * len(texts) if learned_as is None else list(learned_as)
+        texts, labels = as_texts(X), [_plain(label) for label in y]
+        wrong = [None] * len(texts) if learned_as is None else [_plain(label) for label in learned_as]
         if not len(texts) == len(labels) == len(wrong):
             raise DataError(f"found {len(texts)} texts, {len(labels)} labels and {len(wrong)} in learned_as")
         known = model.classes_.tolist()
@@ -428,7 +437,15 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"row {row}: {shorten(label)} cannot both learn and unlearn a text")
         if not texts:
             return self
-        return self._changed_to(update(model, texts, labels, wrong, self._course(), self._seed()))
+        if model.combination is None and any(unlearnt is not None for unlearnt in wrong):
+            warnings.warn(
+                "with recipe plain a wrong lesson cannot be unlearnt: only the label's prior changes",
+                LMClassifyWarning,
+                stacklevel=2,
+            )
+        return self._changed_to(
+            update(model, texts, labels, wrong, self._course(model.settings), self._seed())
+        )
 
     def remove_label(self, label: Any) -> LMClassifier:
         """Forget one label; the other labels' models stay as they are.
@@ -439,15 +456,15 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If there is no such label, or no other.
         """
         model = self._fitted()
-        known = model.classes_.tolist()
+        known, label = model.classes_.tolist(), _plain(label)
         if label not in known:
             raise DataError(f"no label {shorten(label)}; there are: {listing(known)}")
         if len(known) == 1:
             raise DataError(f"{shorten(label)} is the only label; a model needs one")
         return self._changed_to(remove_label(model, label))
 
-    def _course(self) -> Course:
-        return Course(self._settings(), _device(self.device), number_of_threads(self.n_jobs), self.callback)
+    def _course(self, settings: Settings) -> Course:
+        return Course(settings, _device(self.device), number_of_threads(self.n_jobs), self.callback)
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -543,6 +560,11 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: FittedModel = self.model_
         model.n_jobs = self.n_jobs
         return model
+
+
+def _plain(label: Any) -> Any:
+    """Return a label as plain Python data, a numpy scalar too."""
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _pairs(mapping: Mapping[Any, float]) -> dict[str, Any]:

@@ -27,7 +27,8 @@ class Decisions:
     positive: int | None = None
     """The label that `positive_log_odds` and `unsure` are about."""
     positive_log_odds: float | None = None
-    """The positive label is given from these log-odds on, and the likeliest of the others below."""
+    """The positive label is given where it is the likeliest and from these log-odds on, else the likeliest of
+    the others."""
     unsure: tuple[float, float] | None = None
     """Of two labels: the positive one from the upper probability on, the other up to the lower one, `UNSURE`
     between them."""
@@ -51,7 +52,8 @@ class Decisions:
         if self.positive is not None and self.positive_log_odds is not None:
             others = log_posteriors.copy()
             others[:, self.positive] = -np.inf
-            is_positive = log_odds(log_posteriors, self.positive) >= self.positive_log_odds
+            is_positive = log_posteriors.argmax(axis=1) == self.positive
+            is_positive &= log_odds(log_posteriors, self.positive) >= self.positive_log_odds
             chosen = names[np.where(is_positive, self.positive, others.argmax(axis=1))]
         if self.min_confidence is not None:
             chosen[np.exp(log_posteriors.max(axis=1)) < self.min_confidence] = UNSURE

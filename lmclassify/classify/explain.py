@@ -210,7 +210,7 @@ def explanation(shares: Shares, names: Sequence[str], label: int | None, against
     joint = shares.joint
     ranked = np.argsort(-joint, kind="stable").tolist()
     if label is None:
-        label = next(index for index in ranked if index != against or len(ranked) == 1)
+        label = next(index for index in ranked if index != against)
     if against is None:
         against = next((index for index in ranked if index != label), None)
 

@@ -27,7 +27,7 @@ from lmclassify.classify.explain import (
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, PositiveThreshold
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.persistence import read_model, write_model
-from lmclassify.classify.scoring import log_likelihoods, ngram_background, ngram_scores
+from lmclassify.classify.scoring import cut_texts, log_likelihoods, ngram_background, ngram_scores
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.storage import from_stored, to_stored
 from lmclassify.engines.local import number_of_threads
@@ -120,11 +120,10 @@ class FittedModel:
         self, texts: Iterable[str], models: Sequence[AnyLanguageModel]
     ) -> tuple[Array, npt.NDArray[np.int64]]:
         """Return log-likelihoods (n, len(models)) and the number of tokens scored of each text (n,)."""
-        sequences = self.tokenizer.sequences(as_texts(texts))
+        sequences = self.tokenizer.sequences(self.texts_to_score(as_texts(texts)))
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         limit = self.limit
-        if limit is not None and (lengths > limit).any():
-            self._warn_truncated(5)
+        if limit is not None:
             lengths = np.minimum(lengths, limit)
         nats = log_likelihoods(models, sequences, max_length=limit, threads=number_of_threads(self.n_jobs))
         return nats, lengths - 1
@@ -218,23 +217,17 @@ class FittedModel:
     @property
     def limit(self) -> int | None:
         """How many tokens of a text count, beginning of text included; None: all."""
-        return self.settings.max_length if self.settings.long_texts == "truncate" else None
+        return self.settings.limit
 
     def texts_to_score(self, texts: list[str]) -> list[str]:
         """Return texts, each cut after max_length tokens where long_texts is ``truncate``."""
         limit = self.limit
         if limit is None:
             return texts
-        counted = limit - 1  # beginning of text is a token too
-        too_long = [
-            index for index, sequence in enumerate(self.tokenizer.sequences(texts)) if len(sequence) > limit
-        ]
-        result = list(texts)
-        for index in too_long:
-            result[index] = texts[index][: int(self.tokenizer.offsets(texts[index])[counted - 1, 1])]
+        cut, too_long = cut_texts(texts, self.tokenizer, limit)
         if too_long:
             self._warn_truncated(4)
-        return result
+        return cut
 
     def _warn_truncated(self, stacklevel: int) -> None:
         warnings.warn(
@@ -417,6 +410,8 @@ class FittedModel:
             If the model has no such label, or both are the same.
         """
         chosen = [None if name is None else self._index(name) for name in (label, against)]
+        if against is not None and len(self.classes_) == 1:
+            raise OptionError("a model with one label has no other to hold it against")
         if chosen[0] is not None and chosen[0] == chosen[1]:
             raise OptionError(f"label {shorten(label)} cannot be held against itself")
         return explanation(next(share_out(self, as_texts([text]))), self.label_names, *chosen)
@@ -450,15 +445,21 @@ class FittedModel:
                 return index
         raise OptionError(f"no label {shorten(label)} in this model; there are: {listing(self.classes_)}")
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, replaces: str | None = None) -> None:
         """Write the model into a folder; see `lmclassify.classify.persistence`.
+
+        Parameters
+        ----------
+        path : path
+        replaces : str, optional
+            Write only if the model there is still this one (`lmclassify.classify.persistence.checksum_of`).
 
         Raises
         ------
         OutputError
             If the folder holds something else than a model, or cannot be written.
         """
-        write_model(path, to_stored(self))
+        write_model(path, to_stored(self), replaces=replaces)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FittedModel:

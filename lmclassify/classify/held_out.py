@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ MOST_NUMBERS = 1 << 20
 """Scores kept at most: beyond m K, a part of the texts drawn at random does."""
 MOST_TEXTS = 2000
 """Texts kept at most, where they are kept, of few labels."""
-_MOST_EXPERT_SCORES = 1 << 22
+_MOST_EXPERT_SCORES = 1 << 21
+_LEAST_LOG_ODDS = -700.0  # a number that any text reaches, and that probabilities can be computed of
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ class HeldOut:
             cross_entropies[kept].astype(np.float32),
         )
 
+    def rows(self, chosen: npt.NDArray[Any]) -> HeldOut:
+        """Return the scores of some of the texts."""
+        return HeldOut(*(array[chosen] for array in vars(self).values()))
+
     def novelty(self, signals: Array) -> Array:
         """Return minus the mean of standardised signals, (n,): 0 for the average held-out text."""
         novelty: Array = -((signals - self._means) / self._spreads).mean(axis=1)
@@ -148,17 +154,20 @@ class HeldOut:
         self._require_texts()
         odds = log_odds(log_softmax(self.joint.astype(np.float64)), positive)
         is_positive = self.codes == positive
-        negatives = np.sort(odds[~is_positive])[::-1]
+        likeliest = self.joint.argmax(axis=1) == positive
+        # A text whose likeliest label is another never counts as positive.
+        negatives = np.sort(np.where(likeliest, odds, -np.inf)[~is_positive])[::-1]
         if not len(negatives):
             raise DataError("no held-out text of another label to measure false positives on")
         allowed = int(rate * len(negatives))
         threshold = float(np.nextafter(negatives[allowed], np.inf)) if allowed < len(negatives) else -np.inf
+        threshold = max(threshold, _LEAST_LOG_ODDS)
         return PositiveThreshold(
             threshold,
             len(negatives),
             int((negatives >= threshold).sum()),
             int(is_positive.sum()),
-            int((odds[is_positive] >= threshold).sum()),
+            int((is_positive & likeliest & (odds >= threshold)).sum()),
         )
 
     def _require_texts(self) -> None:
@@ -180,7 +189,7 @@ class HeldOutTexts:
     """m of them."""
     codes: npt.NDArray[np.int32]
     """(m,) true labels."""
-    scores: npt.NDArray[np.float16]
+    scores: Floats
     """(E, m, K) by experts that had not seen them, in the order of the combination."""
     background: npt.NDArray[np.float32]
     """(m,) log-likelihoods under a background model that had not seen them."""
@@ -209,12 +218,10 @@ class HeldOutTexts:
         kept = np.arange(m)
         if m > most:
             kept = np.sort(np.random.default_rng(seed).choice(m, most, replace=False))
-        half = np.finfo(np.float16)
-        limited = np.clip([of_expert[kept] for of_expert in scores], half.min, half.max)
         return cls(
             [texts[index] for index in kept.tolist()],
             codes[kept].astype(np.int32),
-            limited.astype(np.float16),
+            np.array([of_expert[kept] for of_expert in scores], dtype=np.float32),
             background[kept].astype(np.float32),
         )
 

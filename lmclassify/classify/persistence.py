@@ -24,7 +24,7 @@ import re
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,21 +115,32 @@ def _is_ours(path: Path) -> bool:
     return not head or _MARK in head  # a crash may leave an empty file
 
 
-def write_model(path: str | os.PathLike[str], model: StoredModel) -> None:
+def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: str | None = None) -> None:
     """Write a model, replacing one that is there as a whole.
+
+    Parameters
+    ----------
+    path : path
+    model : StoredModel
+    replaces : str, optional
+        What `checksum_of` said of the model there that this one was made from.
 
     Raises
     ------
     OutputError
-        If the folder holds something else, or cannot be written; an old model there is then whole.
+        If the folder holds something else, cannot be written, or holds another model than the one that is
+        to be replaced; what is there is then whole.
     """
     folder = check_target(path)
     _render(model.config)  # what JSON cannot hold fails before anything is written
+    record = [json.dumps(entry) + "\n" for entry in model.training]
     new_folder = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
-            _commit(folder, model)
+            if replaces is not None and checksum_of(folder) != replaces:
+                raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
+            _commit(folder, model, record)
     except OSError as error:
         if new_folder:
             with contextlib.suppress(OSError):
@@ -137,7 +148,18 @@ def write_model(path: str | os.PathLike[str], model: StoredModel) -> None:
         raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
 
 
-def _commit(folder: Path, model: StoredModel) -> None:
+def checksum_of(path: str | os.PathLike[str]) -> str:
+    """Return what tells a saved model from any other.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    return str(_read_config(Path(path))["checksum"])
+
+
+def _commit(folder: Path, model: StoredModel, record: Sequence[str]) -> None:
     written: list[Path] = []
     try:
         number = _next_number(folder)
@@ -169,7 +191,7 @@ def _commit(folder: Path, model: StoredModel) -> None:
     with contextlib.suppress(OSError):  # the model is committed
         _sync_folder(folder)
     _tidy(folder, {entry["name"] for entry in files})
-    _write_training(folder, model.training, config["checksum"])
+    _write_training(folder, record, config["checksum"])
 
 
 @contextlib.contextmanager
@@ -238,11 +260,11 @@ def _tidy(folder: Path, keep: set[str]) -> None:
                 entry.unlink()
 
 
-def _write_training(folder: Path, training: Iterable[dict[str, Any]], checksum: str) -> None:
+def _write_training(folder: Path, record: Sequence[str], checksum: str) -> None:
     """Write the record. The model is committed by now: without its record it is still whole."""
-    lines = [json.dumps(entry) + "\n" for entry in [{"lmclassify": checksum}, *training]]
+    first = json.dumps({"lmclassify": checksum}) + "\n"
     with contextlib.suppress(OSError):
-        (folder / TRAINING).write_text("".join(lines), encoding="ascii")
+        (folder / TRAINING).write_text("".join([first, *record]), encoding="ascii")
 
 
 def _render(config: dict[str, Any]) -> bytes:

@@ -32,7 +32,7 @@ from lmclassify.classify.held_out import HeldOut, HeldOutTexts
 from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
-from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
 from lmclassify.errors import LMClassifyWarning, listing
@@ -191,7 +191,9 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
         models=directed,
         records=_by_direction([_records(taught.parts, of_one) for of_one in taught.trainers]),
         cut=taught.cut,
-        held_out=_held_out_by_likelihood(lesson, directed, taught.tokenizer, validation, course.threads),
+        held_out=_held_out_by_likelihood(
+            lesson, directed, taught.tokenizer, validation, course.settings.limit, course.threads
+        ),
     )
 
 
@@ -200,11 +202,14 @@ def _held_out_by_likelihood(
     models: Sequence[AnyLanguageModel],
     tokenizer: Tokenizer,
     validation: Codes,
+    limit: int | None,
     threads: int,
 ) -> HeldOut:
-    """Score held-out texts by recipe "plain"."""
+    """Score held-out texts by recipe "plain", as new texts will be scored."""
     texts = [lesson.texts[index] for index in validation]
-    likelihoods = log_likelihoods(models, tokenizer.sequences(texts), threads=threads)
+    if limit is not None:
+        texts, _ = cut_texts(texts, tokenizer, limit)
+    likelihoods = log_likelihoods(models, tokenizer.sequences(texts), max_length=limit, threads=threads)
     joint = lesson.log_priors + likelihoods
     signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
     nats = cross_entropies(log_softmax(joint), likelihoods, texts)

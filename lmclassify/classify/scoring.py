@@ -18,6 +18,7 @@ from lmclassify.engines.local import map_ordered
 from lmclassify.lm.directions import DirectedLanguageModel, reversed_batch
 from lmclassify.lm.ngram import NgramModel, look_up
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
+from lmclassify.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
 
@@ -193,6 +194,16 @@ def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.
         columns = look_up(model.keys, windows)
         parts.append(model.background(columns, windows.owner, windows.place, len(texts[chunk])))
     return np.concatenate(parts, axis=1)
+
+
+def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, limit: int) -> tuple[list[str], int]:
+    """Return texts, each cut after `limit` tokens (beginning of text is one), and how many were."""
+    result, too_long = list(texts), 0
+    for index, sequence in enumerate(tokenizer.sequences(texts)):
+        if len(sequence) > limit:
+            too_long += 1
+            result[index] = texts[index][: int(tokenizer.offsets(texts[index])[limit - 2, 1])]
+    return result, too_long
 
 
 def chunks_of(texts: Sequence[str]) -> list[slice]:

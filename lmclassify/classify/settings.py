@@ -64,3 +64,8 @@ class Settings(LanguageModelSettings):
         "labels). Recipe plain needs none.",
     )
     fit_prior: bool = setting(True, "Learn the labels' priors from their frequencies (else all equal).")
+
+    @property
+    def limit(self) -> int | None:
+        """How many tokens of a text count when it is scored, beginning of text included; None: all."""
+        return self.max_length if self.long_texts == "truncate" else None

@@ -117,12 +117,17 @@ def decisions_of(run: Run, fitted: FittedModel, options: dict[str, Any]) -> Deci
         threshold = fitted.positive_threshold(fitted.classes_[positive].item(), rate)
         log_odds = threshold.log_odds
         run.say(
-            f"{names[positive]}: from probability {threshold.probability:.4f} on; of held-out texts "
+            f"{names[positive]}: from probability {threshold.probability:.4g} on; of held-out texts "
             f"{threshold.false_positives:,} of {threshold.negatives:,} others are taken for it, and "
             f"{threshold.found:,} of {threshold.positives:,} of its own are found"
         )
+        if rate * threshold.negatives < 1:
+            few = f"{threshold.negatives:,} held-out texts of others"
+            run.say(f"note: {few} are too few to vouch for a rate of {rate:g}")
     if unknown_label is None and options["unknown_rate"] is not None:
         raise OptionError("--unknown-rate goes with --unknown-label")
+    if unknown_label == UNSURE:
+        raise OptionError(f"--unknown-label {UNSURE} is what undecided texts are called: choose another name")
     if unknown_label is not None and (not unknown_label or unknown_label in names):
         raise OptionError("--unknown-label must be a name that no label of the model has")
     unknown_rate = _UNKNOWN_RATE if options["unknown_rate"] is None else options["unknown_rate"]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextColumn, command, label_named
-from lmclassify.errors import OptionError
+from lmclassify.errors import DataError, OptionError
 
-if TYPE_CHECKING:
-    pass
+_BAR = "█"
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +64,7 @@ def register(app: typer.Typer) -> None:
             words = fitted.informative_words(_texts(run, texts, text_column), n)
             print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
             return
-        given = sys.stdin.read() if text == "-" else str(text)
+        given = _standard_input() if text == "-" else str(text)
         chosen = [None if name is None else label_named(fitted, name) for name in (label, against)]
         explanation = fitted.explain(given, *chosen)
         if format == "json":
@@ -73,7 +72,23 @@ def register(app: typer.Typer) -> None:
         elif format == "html":
             print(to_html(explanation))
         else:
-            typer.echo(to_text(explanation, _coloured))
+            typer.echo(to_text(explanation, _coloured, _BAR if _can_print(_BAR) else "#"))
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: byte {error.start} is no UTF-8; convert the text first") from None
+
+
+def _can_print(text: str) -> bool:
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _coloured(text: str, speaks_for: bool) -> str:

@@ -47,12 +47,13 @@ def register(app: typer.Typer) -> None:
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.labelled import read_unlabelled
 
-        classifier = _load(run, model)
+        classifier, checksum = _load(run, model)
         check_target(output or model)
+        name = _of_type(classifier, label)
         found = read_unlabelled(texts, text_column=text_column, say=run.say)
         run.say(f"learning {shorten(label)} from {len(found):,} texts")
-        classifier.add_label(_of_type(classifier, label), found)
-        _save(run, classifier, output or model)
+        classifier.add_label(name, found)
+        _save(run, classifier, model, output, checksum)
 
     @command(app, "update")
     def update(
@@ -70,35 +71,39 @@ def register(app: typer.Typer) -> None:
         """
         from lmclassify.classify.persistence import check_target
 
-        classifier = _load(run, model)
+        classifier, checksum = _load(run, model)
         check_target(output or model)
         texts, labels, wrong = _corrections(run, classifier, data, text_column, label_column)
         run.say(f"learning from {len(texts):,} rows")
         classifier.update(texts, labels, wrong)
-        _save(run, classifier, output or model)
+        _save(run, classifier, model, output, checksum)
 
     @command(app, "remove-label")
     def remove_label(run: Run, label: Name, model: Model = DEFAULT_MODEL, output: Output = None) -> None:
         """Forget one label; the other labels' files stay as they are."""
         from lmclassify.classify.persistence import check_target
 
-        classifier = _load(run, model)
+        classifier, checksum = _load(run, model)
         check_target(output or model)
         classifier.remove_label(label_named(classifier.model_, label))
-        _save(run, classifier, output or model)
+        _save(run, classifier, model, output, checksum)
 
 
-def _load(run: Run, folder: str) -> LMClassifier:
+def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
+    """Return the model and what tells it from any other."""
     from lmclassify.classify.classifier import LMClassifier
+    from lmclassify.classify.persistence import checksum_of
 
+    checksum = checksum_of(folder)
     classifier = LMClassifier.load(folder)
     classifier.set_params(n_jobs=run.threads, device=run.device, random_state=run.seed)
-    return classifier
+    return classifier, checksum
 
 
-def _save(run: Run, classifier: LMClassifier, folder: str) -> None:
-    classifier.save(folder)
-    run.say(f"model written to {folder}, {len(classifier.classes_):,} labels")
+def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, checksum: str) -> None:
+    """Write the model; one that another process has changed meanwhile is not overwritten."""
+    classifier.model_.save(output or model, replaces=checksum if output is None else None)
+    run.say(f"model written to {output or model}, {len(classifier.classes_):,} labels")
 
 
 def _of_type(classifier: LMClassifier, name: str) -> Any:
@@ -107,9 +112,12 @@ def _of_type(classifier: LMClassifier, name: str) -> Any:
         raise OptionError("a label's name must be valid UTF-8, and not empty")
     kind = type(classifier.classes_.tolist()[0])
     try:
-        return kind(name)
+        label = name == "True" if kind is bool else kind(name)
     except ValueError:
-        raise OptionError(f"label {shorten(name)} is no {kind.__name__}, as the other labels are") from None
+        label = None
+    if str(label) != name:
+        raise OptionError(f"label {shorten(name)} is no {kind.__name__}, as the other labels are")
+    return label
 
 
 def _corrections(

@@ -90,7 +90,9 @@ class Drift:
             lines.append("")
         whole = self.labels[0]
         verdict = "looks like the text it was measured on"
-        if self.drifted:
+        if sum(chunk.texts for chunk in whole.chunks) < _FEWEST_TEXTS:
+            verdict = "is too little to tell"
+        elif self.drifted:
             worst = max(whole.chunks, key=lambda chunk: abs(chunk.change))
             verdict = (
                 f"looks unlike the text it was measured on in {self.drifted} of {len(whole.chunks)} chunks "

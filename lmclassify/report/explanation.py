@@ -18,8 +18,8 @@ Style = Callable[[str, bool], str]
 """Colours a text, by whether it speaks for the label."""
 
 
-def to_text(explanation: Explanation, style: Style) -> str:
-    """Return an explanation as a table: a line a word, its bar as long as its part is large."""
+def to_text(explanation: Explanation, style: Style, bar: str) -> str:
+    """Return an explanation as a table: a line a word, its bar of `bar` as long as its part is large."""
     shown = _labels(explanation)
     rows: list[tuple[str, ByLabel | None, float]] = [("(prior)", None, explanation["prior"]["part"])]
     rows += [(_shown(word["word"]), word["log_probability"], word["part"]) for word in explanation["words"]]
@@ -31,7 +31,7 @@ def to_text(explanation: Explanation, style: Style) -> str:
     for word, log_probability, part in rows:
         nats = [f"{log_probability[name]:.3f}" if log_probability else "" for name in shown]
         cells.append([word, *nats, f"{part:+.3f}"])
-        bars.append(style("█" * round(abs(part) / largest * _BAR), part > 0))
+        bars.append(style(bar * round(abs(part) / largest * _BAR), part > 0))
     cells.append(["sum", *([""] * len(shown)), f"{explanation['decision']:+.3f}"])
     bars.append("")
     lines = ["  ".join([*row, bar]).rstrip() for row, bar in zip(_aligned(cells), bars, strict=True)]

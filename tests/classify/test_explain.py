@@ -81,6 +81,14 @@ def three():
     return classifier
 
 
+@settings(max_examples=40, deadline=None)
+@given(TEXTS)
+@pytest.mark.filterwarnings("ignore:texts of more than")
+def test_parts_sum_where_texts_are_cut(model, tuned, text):
+    for whole in (model, tuned.model_):
+        check(replace(whole, settings=replace(whole.settings, long_texts="truncate", max_length=7)), text)
+
+
 @pytest.mark.parametrize("recipe", ["model", "tuned"])
 def test_words_beyond_a_cut_have_no_part(recipe, request):
     whole = request.getfixturevalue(recipe)
@@ -100,6 +108,8 @@ def test_one_label_has_nothing_to_be_held_against():
     one = LMClassifier(recipe="plain", max_epochs=1, num_lstm_units=4).fit(["win a prize"] * 3, ["spam"] * 3)
     explanation = one.explain("win")
     assert explanation["against"] is None
+    with pytest.raises(OptionError, match="no other"):
+        one.explain("win", against="spam")
     assert explanation["decision"] == pytest.approx(one.predict_joint_log_proba(["win"])[0, 0], abs=1e-5)
     assert list(one.informative_words(["win win"])) == ["spam"]
 

@@ -132,7 +132,7 @@ LOG_P = np.log(np.column_stack([1 - P, P]))
         ({"unsure": (0.2, 0.5), "positive": 1}, ["ham", UNSURE, "spam", "spam"]),
         ({"unsure": (0.15, 0.9), "positive": 0}, ["ham", UNSURE, UNSURE, "spam"]),
         ({"positive": 1, "positive_log_odds": 2.0}, ["ham", "ham", "ham", "spam"]),
-        ({"positive": 1, "positive_log_odds": -1.0}, ["ham", "spam", "spam", "spam"]),
+        ({"positive": 1, "positive_log_odds": -1.0}, ["ham", "ham", "spam", "spam"]),
         ({"unknown_label": "new", "unknown_threshold": 1.0}, ["ham", "ham", "new", "spam"]),
     ],
 )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import lmclassify
-from lmclassify import DataError, LMClassifier
+from lmclassify import DataError, LMClassifier, OutputError
+from lmclassify.classify.persistence import checksum_of
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.text.ngrams import NgramView
 from tests.conftest import SMALL, TUNED, bundled
@@ -87,6 +88,55 @@ def test_a_label_is_added_without_any_kept_text(recipe, classifier, tuned):
     assert np.isfinite(changed.novelty(TEXTS)).all()
     assert changed.unknown_threshold() > 0
     assert changed.predict_proba(TEXTS).shape == (150, 3)
+
+
+@pytest.mark.parametrize("recipe", ["plain", "tuned"])
+def test_thresholds_hold_after_a_label_was_added(recipe, classifier, tuned):
+    whole = copy(classifier if recipe == "plain" else tuned)
+    unseen = bundled("emails.csv")[0]
+    before = (whole.novelty(unseen) > whole.unknown_threshold(0.1)).mean()
+    held_out = whole.model_.held_out
+    whole.add_label("notice", NOTICES * 3)
+    after = whole.model_.held_out
+    of_others = after.codes != 1
+    np.testing.assert_array_equal(after.signals[of_others], held_out.signals)
+    np.testing.assert_array_equal(after.cross_entropies[of_others], held_out.cross_entropies)
+    assert 0 < (~of_others).sum() < len(held_out.codes) / 2
+    assert abs((whole.novelty(unseen) > whole.unknown_threshold(0.1)).mean() - before) < 0.1
+
+
+def test_labels_may_be_numbers(tmp_path):
+    codes = np.array([label == "spam" for label in LABELS], dtype=np.int64)
+    numbers = LMClassifier(**{**SMALL, "max_epochs": 1}).fit(TEXTS, codes)
+    numbers.update(TEXTS[:2], codes[:2]).add_label(np.int64(7), NOTICES).remove_label(np.int64(0))
+    numbers.save(tmp_path / "model")
+    loaded = lmclassify.load(tmp_path / "model")
+    assert loaded.classes_.tolist() == [1, 7]
+    assert loaded.training_entries("revision")[-1]["what"] == "remove"
+    for label in (2**70, True, 0.5, "8"):
+        with pytest.raises(DataError):
+            numbers.add_label(label, NOTICES)
+
+
+def test_other_parameters_of_the_estimator_change_no_revision(classifier, tmp_path):
+    whole = copy(classifier).set_params(num_lstm_units=5, cell="gru")
+    whole.add_label("notice", NOTICES).update(TEXTS[:1], LABELS[:1]).save(tmp_path / "model")
+    assert lmclassify.load(tmp_path / "model").models[1].num_lstm_units == classifier.num_lstm_units
+
+
+def test_recipe_plain_says_that_it_cannot_unlearn(classifier):
+    with pytest.warns(match="cannot be unlearnt"):
+        copy(classifier).update(["figures"], ["ham"], ["spam"])
+
+
+def test_a_model_changed_meanwhile_is_not_overwritten(classifier, tmp_path):
+    classifier.save(tmp_path / "model")
+    before = checksum_of(tmp_path / "model")
+    copy(classifier).remove_label("ham").save(tmp_path / "model")
+    with pytest.raises(OutputError, match="changed by another process"):
+        classifier.model_.save(tmp_path / "model", replaces=before)
+    assert lmclassify.load(tmp_path / "model").classes_.tolist() == ["spam"]
+    classifier.model_.save(tmp_path / "model", replaces=checksum_of(tmp_path / "model"))
 
 
 def test_one_text_makes_a_label(three):

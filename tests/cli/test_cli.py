@@ -322,6 +322,16 @@ def test_explain_as_html_escapes_the_text(saved, tmp_path):
     assert [span.text for span in root.iter("span")] == ["Win", "<b>", "\"'&", "⏎"]
 
 
+def test_explain_where_little_can_be_written_or_read(saved, tmp_path):
+    command = [sys.executable, "-m", "lmclassify", "explain", "win 中", "-m", str(saved)]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=True)
+    assert b"#" in done.stdout
+    assert b"\\u4e2d" in done.stdout
+    done = run_cli("explain", "-", "-m", saved, stdin=b"win \xff", cwd=tmp_path)
+    assert "byte 4 is no UTF-8" in one_line(done)
+
+
 def test_explain_a_file_of_texts(saved, tmp_path):
     done = run_cli("explain", "--texts", EMAILS, "-n", 2, "-m", saved, "--format", "json", cwd=tmp_path)
     words = json.loads(done.stdout)["words"]

@@ -15,6 +15,7 @@ def decide(model, **options):
     ("options", "message"),
     [
         ({"unknown_label": "spam"}, "--unknown-label must be a name that no label of the model has"),
+        ({"unknown_label": "unsure"}, "choose another name"),
         ({"unknown_label": ""}, "--unknown-label must be a name"),
         ({"unknown_rate": 0.1}, "--unknown-rate goes with --unknown-label"),
         ({"unknown_label": "new", "unknown_rate": 2.0}, "from 0 to below 1"),

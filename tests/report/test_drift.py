@@ -67,6 +67,7 @@ def test_few_texts_make_few_chunks(usual):
     assert [chunk.texts for chunk in drift.labels[0].chunks] == [6, 6]
     assert [of_label.label for of_label in drift.labels] == [None, "ham"]
     assert len(drift_of([5.0], ["ham"], usual).labels[0].chunks) == 1
+    assert "is too little to tell" in drift_of([50.0] * 3, ["ham"] * 3, usual).to_text()
     with pytest.raises(DataError, match="no texts"):
         drift_of([], [], usual)
     with pytest.raises(DataError, match="without held-out texts"):
