@@ -107,7 +107,8 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     joint = combination.joint(scores)
     signals = familiarity(log_softmax(joint), scores, *_background(ngrams[0], pool))
     nats = cross_entropies(log_softmax(joint), scores[1], pool)
-    seen = HeldOut.of(joint, codes, signals, nats, seed)
+    single = np.float32
+    seen = HeldOut(joint.astype(single), codes.astype(np.int32), signals.astype(single), nats.astype(single))
     kept = model.held_out_texts
     if kept is None:
         held_out = _with_label(model.held_out, joint[~is_new], seen.rows(is_new), at, label_weights, seed)
