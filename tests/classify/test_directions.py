@@ -37,6 +37,7 @@ def test_both_is_the_mean_of_the_two(fitted):
     assert perplexities[2] == pytest.approx(np.sqrt(perplexities[0] * perplexities[1]), rel=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("direction", ["backward", "both"])
 def test_explain_sums_to_the_decision(fitted, direction):
     for text in HARD:

@@ -49,6 +49,7 @@ def test_saving_again_gives_the_same_bytes(classifier, saved, tmp_path):
         assert (saved / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
     program = (
         "import sys; from lmclassify import LMClassifier; from tests.conftest import SMALL, bundled\n"

@@ -60,6 +60,7 @@ def test_table_results_and_plot(folder):
     assert b"| nb | 0." in subprocess.run(markdown, capture_output=True, check=True).stdout
 
 
+@pytest.mark.long
 def test_ours_by_cross_validation_quietly(folder):
     (folder / "few.csv").write_text("text,label\n" + "good day,a\ngood night,a\nbuy now,b\nbuy me,b\n" * 2)
     done = run_cli("benchmark", "few.csv", "--folds", 2, "--methods", "lmclassify,nb", "-q", cwd=folder)

@@ -28,6 +28,7 @@ def texts(limit, *, third=False):
     return LabelledTexts(found, labels)
 
 
+@pytest.mark.long
 def test_a_label_added(small, tmp_path):
     lines = revisions.measure_label(texts(150, third=True), texts(60, third=True), tmp_path, 1)
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
@@ -36,6 +37,7 @@ def test_a_label_added(small, tmp_path):
     assert lines[2].split("|")[3].strip() == "0.000"
 
 
+@pytest.mark.long
 def test_corrections(small, tmp_path):
     lines = revisions.measure_corrections(texts(150), texts(60), tmp_path, 1)
     assert lines[0].startswith("| 3 corrections, ")

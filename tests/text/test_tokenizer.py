@@ -189,6 +189,7 @@ def test_other_json_is_refused(text):
         Tokenizer.from_json(text)
 
 
+@pytest.mark.long
 def test_vocabulary_is_the_same_in_every_process():
     program = (
         "from tests.text.test_tokenizer import TOKENIZERS\n"
