@@ -15,24 +15,30 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from scipy.optimize import minimize_scalar
 
-from lmclassify.classify.calibration import Combination, log_softmax
+from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import log_loss
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.folds import deal
-from lmclassify.classify.held_out import HeldOut, HeldOutTexts
+from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import as_matrix, separate
-from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
-from lmclassify.classify.recipes import ADAPTATION_PATIENCE, ADAPTATION_SHARE, adaptation_epochs
+from lmclassify.classify.novelty import cross_entropies, familiarity
+from lmclassify.classify.recipes import (
+    adaptation_epochs,
+    adaptation_settings,
+    held_out_of_plain,
+    training_records,
+    training_tokens,
+)
 from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
-from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.engines.local import number_of_threads
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel, count_known, look_up, tf_idf
 from lmclassify.lm.token_ngrams import TokenNgrams
-from lmclassify.text.ngrams import Windows
 from lmclassify.text.sequences import Ids
 
 Array = npt.NDArray[np.float64]
@@ -83,7 +89,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
         whole = replace(
             model, classes_=classes, log_priors=log_priors, models=models, label_weights=label_weights
         )
-        whole = replace(whole, held_out=_held_out_of_plain(whole, model.held_out, texts, at, course, seed))
+        whole = replace(whole, held_out=_held_out_of_plain(whole, model, texts, at, course, seed))
         return recorded(whole, "add", label, len(texts), record)
     beside = _beside(model, seed)
     pool = [*beside.texts, *texts]
@@ -105,10 +111,9 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
     combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
     joint = combination.joint(scores)
-    signals = familiarity(log_softmax(joint), scores, *_background(ngrams[0], pool))
-    nats = cross_entropies(log_softmax(joint), scores[1], pool)
-    single = np.float32
-    seen = HeldOut(joint.astype(single), codes.astype(np.int32), signals.astype(single), nats.astype(single))
+    log_posteriors = log_softmax(joint)
+    signals = familiarity(log_posteriors, scores, *ngram_background(ngrams[0], pool))
+    seen = HeldOut.rounded(joint, codes, signals, cross_entropies(log_posteriors, scores[1], pool))
     kept = model.held_out_texts
     if kept is None:
         held_out = _with_label(model.held_out, joint[~is_new], seen.rows(is_new), at, label_weights, seed)
@@ -160,24 +165,15 @@ def _sampled(model: FittedModel, seed: int) -> tuple[list[str], Codes]:
 
 
 def _held_out_of_plain(
-    whole: FittedModel, before: HeldOut, texts: Sequence[str], at: int, course: Course, seed: int
+    whole: FittedModel, before: FittedModel, texts: Sequence[str], at: int, course: Course, seed: int
 ) -> HeldOut:
     """Return the held-out scores of recipe "plain" with those of a new label's held-out texts."""
     _, validation = _parts(len(texts), course.settings.validation_fraction, seed)
-    own = [texts[index] for index in validation.tolist()]
-    scored = whole.score_texts(own)
-    signals = plain_familiarity(log_softmax(scored.joint), whole.log_likelihood(own), own)
-    new = HeldOut.of(scored.joint, np.full(len(own), at), signals, scored.cross_entropies, seed)
-    of_others = [index for index in range(len(whole.classes_)) if index != at]
-    others = replace(
-        whole,
-        classes_=whole.classes_[of_others],
-        log_priors=whole.log_priors[of_others],
-        models=[whole.models[index] for index in of_others],
-        label_weights=whole.label_weights[of_others],
-    )
-    joint = whole.predict_joint_log_proba(_sampled(others, seed)[0])
-    return _with_label(before, joint, new, at, whole.label_weights, seed)
+    own = whole.texts_to_score([texts[index] for index in validation.tolist()])
+    codes = np.full(len(own), at)
+    new = held_out_of_plain(whole.log_priors, whole.log_likelihood(own), codes, own, seed)
+    beside = whole.predict_joint_log_proba(_sampled(before, seed)[0])
+    return _with_label(before.held_out, beside, new, at, whole.label_weights, seed)
 
 
 def _with_label(
@@ -214,8 +210,7 @@ def _with_label(
 def _drawn(new: Codes, at: int, label_weights: Array, others: int, seed: int) -> Codes:
     """Return some of a new label's texts, as many beside so many others as the labels' weights ask for."""
     share = label_weights[at] / np.delete(label_weights, at).sum()
-    count = min(len(new), round(share * others) or min(1, others))
-    return np.sort(np.random.default_rng(seed).choice(new, count, replace=False))
+    return new[some_of(len(new), round(share * others) or min(1, others), seed)]
 
 
 def _ngrams(
@@ -239,66 +234,65 @@ def _ngrams(
     assert model.subwords is not None
     subwords = model.subwords.sequences(list(pool))
     of_new = model.subwords.sequences(list(texts))
+    everything = np.ones(len(pool), dtype=bool)
     models, scores = [], []
     for ngrams in model.ngrams:
         idf = float(ngrams.idf.max(initial=1.0))
         ngrams = ngrams.with_ngrams_of(ngrams.view.windows(texts, of_new), idf)
         windows = ngrams.view.windows(pool, subwords)
+        columns = look_up(ngrams.keys, windows)
+        known = count_known(columns, windows.owner, len(pool))
+        rows, counts = (
+            as_matrix(known, values, len(ngrams.keys)) for values in (tf_idf(known, ngrams.idf), known.count)
+        )
+        # Two labels share a margin, half each; with more, every label has a machine of its own.
+        scale = 1.0 if ngrams.tuned.shape[1] == 2 else 2.0
+        of_others = ngrams.counts.sum(axis=1)
         found = np.zeros((2, len(pool)))
         for fold in np.unique(folds):
-            rest = folds != fold if folds.max() else np.ones(len(pool), dtype=bool)
-            column = _column(ngrams, windows, rest, is_new, seed)
-            of_label = _alone(ngrams, *column).scores_of(
-                look_up(ngrams.keys, windows), windows.owner, windows.place, len(pool)
-            )
+            rest = folds != fold if folds.max() else everything
+            alone = _alone(ngrams, of_others, *_column(rows, counts, rest, is_new, scale, seed))
+            of_label = alone.scores_of(columns, windows.owner, windows.place, len(pool))
             for score, of_expert in zip(found, of_label, strict=True):
                 score[folds == fold] = of_expert[folds == fold, 1]
         scores += list(found)
-        column = _column(ngrams, windows, np.ones(len(pool), dtype=bool), is_new, seed)
-        models.append(ngrams.with_label(at, *column, replaced=False))
+        models.append(ngrams.with_label(at, *_column(rows, counts, everything, is_new, scale, seed)))
     return models, scores
 
 
 def _column(
-    ngrams: NgramModel,
-    windows: Windows,
+    rows: sparse.csr_matrix,
+    counts: sparse.csr_matrix,
     training: npt.NDArray[np.bool_],
     is_new: npt.NDArray[np.bool_],
+    scale: float,
     seed: int,
 ) -> tuple[npt.NDArray[np.float32], float, npt.NDArray[np.float32]]:
-    """Return a new label's tuned weights (F,), their bias, and counts (F,), from some texts."""
-    columns = look_up(ngrams.keys, windows)
-    found = count_known(columns, windows.owner, len(training))
-    rows = as_matrix(found, tf_idf(found, ngrams.idf), len(ngrams.keys))
-    weights, bias = separate(
-        rows[training], is_new[training].astype(np.intp), 2, np.ones(int(training.sum())), seed
-    )
-    # Two labels share a margin, half each; with more, every label has a machine of its own.
-    scale = 1.0 if ngrams.tuned.shape[1] == 2 else 2.0
-    counts = as_matrix(found, found.count, len(ngrams.keys))[training & is_new].sum(axis=0)
+    """Return a new label's tuned weights (F,), bias and counts (F,) from some texts' n-grams (n, F)."""
+    codes = is_new[training].astype(np.intp)
+    weights, bias = separate(rows[training], codes, 2, np.ones(len(codes)), seed)
     tuned = (scale * weights[:, 1]).astype(np.float16).astype(np.float32)
-    return tuned, float(scale * bias[1]), np.asarray(counts, dtype=np.float32).ravel()
+    counted = np.asarray(counts[training & is_new].sum(axis=0), dtype=np.float32).ravel()
+    return tuned, float(scale * bias[1]), counted
 
 
 def _alone(
-    ngrams: NgramModel, tuned: npt.NDArray[np.float32], bias: float, counts: npt.NDArray[np.float32]
+    ngrams: NgramModel,
+    of_others: npt.NDArray[np.float32],
+    tuned: npt.NDArray[np.float32],
+    bias: float,
+    counts: npt.NDArray[np.float32],
 ) -> NgramModel:
     """Return a model of all other labels together and a new one, in this order."""
-    others = ngrams.counts.sum(axis=1)
     return NgramModel(
         ngrams.view,
         ngrams.keys,
         ngrams.idf,
         np.column_stack([np.zeros_like(tuned), tuned]),
         np.array([0.0, bias], dtype=np.float32),
-        np.column_stack([others, counts]),
+        np.column_stack([of_others, counts]),
         ngrams.contexts,
     )
-
-
-def _background(ngrams: NgramModel, texts: Sequence[str]) -> tuple[Array, Array]:
-    windows = ngrams.view.windows(texts, [])
-    return ngrams.background(look_up(ngrams.keys, windows), windows.owner, windows.place, len(texts))
 
 
 def _background_of_lstms(model: FittedModel, texts: Sequence[str]) -> Array:
@@ -322,7 +316,8 @@ def _cross_fitted_lstm(
     new = [sequence for sequence, of_label in zip(sequences, is_new, strict=True) if of_label]
     lstm, record = _language_model(model, label, new, course, seed)
     scores = np.zeros(len(pool))
-    weighted = model.combination is not None and bool(model.combination.weights[-2:].any())
+    assert model.combination is not None
+    weighted = model.combination.weights[-len(LSTMS) :].any()
     for fold in np.unique(folds) if weighted else []:
         inside = [
             sequence
@@ -346,26 +341,13 @@ def _language_model(
     part = Part(label, *_parts(len(sequences), settings.validation_fraction, seed), seed)
     start = None
     if model.background is not None:
-        limit = settings.max_length
-        tokens = sum(min(len(sequence), limit) for sequence in sequences)
-        settings = replace(
-            settings,
-            learning_rate=settings.learning_rate * ADAPTATION_SHARE,
-            patience=ADAPTATION_PATIENCE,
-            max_epochs=min(settings.max_epochs, adaptation_epochs(len(sequences), max(1, tokens))),
-        )
         assert isinstance(model.background, NumpyLanguageModel)
+        epochs = adaptation_epochs(len(sequences), training_tokens(sequences, settings))
+        settings = adaptation_settings(settings, min(settings.max_epochs, epochs))
         start = model.background.arrays
     trainer = new_trainer(part, sequences, None, model.tokenizer, course, settings=settings, start=start)
     train([(label, trainer)], course)
-    record = {
-        "training_texts": len(part.training),
-        "validation_texts": len(part.validation),
-        "epochs": len(trainer.records),
-        "best_epoch": trainer.best_epoch,
-        "validation_loss": trainer.best_validation_loss,
-    }
-    return NumpyLanguageModel(trainer.model.arrays()), record
+    return NumpyLanguageModel(trainer.model.arrays()), training_records([part], [trainer])[0]
 
 
 def _parts(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Codes]:

@@ -363,8 +363,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Learn one label more; the other labels' models stay as they are.
 
         No text of the other labels is needed: with recipe ``tuned`` the new one is told from held-out texts
-        that the model has kept (`keep_held_out`), or from texts sampled from their language models. Novelty
-        and other thresholds are then measured on these.
+        that the model has kept (`keep_held_out`), or from texts sampled from their language models. Without
+        kept texts, thresholds take what it makes of held-out ones to be what it makes of those sampled.
 
         Parameters
         ----------

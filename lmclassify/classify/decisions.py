@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.held_out import log_odds
+from lmclassify.classify.held_out import log_odds_if_likeliest
 
 Array = npt.NDArray[np.float64]
 
@@ -52,8 +52,7 @@ class Decisions:
         if self.positive is not None and self.positive_log_odds is not None:
             others = log_posteriors.copy()
             others[:, self.positive] = -np.inf
-            is_positive = log_posteriors.argmax(axis=1) == self.positive
-            is_positive &= log_odds(log_posteriors, self.positive) >= self.positive_log_odds
+            is_positive = log_odds_if_likeliest(log_posteriors, self.positive) >= self.positive_log_odds
             chosen = names[np.where(is_positive, self.positive, others.argmax(axis=1))]
         if self.min_confidence is not None:
             chosen[np.exp(log_posteriors.max(axis=1)) < self.min_confidence] = UNSURE

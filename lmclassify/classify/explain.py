@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.calibration import LSTMS, log_softmax
+from lmclassify.classify.calibration import log_softmax
 from lmclassify.classify.scoring import chunks_of, token_log_probs
 from lmclassify.engines.local import number_of_threads
+from lmclassify.lm.directions import AnyLanguageModel
 from lmclassify.lm.sums import add_by_text
 
 if TYPE_CHECKING:
@@ -149,12 +150,11 @@ def _share_out(
         ]
     )
 
-    def of_lstms(which: str) -> Array:
-        models = {"lstm": model.models, "tuned lstm": model.tuned}[which]
+    def of_lstms(models: Sequence[AnyLanguageModel]) -> Array:
         nats = token_log_probs(models, sequences, max_length=model.limit, threads=threads)
         return _add(np.concatenate([np.zeros((0, shape[1])), *nats]), slots, shape)
 
-    log_probabilities = of_lstms("lstm")
+    log_probabilities = of_lstms(model.models)
     combination = model.combination
     if combination is None:
         parts = log_probabilities
@@ -169,9 +169,10 @@ def _share_out(
             places = starts[windows.owner] + ngrams.view.words(scored, word_of_subword)
             for of_words in ngrams.word_scores(windows, places, shape[0], len(scored)):
                 parts += next(weights) * of_words
-        for name, weight in zip(LSTMS, weights, strict=True):
-            if weight:
-                parts += weight * (log_probabilities if name == "lstm" else of_lstms(name))
+        parts += next(weights) * log_probabilities
+        weight = next(weights)
+        if weight:
+            parts += weight * of_lstms(model.tuned)
     for index, (text, (spans, _)) in enumerate(zip(texts, words, strict=True)):
         rows = slice(starts[index], starts[index + 1])
         yield _whole(Shares(text, spans, log_probabilities[rows], parts[rows], prior), model)
@@ -185,15 +186,15 @@ def _add(rows: Array, slots: Indices, shape: tuple[int, int]) -> Array:
 
 def _whole(shares: Shares, model: FittedModel) -> Shares:
     """Add the words that were cut off, which have no part."""
-    spans = model.tokenizer.words(shares.text)[0] if model.limit is not None else shares.spans
+    if model.limit is None:
+        return shares
+    spans = model.tokenizer.words(shares.text)[0]
     missing = len(spans) - len(shares.spans)
-    if not missing:
-        return Shares(shares.text, spans, shares.log_probabilities, shares.parts, shares.prior)
     none = np.zeros((missing, len(shares.prior)))
     log_probabilities, parts = (
         np.concatenate([of[:-1], none, of[-1:]]) for of in (shares.log_probabilities, shares.parts)
     )
-    return Shares(shares.text, spans, log_probabilities, parts, shares.prior)
+    return replace(shares, spans=spans, log_probabilities=log_probabilities, parts=parts)
 
 
 def explanation(shares: Shares, names: Sequence[str], label: int | None, against: int | None) -> Explanation:

@@ -8,7 +8,7 @@ Shapes: m held-out texts, K labels, S signals of familiarity.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,8 +69,19 @@ class HeldOut:
             raise ValueError("held-out scores that do not fit one another")
         if not all(np.isfinite(array).all() for array in scores):
             raise ValueError("a held-out score is not finite")
-        if ((self.codes < 0) | (self.codes >= self.joint.shape[1])).any():
-            raise ValueError("a held-out text of no label")
+        _require_labels(self.codes, self.joint.shape[1])
+
+    @classmethod
+    def rounded(
+        cls, joint: Array, codes: npt.NDArray[np.intp], signals: Array, cross_entropies: Array
+    ) -> HeldOut:
+        """Return scores as the file holds them."""
+        return cls(
+            joint.astype(np.float32),
+            codes.astype(np.int32),
+            signals.astype(np.float32),
+            cross_entropies.astype(np.float32),
+        )
 
     @classmethod
     def of(
@@ -81,22 +92,19 @@ class HeldOut:
         cross_entropies: Array,
         seed: int,
     ) -> HeldOut:
-        """Return scores rounded as the file holds them, of no more texts than fit."""
-        m, labels = joint.shape
-        most = max(1, MOST_NUMBERS // labels)
-        kept = np.arange(m)
-        if m > most:
-            kept = np.sort(np.random.default_rng(seed).choice(m, most, replace=False))
-        return cls(
-            joint[kept].astype(np.float32),
-            codes[kept].astype(np.int32),
-            signals[kept].astype(np.float32),
-            cross_entropies[kept].astype(np.float32),
-        )
+        """Return scores as the file holds them, of no more texts than fit."""
+        most = max(1, MOST_NUMBERS // joint.shape[1])
+        return cls.rounded(joint, codes, signals, cross_entropies).rows(some_of(len(codes), most, seed))
 
     def rows(self, chosen: npt.NDArray[Any]) -> HeldOut:
         """Return the scores of some of the texts."""
         return HeldOut(*(array[chosen] for array in vars(self).values()))
+
+    def without_label(self, label: int) -> HeldOut:
+        """Return the scores of the other labels' texts, by the other labels."""
+        others = self.rows(self.codes != label)
+        joint = np.delete(others.joint, label, axis=1)
+        return replace(others, joint=joint, codes=others.codes - (others.codes > label))
 
     def novelty(self, signals: Array) -> Array:
         """Return minus the mean of standardised signals, (n,): 0 for the average held-out text."""
@@ -152,11 +160,9 @@ class HeldOut:
         if not 0 <= rate < 1:
             raise OptionError(f"the false-positive rate must be from 0 to below 1, not {rate}")
         self._require_texts()
-        odds = log_odds(log_softmax(self.joint.astype(np.float64)), positive)
+        odds = log_odds_if_likeliest(log_softmax(self.joint.astype(np.float64)), positive)
         is_positive = self.codes == positive
-        likeliest = self.joint.argmax(axis=1) == positive
-        # A text whose likeliest label is another never counts as positive.
-        negatives = np.sort(np.where(likeliest, odds, -np.inf)[~is_positive])[::-1]
+        negatives = np.sort(odds[~is_positive])[::-1]
         if not len(negatives):
             raise DataError("no held-out text of another label to measure false positives on")
         allowed = int(rate * len(negatives))
@@ -167,7 +173,7 @@ class HeldOut:
             len(negatives),
             int((negatives >= threshold).sum()),
             int(is_positive.sum()),
-            int((is_positive & likeliest & (odds >= threshold)).sum()),
+            int((odds[is_positive] >= threshold).sum()),
         )
 
     def _require_texts(self) -> None:
@@ -200,8 +206,7 @@ class HeldOutTexts:
         )
         if not fits or not all(np.isfinite(array).all() for array in (self.scores, self.background)):
             raise ValueError("held-out texts whose scores do not fit them")
-        if ((self.codes < 0) | (self.codes >= self.scores.shape[2])).any():
-            raise ValueError("a held-out text of no label")
+        _require_labels(self.codes, self.scores.shape[2])
 
     @classmethod
     def of(
@@ -215,15 +220,42 @@ class HeldOutTexts:
         """Return some of the texts, drawn at random, with their scores, (m, K) each."""
         m, labels = scores[0].shape
         most = min(max(MOST_TEXTS, 10 * labels), _MOST_EXPERT_SCORES // (len(scores) * labels))
-        kept = np.arange(m)
-        if m > most:
-            kept = np.sort(np.random.default_rng(seed).choice(m, most, replace=False))
+        kept = some_of(m, most, seed)
         return cls(
             [texts[index] for index in kept.tolist()],
             codes[kept].astype(np.int32),
             np.array([of_expert[kept] for of_expert in scores], dtype=np.float32),
             background[kept].astype(np.float32),
         )
+
+    def without_label(self, label: int) -> HeldOutTexts:
+        """Return the other labels' texts, with the scores of the other labels."""
+        stay = self.codes != label
+        codes = self.codes[stay]
+        return HeldOutTexts(
+            [text for text, stays in zip(self.texts, stay, strict=True) if stays],
+            codes - (codes > label),
+            np.delete(self.scores[:, stay], label, axis=2),
+            self.background[stay],
+        )
+
+
+def some_of(count: int, most: int, seed: int) -> npt.NDArray[np.intp]:
+    """Return which of some texts to keep, ascending: all, or `most` of them drawn at random."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+
+
+def _require_labels(codes: npt.NDArray[np.int32], labels: int) -> None:
+    if ((codes < 0) | (codes >= labels)).any():
+        raise ValueError("a held-out text of no label")
+
+
+def log_odds_if_likeliest(log_posteriors: Array, positive: int) -> Array:
+    """Return `log_odds` where the label is the likeliest, and minus infinity elsewhere, (n,)."""
+    odds = log_odds(log_posteriors, positive)
+    return np.where(log_posteriors.argmax(axis=1) == positive, odds, -np.inf)
 
 
 def log_odds(log_posteriors: Array, positive: int) -> Array:

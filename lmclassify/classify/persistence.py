@@ -166,12 +166,13 @@ def _commit(folder: Path, model: StoredModel, record: Sequence[str]) -> None:
         there = _parts_there(folder)
         files = []
         for part in model.parts:
-            name = there.pop((part.suffix, part.content), None)
-            if name is None:
+            entry = _entry(part)
+            name = there.pop((part.suffix, entry["sha256"]), None)
+            if name is None or not _holds(folder / name, part.content):
                 name = f"{number}.{part.suffix}"
                 _write(folder / name, part.content, written)
                 number += 1
-            files.append(_entry(name, part))
+            files.append({"name": name, **entry})
         config = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -209,15 +210,21 @@ def _lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _parts_there(folder: Path) -> dict[tuple[str, bytes], str]:
-    """Return the names of the files of the model that a folder holds, by what is in them.
+def _parts_there(folder: Path) -> dict[tuple[str, str], str]:
+    """Return the names of the files of the model that a folder holds, by suffix and SHA-256.
 
     What does not change is not written again, so that a label's files stay as they are beside another's.
     """
-    with contextlib.suppress(ModelError, OSError):
-        files = [_PART.fullmatch(entry["name"]) for entry in _read_config(folder)["files"]]
-        return {(match[2], (folder / match[0]).read_bytes()): match[0] for match in files if match}
+    with contextlib.suppress(ModelError):
+        files = [(_PART.fullmatch(entry["name"]), entry["sha256"]) for entry in _read_config(folder)["files"]]
+        return {(match[2], sha256): match[0] for match, sha256 in files if match}
     return {}
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return path.read_bytes() == content
+    return False
 
 
 def _next_number(folder: Path) -> int:
@@ -227,8 +234,9 @@ def _next_number(folder: Path) -> int:
     return max(numbers, default=0) + 1
 
 
-def _entry(name: str, part: Part) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": name, "role": part.role}
+def _entry(part: Part) -> dict[str, Any]:
+    """Return what config.json says of a part besides its name."""
+    entry: dict[str, Any] = {"role": part.role}
     if part.label is not None:
         entry["label"] = part.label
     return {**entry, "size": len(part.content), "sha256": hashlib.sha256(part.content).hexdigest()}

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination
 from lmclassify.classify.folds import deal
-from lmclassify.classify.held_out import HeldOut, HeldOutTexts
+from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
 from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
@@ -36,7 +36,7 @@ from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
 from lmclassify.errors import LMClassifyWarning, listing
-from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
+from lmclassify.lm.directions import AnyLanguageModel, directed
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.ngram import NgramModel
@@ -59,8 +59,8 @@ _LM_FOLDS = 2
 _MOST_SCORES = 100_000  # of held-out texts by recipe "plain": many labels would take long
 _READ_BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 _MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
-ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
-ADAPTATION_PATIENCE = 2
+_ADAPTATION_SHARE = 0.1  # of the learning rate: little moves, or few texts soon undo what all have taught
+_ADAPTATION_PATIENCE = 2
 
 
 @dataclass
@@ -178,42 +178,39 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
         If interrupted before every label has a model; later, the best so far is kept, with a warning.
     """
     taught = teach_alone(lesson, course)
-    models = [
-        [NumpyLanguageModel(trainer.model.arrays()) for trainer in of_one] for of_one in taught.trainers
-    ]
-    directed = _directed(models, taught.tokenizer, course.settings)
+    models = _models(
+        [[trainer.model.arrays() for trainer in of_one] for of_one in taught.trainers],
+        taught.tokenizer,
+        course.settings,
+    )
     validation = np.sort(np.concatenate([part.validation for part in taught.parts]))
     most = max(1, _MOST_SCORES // len(taught.parts))
-    if len(validation) > most:
-        validation = np.sort(np.random.default_rng(lesson.seed).choice(validation, most, replace=False))
+    validation = validation[some_of(len(validation), most, lesson.seed)]
+    texts = [lesson.texts[index] for index in validation]
+    limit = course.settings.limit
+    if limit is not None:
+        texts, _ = cut_texts(texts, taught.tokenizer, limit)
+    sequences = taught.tokenizer.sequences(texts)
+    likelihoods = log_likelihoods(models, sequences, max_length=limit, threads=course.threads)
     return Learnt(
         tokenizer=taught.tokenizer,
-        models=directed,
-        records=_by_direction([_records(taught.parts, of_one) for of_one in taught.trainers]),
+        models=models,
+        records=_by_direction([training_records(taught.parts, of_one) for of_one in taught.trainers]),
         cut=taught.cut,
-        held_out=_held_out_by_likelihood(
-            lesson, directed, taught.tokenizer, validation, course.settings.limit, course.threads
+        held_out=held_out_of_plain(
+            lesson.log_priors, likelihoods, lesson.codes[validation], texts, lesson.seed
         ),
     )
 
 
-def _held_out_by_likelihood(
-    lesson: Lesson,
-    models: Sequence[AnyLanguageModel],
-    tokenizer: Tokenizer,
-    validation: Codes,
-    limit: int | None,
-    threads: int,
+def held_out_of_plain(
+    log_priors: Array, likelihoods: Array, codes: Codes, texts: Sequence[str], seed: int
 ) -> HeldOut:
-    """Score held-out texts by recipe "plain", as new texts will be scored."""
-    texts = [lesson.texts[index] for index in validation]
-    if limit is not None:
-        texts, _ = cut_texts(texts, tokenizer, limit)
-    likelihoods = log_likelihoods(models, tokenizer.sequences(texts), max_length=limit, threads=threads)
-    joint = lesson.log_priors + likelihoods
-    signals = plain_familiarity(log_softmax(joint), likelihoods, texts)
-    nats = cross_entropies(log_softmax(joint), likelihoods, texts)
-    return HeldOut.of(joint, lesson.codes[validation], signals, nats, lesson.seed)
+    """Return held-out scores of recipe "plain" from the likelihoods of texts, as they were scored, (m, K)."""
+    joint = log_priors + likelihoods
+    log_posteriors = log_softmax(joint)
+    signals = plain_familiarity(log_posteriors, likelihoods, texts)
+    return HeldOut.of(joint, codes, signals, cross_entropies(log_posteriors, likelihoods, texts), seed)
 
 
 def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None = None) -> Learnt:
@@ -263,27 +260,25 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     combination = replace(combination, bias=combination.bias + shift)
     every_score = [*(of_ngrams[scored] for of_ngrams in experts.held_out), *scores]
     joint = combination.joint(every_score)
+    texts = [lesson.texts[index] for index in scored]
     kept = None
     if course.settings.keep_held_out:
-        texts = [lesson.texts[index] for index in scored]
         of_background = np.mean(of_backgrounds, axis=0)[scored]
         kept = HeldOutTexts.of(texts, lesson.codes[scored], every_score, of_background, lesson.seed)
-    signals = familiarity(
-        log_softmax(joint), [of[scored] for of in experts.held_out], *experts.background[:, scored]
-    )
-    nats = cross_entropies(log_softmax(joint), every_score[1], [lesson.texts[index] for index in scored])
+    log_posteriors = log_softmax(joint)
+    signals = familiarity(log_posteriors, every_score, *experts.background[:, scored])
+    nats = cross_entropies(log_posteriors, every_score[1], texts)
 
-    def directed(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
-        models = [[NumpyLanguageModel(arrays) for arrays in of_one] for of_one in weights]
-        return _directed(models, class_.tokenizer, course.settings)
+    def models_of(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
+        return _models(weights, class_.tokenizer, course.settings)
 
     sequences = class_.tokenizer.sequences(lesson.texts)
     return Learnt(
         tokenizer=class_.tokenizer,
-        models=directed([class_.models for class_ in classes]),
+        models=models_of([class_.models for class_ in classes]),
         records=_by_direction([class_.records for class_ in classes]),
-        background=directed([[class_.background] for class_ in classes])[0],
-        tuned=directed([class_.tuned for class_ in classes]),
+        background=models_of([[class_.background] for class_ in classes])[0],
+        tuned=models_of([class_.tuned for class_ in classes]),
         token_ngrams=[
             TokenNgrams.learn(
                 [sequences[index] for index in np.flatnonzero(lesson.codes == code)],
@@ -434,8 +429,8 @@ class School:
             )
         class_ = Taught(tokenizer, sequences, training, validation, unlabelled, cut=cut)
         if epochs is None:
-            labelled = self._tokens([class_.sequences[index] for index in training])
-            without_label = self._tokens(class_.unlabelled)
+            labelled = training_tokens([class_.sequences[index] for index in training], self.course.settings)
+            without_label = training_tokens(class_.unlabelled, self.course.settings)
             texts, most = len(training) + len(class_.unlabelled), self.course.settings.max_epochs
             epochs = (
                 min(most, _background_epochs(texts, labelled + without_label)),
@@ -464,31 +459,20 @@ class School:
         ]
         class_.tuned = class_.models
         whole = self._whole(class_)
-        class_.records = _records([whole, *parts], [background, *trainers])
+        class_.records = training_records([whole, *parts], [background, *trainers])
         best = [trainer.best_epoch for trainer in trainers if trainer is not None]
         class_.epochs = background.best_epoch, round(float(np.mean(best or [0]))), 0
         return class_
 
-    def _tokens(self, sequences: Sequence[Ids]) -> int:
-        """Return how many tokens training reads of some texts, at least 1."""
-        limit = self.course.settings.max_length
-        return max(1, sum(min(len(sequence), limit) for sequence in sequences))
-
     def adapt(self, part: Part, class_: Taught, epochs: int) -> Trainer:
         """Return what trains a label's language model, from the background model on."""
-        settings = replace(
-            self.course.settings,
-            learning_rate=self.course.settings.learning_rate * ADAPTATION_SHARE,
-            patience=ADAPTATION_PATIENCE,
-            max_epochs=epochs,
-        )
         return new_trainer(
             part,
             class_.sequences,
             self.lesson.weights,
             class_.tokenizer,
             self.course,
-            settings=settings,
+            settings=adaptation_settings(self.course.settings, epochs),
             start=class_.background,
         )
 
@@ -587,6 +571,21 @@ class School:
         )
 
 
+def adaptation_settings(settings: Settings, epochs: int) -> Settings:
+    """Return the settings by which a label's language model is adapted from the background model."""
+    return replace(
+        settings,
+        learning_rate=settings.learning_rate * _ADAPTATION_SHARE,
+        patience=_ADAPTATION_PATIENCE,
+        max_epochs=epochs,
+    )
+
+
+def training_tokens(sequences: Sequence[Ids], settings: Settings) -> int:
+    """Return how many tokens training reads of some texts, at least 1."""
+    return max(1, sum(min(len(sequence), settings.max_length) for sequence in sequences))
+
+
 def _background_epochs(texts: int, tokens: int) -> int:
     """Return how many passes to train the background model at most.
 
@@ -618,18 +617,16 @@ def _split(label: Any, indices: Codes, fraction: float, seed: list[int]) -> Part
 
 def _backward(sequences: Sequence[Ids], tokenizer: Tokenizer, settings: Settings) -> list[Ids]:
     """Return sequences reversed, cut before where only the beginning of long texts counts."""
-    limit = settings.max_length if settings.long_texts == "truncate" else None
-    return [reverse(sequence[:limit], tokenizer.end_id) for sequence in sequences]
+    return [reverse(sequence[: settings.limit], tokenizer.end_id) for sequence in sequences]
 
 
-def _directed(
-    models: Sequence[list[NumpyLanguageModel]], tokenizer: Tokenizer, settings: Settings
+def _models(
+    weights: Sequence[Sequence[Weights]], tokenizer: Tokenizer, settings: Settings
 ) -> list[AnyLanguageModel]:
-    """Return each label's model, of one direction or of both."""
-    if settings.direction == "forward":
-        return list(models[0])
-    forward = models[0] if settings.direction == "both" else [None] * len(models[-1])
-    return [DirectedLanguageModel(*pair, tokenizer.end_id) for pair in zip(forward, models[-1], strict=True)]
+    """Return each label's model from the weights of each direction's, forward ones first."""
+    found = [[NumpyLanguageModel(arrays) for arrays in of_one] for of_one in weights]
+    forward = None if settings.direction == "backward" else found[0]
+    return directed(forward, None if settings.direction == "forward" else found[-1], tokenizer.end_id)
 
 
 def _by_direction(records: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -653,7 +650,7 @@ def _count_cut(sequences: list[Ids], settings: Settings) -> int:
     return sum(len(sequence) > settings.max_length for sequence in sequences)
 
 
-def _records(parts: Sequence[Part], trainers: Sequence[Trainer | None]) -> list[dict[str, Any]]:
+def training_records(parts: Sequence[Part], trainers: Sequence[Trainer | None]) -> list[dict[str, Any]]:
     """Return entries of the training record: one a model, and one an epoch."""
     records: list[dict[str, Any]] = []
     for part, trainer in zip(parts, trainers, strict=True):

@@ -23,7 +23,7 @@ from lmclassify.classify.calibration import LSTMS, Combination
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts
 from lmclassify.classify.persistence import Part, StoredModel, only_part
 from lmclassify.classify.settings import Settings
-from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
+from lmclassify.lm.directions import AnyLanguageModel, directed
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.token_ngrams import TokenNgrams
@@ -49,8 +49,7 @@ def to_stored(model: FittedModel) -> StoredModel:
     parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, of_label in enumerate(model.models):
         parts += _directed("lm", of_label, label)
-    held_out = model.held_out
-    parts.append(_arrays("held-out", vars(held_out)))
+    parts.append(_arrays("held-out", vars(model.held_out)))
     if model.held_out_texts is not None:
         kept = model.held_out_texts
         content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}
@@ -202,13 +201,7 @@ def _language_models(
             raise ValueError("a language model of another vocabulary")
         if any(model.cell != settings.cell for model in found[read]):
             raise ValueError("a language model of another cell than the settings say")
-    if settings.direction == "forward":
-        return list(found[""])
-    backward = found["backward-"]
-    return [
-        DirectedLanguageModel(forward, of_label, tokenizer.end_id)
-        for forward, of_label in zip(found.get("", [None] * len(backward)), backward, strict=True)
-    ]
+    return directed(found.get(""), found.get("backward-"), tokenizer.end_id)
 
 
 def _ngram_weights(models: list[NgramModel], label: int) -> Arrays:
@@ -238,15 +231,17 @@ def _ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
     models = []
     for name in sorted(name for name in known if name.count(".") == 2):
         number, symbols, longest = name.split(".")
-        order = known.get(f"{number}.order", np.arange(len(known[name]))).astype(np.intp)
+        order = known.get(f"{number}.order")
+        order = None if order is None else order.astype(np.intp)
+        size = len(known[name])
         models.append(
             NgramModel(
                 NgramView(symbols, int(longest)),  # type: ignore[arg-type]
                 known[name],
                 known[f"{number}.idf"],
-                _columns(of_labels, f"{number}.tuned", order),
+                _columns(of_labels, f"{number}.tuned", size, order),
                 np.concatenate([arrays[f"{number}.bias"] for arrays in of_labels]),
-                _columns(of_labels, f"{number}.counts", order),
+                _columns(of_labels, f"{number}.counts", size, order),
                 known.get(f"{number}.contexts"),
                 order,
                 [len(arrays[f"{number}.counts"]) for arrays in of_labels],
@@ -255,10 +250,13 @@ def _ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
     return models
 
 
-def _columns(of_labels: list[Arrays], name: str, order: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+def _columns(
+    of_labels: list[Arrays], name: str, size: int, order: npt.NDArray[np.intp] | None
+) -> npt.NDArray[np.float32]:
     """Return all labels' weights, (F, K): none for what became known later than a label."""
-    columns = [arrays[name] for arrays in of_labels]
-    result = np.zeros((len(order), len(columns)), dtype=np.float32)
-    for label, column in enumerate(columns):
-        result[order[: len(column)], label] = column
+    result = np.zeros((size, len(of_labels)), dtype=np.float32)
+    for label, arrays in enumerate(of_labels):
+        column = arrays[name]
+        places = slice(len(column)) if order is None else order[: len(column)]
+        result[places, label] = column
     return result

@@ -81,7 +81,7 @@ def update(
         label_weights=label_weights,
     )
     for label in dict.fromkeys(labels):
-        changed = recorded(changed, "update", label, sum(of_text == label for of_text in labels), {})
+        changed = recorded(changed, "update", label, sum(of_text == label for of_text in labels))
     return changed
 
 
@@ -130,7 +130,6 @@ def _corrected(
         move(code, row, 1.0)
         if unlearnt is not None:
             move(unlearnt, row, -1.0)
-    for code in sorted({*codes, *(code for code in wrong if code is not None)}):
-        rounded = tuned[:, code].astype(np.float16).astype(np.float32)
-        ngrams = ngrams.with_label(code, rounded, float(bias[code]), counts[:, code], replaced=True)
-    return ngrams
+    changed = sorted({*codes, *(code for code in wrong if code is not None)})
+    tuned[:, changed] = tuned[:, changed].astype(np.float16).astype(np.float32)
+    return ngrams.with_weights(tuned, bias, counts, changed)

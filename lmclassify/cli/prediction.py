@@ -130,8 +130,9 @@ def register(app: typer.Typer) -> None:
         decisions = decisions_of(run, fitted, deciding)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-            label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
-            if not drift:
+            if drift:
+                label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
+            else:
                 label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
             time_at = None
             if time_column is not None:

@@ -15,6 +15,7 @@ Shapes: B texts, T steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,16 @@ class DirectedLanguageModel:
 
 
 AnyLanguageModel = NumpyLanguageModel | DirectedLanguageModel
+
+
+def directed(
+    forward: Sequence[NumpyLanguageModel] | None, backward: Sequence[NumpyLanguageModel] | None, end_id: int
+) -> list[AnyLanguageModel]:
+    """Return each label's model: of one direction, where the other's are None, or of both."""
+    if backward is None:
+        return list(forward or [])
+    ahead = [None] * len(backward) if forward is None else forward
+    return [DirectedLanguageModel(*pair, end_id) for pair in zip(ahead, backward, strict=True)]
 
 
 def reversed_batch(batch: Batch, end_id: int) -> tuple[Batch, npt.NDArray[np.intp]]:

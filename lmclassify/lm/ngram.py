@@ -94,7 +94,6 @@ class NgramModel:
         known: Sequence[int] | None = None,
     ) -> None:
         size, labels = tuned.shape
-        order = np.arange(size) if order is None else order
         known = [size] * labels if known is None else list(known)
         fits = [
             keys.shape == idf.shape == (size,),
@@ -102,7 +101,7 @@ class NgramModel:
             counts.shape == tuned.shape,
             contexts is None or contexts.shape == (size,),
             len(known) == labels and all(0 <= count <= size for count in known),
-            order.shape == (size,) and (np.sort(order) == np.arange(size)).all(),
+            order is None or (order.shape == (size,) and (np.sort(order) == np.arange(size)).all()),
         ]
         if not all(fits) or (keys[1:] <= keys[:-1]).any():
             raise ValueError("n-grams and their weights do not fit one another")
@@ -112,7 +111,8 @@ class NgramModel:
             raise ValueError("an n-gram whose context is not known")
         self.view, self.keys, self.idf = view, keys, idf
         self.tuned, self.bias, self.counts, self.contexts = tuned, bias, counts, contexts
-        self.order, self.known = order, known
+        self.order = np.arange(size) if order is None else order
+        self.known = known
 
     def learnt(self, label: int) -> Indices:
         """Return the places of the n-grams that were known when a label was learnt, in their order."""
@@ -154,31 +154,33 @@ class NgramModel:
             self.known,
         )
 
-    def with_label(
-        self, label: int, tuned: Floats, bias: float, counts: Floats, *, replaced: bool
-    ) -> NgramModel:
-        """Return the model with one label more at an index, or with another one there.
+    def with_weights(self, tuned: Floats, bias: Floats, counts: Floats, changed: Sequence[int]) -> NgramModel:
+        """Return the model with other weights, (F, K), (K,), (F, K), of which some labels' have changed."""
+        size = len(self.keys)
+        known = [size if label in changed else count for label, count in enumerate(self.known)]
+        return NgramModel(
+            self.view, self.keys, self.idf, tuned, bias, counts, self.contexts, self.order, known
+        )
+
+    def with_label(self, label: int, tuned: Floats, bias: float, counts: Floats) -> NgramModel:
+        """Return the model with one label more at an index.
 
         Parameters
         ----------
         label : int
         tuned, counts : ndarray, (F,)
         bias : float
-        replaced : bool
-            Whether there is a label at the index that makes way.
         """
-        whole = self.without_label(label) if replaced else self
-        known = [*whole.known[:label], len(self.keys), *whole.known[label:]]
         return NgramModel(
             self.view,
             self.keys,
             self.idf,
-            np.insert(whole.tuned, label, tuned, axis=1),
-            np.insert(whole.bias, label, np.float32(bias)),
-            np.insert(whole.counts, label, counts, axis=1),
+            np.insert(self.tuned, label, tuned, axis=1),
+            np.insert(self.bias, label, np.float32(bias)),
+            np.insert(self.counts, label, counts, axis=1),
             self.contexts,
             self.order,
-            known,
+            [*self.known[:label], len(self.keys), *self.known[label:]],
         )
 
     def without_label(self, label: int) -> NgramModel:

@@ -114,17 +114,19 @@ class TableLabeller:
                 self.predicted += [self.labels[code] for code in log_posteriors.argmax(axis=1)]
         else:
             log_posteriors = self._model.predict_log_proba(scored)
+        if not self._has_novelty:
+            novelty = None
         if self._label_at is not None:
             true = chunk.iloc[:, self._label_at][has_text]
             known = (true.str.strip() != "").to_numpy()
             self.true += true[known].tolist()
             self._log_posteriors.append(log_posteriors[known])
-            if novelty is not None and self._has_novelty:
+            if novelty is not None:
                 self._novelty.append(novelty[known])
             if self._keep_texts:
                 self._texts += [text for text, is_known in zip(scored, known, strict=True) if is_known]
         self._seen += len(chunk)
-        return has_text, log_posteriors, novelty if self._has_novelty else None
+        return has_text, log_posteriors, novelty
 
     def label(self, chunk: pd.DataFrame) -> pd.DataFrame:
         """Return a chunk with the new columns at its end; columns of their names are replaced."""

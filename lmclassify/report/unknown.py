@@ -22,8 +22,7 @@ from sklearn.svm import OneClassSVM
 from lmclassify.classify.classifier import LMClassifier
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.scoring import ngram_scores
-from lmclassify.io.labelled import read_tables
-from lmclassify.io.tables import TEXT_COLUMNS, TableReader, require_column
+from lmclassify.io.labelled import read_tables, read_unlabelled
 from lmclassify.report.rivals import class_scores, logistic_regression, svm
 
 Array = npt.NDArray[np.float64]
@@ -74,12 +73,6 @@ def rival_scores(texts: Sequence[str], labels: Sequence[str]) -> dict[str, Score
     }
 
 
-def _texts(path: str) -> list[str]:
-    with TableReader(path) as table:
-        place = require_column(table.columns, None, TEXT_COLUMNS, "text", table.name)
-        return [text for chunk in table.chunks() for text in chunk.iloc[:, place]]
-
-
 def main() -> None:
     """Fit, score and print the table."""
     parser = argparse.ArgumentParser(description="How well texts of no label are found.")
@@ -91,7 +84,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="Where the fitted model is, or is to be kept.")
     options = parser.parse_args()
     training = read_tables([options.train], say=lambda line: None)
-    known, unknown = _texts(options.known), _texts(options.unknown)
+    known, unknown = (
+        read_unlabelled([path], say=lambda line: None) for path in (options.known, options.unknown)
+    )
     if options.model and options.model.exists():
         model = FittedModel.load(options.model)
     else:

@@ -237,8 +237,9 @@ def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before()
     assert (more.idf[new] == 3.0).all()
     np.testing.assert_array_equal(more.keys[more.learnt(0)], small.keys)
     ones = np.ones(len(more.keys), np.float32)
-    third = more.with_label(1, ones, 0.5, ones, replaced=False)
+    third = more.with_label(1, ones, 0.5, ones)
     assert third.known == [len(keys), len(more.keys), len(keys)]
     np.testing.assert_array_equal(third.without_label(1).tuned, more.tuned)
-    assert third.with_label(0, ones, 0.5, ones, replaced=True).known[0] == len(more.keys)
+    again = third.with_weights(third.tuned, third.bias, third.counts, [0])
+    assert again.known[0] == len(more.keys)
     assert small.with_ngrams_of(view.windows(["a b"], []), idf=1.0) is small
