@@ -102,7 +102,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         plot: Annotated[
             str | None,
-            typer.Option("--plot", metavar="FILE", help="With --drift: draw it (.png, .svg)."),
+            typer.Option("--plot", metavar="FILE", help="With --drift: draw it (.png, .svg or .pdf)."),
         ] = None,
         **deciding: Any,
     ) -> None:
