@@ -23,21 +23,22 @@ from lmclassify.classify.combining import log_loss
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.folds import deal
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
-from lmclassify.classify.language_models import Course, Part, new_trainer, train
+from lmclassify.classify.language_models import Course, Part, new_trainer, share_embedding, train
 from lmclassify.classify.ngrams import as_matrix, separate
 from lmclassify.classify.novelty import cross_entropies, familiarity
 from lmclassify.classify.recipes import (
     adaptation_epochs,
     adaptation_settings,
     held_out_of_plain,
+    shares_embedding,
     training_records,
     training_tokens,
 )
 from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.engines.local import number_of_threads
-from lmclassify.lm.inference import NumpyLanguageModel
-from lmclassify.lm.ngram import NgramModel, count_known, look_up, tf_idf
+from lmclassify.lm.inference import NumpyLanguageModel, rounded
+from lmclassify.lm.ngram import NgramModel, count_known, tf_idf
 from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.text.sequences import Ids
 
@@ -110,7 +111,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     ]
     codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
     combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
-    joint = combination.joint(scores)
+    joint = combination.decided(scores)
     log_posteriors = log_softmax(joint)
     signals = familiarity(log_posteriors, scores, *ngram_background(ngrams[0], pool))
     seen = HeldOut.rounded(joint, codes, signals, cross_entropies(log_posteriors, scores[1], pool))
@@ -240,7 +241,7 @@ def _ngrams(
         idf = float(ngrams.idf.max(initial=1.0))
         ngrams = ngrams.with_ngrams_of(ngrams.view.windows(texts, of_new), idf)
         windows = ngrams.view.windows(pool, subwords)
-        columns = look_up(ngrams.keys, windows)
+        columns = ngrams.look_up(windows)
         known = count_known(columns, windows.owner, len(pool))
         rows, counts = (
             as_matrix(known, values, len(ngrams.keys)) for values in (tf_idf(known, ngrams.idf), known.count)
@@ -346,8 +347,10 @@ def _language_model(
         settings = adaptation_settings(settings, min(settings.max_epochs, epochs))
         start = model.background.arrays
     trainer = new_trainer(part, sequences, None, model.tokenizer, course, settings=settings, start=start)
+    if start is not None and shares_embedding(len(model.classes_) + 1):
+        share_embedding(trainer.model)
     train([(label, trainer)], course)
-    return NumpyLanguageModel(trainer.model.arrays()), training_records([part], [trainer])[0]
+    return NumpyLanguageModel(rounded(trainer.model.arrays())), training_records([part], [trainer])[0]
 
 
 def _parts(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Codes]:

@@ -96,7 +96,7 @@ class Shares:
     parts: Array
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array
-    """(K,) the part that every text has."""
+    """(K,) the part that is no word's."""
 
     @property
     def joint(self) -> Array:
@@ -157,7 +157,7 @@ def _share_out(
     log_probabilities = of_lstms(model.models)
     combination = model.combination
     if combination is None:
-        parts = log_probabilities
+        parts, rest = log_probabilities, np.tile(prior, (len(texts), 1))
     else:
         assert model.subwords is not None
         parts = np.zeros(shape)
@@ -169,13 +169,42 @@ def _share_out(
             places = starts[windows.owner] + ngrams.view.words(scored, word_of_subword)
             for of_words in ngrams.word_scores(windows, places, shape[0], len(scored)):
                 parts += next(weights) * of_words
-        parts += next(weights) * log_probabilities
+        lstms = next(weights) * log_probabilities
         weight = next(weights)
         if weight:
-            parts += weight * of_lstms(model.tuned)
+            lstms += weight * of_lstms(model.tuned)
+        parts, rest = _decided(model, parts, lstms, prior, starts)
     for index, (text, (spans, _)) in enumerate(zip(texts, words, strict=True)):
         rows = slice(starts[index], starts[index + 1])
-        yield _whole(Shares(text, spans, log_probabilities[rows], parts[rows], prior), model)
+        yield _whole(Shares(text, spans, log_probabilities[rows], parts[rows], rest[index]), model)
+
+
+def _decided(
+    model: FittedModel, parts: Array, lstms: Array, prior: Array, starts: Indices
+) -> tuple[Array, Array]:
+    """Return all experts' parts, (w, K), and what is no word's, (n, K), as `Combination.together` has them.
+
+    Parameters
+    ----------
+    parts, lstms : ndarray, (w, K)
+        What n-gram models and LSTMs add, by the words of all texts.
+    prior : ndarray, (K,)
+    starts : ndarray of int, (n + 1,)
+        Where each text's words begin.
+    """
+    combination = model.combination
+    assert combination is not None
+    texts = len(starts) - 1
+    text_of_word = np.repeat(np.arange(texts), np.diff(starts))
+    of_ngrams = prior + _add(parts, text_of_word, (texts, len(prior)))
+    contested = model.contested(of_ngrams)
+    likeliest = of_ngrams.argmax(axis=1)
+    of_words = likeliest[text_of_word, np.newaxis]
+    asked = contested[text_of_word]
+    reference = np.take_along_axis(np.where(asked, lstms, 0.0), of_words, axis=1)
+    foretold = reference + combination.slope * (parts - np.take_along_axis(parts, of_words, axis=1))
+    rest = combination.slope * (prior - prior[likeliest, np.newaxis])
+    return parts + np.where(asked, lstms, foretold), prior + np.where(contested, 0.0, rest)
 
 
 def _add(rows: Array, slots: Indices, shape: tuple[int, int]) -> Array:

@@ -5,10 +5,11 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
 
@@ -27,7 +28,13 @@ from lmclassify.classify.explain import (
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, PositiveThreshold
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.persistence import read_model, write_model
-from lmclassify.classify.scoring import cut_texts, log_likelihoods, ngram_background, ngram_scores
+from lmclassify.classify.scoring import (
+    asked_log_likelihoods,
+    cut_texts,
+    log_likelihoods,
+    ngram_background,
+    ngram_scores,
+)
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.storage import from_stored, to_stored
 from lmclassify.engines.local import number_of_threads
@@ -111,6 +118,8 @@ class FittedModel:
     """The training record: entries of kind ``fit`` (the whole), ``label`` and ``epoch`` (of a label)."""
     n_jobs: int | None = None
     """Threads for scoring; None: all."""
+    exact: bool = False
+    """Ask every label's language model about every text."""
 
     def log_likelihood(self, texts: Iterable[str]) -> Array:
         """Return the log-likelihood of each text under each label's language model, (n, K) nats."""
@@ -131,27 +140,55 @@ class FittedModel:
     def predict_joint_log_proba(self, texts: Iterable[str]) -> Array:
         """Return the final score of each text and label, (n, K) nats.
 
-        Log prior + log-likelihood; with a combination, its weighted sum of all experts' scores.
+        Log prior + log-likelihood; with a combination, its weighted sum of all experts' scores. Unless
+        `exact`, language models are asked only about labels that the n-gram models leave in question; see
+        `lmclassify.classify.calibration.Combination`.
         """
         if self.combination is None:
             return self.log_priors + self.log_likelihood(texts)
-        return self.combination.joint(self.expert_scores(self.texts_to_score(as_texts(texts))))
+        return self._decide(self.texts_to_score(as_texts(texts)))[0]
+
+    def _decide(self, texts: list[str]) -> tuple[Array, list[Array]]:
+        """Return joint log-probabilities and the n-gram models' scores of texts after `texts_to_score`."""
+        assert self.combination is not None
+        scores = self._ngram_scores(texts)
+        of_ngrams = self.combination.of_ngrams(scores)
+        contested = self.contested(of_ngrams)
+        asked = np.flatnonzero(contested.any(axis=1))
+        of_lstms = np.zeros(contested.shape)
+        of_lstms[asked] = self.combination.of_lstms(
+            self._lstm_scores([texts[index] for index in asked.tolist()], contested[asked])
+        )
+        return self.combination.together(of_ngrams, contested, of_lstms), scores
+
+    def contested(self, of_ngrams: Array) -> npt.NDArray[np.bool_]:
+        """Return which labels of each text the combination asks language models for, (n, K)."""
+        assert self.combination is not None
+        combination = replace(self.combination, gap=math.inf) if self.exact else self.combination
+        return combination.contested(of_ngrams)
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of the combination's experts, (n, K) each, of texts after `texts_to_score`."""
-        assert self.combination is not None
+        everything = np.ones((len(texts), len(self.classes_)), dtype=bool)
+        return [*self._ngram_scores(texts), *self._lstm_scores(texts, everything)]
+
+    def _ngram_scores(self, texts: list[str]) -> list[Array]:
         assert self.subwords is not None
         threads = number_of_threads(self.n_jobs)
-        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        return ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+
+    def _lstm_scores(self, texts: list[str], asked: npt.NDArray[np.bool_]) -> list[Array]:
+        """Return the scores of the experts `LSTMS` that have a weight; 0 where not asked for."""
+        assert self.combination is not None
         weights = self.combination.weights[-len(LSTMS) :]
         sequences = self.tokenizer.sequences(texts) if weights.any() else []
-        for models, weight in zip((self.models, self.tuned), weights, strict=True):
-            if weight > 0:
-                of_models = log_likelihoods(models, sequences, max_length=self.limit, threads=threads)
-            else:
-                of_models = np.zeros((len(texts), len(models)))
-            scores.append(of_models)
-        return scores
+        threads = number_of_threads(self.n_jobs)
+        return [
+            asked_log_likelihoods(models, sequences, asked, max_length=self.limit, threads=threads)
+            if weight > 0
+            else np.zeros(asked.shape)
+            for models, weight in zip((self.models, self.tuned), weights, strict=True)
+        ]
 
     def score_texts(self, texts: Iterable[str]) -> Scored:
         """Return all that can be said of each text at once; see `Scored`."""
@@ -162,8 +199,8 @@ class FittedModel:
             log_posteriors = log_softmax(joint)
             signals = plain_familiarity(log_posteriors, likelihoods, texts)
         else:
-            scores = self.expert_scores(texts)
-            joint, likelihoods = self.combination.joint(scores), scores[1]
+            joint, scores = self._decide(texts)
+            likelihoods = scores[1]
             log_posteriors = log_softmax(joint)
             signals = familiarity(log_posteriors, scores, *ngram_background(self.ngrams[0], texts))
         nats = cross_entropies(log_posteriors, likelihoods, texts)

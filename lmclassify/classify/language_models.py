@@ -112,6 +112,13 @@ def new_trainer(
     )
 
 
+def share_embedding(model: BaseLanguageModel) -> None:
+    """Leave a model's vocabulary-sized weights as they are in training: labels share the background's."""
+    for name, parameter in model.named_parameters():
+        if name in ("embedding.weight", "output.weight"):
+            parameter.requires_grad_(False)
+
+
 def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
     """Train several models to their ends, taking turns epoch by epoch.
 

@@ -35,7 +35,7 @@ if sys.platform != "win32":
     import fcntl
 
 FORMAT = "lmclassify model"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 CONFIG = "config.json"
 TRAINING = "training.jsonl"
 

@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
-from lmclassify.classify.combining import add_experts, learn_combination
+from lmclassify.classify.combining import add_experts, learn_combination, learn_shortcut
 from lmclassify.classify.folds import deal
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
-from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
+from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, share_embedding, train
 from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
@@ -37,7 +37,7 @@ from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
 from lmclassify.errors import LMClassifyWarning, listing
 from lmclassify.lm.directions import AnyLanguageModel, directed
-from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.inference import NumpyLanguageModel, rounded
 from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.token_ngrams import TokenNgrams
@@ -179,7 +179,7 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     """
     taught = teach_alone(lesson, course)
     models = _models(
-        [[trainer.model.arrays() for trainer in of_one] for of_one in taught.trainers],
+        [[rounded(trainer.model.arrays()) for trainer in of_one] for of_one in taught.trainers],
         taught.tokenizer,
         course.settings,
     )
@@ -259,7 +259,8 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     shift = lesson.log_priors - lesson.log_frequencies
     combination = replace(combination, bias=combination.bias + shift)
     every_score = [*(of_ngrams[scored] for of_ngrams in experts.held_out), *scores]
-    joint = combination.joint(every_score)
+    combination = learn_shortcut(combination, every_score)
+    joint = combination.decided(every_score)
     texts = [lesson.texts[index] for index in scored]
     kept = None
     if course.settings.keep_held_out:
@@ -272,13 +273,14 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     def models_of(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
         return _models(weights, class_.tokenizer, course.settings)
 
+    models = models_of([class_.models for class_ in classes])
     sequences = class_.tokenizer.sequences(lesson.texts)
     return Learnt(
         tokenizer=class_.tokenizer,
-        models=models_of([class_.models for class_ in classes]),
+        models=models,
         records=_by_direction([class_.records for class_ in classes]),
         background=models_of([[class_.background] for class_ in classes])[0],
-        tuned=models_of([class_.tuned for class_ in classes]),
+        tuned=models if not combination.weights[-1] else models_of([class_.tuned for class_ in classes]),
         token_ngrams=[
             TokenNgrams.learn(
                 [sequences[index] for index in np.flatnonzero(lesson.codes == code)],
@@ -437,7 +439,7 @@ class School:
                 min(most, adaptation_epochs(len(training), labelled)),
             )
         background = self._background(class_, epochs[0])
-        class_.background = background.model.arrays()
+        class_.background = rounded(background.model.arrays())
         parts = [self._part(code, training, validation) for code in range(len(lesson.classes))]
         trainers = [  # none for a label without texts in the training part
             self.adapt(part, class_, epochs[1]) if len(part.training) and epochs[1] else None
@@ -455,7 +457,7 @@ class School:
                 raise
             _keep(jobs)
         class_.models = [
-            class_.background if trainer is None else trainer.model.arrays() for trainer in trainers
+            class_.background if trainer is None else rounded(trainer.model.arrays()) for trainer in trainers
         ]
         class_.tuned = class_.models
         whole = self._whole(class_)
@@ -466,7 +468,7 @@ class School:
 
     def adapt(self, part: Part, class_: Taught, epochs: int) -> Trainer:
         """Return what trains a label's language model, from the background model on."""
-        return new_trainer(
+        trainer = new_trainer(
             part,
             class_.sequences,
             self.lesson.weights,
@@ -475,6 +477,9 @@ class School:
             settings=adaptation_settings(self.course.settings, epochs),
             start=class_.background,
         )
+        if shares_embedding(len(self.lesson.classes)):
+            share_embedding(trainer.model)
+        return trainer
 
     def _whole(self, class_: Taught) -> Part:
         """Return the background model's part; unlabelled texts stand behind the labelled ones."""
@@ -535,6 +540,7 @@ class School:
             weights=lesson.weights,
             epochs=epochs,
             seed=lesson.seed % 2**30,
+            one_embedding=shares_embedding(len(lesson.classes)),
         )
         try:
             tuner.run()
@@ -544,7 +550,7 @@ class School:
             self.course.stop.set()
             _warn_interrupted([f"tuning: epoch {tuner.best_epoch}"])
         if tuner.best_epoch:
-            class_.tuned = tuner.best
+            class_.tuned = [rounded(arrays) for arrays in tuner.best]
         class_.epochs = (*class_.epochs[:2], tuner.best_epoch)
         class_.records.append(
             {
@@ -569,6 +575,11 @@ class School:
             [class_.sequences[index] for index in class_.validation],
             threads=self.course.threads,
         )
+
+
+def shares_embedding(labels: int) -> bool:
+    """Return whether so many labels share one embedding: each by itself would take too much space."""
+    return labels >= _MANY
 
 
 def adaptation_settings(settings: Settings, epochs: int) -> Settings:

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.directions import DirectedLanguageModel, reversed_batch
-from lmclassify.lm.ngram import NgramModel, look_up
+from lmclassify.lm.ngram import NgramModel
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -74,37 +74,41 @@ def log_likelihoods(
     return result
 
 
-def chosen_log_likelihoods(
+def asked_log_likelihoods(
     models: Sequence[Scorer | DirectedLanguageModel],
     sequences: Sequence[Ids],
-    chosen: npt.NDArray[np.intp],
+    asked: npt.NDArray[np.bool_],
     *,
+    max_length: int | None = None,
     threads: int = 1,
 ) -> npt.NDArray[np.float64]:
-    """Return the log-likelihood of each text under the models chosen for it; see `log_likelihoods`.
+    """Return the log-likelihood of each text under the models asked for it; see `log_likelihoods`.
 
     Parameters
     ----------
-    chosen : ndarray of int, (n, R)
-        Indices of models.
+    asked : ndarray of bool, (n, K)
 
     Returns
     -------
-    ndarray of float, (n, R)
+    ndarray of float, (n, K)
+        0 where not asked for.
     """
-    if chosen.shape[1] == len(models):
-        everything = log_likelihoods(models, sequences, threads=threads)
-        return np.take_along_axis(everything, chosen, axis=1)
-    result = np.zeros(chosen.shape)
-    lengths = np.array([len(sequence) for sequence in sequences])
+    if asked.all():
+        return log_likelihoods(models, sequences, max_length=max_length, threads=threads)
+    result = np.zeros(asked.shape)
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.intp)
+    jobs = [
+        (number, rows[some])
+        for number, rows in enumerate(map(np.flatnonzero, asked.T))
+        for some in batches_by_length(lengths[rows], _BATCH, max_tokens=_TOKENS_AT_A_TIME)
+    ]
 
-    def score(number: int) -> None:
-        rows, places = np.nonzero(chosen == number)
-        for some in batches_by_length(lengths[rows], _BATCH, max_tokens=_TOKENS_AT_A_TIME):
-            batch = make_batch([sequences[row] for row in rows[some].tolist()])
-            result[rows[some], places[some]] = _log_likelihood(models[number], batch)
+    def score(job: tuple[int, npt.NDArray[np.intp]]) -> None:
+        number, rows = job
+        batch = make_batch([sequences[row] for row in rows.tolist()], max_length)
+        result[rows, number] = _log_likelihood(models[number], batch)
 
-    _run(score, range(len(models)), threads)
+    _run(score, jobs, threads)
     return result
 
 
@@ -191,7 +195,7 @@ def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.
     parts = []
     for chunk in chunks_of(texts):
         windows = model.view.windows(texts[chunk], [])
-        columns = look_up(model.keys, windows)
+        columns = model.look_up(windows)
         parts.append(model.background(columns, windows.owner, windows.place, len(texts[chunk])))
     return np.concatenate(parts, axis=1)
 

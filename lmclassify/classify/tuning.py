@@ -20,8 +20,8 @@ import torch
 
 from lmclassify.classify.calibration import log_softmax
 from lmclassify.classify.combining import best_scale, log_loss
-from lmclassify.classify.language_models import Course, new_model
-from lmclassify.classify.scoring import chosen_log_likelihoods
+from lmclassify.classify.language_models import Course, new_model, share_embedding
+from lmclassify.classify.scoring import asked_log_likelihoods
 from lmclassify.engines.local import WorkerMap, worker_map
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.training import EpochRecord
@@ -64,6 +64,8 @@ class ConditionalTuner:
     epochs : int, optional
         By default four, or fewer where texts and labels are many.
     seed : int, default=0
+    one_embedding : bool, default=False
+        Leave the embeddings, which are one for all labels, as they are.
 
     Attributes
     ----------
@@ -88,6 +90,7 @@ class ConditionalTuner:
         weights: Array | None = None,
         epochs: int | None = None,
         seed: int = 0,
+        one_embedding: bool = False,
     ) -> None:
         self._course = course
         self._tokenizer = tokenizer
@@ -100,6 +103,8 @@ class ConditionalTuner:
         for model, arrays in zip(self._models, start, strict=True):
             model.load_arrays(arrays)
             model.to(course.device)
+            if one_embedding:
+                share_embedding(model)
         decay = course.settings.weight_decay
         self._optimizers = [
             torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=decay)
@@ -226,7 +231,10 @@ class ConditionalTuner:
         compared = self._compared[self._validation]
         models = [NumpyLanguageModel(model.arrays()) for model in self._models]
         held_out = [self._sequences[index] for index in self._validation]
-        scores = chosen_log_likelihoods(models, held_out, compared, threads=self._course.threads)
+        asked = np.zeros((len(held_out), len(models)), dtype=bool)
+        np.put_along_axis(asked, compared, True, axis=1)
+        found = asked_log_likelihoods(models, held_out, asked, threads=self._course.threads)
+        scores = np.take_along_axis(found, compared, axis=1)
         log_priors = self._log_priors[compared]
         first, weights = np.zeros(len(scores), dtype=np.intp), self._weights[self._validation]
         scale = best_scale(scores, log_priors, first, weights)

@@ -15,8 +15,8 @@ from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
 from lmclassify.lm.directions import AnyLanguageModel
-from lmclassify.lm.inference import NumpyLanguageModel
-from lmclassify.lm.ngram import NgramModel, count_known, look_up, tf_idf
+from lmclassify.lm.inference import NumpyLanguageModel, rounded
+from lmclassify.lm.ngram import NgramModel, count_known, tf_idf
 from lmclassify.text.sequences import Ids
 
 _CORRECTION = 1.0  # the most that a text may move a weight, as in a linear SVM with C = 1
@@ -96,7 +96,7 @@ def _one_more_pass(
         part, sequences, None, model.tokenizer, course, settings=settings, start=lstm.arrays
     )
     train([(part.label, trainer)], replace(course, callback=None))
-    return NumpyLanguageModel(trainer.model.arrays())
+    return NumpyLanguageModel(rounded(trainer.model.arrays()))
 
 
 def _corrected(
@@ -110,7 +110,7 @@ def _corrected(
     assert model.subwords is not None
     windows = ngrams.view.windows(texts, model.subwords.sequences(list(texts)))
     ngrams = ngrams.with_ngrams_of(windows, float(ngrams.idf.max(initial=1.0)))
-    found = count_known(look_up(ngrams.keys, windows), windows.owner, len(texts))
+    found = count_known(ngrams.look_up(windows), windows.owner, len(texts))
     values = tf_idf(found, ngrams.idf)
     margin = 0.5 if ngrams.tuned.shape[1] == 2 else 1.0  # two labels share it
     tuned, bias, counts = ngrams.tuned.copy(), ngrams.bias.copy(), ngrams.counts.copy()

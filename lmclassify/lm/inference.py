@@ -1,7 +1,7 @@
 """The recurrent language model in numpy: what scores, without torch.
 
 The forward pass of `lmclassify.lm.model.LanguageModel` (its oracle in the tests), written for speed:
-the input product is folded into a table with one row a token, padding is never computed.
+the input product is computed once for each distinct token of a batch, padding never.
 
 Shapes: B texts, T steps, H units, V vocabulary.
 """
@@ -21,7 +21,7 @@ from lmclassify.text.sequences import Ids, sequence_lengths
 State = list[tuple[Floats, Floats]]
 """Output and cell state of each layer, (B, H) both; gru has no cell state: (B, 0)."""
 
-_SLAB = 1 << 20  # logits held at a time: 4 MB, so that they stay in cache
+_SLAB = 1 << 20  # logits held at a time: 4 MB, so that they stay in cache; memory of that size is slow to get
 
 
 class NumpyLanguageModel:
@@ -55,11 +55,6 @@ class NumpyLanguageModel:
     def _layers(self) -> list[Layer]:
         return [Layer(self.cell, _layer(self.arrays, number)) for number in range(self.num_lstm_layers)]
 
-    @cached_property
-    def _input_table(self) -> Floats:
-        """(V, GH) the first layer's input product and biases for every token."""
-        return self._layers[0].input_product(self.arrays["embedding.weight"])
-
     def zero_state(self, batch_size: int) -> State:
         """Return the state before the first token."""
         return [
@@ -91,7 +86,9 @@ class NumpyLanguageModel:
         order = np.argsort(-lengths, kind="stable")
         before = self.zero_state(len(ids)) if state is None else state
         after: State = []
-        values = self._input_table[ids[order]]
+        tokens, places = np.unique(ids[order], return_inverse=True)
+        table = self._layers[0].input_product(self.arrays["embedding.weight"][tokens])
+        values = table[places.reshape(ids.shape)]
         for number, (layer, (h, c)) in enumerate(zip(self._layers, before, strict=True)):
             if number:
                 values = layer.input_product(values)
@@ -108,13 +105,13 @@ class NumpyLanguageModel:
     def log_probabilities(self, outputs: Floats) -> npt.NDArray[np.float64]:
         """Return log-probabilities (N, V) of every token after outputs (N, H)."""
         logits = self._logits(outputs)
-        return logits - _logsumexp(logits)[:, np.newaxis]
+        return logits - _logsumexp(logits.copy())[:, np.newaxis]
 
-    def _logits(self, outputs: Floats) -> Floats:
+    def _logits(self, outputs: Floats, out: Floats | None = None) -> Floats:
         if "projection.weight" in self.arrays:
             outputs = matrix_product(outputs, self.arrays["projection.weight"].T)
         weight = self.arrays.get("output.weight", self.arrays["embedding.weight"])
-        logits = matrix_product(outputs, weight.T)
+        logits = matrix_product(outputs, weight.T, out)
         logits += self.arrays["output.bias"]
         return logits
 
@@ -142,12 +139,18 @@ class NumpyLanguageModel:
         values, ids = outputs[rows, steps], targets[rows, steps]
         nll = np.zeros(targets.shape, dtype=np.float64)
         slab = max(1, _SLAB // self.vocab_size)
+        memory = np.empty((min(slab, len(ids)), self.vocab_size), dtype=np.float32)
         for start in range(0, len(ids), slab):
             part = slice(start, start + slab)
-            logits = self._logits(values[part])
+            logits = self._logits(values[part], memory)
             of_target = logits[np.arange(len(logits)), ids[part]]
             nll[rows[part], steps[part]] = _logsumexp(logits) - of_target
         return nll, after
+
+
+def rounded(arrays: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return weights rounded to 16 bits, as files hold them, so that saving and loading change nothing."""
+    return {name: array.astype(np.float16).astype(np.float32) for name, array in arrays.items()}
 
 
 def perplexity(nats: float, tokens: float) -> float:
@@ -164,10 +167,11 @@ def _unsort(values: Floats, order: npt.NDArray[np.intp]) -> Floats:
 
 
 def _logsumexp(logits: Floats) -> npt.NDArray[np.float64]:
-    """Return log(sum(exp(row))) of each row of (N, V)."""
-    top = logits.max(axis=1, keepdims=True)
-    sums = np.exp(logits - top).sum(axis=1, dtype=np.float64)
-    result: npt.NDArray[np.float64] = np.log(sums) + top[:, 0]
+    """Return log(sum(exp(row))) of each row of (N, V), which is overwritten."""
+    top = logits.max(axis=1)
+    logits -= top[:, np.newaxis]
+    sums = np.exp(logits, out=logits).sum(axis=1).astype(np.float64)
+    result: npt.NDArray[np.float64] = np.log(sums) + top
     return result
 
 

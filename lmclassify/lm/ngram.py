@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.lm.ngram_index import NgramIndex
 from lmclassify.lm.sums import add_by_text, some_texts
 from lmclassify.lm.witten_bell import WittenBell
 from lmclassify.text.ngrams import Keys, NgramView, Windows
@@ -137,7 +138,7 @@ class NgramModel:
             known = self.contexts >= 0
             contexts = np.full(len(keys), -1, dtype=np.int32)
             contexts[old_at[known]] = old_at[self.contexts[known]]
-            for shorter, longer in pairwise(look_up(keys, windows)):
+            for shorter, longer in pairwise(NgramIndex(keys).look_up(windows)):
                 ends = np.flatnonzero(longer >= 0)
                 contexts[longer[ends]] = shorter[ends - 1]
         all_idf = laid_out(self.idf)
@@ -209,6 +210,14 @@ class NgramModel:
         return self.idf.size + self.tuned.size + self.counts.size
 
     @cached_property
+    def _index(self) -> NgramIndex:
+        return NgramIndex(self.keys)
+
+    def look_up(self, windows: Windows) -> npt.NDArray[np.int32]:
+        """Return each n-gram's place among the known ones, -1 where it is not known, (longest, m)."""
+        return self._index.look_up(windows)
+
+    @cached_property
     def _bag(self) -> Floats:
         return log_probabilities(self.counts)
 
@@ -245,7 +254,7 @@ class NgramModel:
     def scores(self, texts: Sequence[str], sequences: Sequence[Ids]) -> list[Array]:
         """Return the scores of `score_names`, (n, K) each."""
         windows = self.view.windows(texts, sequences)
-        columns = look_up(self.keys, windows)
+        columns = self.look_up(windows)
         return self.scores_of(columns, windows.owner, windows.place, len(texts))
 
     def scores_of(
@@ -256,7 +265,7 @@ class NgramModel:
         Parameters
         ----------
         columns : ndarray of int32, (longest, m)
-            As `look_up` returns them.
+            As `NgramModel.look_up` returns them.
         owner, place : ndarray of int, (m,)
             See `Windows`.
         texts : int
@@ -286,7 +295,7 @@ class NgramModel:
         texts : int
             n.
         """
-        columns = look_up(self.keys, windows)
+        columns = self.look_up(windows)
         found = count_known(columns, windows.owner, texts)
         spans = columns, windows.owner, word_of_symbol, words
         tuned = _share_out(found, tf_idf(found, self.idf), self.tuned, *spans)
@@ -298,30 +307,13 @@ class NgramModel:
         return [tuned, likelihood]
 
 
-def look_up(keys: Keys, windows: Windows) -> npt.NDArray[np.int32]:
-    """Return each n-gram's place among the known ones, -1 where it is not known, (longest, m).
-
-    Parameters
-    ----------
-    keys : ndarray of uint64, (F,)
-        Ascending.
-    windows : Windows
-    """
-    if not len(keys):
-        return np.full(windows.keys.shape, -1, dtype=np.int32)
-    columns = np.searchsorted(keys, windows.keys)
-    columns[columns == len(keys)] = 0
-    known = (keys[columns] == windows.keys) & windows.whole
-    return np.where(known, columns, -1).astype(np.int32)
-
-
 def count_known(columns: npt.NDArray[np.int32], owner: Indices, texts: int) -> NgramCounts:
     """Count the known n-grams of some texts.
 
     Parameters
     ----------
     columns : ndarray of int32, (longest, m)
-        As `look_up` returns them.
+        As `NgramModel.look_up` returns them.
     owner : ndarray of int, (m,)
         The text of each symbol.
     texts : int
@@ -329,9 +321,12 @@ def count_known(columns: npt.NDArray[np.int32], owner: Indices, texts: int) -> N
     """
     known = columns >= 0
     size = int(columns.max(initial=0)) + 1
-    owners = np.broadcast_to(owner, columns.shape)[known]
-    pairs, count = np.unique(owners * size + columns[known], return_counts=True)
-    return NgramCounts(texts, pairs // size, pairs % size, count.astype(np.float64))
+    small: type[np.unsignedinteger[Any]] = np.uint32 if texts * size < 1 << 32 else np.uint64  # sorts faster
+    pairs = np.broadcast_to(owner * size, columns.shape)[known].astype(small)
+    pairs += columns[known].astype(small)
+    pairs, count = np.unique(pairs, return_counts=True)
+    owners, found = np.divmod(pairs, np.array(size, dtype=small))
+    return NgramCounts(texts, owners.astype(np.intp), found.astype(np.intp), count.astype(np.float64))
 
 
 def tf_idf(found: NgramCounts, idf: Floats) -> Array:
@@ -346,7 +341,7 @@ def weighted_sums(found: NgramCounts, values: Array, weights: Floats) -> Array:
     """Return the sum over each text's n-grams of value times weights, (n, K)."""
     result = np.zeros((found.texts, weights.shape[1]))
     for first, last, part in some_texts(found.owner, found.texts, weights.shape[1]):
-        products = weights[found.column[part]] * values[part, np.newaxis]
+        products = weights.take(found.column[part], axis=0) * values[part, np.newaxis]
         add_by_text(result, products, found.owner[part], first, last)
     return result
 

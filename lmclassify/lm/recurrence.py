@@ -113,14 +113,16 @@ class Layer:
         return outputs
 
 
-def matrix_product(rows: Floats, weight: Floats) -> Floats:
+def matrix_product(rows: Floats, weight: Floats, out: Floats | None = None) -> Floats:
     """Return the matrix product of (N, K) and (K, M), each row the same in any company.
 
-    A single row would take another path through BLAS and be rounded otherwise.
+    With `out`, (N or more, M), it is written there. A single row would take another path through BLAS and be
+    rounded otherwise.
     """
-    if len(rows) == 1:
+    count = len(rows)
+    if count == 1:
         return (np.concatenate([rows, rows]) @ weight)[:1]
-    product: Floats = rows @ weight
+    product: Floats = np.matmul(rows, weight, out=None if out is None else out[:count])
     return product
 
 

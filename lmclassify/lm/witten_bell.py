@@ -5,6 +5,8 @@ Shapes: n texts, F n-grams known, K labels, m symbols.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,10 +39,13 @@ class WittenBell:
         add_by_text(totals, counts[order], parents[order], 0, size + 1)
         add_by_text(kinds, (counts[order] > 0).astype(np.float32), parents[order], 0, size + 1)
         totals += kinds
-        self._own = np.divide(counts, totals[parents], out=np.zeros_like(counts), where=counts > 0)
-        self._shorter = np.divide(kinds, totals, out=np.ones_like(kinds), where=kinds > 0)
+        # Place -1, what is not known, is the last row: it has no share, and leaves all to what is shorter.
+        self._own = np.zeros((size + 1, labels), dtype=np.float32)
+        np.divide(counts, totals[parents], out=self._own[:size], where=counts > 0)
+        self._shorter = np.ones((size + 2, labels), dtype=np.float32)
+        np.divide(kinds, totals, out=self._shorter[: size + 1], where=kinds > 0)
         symbols = int(((contexts < 0) & counts.any(axis=1)).sum())
-        self._lowest = 1.0 / max(1, symbols)
+        self._lowest = self._shorter[size] / max(1, symbols)
 
     def log_likelihoods(
         self, columns: npt.NDArray[np.int32], owner: Indices, place: Indices, texts: int
@@ -72,17 +77,11 @@ class WittenBell:
         result[predicted] = self._log_p(columns, predicted)
         return result
 
-    def _log_p(self, columns: npt.NDArray[np.int32], predicted: Indices) -> Array:
+    def _log_p(self, columns: npt.NDArray[np.int32], predicted: Indices) -> Floats:
         """Return the log-probabilities of some symbols, none of them a text's first."""
-        size, labels = self._own.shape
-        p = np.full((len(predicted), labels), self._lowest)
-        for shorter, ngrams in enumerate(columns):
-            if shorter:
-                contexts = columns[shorter - 1, predicted - 1]
-                known = np.flatnonzero(contexts >= 0)
-                p[known] *= self._shorter[contexts[known]]
-            else:
-                p *= self._shorter[size]
-            seen = np.flatnonzero(ngrams[predicted] >= 0)
-            p[seen] += self._own[ngrams[predicted[seen]]]
-        return np.log(p)
+        p: Floats = self._lowest + self._own.take(columns[0, predicted], axis=0, mode="wrap")
+        for contexts, ngrams in pairwise(columns):
+            p *= self._shorter.take(contexts[predicted - 1], axis=0, mode="wrap")
+            p += self._own.take(ngrams[predicted], axis=0, mode="wrap")
+        np.log(p, out=p)
+        return p

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmclassify.classify.calibration import Combination, log_softmax
-from lmclassify.classify.combining import add_experts, best_scale, learn_combination, log_loss
+from lmclassify.classify.combining import (
+    add_experts,
+    best_scale,
+    learn_combination,
+    learn_shortcut,
+    log_loss,
+)
 
 
 def experts(n=4000, labels=3, seed=0):
@@ -78,14 +84,22 @@ def test_an_expert_that_says_nothing():
 @given(
     weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=4),
     bias=st.lists(st.floats(-1e6, 1e6), min_size=1),
+    gap=st.floats(0),
 )
-def test_json_keeps_every_bit(weights, bias):
+def test_json_keeps_every_bit(weights, bias, gap):
     names = tuple(f"expert {number}" for number in range(len(weights)))
-    before = Combination(names, np.array(weights), np.array(bias))
+    before = Combination(names, np.array(weights), np.array(bias), gap, 0.25)
     after = Combination.from_json(before.to_json())
     assert after.experts == names
     np.testing.assert_array_equal(after.weights, before.weights)
     np.testing.assert_array_equal(after.bias, before.bias)
+    assert (after.gap, after.slope) == (gap, 0.25)
+
+
+@pytest.mark.parametrize(("gap", "slope"), [(-1.0, 0.0), (np.nan, 0.0), (1.0, -0.1), (1.0, np.inf)])
+def test_a_shortcut_that_makes_no_sense(gap, slope):
+    with pytest.raises(ValueError, match="a combination"):
+        Combination(LSTM_NAMES, np.ones(3), np.zeros(2), gap, slope)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +108,51 @@ def test_json_keeps_every_bit(weights, bias):
 def test_numbers_that_make_no_combination(weights, bias):
     with pytest.raises(ValueError, match="a combination"):
         Combination(("a",), np.array(weights), np.array(bias))
+
+
+LSTM_NAMES = ("ngrams", "lstm", "tuned lstm")
+
+
+def test_lstms_are_asked_about_near_labels_and_foretold_for_others():
+    combination = Combination(LSTM_NAMES, np.array([1.0, 0.5, 0.25]), np.zeros(3), gap=2.0, slope=0.1)
+    ngrams = np.array([[0.0, -1.0, -5.0], [0.0, -3.0, -4.0], [-3.0, 0.0, -1.5]])
+    assert combination.contested(ngrams).tolist() == [[True, True, False], [False] * 3, [False, True, True]]
+    lstms = np.array([[-10.0, -8.0, -1.0], [-10.0, -2.0, -1.0], [-9.0, -6.0, -6.0]])
+    joint = combination.decided([ngrams, lstms, 2 * lstms])  # together the LSTMs have the weight 1
+    np.testing.assert_allclose(
+        joint,
+        [
+            [-10.0, -9.0, -5.0 - 10.0 - 0.5],  # as the first label's, less a tenth of the 5 nats below it
+            [0.0, -3.0 - 0.3, -4.0 - 0.4],  # nobody is near: not asked at all
+            [-3.0 - 6.0 - 0.3, -6.0, -7.5],
+        ],
+    )
+
+
+def test_without_a_gap_every_label_counts_as_computed():
+    rng = np.random.default_rng(0)
+    scores = list(rng.normal(size=(3, 20, 4)))
+    combination = Combination(LSTM_NAMES, np.array([2.0, 0.5, 0.1]), rng.normal(size=4))
+    np.testing.assert_allclose(combination.decided(scores), combination.joint(scores))
+    nobody = Combination(LSTM_NAMES, np.array([2.0, 0.0, 0.0]), np.zeros(4))
+    assert not nobody.contested(scores[0]).any()
+
+
+def test_the_learnt_shortcut_turns_no_decision():
+    rng = np.random.default_rng(0)
+    ngrams = rng.normal(scale=4, size=(4000, 3))
+    lstms = 0.3 * ngrams + rng.normal(scale=0.4, size=ngrams.shape)
+    combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(3))
+    found = learn_shortcut(combination, [ngrams[:2000], lstms[:2000], lstms[:2000]])
+    assert found.slope == pytest.approx(0.3, abs=0.02)
+    assert found.gap == pytest.approx(5 * 0.4 * 2**0.5 / 1.3, rel=0.05)  # of two labels' deviations
+    new = [ngrams[2000:], lstms[2000:], lstms[2000:]]
+    asked = found.contested(ngrams[2000:]).any(axis=1).mean()
+    assert 0.2 < asked < 0.6
+    assert (found.decided(new).argmax(axis=1) == combination.joint(new).argmax(axis=1)).all()
+
+
+def test_a_shortcut_of_lstms_that_say_nothing():
+    combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(2))
+    found = learn_shortcut(combination, [np.zeros((3, 2))] * 3)
+    assert (found.gap, found.slope) == (0.0, 0.0)

@@ -159,12 +159,12 @@ def resigned(folder: Path, change) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda config: config.update(format_version=4), "newer lmclassify made this model.*upgrade"),
+        (lambda config: config.update(format_version=5), "newer lmclassify made this model.*upgrade"),
         (
-            lambda config: config.update(format_version=2),
+            lambda config: config.update(format_version=3),
             "an older lmclassify made this model.*fit the model again",
         ),
-        (lambda config: config.update(format_version="3"), "damaged"),
+        (lambda config: config.update(format_version="4"), "damaged"),
         (lambda config: config.update(format="other"), "not the config of an lmclassify model"),
         (lambda config: config["files"][1].update(name="../2.safetensors"), "lists a file named"),
         (lambda config: config["files"][1].update(name="/etc/passwd"), "lists a file named"),

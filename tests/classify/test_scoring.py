@@ -2,16 +2,17 @@
 
 import numpy as np
 
-from lmclassify.classify.scoring import chosen_log_likelihoods, log_likelihoods
+from lmclassify.classify.scoring import asked_log_likelihoods, log_likelihoods
 from tests.conftest import bundled
 
 
-def test_the_models_chosen_score_as_among_all(model):
+def test_the_models_asked_score_as_among_all(model):
     models = [*model.models, *model.models[::-1], model.models[0]]
     sequences = model.tokenizer.sequences([*bundled(limit=30)[0], "", "word " * 300])
-    chosen = np.random.default_rng(0).permuted(np.tile(np.arange(5), (32, 1)), axis=1)
     everything = log_likelihoods(models, sequences)
-    for width in (1, 3, 5):
-        scores = chosen_log_likelihoods(models, sequences, chosen[:, :width], threads=2)
-        expected = np.take_along_axis(everything, chosen[:, :width], axis=1)
-        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    rng = np.random.default_rng(0)
+    for share in (0.0, 0.3, 0.9, 1.0):
+        asked = rng.random(everything.shape) < share
+        asked[:, 1] &= share == 1.0  # a model that nobody asks
+        scores = asked_log_likelihoods(models, sequences, asked, threads=2)
+        np.testing.assert_allclose(scores, np.where(asked, everything, 0.0), rtol=1e-5)

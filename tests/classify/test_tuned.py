@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,8 +45,12 @@ def test_the_joint_score_is_the_combination_of_its_experts(tuned):
     own = {**vars(model), "models": model.tuned, "combination": None}
     own = {name: own[name] for name in model.__dataclass_fields__}
     scores.append(lmclassify.FittedModel(**own).log_likelihood(texts))
-    expected = model.combination.joint(scores)
-    np.testing.assert_allclose(model.predict_joint_log_proba(texts), expected, rtol=1e-9, atol=1e-9)
+    for exact, expected in (
+        (False, model.combination.decided(scores)),
+        (True, model.combination.joint(scores)),
+    ):
+        found = replace(model, exact=exact).predict_joint_log_proba(texts)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     assert len(model.combination.experts) == 2 * len(VIEWS) + 2
 
 

@@ -6,7 +6,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
 from lmclassify.lm import ngram, sums
-from lmclassify.lm.ngram import NgramModel, count_known, log_probabilities, look_up, tf_idf, weighted_sums
+from lmclassify.lm.ngram import NgramModel, count_known, log_probabilities, tf_idf, weighted_sums
 from lmclassify.text.ngrams import NgramView
 
 WORDS = NgramView("word", 2)
@@ -45,7 +45,7 @@ def test_likelihood_is_that_of_multinomial_naive_bayes():
 
 def test_tuned_score_of_a_worked_example():
     one = model(longest=1)
-    place = {word: look_up(one.keys, one.view.windows([word], []))[0, 0] for word in ("win", "a")}
+    place = {word: one.look_up(one.view.windows([word], []))[0, 0] for word in ("win", "a")}
     values = {"win": (1 + math.log(2)) * one.idf[place["win"]], "a": one.idf[place["a"]]}
     length = math.hypot(*values.values())
     expected = sum(values[word] / length * one.tuned[place[word]] for word in values) + one.bias
@@ -69,7 +69,7 @@ def test_probabilities_sum_to_one_over_the_known():
 def test_sums_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch):
     some = model()
     windows = WORDS.windows(["", *TEXTS, "", "win"], [])
-    found = count_known(look_up(some.keys, windows), windows.owner, 7)
+    found = count_known(some.look_up(windows), windows.owner, 7)
     whole = weighted_sums(found, tf_idf(found, some.idf), some.tuned)
     for size in (2, 6, 14):
         monkeypatch.setattr(sums, "_NUMBERS_AT_A_TIME", size)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmclassify.lm import sums
-from lmclassify.lm.ngram import look_up
+from lmclassify.lm.ngram_index import NgramIndex
 from lmclassify.lm.witten_bell import WittenBell
 from lmclassify.text.ngrams import NgramView
 
@@ -19,7 +19,7 @@ def learn(texts, labels, longest):
     view = NgramView("character", longest)
     windows = view.windows(texts, [])
     keys = np.unique(windows.keys[windows.whole])
-    columns = look_up(keys, windows)
+    columns = NgramIndex(keys).look_up(windows)
     counts, contexts = np.zeros((len(keys), 2), np.float32), np.full(len(keys), -1, np.int32)
     for of_size in columns:
         known = of_size >= 0
@@ -33,7 +33,7 @@ def learn(texts, labels, longest):
 def score(learnt, texts):
     view, keys, models = learnt
     windows = view.windows(texts, [])
-    return models.log_likelihoods(look_up(keys, windows), windows.owner, windows.place, len(texts))
+    return models.log_likelihoods(NgramIndex(keys).look_up(windows), windows.owner, windows.place, len(texts))
 
 
 def test_a_worked_example():
@@ -55,7 +55,7 @@ def test_probabilities_of_what_can_follow_sum_to_one(texts, beginning, longest):
     def upto(text):
         """Log-likelihood without the space at the end."""
         windows = view.windows([text], [])
-        columns = look_up(keys, windows)[:, :-1]
+        columns = NgramIndex(keys).look_up(windows)[:, :-1]
         return models.log_likelihoods(columns, windows.owner[:-1], windows.place[:-1], 1)
 
     start = upto(beginning)
