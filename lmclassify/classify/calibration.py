@@ -28,7 +28,8 @@ class Combination:
 
     What the LSTMs would say of labels that the n-gram models rule out is foretold instead of computed: of a
     label that lies `gap` or more below the likeliest one, they say what they say of that one, less `slope`
-    nats for each nat that it lies below. Where no second label is near they are not asked at all.
+    nats for each nat that the n-gram models' evidence (biases apart) for it lies below. Where no second label
+    is near they are not asked at all.
     """
 
     experts: tuple[str, ...]
@@ -88,7 +89,8 @@ class Combination:
             0 where not known.
         """
         likeliest = of_ngrams.argmax(axis=1)[:, np.newaxis]
-        below = of_ngrams - np.take_along_axis(of_ngrams, likeliest, axis=1)
+        evidence = of_ngrams - self.bias
+        below = evidence - np.take_along_axis(evidence, likeliest, axis=1)
         foretold = np.take_along_axis(of_lstms, likeliest, axis=1) + self.slope * below
         joint: Array = of_ngrams + np.where(contested, of_lstms, foretold)
         return joint

@@ -96,8 +96,8 @@ def learn_shortcut(combination: Combination, scores: Sequence[Array]) -> Combina
     """Return the combination with the gap from which on the LSTMs need not be asked.
 
     On held-out text, the LSTMs' margin between the two likeliest labels is foretold from the n-gram models'
-    margin (least squares through 0). The gap is so wide that what deviates from it, by five standard
-    deviations and in 999 of 1,000 texts, does not turn the decision.
+    (least squares through 0). The gap is so wide that what deviates from it, by five standard deviations
+    and in 999 of 1,000 texts, does not turn the decision.
 
     Parameters
     ----------
@@ -107,20 +107,19 @@ def learn_shortcut(combination: Combination, scores: Sequence[Array]) -> Combina
     """
     of_ngrams = combination.of_ngrams(scores[: -len(LSTMS)])
     two = np.argsort(-of_ngrams, axis=1, kind="stable")[:, :2]
-    margins, of_lstms = (
-        of[:, 0] - of[:, 1]
-        for of in (
-            np.take_along_axis(values, two, axis=1)
-            for values in (of_ngrams, combination.of_lstms(scores[-len(LSTMS) :]))
-        )
-    )
+
+    def margins_of(values: Array) -> Array:
+        first, second = np.take_along_axis(values, two, axis=1).T
+        margin: Array = first - second
+        return margin
+
+    margins = margins_of(of_ngrams - combination.bias)
+    of_lstms = margins_of(combination.of_lstms(scores[-len(LSTMS) :]))
     squares = float((margins**2).sum())
     slope = max(0.0, float((margins * of_lstms).sum()) / squares) if squares else 0.0
     adverse = slope * margins - of_lstms
-    deviation = max(
-        _DEVIATIONS * float(np.sqrt((adverse**2).mean())), float(np.quantile(adverse, _SHARE_SURE)), 0.0
-    )
-    return replace(combination, gap=deviation / (1.0 + slope), slope=slope)
+    gap = max(_DEVIATIONS * float(np.sqrt((adverse**2).mean())), float(np.quantile(adverse, _SHARE_SURE)))
+    return replace(combination, gap=gap, slope=slope)
 
 
 def log_loss(joint: Array, codes: Codes, weights: Array | None = None) -> float:

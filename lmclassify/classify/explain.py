@@ -203,7 +203,8 @@ def _decided(
     asked = contested[text_of_word]
     reference = np.take_along_axis(np.where(asked, lstms, 0.0), of_words, axis=1)
     foretold = reference + combination.slope * (parts - np.take_along_axis(parts, of_words, axis=1))
-    rest = combination.slope * (prior - prior[likeliest, np.newaxis])
+    evidence = prior - combination.bias
+    rest = combination.slope * (evidence - evidence[likeliest, np.newaxis])
     return parts + np.where(asked, lstms, foretold), prior + np.where(contested, 0.0, rest)
 
 

@@ -114,16 +114,21 @@ LSTM_NAMES = ("ngrams", "lstm", "tuned lstm")
 
 
 def test_lstms_are_asked_about_near_labels_and_foretold_for_others():
-    combination = Combination(LSTM_NAMES, np.array([1.0, 0.5, 0.25]), np.zeros(3), gap=2.0, slope=0.1)
-    ngrams = np.array([[0.0, -1.0, -5.0], [0.0, -3.0, -4.0], [-3.0, 0.0, -1.5]])
-    assert combination.contested(ngrams).tolist() == [[True, True, False], [False] * 3, [False, True, True]]
+    bias = np.array([0.0, 0.0, -1.0])  # the n-gram models' evidence alone tells what is foretold
+    combination = Combination(LSTM_NAMES, np.array([1.0, 0.5, 0.25]), bias, gap=2.0, slope=0.1)
+    ngrams = np.array([[0.0, -1.0, -4.0], [0.0, -3.0, -3.0], [-3.0, 0.0, -0.5]])
+    assert combination.contested(ngrams + bias).tolist() == [
+        [True, True, False],
+        [False] * 3,
+        [False, True, True],
+    ]
     lstms = np.array([[-10.0, -8.0, -1.0], [-10.0, -2.0, -1.0], [-9.0, -6.0, -6.0]])
     joint = combination.decided([ngrams, lstms, 2 * lstms])  # together the LSTMs have the weight 1
     np.testing.assert_allclose(
         joint,
         [
-            [-10.0, -9.0, -5.0 - 10.0 - 0.5],  # as the first label's, less a tenth of the 5 nats below it
-            [0.0, -3.0 - 0.3, -4.0 - 0.4],  # nobody is near: not asked at all
+            [-10.0, -9.0, -5.0 - 10.0 - 0.4],  # as the first label's, less a tenth of the 4 nats below it
+            [0.0, -3.0 - 0.3, -4.0 - 0.3],  # nobody is near: not asked at all
             [-3.0 - 6.0 - 0.3, -6.0, -7.5],
         ],
     )
@@ -145,7 +150,7 @@ def test_the_learnt_shortcut_turns_no_decision():
     combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(3))
     found = learn_shortcut(combination, [ngrams[:2000], lstms[:2000], lstms[:2000]])
     assert found.slope == pytest.approx(0.3, abs=0.02)
-    assert found.gap == pytest.approx(5 * 0.4 * 2**0.5 / 1.3, rel=0.05)  # of two labels' deviations
+    assert found.gap == pytest.approx(5 * 0.4 * 2**0.5, rel=0.05)  # of two labels' deviations
     new = [ngrams[2000:], lstms[2000:], lstms[2000:]]
     asked = found.contested(ngrams[2000:]).any(axis=1).mean()
     assert 0.2 < asked < 0.6

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import lmclassify
 from lmclassify import LMClassifier
@@ -319,3 +320,9 @@ def test_neither_suggested_nor_written_is_what_is_unknown(kind):
         assert text
         assert fitted.model_.tokenizer.unknown_id not in fitted.model_.tokenizer.sequences([text])[0]
         text.encode()
+
+
+@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_every_device_there_is_trains(device):
+    found = LMClassifier(**TUNED, device=device).fit(TEXTS, LABELS)
+    assert found.score(TEXTS, LABELS) > 0.9

@@ -14,6 +14,8 @@ from lmclassify.lm import LanguageModel, NumpyLanguageModel
 from lmclassify.lm.inference import perplexity
 from lmclassify.text.sequences import make_batch
 
+DEVICES = {"cpu": 1e-5} | ({"cuda": 1e-4} if torch.cuda.is_available() else {})
+"""Where torch scores, and how far from numpy at most."""
 V = 40
 sequences = st.lists(st.integers(1, V - 1), min_size=2, max_size=30)
 batches = st.lists(sequences, min_size=1, max_size=6)
@@ -32,15 +34,18 @@ def a_model(
     return model.eval()
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @settings(max_examples=120, deadline=None)
 @given(texts=batches, shape=shapes)
-def test_numpy_equals_torch(texts, shape):
+def test_numpy_equals_torch(device, texts, shape):
     model = a_model(*shape)
     batch = make_batch(texts)
-    with torch.no_grad():
-        expected = model.token_nll(torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets))
     nll, _ = NumpyLanguageModel(model.arrays()).token_nll(batch.inputs, batch.targets)
-    assert np.abs(nll - expected.numpy()).max() <= 1e-5
+    model.to(device)
+    with torch.no_grad():
+        inputs, targets = (torch.from_numpy(ids).to(device) for ids in batch)
+        expected = model.token_nll(inputs, targets)
+    assert np.abs(nll - expected.cpu().numpy()).max() <= DEVICES[device]
 
 
 @settings(max_examples=60, deadline=None)
