@@ -24,6 +24,8 @@ _TAB_SUFFIXES = (".tsv", ".tab")
 TABLE_SUFFIXES = (".csv", *_TAB_SUFFIXES)
 
 _CHUNK_ROWS = 8192
+_CHUNK_BYTES = 1 << 23  # about: long rows need no more memory than short ones
+_STEP_ROWS = 128
 
 
 class _BadBytesError(Exception):
@@ -163,9 +165,17 @@ class TableReader:
         return self._lines.bytes
 
     def chunks(self, rows: int = _CHUNK_ROWS) -> Iterator[Rows]:
-        """Yield all rows, at most `rows` at a time."""
-        first = 1
-        while cells := list(itertools.islice(self._rows, rows)):
+        """Yield all rows, at most `rows` at a time; fewer where they are long."""
+        first, steps = 1, range(0, rows, _STEP_ROWS)
+        while True:
+            cells: list[list[str]] = []
+            end = self._lines.bytes + _CHUNK_BYTES
+            for start in steps:
+                cells += itertools.islice(self._rows, min(_STEP_ROWS, rows - start))
+                if self._lines.bytes >= end:
+                    break
+            if not cells:
+                return
             yield Rows(self.columns, cells, first)
             first += len(cells)
 

@@ -99,6 +99,17 @@ def test_a_cell_may_be_long(tmp_path):
     assert read(written(tmp_path, f"text\n{long}\n")) == [[long]]
 
 
+def test_chunks_of_long_rows_are_smaller(tmp_path):
+    path = written(tmp_path, "text\n" + f"{'x' * 20_000}\n" * 2000)
+    with TableReader(str(path)) as reader:
+        chunks = [(chunk.first, len(chunk)) for chunk in reader.chunks()]
+    assert [first for first, _ in chunks] == [
+        1 + sum(size for _, size in chunks[:k]) for k in range(len(chunks))
+    ]
+    assert sum(size for _, size in chunks) == 2000
+    assert max(size for _, size in chunks) < 1000
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
