@@ -103,6 +103,5 @@ def _texts(run: Run, name: str, column: str | None) -> list[str]:
         text_at = require_column(table.columns, column, TEXT_COLUMNS, "text", table.name)
         run.say(table.describe(text_at, None))
         for chunk in table.chunks():
-            texts = chunk.iloc[:, text_at]
-            found += texts[texts.str.strip() != ""].tolist()
+            found += [text for text in chunk.column(text_at) if text.strip()]
     return found

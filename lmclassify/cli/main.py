@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from lmclassify import __version__
-from lmclassify.cli import benchmark, explanation, fit, inspection, prediction, revising
 
-app = typer.Typer(
-    name="lmclassify",
-    help="Text classification with one LSTM language model per label.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for group in (fit, prediction, explanation, inspection, revising, benchmark):
-    group.register(app)
+_HOMES = {
+    "fit": "fit",
+    "predict": "prediction",
+    "evaluate": "prediction",
+    "explain": "explanation",
+    "suggest": "inspection",
+    "generate": "inspection",
+    "info": "inspection",
+    "add-label": "revising",
+    "update": "revising",
+    "remove-label": "revising",
+    "benchmark": "benchmark",
+}
+"""The module of each command, in the order of --help."""
+
+
+def _program(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program; where its arguments name a command, without the others, which take time to make."""
+    app = typer.Typer(
+        name="lmclassify",
+        help="Text classification with one LSTM language model per label.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    named = arguments[0] if arguments else ""
+    for home in [_HOMES[named]] if named in _HOMES else dict.fromkeys(_HOMES.values()):
+        importlib.import_module(f"lmclassify.cli.{home}").register(app)
+    return app
 
 
 def _print_version(asked: bool) -> None:
@@ -31,8 +53,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback()
-def _program(
+def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
@@ -46,7 +67,7 @@ def main() -> None:
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     signal.signal(signal.SIGTERM, _end)
-    app(prog_name="lmclassify")
+    _program(sys.argv[1:])(prog_name="lmclassify")
 
 
 def _end(number: int, _: object) -> None:

@@ -139,13 +139,13 @@ def register(app: typer.Typer) -> None:
                 time_at = require_column(table.columns, time_column, (), "time", table.name)
             run.say(table.describe(text_at, label_at))
             labeller = TableLabeller(
-                fitted, text_at, label_at, decisions=decisions, keep_texts=True, keep_cross_entropies=drift
+                fitted, text_at, label_at, decisions=decisions, keep_known=True, keep_cross_entropies=drift
             )
             times: list[str] = []
             with Counter(run, table.size) as counter:
                 for chunk in table.chunks():
-                    labeller.score(chunk)
-                    times += [] if time_at is None else chunk.iloc[:, time_at].tolist()
+                    labeller.label(chunk)
+                    times += [] if time_at is None else chunk.column(time_at)
                     counter.add(len(chunk), table.bytes_read)
         result: dict[str, Any] = {}
         lines: list[str] = []
@@ -206,10 +206,11 @@ def _load(run: Run, folder: str) -> FittedModel:
 
 
 def _report(run: Run, labeller: TableLabeller, column: str) -> None:
-    if set(labeller.true) & {*labeller.labels, labeller.decisions.unknown_label}:
-        from lmclassify.report.evaluation import evaluate_rows
+    true = {label for label, _ in labeller.counts}
+    if true & {*labeller.labels, labeller.decisions.unknown_label}:
+        from lmclassify.report.classification import classification_report
 
-        run.report(evaluate_rows(labeller).report)
+        run.report(classification_report(labeller.counts, sorted(true | set(labeller.labels))))
     else:
         known = listing(labeller.labels)
         run.say(f"note: no report: column {column!r} holds none of the labels {known}")

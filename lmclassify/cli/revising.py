@@ -135,10 +135,8 @@ def _corrections(
         label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
         run.say(table.describe(text_at, label_at))
         wrong_at = table.columns.index(_LEARNED_AS) if _LEARNED_AS in table.columns else None
-        row = 0
         for chunk in table.chunks():
-            for cells in chunk.itertuples(index=False, name=None):
-                row += 1
+            for row, cells in enumerate(chunk.cells, chunk.first):
                 text, label = cells[text_at], cells[label_at]
                 unlearnt = "" if wrong_at is None else cells[wrong_at]
                 if not text.strip() or not label.strip():
@@ -158,6 +156,6 @@ def _corrections(
                 wrong.append(known[unlearnt] if unlearnt.strip() else None)
     if not texts:
         raise DataError(f"{table.name}: no row has both a text and a label")
-    if len(texts) < row:
-        run.say(f"note: {row - len(texts):,} rows without text or label left out")
+    if len(texts) < table.rows_read:
+        run.say(f"note: {table.rows_read - len(texts):,} rows without text or label left out")
     return texts, labels, wrong

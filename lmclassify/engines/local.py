@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Event
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lmclassify.errors import OptionError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
@@ -44,6 +46,8 @@ def map_ordered(
     if threads == 1 or len(items) <= 1:
         yield from map(function, items)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
         yield from pool.map(function, items)
 
@@ -67,6 +71,8 @@ def worker_map(threads: int, *, before: Callable[[], object] | None = None) -> I
     before : callable, optional
         Called once in each thread before its first job.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads, initializer=before) as pool:
         yield pool.map
 
@@ -101,6 +107,8 @@ def run_in_rounds(
     KeyboardInterrupt
         After the steps in hand have returned.
     """
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
     # Steps always run in other threads than the caller's: Ctrl-C then never falls into one.
     with ThreadPoolExecutor(threads, initializer=before) as pool:
         running: dict[Future[bool], Payload] = {}

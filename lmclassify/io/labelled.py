@@ -69,8 +69,8 @@ def read_tables(
             label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
             say(table.describe(text_at, label_at))
             for chunk in table.chunks():
-                rows = zip(chunk.index, chunk.iloc[:, text_at], chunk.iloc[:, label_at], strict=True)
-                for row, text, label in rows:
+                for row, cells in enumerate(chunk.cells, chunk.first):
+                    text, label = cells[text_at], cells[label_at]
                     has_label = bool(label.strip())
                     if has_label:
                         seen[label] = None
@@ -189,7 +189,7 @@ def _read_column(path: str, text_column: str | None, fail_on_bad_row: bool, say:
         text_at = require_column(table.columns, wanted, TEXT_COLUMNS, "text", table.name)
         say(table.describe(text_at, None))
         for chunk in table.chunks():
-            for row, text in zip(chunk.index, chunk.iloc[:, text_at], strict=True):
+            for row, text in enumerate(chunk.column(text_at), chunk.first):
                 if text.strip():
                     kept.append(text)
                 elif fail_on_bad_row:

@@ -10,13 +10,12 @@ import csv
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import pandas as pd
-
 from lmclassify.errors import DataError, listing, shorten
+from lmclassify.io.rows import Rows
 
 TEXT_COLUMNS = ("text", "subject", "message", "body", "title", "content")
 LABEL_COLUMNS = ("label", "class", "category", "target", "spam/ham")
@@ -25,6 +24,8 @@ _TAB_SUFFIXES = (".tsv", ".tab")
 TABLE_SUFFIXES = (".csv", *_TAB_SUFFIXES)
 
 _CHUNK_ROWS = 8192
+_CHUNK_BYTES = 1 << 23  # about: long rows need no more memory than short ones
+_STEP_ROWS = 128
 
 
 class _BadBytesError(Exception):
@@ -98,6 +99,7 @@ class TableReader:
         self._stream = _open(path)
         self._lines = _Lines(self._stream)
         self._row = 0
+        self._line = 1  # where the row after it begins
         self.size = None if path == "-" else os.fstat(self._stream.fileno()).st_size or None
         try:
             self._begin(path)
@@ -111,15 +113,17 @@ class TableReader:
             first = next((line for line in lines if line.strip("\r\n")), None)
         if first is None:
             raise DataError(f"{self.name} is empty; expected a header and rows")
+        self._line = self._lines.number
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the csv module's 128 KB are too few for mail
-        self._reader = csv.reader(
-            itertools.chain([first], lines), delimiter=_separator(path, first), strict=True
-        )
+        reader = csv.reader(itertools.chain([first], lines), delimiter=_separator(path, first), strict=True)
         with self._errors():
-            self.columns = next(self._reader)
-        self._first = self._next_row()
-        if self._first is None:
+            self.columns = next(reader)
+        self._line = self._lines.number + 1
+        rows = self._checked(reader)
+        first_row = next(rows, None)
+        if first_row is None:
             raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows")
+        self._rows = itertools.chain([first_row], rows)
 
     def close(self) -> None:
         """Close the file."""
@@ -160,38 +164,40 @@ class TableReader:
         """How far reading has come."""
         return self._lines.bytes
 
-    def chunks(self, rows: int = _CHUNK_ROWS) -> Iterator[pd.DataFrame]:
-        """Yield frames of at most `rows` rows; the index counts rows from 1 through the file."""
-        row: list[str] | None = self._first
-        while row is not None:
-            start = self._row
-            chunk = []
-            while row is not None:
-                chunk.append(row)
-                row = self._next_row() if len(chunk) < rows else None
-            index = pd.RangeIndex(start, start + len(chunk))
-            yield pd.DataFrame(chunk, index=index, columns=self.columns, dtype=object)
-            row = self._next_row()
+    def chunks(self, rows: int = _CHUNK_ROWS) -> Iterator[Rows]:
+        """Yield all rows, at most `rows` at a time; fewer where they are long."""
+        first, steps = 1, range(0, rows, _STEP_ROWS)
+        while True:
+            cells: list[list[str]] = []
+            end = self._lines.bytes + _CHUNK_BYTES
+            for start in steps:
+                cells += itertools.islice(self._rows, min(_STEP_ROWS, rows - start))
+                if self._lines.bytes >= end:
+                    break
+            if not cells:
+                return
+            yield Rows(self.columns, cells, first)
+            first += len(cells)
 
-    def _next_row(self) -> list[str] | None:
-        line = self._lines.number + 1
+    def _checked(self, reader: Iterable[list[str]]) -> Iterator[list[str]]:
+        width = len(self.columns)
         with self._errors():
-            for row in self._reader:
-                if not row and len(self.columns) > 1:
-                    continue  # a blank line is no row, but for a table of one column
+            for row in reader:
                 cells = row or [""]
-                if len(cells) != len(self.columns):
+                if len(cells) == width:
+                    self._row += 1
+                    self._line = self._lines.number + 1
+                    yield cells
+                elif row:
                     raise DataError(
-                        f"{self._place(line)}: {len(cells)} fields, but the header has {len(self.columns)}; "
+                        f"{self._place(self._line)}: {len(cells)} fields, but the header has {width}; "
                         "put quotes around a field that holds a separator"
                     )
-                self._row += 1
-                return cells
-        return None
+                else:  # a blank line is no row, but for a table of one column
+                    self._line = self._lines.number + 1
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        line = self._lines.number + 1
         try:
             yield
         except _BadBytesError as error:
@@ -204,7 +210,7 @@ class TableReader:
                 what = "text after a closing quote; double quotes inside quoted fields"
             elif "new-line character" in what:
                 what = "a carriage return outside quotes; end lines with a line feed"
-            raise DataError(f"{self._place(line)}: {what}") from None
+            raise DataError(f"{self._place(self._line)}: {what}") from None
 
     def _place(self, line: int) -> str:
         """Name the row after the last good one, and where it stands."""

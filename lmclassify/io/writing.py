@@ -6,17 +6,20 @@ import contextlib
 import csv
 import errno
 import json
+import operator
 import os
 import stat
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Literal, get_args
 
-import pandas as pd
+import numpy as np
 
 from lmclassify.errors import DataError, OutputError, listing, printable, shorten
+from lmclassify.io.rows import Rows
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "table"]
 
@@ -44,7 +47,7 @@ def format_of(path: str, asked: str | None) -> Format:
 
 
 class TableWriter:
-    """Writes frames of one kind to a file that appears only when it is complete.
+    """Writes rows of one kind to a file that appears only when it is complete.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ class TableWriter:
         self._path = os.path.realpath(path)  # where a link points to, not the link, is written
         self._format = format
         self._draft: str | None = None
-        self._frames: list[pd.DataFrame] = []
+        self._kept: list[Rows] = []
         self._header = True
         self._parquet: Any = None
         if format == "parquet":
@@ -87,8 +90,8 @@ class TableWriter:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
-    def write(self, frame: pd.DataFrame) -> None:
-        """Append a frame; all frames have the same columns.
+    def write(self, rows: Rows) -> None:
+        """Append rows; all have the same columns.
 
         Raises
         ------
@@ -97,42 +100,36 @@ class TableWriter:
         OutputError
             If it cannot be written.
         """
-        if self._format in ("jsonl", "parquet") and not frame.columns.is_unique:
-            twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+        names = rows.names
+        if self._format in ("jsonl", "parquet") and len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
             raise DataError(
                 f"columns named alike ({listing(twice)}) fit only csv, tsv and table; rename them"
             )
         try:
             if self._format in _SEPARATORS:
-                text = frame.to_csv(
-                    None,
-                    sep=_SEPARATORS[self._format],
-                    index=False,
-                    header=self._header,
-                    lineterminator="\n",
-                    float_format="%.9g",
-                    quoting=csv.QUOTE_NONNUMERIC if _holds_carriage_return(frame) else csv.QUOTE_MINIMAL,
-                )
-                self._stream.write(text.encode())
+                self._stream.write(_separated(rows, _SEPARATORS[self._format], header=self._header).encode())
             elif self._format == "jsonl":
-                for row in frame.astype(object).where(frame.notna(), None).itertuples(index=False, name=None):
-                    record = dict(zip(frame.columns, row, strict=True))
-                    self._stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+                self._stream.write(_json_lines(rows).encode())
             elif self._format == "parquet":
-                self._write_parquet(frame)
+                self._write_parquet(rows)
             else:
-                self._frames.append(frame)
+                self._kept.append(rows)
             self._header = False
         except BrokenPipeError:
             raise
         except OSError as error:
             raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
 
-    def _write_parquet(self, frame: pd.DataFrame) -> None:
+    def _write_parquet(self, rows: Rows) -> None:
         import pyarrow
         import pyarrow.parquet
 
-        table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+        columns = [
+            *(pyarrow.array(cells, pyarrow.string()) for cells in map(rows.column, range(len(rows.columns)))),
+            *(pyarrow.array(column, from_pandas=True) for column in rows.added.values()),
+        ]
+        table = pyarrow.table(columns, rows.names)
         if self._parquet is None:
             self._parquet = pyarrow.parquet.ParquetWriter(self._stream, table.schema)
         self._parquet.write_table(table)
@@ -159,9 +156,8 @@ class TableWriter:
                     os.unlink(self._draft)
 
     def _finish(self) -> None:
-        if self._frames:
-            text = _aligned(pd.concat(self._frames), fit_terminal=self._fits_terminal)
-            self._stream.write(text.encode())
+        if self._kept:
+            self._stream.write(_aligned(self._kept, fit_terminal=self._fits_terminal).encode())
         if self._parquet is not None:
             self._parquet.close()
         if not self._stream.closed:
@@ -176,11 +172,33 @@ class TableWriter:
         os.replace(self._draft, self._path)
 
 
-def _holds_carriage_return(frame: pd.DataFrame) -> bool:
-    """Return whether a cell or name holds a carriage return: minimal quoting leaves that bare."""
-    texts = frame.select_dtypes(exclude="number")
-    return "\r" in "".join(map(str, frame.columns)) or any(
-        "\r" in cell for row in texts.itertuples(index=False, name=None) for cell in row
+def _records(rows: Rows, number: Callable[[float], str | float], missing: str | None) -> Iterator[list[Any]]:
+    """Yield the values of each row; numbers go through `number`, and NaN is `missing`."""
+    added: list[Sequence[Any]] = [
+        [number(value) if value == value else missing for value in column.tolist()]
+        if isinstance(column, np.ndarray)
+        else column
+        for column in rows.added.values()
+    ]
+    if not added:
+        return iter(rows.cells)
+    return map(operator.add, rows.cells, map(list, zip(*added, strict=True)))
+
+
+def _separated(rows: Rows, separator: str, *, header: bool) -> str:
+    lines: list[str] = []
+    # A writer quotes what its line end holds, so this one's quotes carriage returns, too.
+    writer = csv.writer(SimpleNamespace(write=lines.append), delimiter=separator, lineterminator="\r\n")
+    if header:
+        writer.writerow(rows.names)
+    writer.writerows(_records(rows, "%.9g".__mod__, ""))
+    return "".join([line[:-2] + "\n" for line in lines])
+
+
+def _json_lines(rows: Rows) -> str:
+    names, encode = rows.names, json.JSONEncoder(ensure_ascii=False).encode
+    return "".join(
+        [encode(dict(zip(names, record, strict=True))) + "\n" for record in _records(rows, float, None)]
     )
 
 
@@ -202,18 +220,18 @@ def _umask() -> int:
     return mask
 
 
-def _aligned(frame: pd.DataFrame, *, fit_terminal: bool) -> str:
-    """Return a frame as lines of aligned columns, control characters made visible."""
+def _aligned(parts: Sequence[Rows], *, fit_terminal: bool) -> str:
+    """Return rows as lines of aligned columns, control characters made visible."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for column in frame.columns:
-        table.add_column(Text(printable(column)), overflow="fold")
-    for row in frame.itertuples(index=False, name=None):
-        cells = [f"{cell:.4f}" if isinstance(cell, float) and cell == cell else cell for cell in row]
-        table.add_row(*(Text("" if cell != cell else printable(str(cell))) for cell in cells))
+    for name in parts[0].names:
+        table.add_column(Text(printable(name)), overflow="fold")
+    for rows in parts:
+        for record in _records(rows, "{:.4f}".format, ""):
+            table.add_row(*(Text(printable(cell)) for cell in record))
     width = None if fit_terminal else 10_000
     console = Console(width=width, color_system=None, highlight=False)
     with console.capture() as capture:

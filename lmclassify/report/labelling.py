@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from lmclassify.classify.calibration import log_softmax
 from lmclassify.classify.decisions import Decisions
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.errors import DataError, listing
+from lmclassify.io.rows import Column, Rows
 
 Array = npt.NDArray[np.float64]
 
@@ -28,8 +30,9 @@ class TableLabeller:
         Position of a column of true labels.
     decisions : Decisions, optional
         How labels are decided; by default the likeliest. With an unknown label there is novelty too.
-    keep_texts : bool, default=False
-        Keep the texts with a true label, for `perplexity`.
+    keep_known : bool, default=False
+        Keep what is known of rows with a true label: `true`, `log_posteriors`, `novelty`, and the texts for
+        `perplexity`. Without it a labeller needs no more memory for more rows.
     keep_cross_entropies : bool, default=False
         Keep `rows`, `predicted` and `cross_entropies`, for `lmclassify.report.drift`.
 
@@ -40,8 +43,10 @@ class TableLabeller:
     new_columns : list of str
         What `label` adds: ``predicted_label``, per label ``p_<label>``, and with an unknown label
         ``novelty``.
+    counts : Counter of (str, str)
+        Rows so far that have both text and label, by true and by predicted label.
     true : list of str
-        True labels so far, of rows that have both text and label.
+        Their true labels, where these are kept.
     without_text : int
         Rows so far that have no text, and get no label.
     rows : list of int
@@ -57,15 +62,14 @@ class TableLabeller:
         label_at: int | None = None,
         *,
         decisions: Decisions | None = None,
-        keep_texts: bool = False,
+        keep_known: bool = False,
         keep_cross_entropies: bool = False,
     ) -> None:
         self._model = model
         self._text_at = text_at
         self._label_at = label_at
-        self._keep_texts, self._keep_cross_entropies = keep_texts, keep_cross_entropies
+        self._keep_known, self._keep_cross_entropies = keep_known, keep_cross_entropies
         self._cross_entropies: list[Array] = []
-        self._seen = 0
         self.rows: list[int] = []
         self.predicted: list[str] = []
         self._texts: list[str] = []
@@ -76,6 +80,7 @@ class TableLabeller:
         self.new_columns = ["predicted_label", *(f"p_{label}" for label in self.labels)]
         if self._has_novelty:
             self.new_columns.append("novelty")
+        self.counts: Counter[tuple[str, str]] = Counter()
         self.true: list[str] = []
         self.without_text = 0
 
@@ -91,60 +96,58 @@ class TableLabeller:
     def _has_novelty(self) -> bool:
         return self.decisions.unknown_label is not None
 
-    def score(self, chunk: pd.DataFrame) -> tuple[npt.NDArray[np.bool_], Array, Array | None]:
-        """Score the rows of a chunk and take note of their true labels.
+    def label(self, rows: Rows) -> Rows:
+        """Return rows with the new columns at their end, and take note of their true labels.
 
-        Returns
-        -------
-        has_text : ndarray of bool, (rows,)
-        log_posteriors : ndarray, (rows with text, K)
-        novelty : ndarray, (rows with text,), or None
+        Columns that are named like the new ones are replaced.
         """
-        texts = chunk.iloc[:, self._text_at]
-        has_text = (texts.str.strip() != "").to_numpy()
-        scored = texts[has_text].tolist()
-        self.without_text += len(chunk) - len(scored)
+        texts = rows.column(self._text_at)
+        with_text = np.flatnonzero([bool(text.strip()) for text in texts])
+        scored = [texts[place] for place in with_text]
+        self.without_text += len(texts) - len(scored)
         novelty = None
         if self._has_novelty or self._keep_cross_entropies:
             joint, novelty, cross_entropies = self._model.score_texts(scored)
             log_posteriors = log_softmax(joint)
             if self._keep_cross_entropies:
                 self._cross_entropies.append(cross_entropies)
-                self.rows += (self._seen + 1 + np.flatnonzero(has_text)).tolist()
+                self.rows += (rows.first + with_text).tolist()
                 self.predicted += [self.labels[code] for code in log_posteriors.argmax(axis=1)]
         else:
             log_posteriors = self._model.predict_log_proba(scored)
         if not self._has_novelty:
             novelty = None
+        decided = self.decisions.decide(log_posteriors, novelty).tolist()
         if self._label_at is not None:
-            true = chunk.iloc[:, self._label_at][has_text]
-            known = (true.str.strip() != "").to_numpy()
-            self.true += true[known].tolist()
+            true = [rows.cells[place][self._label_at] for place in with_text]
+            self._note(true, decided, scored, log_posteriors, novelty)
+        predicted = [""] * len(texts)
+        for place, label in zip(with_text, decided, strict=True):
+            predicted[place] = label
+        numbers = np.full((len(self.new_columns) - 1, len(texts)), np.nan)
+        numbers[: len(self.labels), with_text] = np.exp(log_posteriors).T
+        if novelty is not None:
+            numbers[-1, with_text] = novelty
+        added: list[Column] = [predicted, *numbers]
+        return rows.with_columns(dict(zip(self.new_columns, added, strict=True)))
+
+    def _note(
+        self,
+        true: list[str],
+        decided: list[str],
+        texts: list[str],
+        log_posteriors: Array,
+        novelty: Array | None,
+    ) -> None:
+        known = np.flatnonzero([bool(label.strip()) for label in true])
+        labels = [sys.intern(true[place]) for place in known]  # one str a label, not one a row
+        self.counts.update(zip(labels, [decided[place] for place in known], strict=True))
+        if self._keep_known:
+            self.true += labels
+            self._texts += [texts[place] for place in known]
             self._log_posteriors.append(log_posteriors[known])
             if novelty is not None:
                 self._novelty.append(novelty[known])
-            if self._keep_texts:
-                self._texts += [text for text, is_known in zip(scored, known, strict=True) if is_known]
-        self._seen += len(chunk)
-        return has_text, log_posteriors, novelty
-
-    def label(self, chunk: pd.DataFrame) -> pd.DataFrame:
-        """Return a chunk with the new columns at its end; columns of their names are replaced."""
-        has_text, log_posteriors, novelty = self.score(chunk)
-        probabilities = np.full((len(chunk), len(self.labels)), np.nan)
-        probabilities[has_text] = np.exp(log_posteriors)
-        predicted = np.full(len(chunk), "", dtype=object)
-        predicted[has_text] = self.decisions.decide(log_posteriors, novelty)
-        added = pd.DataFrame(
-            probabilities, index=chunk.index, columns=self.new_columns[1 : len(self.labels) + 1]
-        )
-        added.insert(0, self.new_columns[0], predicted)
-        if novelty is not None:
-            of_rows = np.full(len(chunk), np.nan)
-            of_rows[has_text] = novelty
-            added["novelty"] = of_rows
-        kept = chunk.loc[:, [column not in self.new_columns for column in chunk.columns]]
-        return pd.concat([kept, added], axis=1)
 
     @property
     def log_posteriors(self) -> Array:

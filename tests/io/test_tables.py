@@ -4,12 +4,12 @@ import csv
 import io
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify import DataError
+from lmclassify.io.rows import Rows
 from lmclassify.io.tables import (
     TEXT_COLUMNS,
     TableReader,
@@ -22,9 +22,9 @@ from lmclassify.io.writing import TableWriter
 cells = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12)
 
 
-def read(path: Path, rows: int = 8192) -> pd.DataFrame:
+def read(path: Path, rows: int = 8192) -> list[list[str]]:
     with TableReader(str(path)) as reader:
-        return pd.concat(reader.chunks(rows))
+        return [row for chunk in reader.chunks(rows) for row in chunk.cells]
 
 
 def columns(path: Path) -> list[str]:
@@ -43,13 +43,13 @@ def test_cells_stay_as_they_are(tmp_path):
         tmp_path,
         'id,text,label\n007,"NA",null\n1e5,"a, ""b""\r\nc",\n  x ,nan,"\t"\n',
     )
-    frame = read(path)
-    assert frame.to_numpy().tolist() == [
+    assert read(path) == [
         ["007", "NA", "null"],
         ["1e5", 'a, "b"\r\nc', ""],
         ["  x ", "nan", "\t"],
     ]
-    assert frame.index.tolist() == [1, 2, 3]
+    with TableReader(str(path)) as reader:
+        assert [(chunk.first, len(chunk)) for chunk in reader.chunks(2)] == [(1, 2), (3, 1)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -65,12 +65,12 @@ def test_what_is_written_is_read_again(tmp_path_factory, header, body, separator
     path = tmp_path_factory.mktemp("t") / f"table.{separator}"
     with TableWriter(str(path), separator) as writer:
         for start in range(0, len(table), rows):
-            writer.write(pd.DataFrame(table[start : start + rows], columns=header, dtype=object))
+            writer.write(Rows(header, table[start : start + rows]))
     with TableReader(str(path)) as reader:
         assert reader.columns == header
-        frames = list(reader.chunks(rows))
-    assert pd.concat(frames).to_numpy().tolist() == table
-    assert all(len(frame) <= rows for frame in frames)
+        chunks = list(reader.chunks(rows))
+    assert [row for chunk in chunks for row in chunk.cells] == table
+    assert all(len(chunk) <= rows for chunk in chunks)
     # Python's own reader, taken for the standard, sees the same
     delimiter = "," if separator == "csv" else "\t"
     text = path.read_bytes().decode()
@@ -78,13 +78,13 @@ def test_what_is_written_is_read_again(tmp_path_factory, header, body, separator
 
 
 def test_line_ends_marks_and_blank_lines(tmp_path):
-    assert read(written(tmp_path, "\ufefftext,label\r\na,b\r\n\r\nc,d\r\n\r\n")).to_numpy().tolist() == [
+    assert read(written(tmp_path, "\ufefftext,label\r\na,b\r\n\r\nc,d\r\n\r\n")) == [
         ["a", "b"],
         ["c", "d"],
     ]
-    assert read(written(tmp_path, "text,label\na,b")).to_numpy().tolist() == [["a", "b"]]
+    assert read(written(tmp_path, "text,label\na,b")) == [["a", "b"]]
     one_column = read(written(tmp_path, 'text\na\n\n""\nb\n'))
-    assert one_column["text"].tolist() == ["a", "", "", "b"]
+    assert one_column == [["a"], [""], [""], ["b"]]
 
 
 def test_separator_by_name_or_header(tmp_path):
@@ -96,7 +96,18 @@ def test_separator_by_name_or_header(tmp_path):
 
 def test_a_cell_may_be_long(tmp_path):
     long = "x" * 500_000
-    assert read(written(tmp_path, f"text\n{long}\n"))["text"].tolist() == [long]
+    assert read(written(tmp_path, f"text\n{long}\n")) == [[long]]
+
+
+def test_chunks_of_long_rows_are_smaller(tmp_path):
+    path = written(tmp_path, "text\n" + f"{'x' * 20_000}\n" * 2000)
+    with TableReader(str(path)) as reader:
+        chunks = [(chunk.first, len(chunk)) for chunk in reader.chunks()]
+    assert [first for first, _ in chunks] == [
+        1 + sum(size for _, size in chunks[:k]) for k in range(len(chunks))
+    ]
+    assert sum(size for _, size in chunks) == 2000
+    assert max(size for _, size in chunks) < 1000
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lmclassify import DataError, OutputError
+from lmclassify.io.rows import Rows
 from lmclassify.io.writing import TableWriter, format_of
 
 
@@ -22,15 +24,24 @@ def test_formats():
         format_of("-", "xml")
 
 
-FRAME = pd.DataFrame(
-    {"text": ["a,b", "", "é\x1b[31m"], "p": [0.25, float("nan"), 1e-12]}, dtype=object
-).astype({"p": float})
+ROWS = Rows(["text"], [["a,b"], [""], ["é\x1b[31m"]], added={"p": np.array([0.25, np.nan, 1e-12])})
+
+
+def test_cells_have_quotes_only_where_they_need_them(tmp_path):
+    path = tmp_path / "out.csv"
+    rows = [["cr\rhere", "tab\t"], [" a", 'say "hi"'], ["", "x\r\n"]]
+    probability = np.array([1 / 3, np.nan, 2e-20])
+    with TableWriter(str(path), "csv") as writer:
+        writer.write(Rows(["a", "b,c"], rows, added={"predicted": ["x,y", "", "z"], "p": probability}))
+    assert path.read_bytes() == (
+        b'a,"b,c",predicted,p\n"cr\rhere",tab\t,"x,y",0.333333333\n a,"say ""hi""",,\n,"x\r\n",z,2e-20\n'
+    )
 
 
 def test_json_lines(tmp_path):
     path = tmp_path / "out.jsonl"
     with TableWriter(str(path), "jsonl") as writer:
-        writer.write(FRAME)
+        writer.write(ROWS)
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         {"text": "a,b", "p": 0.25},
         {"text": "", "p": None},
@@ -41,17 +52,17 @@ def test_json_lines(tmp_path):
 def test_parquet(tmp_path):
     path = tmp_path / "out.parquet"
     with TableWriter(str(path), "parquet") as writer:
-        writer.write(FRAME)
-        writer.write(FRAME)
+        writer.write(ROWS)
+        writer.write(ROWS)
     again = pd.read_parquet(path)
-    assert again["text"].tolist() == FRAME["text"].tolist() * 2
+    assert again["text"].tolist() == ROWS.column(0) * 2
     assert again["p"].isna().tolist() == [False, True, False] * 2
 
 
 def test_table_is_aligned_and_cannot_steer_a_terminal(tmp_path):
     path = tmp_path / "out.txt"
     with TableWriter(str(path), "table") as writer:
-        writer.write(FRAME)
+        writer.write(ROWS)
     lines = path.read_text().splitlines()
     assert lines[0].startswith("text")
     assert "\x1b" not in path.read_text()
@@ -62,12 +73,12 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
     with pytest.raises(KeyError), TableWriter(str(path), "csv") as writer:
-        writer.write(FRAME)
+        writer.write(ROWS)
         raise KeyError
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["out.csv"]
     with TableWriter(str(path), "csv") as writer:
-        writer.write(FRAME)
+        writer.write(ROWS)
         assert path.read_text() == "old"
     assert path.read_text().startswith("text,p\n")
     assert os.listdir(tmp_path) == ["out.csv"]
@@ -94,7 +105,7 @@ def test_links_and_modes_are_respected(tmp_path):
     target.chmod(0o600)
     link.symlink_to(target)
     with TableWriter(str(link), "csv") as writer:
-        writer.write(FRAME)
+        writer.write(ROWS)
     assert link.is_symlink()
     assert target.read_text().startswith("text,p\n")
     assert target.stat().st_mode & 0o777 == 0o600
@@ -102,12 +113,11 @@ def test_links_and_modes_are_respected(tmp_path):
 
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
 def test_columns_named_alike_that_do_not_fit(tmp_path, format):
-    frame = pd.DataFrame([["a", "b"]], columns=["x", "x"], dtype=object)
     with (
         pytest.raises(DataError, match="columns named alike .x."),
         TableWriter(str(tmp_path / "out"), format) as writer,
     ):
-        writer.write(frame)
+        writer.write(Rows(["x", "x"], [["a", "b"]]))
     assert os.listdir(tmp_path) == []
 
 
@@ -117,4 +127,4 @@ def test_a_full_disk_is_one_line():
         pytest.raises(OutputError, match="cannot write /dev/full: No space left"),
         TableWriter("/dev/full", "csv") as writer,
     ):
-        writer.write(FRAME)
+        writer.write(ROWS)

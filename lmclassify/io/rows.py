@@ -1,0 +1,46 @@
+"""Rows of a table: cells as strings, and columns that were added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Column = Sequence[str] | npt.NDArray[np.float64]
+"""One value a row: texts, or numbers that are NaN where there is none."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some consecutive rows of a table."""
+
+    columns: list[str]
+    """The header; names may stand there twice."""
+    cells: list[list[str]]
+    """Row by row, one cell for each column."""
+    first: int = 1
+    """The first row's number; rows count from 1, without the header."""
+    added: dict[str, Column] = field(default_factory=dict)
+    """Columns after those, by name."""
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all columns."""
+        return [*self.columns, *self.added]
+
+    def column(self, place: int) -> list[str]:
+        """Return the cells of the column at a place of the header."""
+        return [row[place] for row in self.cells]
+
+    def with_columns(self, added: dict[str, Column]) -> Rows:
+        """Return the rows with columns at their end, in place of columns of their names."""
+        kept = [place for place, name in enumerate(self.columns) if name not in added]
+        if len(kept) == len(self.columns):
+            return Rows(self.columns, self.cells, self.first, added)
+        cells = [[row[place] for place in kept] for row in self.cells]
+        return Rows([self.columns[place] for place in kept], cells, self.first, added)
