@@ -151,6 +151,11 @@ class FittedModel:
     def _decide(self, texts: list[str]) -> tuple[Array, list[Array]]:
         """Return joint log-probabilities and the n-gram models' scores of texts after `texts_to_score`."""
         assert self.combination is not None
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        if len(places) < len(texts):  # equal texts are scored once
+            joint, scores = self._decide(list(places))
+            back = [places[text] for text in texts]
+            return joint[back], [of_expert[back] for of_expert in scores]
         scores = self._ngram_scores(texts)
         of_ngrams = self.combination.of_ngrams(scores)
         contested = self.contested(of_ngrams)

@@ -40,9 +40,22 @@ LabelColumn = Annotated[
     str | None,
     typer.Option("--label-column", metavar="NAME", help="Column of labels. Default: found by usual names."),
 ]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="Ask every label's language model about every text, needed or not."),
+]
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="How to print.")]
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
+    """Load a model to use as a command's options say."""
+    from lmclassify.classify.fitted import load
+
+    fitted = load(folder)
+    fitted.n_jobs, fitted.exact = run.threads, exact
+    return fitted
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextColumn, command, label_named
+from lmclassify.cli.common import (
+    DEFAULT_MODEL,
+    Exact,
+    Model,
+    Run,
+    TextColumn,
+    command,
+    label_named,
+    load_model,
+)
 from lmclassify.errors import DataError, OptionError
 
 _BAR = "█"
@@ -46,20 +55,19 @@ def register(app: typer.Typer) -> None:
             Literal["text", "json", "html"],
             typer.Option("--format", help="How to print; html is a snippet, for one text."),
         ] = "text",
+        exact: Exact = False,
     ) -> None:
         """Say why a text has its label: each word's log-probability and part.
 
         Parts are in nats and add up to the decision: the log-odds of the label against the other.
         """
-        from lmclassify.classify.fitted import load
         from lmclassify.report.explanation import informative_words_to_text, to_html, to_text
 
         if (text is None) == (texts is None):
             raise OptionError("explain needs a TEXT, or a file of texts with --texts, not both")
         if texts is not None and (format == "html" or label is not None or against is not None):
             raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
-        fitted = load(model)
-        fitted.n_jobs = run.threads
+        fitted = load_model(run, model, exact)
         if texts is not None:
             words = fitted.informative_words(_texts(run, texts, text_column), n)
             print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))

@@ -10,12 +10,14 @@ import typer
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
     Counter,
+    Exact,
     LabelColumn,
     Model,
     Run,
     TextColumn,
     TextOrJson,
     command,
+    load_model,
 )
 from lmclassify.cli.deciding import OPTIONS, decisions_of
 from lmclassify.errors import DataError, OptionError, listing, shorten
@@ -46,6 +48,7 @@ def register(app: typer.Typer) -> None:
         overwrite_columns: Annotated[
             bool, typer.Option("--overwrite-columns", help="Replace columns named like the new ones.")
         ] = False,
+        exact: Exact = False,
         **deciding: Any,
     ) -> None:
         """Label texts: each row again, with predicted_label and p_LABEL for each label.
@@ -64,7 +67,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.io.writing import TableWriter, format_of
         from lmclassify.report.labelling import TableLabeller
 
-        fitted = _load(run, model)
+        fitted = load_model(run, model, exact)
         decisions = decisions_of(run, fitted, deciding)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
@@ -104,6 +107,7 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option("--plot", metavar="FILE", help="With --drift: draw it (.png, .svg or .pdf)."),
         ] = None,
+        exact: Exact = False,
         **deciding: Any,
     ) -> None:
         """Say how good a model is on texts whose labels are known.
@@ -126,7 +130,7 @@ def register(app: typer.Typer) -> None:
             from lmclassify.report.plots import check_plot
 
             check_plot(plot)
-        fitted = _load(run, model)
+        fitted = load_model(run, model, exact)
         decisions = decisions_of(run, fitted, deciding)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
@@ -195,14 +199,6 @@ def _drift(labeller: TableLabeller, fitted: FittedModel, name: str, times: list[
         fitted.held_out,
         labeller.labels,
     )
-
-
-def _load(run: Run, folder: str) -> FittedModel:
-    from lmclassify.classify.fitted import load
-
-    fitted = load(folder)
-    fitted.n_jobs = run.threads
-    return fitted
 
 
 def _report(run: Run, labeller: TableLabeller, column: str) -> None:

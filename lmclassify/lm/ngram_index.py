@@ -26,8 +26,8 @@ class NgramIndex:
     def __init__(self, keys: Keys) -> None:
         bits = len(keys).bit_length() + 1  # two to four buckets a key
         self._shift = np.uint64(64 - bits)
-        buckets = np.arange(1 << bits, dtype=np.uint64) << self._shift
-        self._starts = np.searchsorted(keys, buckets)
+        sizes = np.bincount((keys >> self._shift).astype(np.intp), minlength=1 << bits)
+        self._starts = np.cumsum(sizes) - sizes
         self._keys = np.append(keys, _LARGEST)  # where a search ends
         self._size = len(keys)
 

@@ -34,10 +34,11 @@ class WittenBell:
     def __init__(self, counts: Floats, contexts: npt.NDArray[np.int32]) -> None:
         size, labels = counts.shape
         parents = np.where(contexts < 0, size, contexts)  # the empty context comes last
-        order = np.argsort(parents, kind="stable")
         totals, kinds = np.zeros((2, size + 1, labels), dtype=np.float32)
-        add_by_text(totals, counts[order], parents[order], 0, size + 1)
-        add_by_text(kinds, (counts[order] > 0).astype(np.float32), parents[order], 0, size + 1)
+        for label in range(labels):
+            of_label = counts[:, label]
+            totals[:, label] = np.bincount(parents, of_label, minlength=size + 1)
+            kinds[:, label] = np.bincount(parents[of_label > 0], minlength=size + 1)
         totals += kinds
         # Place -1, what is not known, is the last row: it has no share, and leaves all to what is shorter.
         self._own = np.zeros((size + 1, labels), dtype=np.float32)

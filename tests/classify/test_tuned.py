@@ -322,6 +322,13 @@ def test_neither_suggested_nor_written_is_what_is_unknown(kind):
         text.encode()
 
 
+def test_equal_texts_are_scored_alike(tuned):
+    texts = [TEXTS[3], TEXTS[0], TEXTS[3], "", TEXTS[0], ""]
+    scored = tuned.model_.score_texts(texts)
+    for found, alone in zip(scored, tuned.model_.score_texts([TEXTS[3], TEXTS[0], ""]), strict=True):
+        np.testing.assert_allclose(found, alone[[0, 1, 0, 2, 1, 2]], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
 def test_every_device_there_is_trains(device):
     found = LMClassifier(**TUNED, device=device).fit(TEXTS, LABELS)

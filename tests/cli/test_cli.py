@@ -612,7 +612,9 @@ def test_each_command_is_found_alone_and_among_all(tmp_path):
     assert "No such command 'predicts'" in unknown.stderr.decode()
 
 
-def test_using_a_model_imports_nothing_that_learning_needs(saved, tmp_path):
+@pytest.mark.parametrize("recipe", ["plain", "tuned"])
+def test_using_a_model_imports_nothing_that_learning_needs(recipe, classifier, tuned, tmp_path):
+    ({"plain": classifier, "tuned": tuned}[recipe]).save(tmp_path / "model")
     (tmp_path / "texts.csv").write_text("text,label\nhello,ham\n")
     heavy = "{'torch', 'sklearn', 'scipy', 'pandas'}"
     for arguments in (
@@ -625,7 +627,7 @@ def test_using_a_model_imports_nothing_that_learning_needs(saved, tmp_path):
         program = (
             "import sys, atexit\n"
             f"atexit.register(lambda: print(sorted({heavy} & set(sys.modules)), file=sys.stderr))\n"
-            f"sys.argv = ['lmclassify', *{arguments}, '-m', {str(saved)!r}]\n"
+            f"sys.argv = ['lmclassify', *{arguments}, '-m', 'model']\n"
             "from lmclassify.cli.main import main; main()"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=tmp_path)
@@ -776,6 +778,13 @@ def test_the_default_recipe_from_file_to_file(tmp_path):
     done = run_cli("evaluate", "some.csv", "--format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout)["accuracy"] > 0.8
+    short, exact = (
+        run_cli("predict", "some.csv", "--quiet", *option, cwd=tmp_path) for option in ([], ["--exact"])
+    )
+    assert short.returncode == exact.returncode == 0, exact.stderr.decode()
+    decided = [[row["predicted_label"] for row in rows_of(done.stdout)] for done in (short, exact)]
+    assert len(decided[0]) == 80
+    assert decided[0] == decided[1]
     info = json.loads(run_cli("info", "--format", "json", cwd=tmp_path).stdout)
     assert info["settings"]["recipe"] == "tuned"
     assert info["tokenizer"]["kind"] in ("subword", "word")
