@@ -526,7 +526,8 @@ class FittedModel:
     def num_parameters(self) -> int:
         """Weights of all models together."""
         background = [] if self.background is None else [self.background]
-        lstms = sum(model.num_parameters for model in [*self.models, *self.tuned, *background])
+        different = {id(model): model for model in [*self.models, *self.tuned, *background]}
+        lstms = sum(model.num_parameters for model in different.values())
         ngrams = sum(model.num_parameters for model in self.ngrams)
         return lstms + ngrams + sum(model.num_parameters for model in self.token_ngrams)
 
