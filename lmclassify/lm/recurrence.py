@@ -64,22 +64,23 @@ class Layer:
     """
 
     def __init__(self, cell: str, weights: Mapping[str, Floats]) -> None:
-        self._input_weight = weights["weight_ih_l0"]
-        self._recurrent = np.ascontiguousarray(weights["weight_hh_l0"].T)
-        self.cell_state_width = 0 if cell == "gru" else len(self._recurrent)
+        input_weight, recurrent = weights["weight_ih_l0"], weights["weight_hh_l0"]
+        self.cell_state_width = 0 if cell == "gru" else recurrent.shape[1]
         self._step: Step = _lstm_step
         if cell == "lstm":
-            self._bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
+            self._bias = _for_lstm_step(weights["bias_ih_l0"] + weights["bias_hh_l0"])
+            input_weight, recurrent = _for_lstm_step(input_weight), _for_lstm_step(recurrent)
         elif cell == "gru":
             # The candidate's recurrent bias is inside the reset gate; all others may be added at once.
             inside = weights["bias_hh_l0"].copy()
-            inside[: -len(self._recurrent)] = 0
+            inside[: -recurrent.shape[1]] = 0
             self._bias = weights["bias_ih_l0"] + (weights["bias_hh_l0"] - inside)
             self._step = _gru_step(inside)
         elif cell == "peephole":
             self._bias, self._step = weights["bias_l0"], _peephole_step(weights["weight_ch_l0"])
         else:
             self._bias, self._step = weights["bias_l0"], _coupled_step
+        self._input_weight, self._recurrent = input_weight, np.ascontiguousarray(recurrent.T)
 
     def input_product(self, values: Floats) -> Floats:
         """Return the input's part of the gates, biases added: (..., columns) to (..., GH)."""
@@ -101,13 +102,14 @@ class Layer:
         """
         size, steps = inputs.shape[:2]
         outputs = np.zeros((size, steps, h.shape[1]), dtype=np.float32)
+        memory = np.empty((size, self._recurrent.shape[1]), dtype=np.float32)
         alive = np.searchsorted(-lengths, -np.arange(steps), side="left")  # texts with a token at step t
         for step in range(steps):
             count = alive[step]
             if not count:
                 break
             outputs_before = h[:count]
-            product = matrix_product(outputs_before, self._recurrent)
+            product = matrix_product(outputs_before, self._recurrent, memory)
             self._step(product, inputs[:count, step], outputs_before, c[:count])
             outputs[:count, step] = outputs_before
         return outputs
@@ -138,16 +140,26 @@ def _sigmoid(values: Floats) -> Floats:
 # Each step takes the recurrent product and the inputs, (B, GH), and overwrites h and c with what follows.
 
 
+def _for_lstm_step(weight: Floats) -> Floats:
+    """Return an LSTM's weights with the gates in the order i, f, o, g, those of the sigmoids halved."""
+    i, f, g, o = np.split(weight, _GATES["lstm"])
+    half = np.float32(0.5)
+    return np.concatenate([half * i, half * f, half * o, g])
+
+
 def _lstm_step(gates: Floats, inputs: Floats, h: Floats, c: Floats) -> None:
+    # A sigmoid is (1 + tanh(x / 2)) / 2: one tanh for all gates, and halves that cost nothing in between.
     width = h.shape[1]
     gates += inputs
-    i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
-    _sigmoid(gates[:, : 2 * width])
-    np.tanh(g, out=g)
-    _sigmoid(o)
+    np.tanh(gates, out=gates)
+    sigmoids = gates[:, : 3 * width]
+    sigmoids += np.float32(1.0)
+    i, f, o, g = (gates[:, k * width : (k + 1) * width] for k in range(4))
     c *= f
     c += np.multiply(i, g, out=g)
-    np.multiply(o, np.tanh(c), out=h)
+    c *= np.float32(0.5)
+    np.multiply(o, np.tanh(c, out=g), out=h)
+    h *= np.float32(0.5)
 
 
 def _peephole_step(peepholes: Floats) -> Step:
