@@ -48,10 +48,10 @@ class PlainModel(nn.Module):
         return logits
 
 
-def tokens_per_second(
+def measure(
     sequences: Sequence[Sequence[Ids]], vocab_size: int, settings: LanguageModelSettings, batches: int
-) -> float:
-    """Train a model of each label for some batches, one after the other; return real tokens a second.
+) -> tuple[float, float]:
+    """Train a model of each label for some batches, one after the other.
 
     Parameters
     ----------
@@ -61,10 +61,15 @@ def tokens_per_second(
     settings : LanguageModelSettings
     batches : int
         Of each label, at most; three more come before the clock starts.
+
+    Returns
+    -------
+    tokens, steps : float
+        A second; padding is among the steps.
     """
     rng = np.random.default_rng(0)
     loss_of = nn.CrossEntropyLoss(ignore_index=PADDING_ID)
-    tokens, seconds = 0, 0.0
+    tokens, steps, seconds = 0, 0, 0.0
     for texts in sequences:
         model = PlainModel(vocab_size, settings).train()
         order = rng.permutation(len(texts))
@@ -88,5 +93,6 @@ def tokens_per_second(
                     parameter.add_(parameter.grad, alpha=-_LEARNING_RATE)
             if number >= len(starts[:_WARM_UP]):
                 tokens += sum(len(row) - 1 for row in rows)
+                steps += padded[:, 1:].numel()
         seconds += time.perf_counter() - started
-    return tokens / seconds
+    return tokens / seconds, steps / seconds

@@ -11,7 +11,7 @@ import pytest
 from lmclassify.classify.settings import Settings
 from lmclassify.lm import LanguageModel
 from lmclassify.report.flops import forward_flops, matrix_peak
-from lmclassify.report.plain_loop import PlainModel, tokens_per_second
+from lmclassify.report.plain_loop import PlainModel, measure
 from lmclassify.report.speed_rows import distinct_share
 from tests.conftest import bundled
 
@@ -49,7 +49,8 @@ def test_the_plain_model_is_as_large_as_ours():
 def test_rates_are_positive():
     assert all(rate > 0 for rate in matrix_peak(1, sizes=[8]).values())
     texts = [np.array([1, 3, 2]), np.array([1, 2]), np.arange(1, 9)] * 3
-    assert tokens_per_second([texts, texts[:1]], 20, Settings(batch_size=2), 2) > 0
+    tokens, steps = measure([texts, texts[:1]], 20, Settings(batch_size=2), 2)
+    assert 0 < tokens < steps
 
 
 def test_a_sequences_beginnings_are_told_apart_by_all_tokens_before():
