@@ -69,13 +69,15 @@ class BaseLanguageModel(nn.Module):
         self.generator = torch.Generator().manual_seed(seed)
         to_output = embedding_dim if tie_weights else width
         with torch.device("meta"):  # draws nothing from torch's global stream of random numbers
-            # Not initialised: on this device torch would import its compiler for it.
+            # Not initialised, and no to_empty below: for either torch would import its compiler.
             empty = torch.empty(vocab_size, embedding_dim)
             self.embedding = nn.Embedding(vocab_size, embedding_dim, _weight=empty)
             self.layers = layers()
             self.projection = nn.Linear(width, to_output, bias=False) if tie_weights else None
             self.output = nn.Linear(to_output, vocab_size)
-        self.to_empty(device="cpu")
+        for module in self.modules():
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
         if tie_weights:
             self.output.weight = self.embedding.weight
         self._initialise(width)
