@@ -24,8 +24,9 @@ from lmclassify.classify.language_models import Course, new_model, share_embeddi
 from lmclassify.classify.scoring import asked_log_likelihoods
 from lmclassify.engines.local import WorkerMap, worker_map
 from lmclassify.lm.inference import NumpyLanguageModel
+from lmclassify.lm.optimizer import AdamW
 from lmclassify.lm.training import EpochRecord
-from lmclassify.text.sequences import PADDING_ID, Batch, Ids, batches_by_length, make_batch
+from lmclassify.text.sequences import PADDING_ID, Batch, Ids, SequenceStore, batches_by_length
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -105,13 +106,13 @@ class ConditionalTuner:
             model.to(course.device)
             if one_embedding:
                 share_embedding(model)
-        decay = course.settings.weight_decay
+        settings = course.settings
         self._optimizers = [
-            torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=decay)
+            AdamW(model.parameters(), settings.weight_decay, settings.max_grad_norm, decay_all=True)
             for model in self._models
         ]
-        lengths = np.array([len(sequences[index]) for index in training])
-        self._lengths = np.minimum(lengths, course.settings.max_length)
+        self._store = SequenceStore(sequences, settings.max_length)
+        self._lengths = self._store.lengths[training]
         # Many labels share a batch: each should still find some texts of its own in it.
         self._batch_size = course.settings.batch_size * max(1, len(start) // (2 * compared.shape[1]))
         self._batch_size = max(8, min(self._batch_size, len(training) // 16))
@@ -170,7 +171,7 @@ class ConditionalTuner:
 
     def _learn(self, indices: Codes, each: WorkerMap) -> float:
         """Take one step for each label; return the batch's mean loss in nats per text."""
-        batch = make_batch([self._sequences[index] for index in indices], self._course.settings.max_length)
+        batch = self._store.batch(indices)
         inputs = self._corrupt(batch.inputs)
         compared = self._compared[indices]
         labels = np.unique(compared)
@@ -201,12 +202,8 @@ class ConditionalTuner:
         self._step += 1
 
         def step(number: int) -> None:
-            model, optimizer = self._models[labels[number]], self._optimizers[labels[number]]
-            optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
             found[number].backward(torch.from_numpy(gradient[places[number]]).to(found[number]))  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), self._course.settings.max_grad_norm)
-            optimizer.step()
+            self._optimizers[labels[number]].step(rate)
 
         list(each(step, range(len(labels))))
         return -float((log_p[:, 0] * of_texts).sum())

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lmclassify.lm.cells import new_layer
-from lmclassify.lm.loss import token_nll
+from lmclassify.lm.loss import linear_nll, token_nll
 from lmclassify.text.sequences import PADDING_ID
 
 State = list[tuple[Tensor, Tensor]]
@@ -69,11 +69,15 @@ class BaseLanguageModel(nn.Module):
         self.generator = torch.Generator().manual_seed(seed)
         to_output = embedding_dim if tie_weights else width
         with torch.device("meta"):  # draws nothing from torch's global stream of random numbers
-            self.embedding = nn.Embedding(vocab_size, embedding_dim)
+            # Not initialised, and no to_empty below: for either torch would import its compiler.
+            empty = torch.empty(vocab_size, embedding_dim)
+            self.embedding = nn.Embedding(vocab_size, embedding_dim, _weight=empty)
             self.layers = layers()
             self.projection = nn.Linear(width, to_output, bias=False) if tie_weights else None
             self.output = nn.Linear(to_output, vocab_size)
-        self.to_empty(device="cpu")
+        for module in self.modules():
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
         if tie_weights:
             self.output.weight = self.embedding.weight
         self._initialise(width)
@@ -129,7 +133,13 @@ class BaseLanguageModel(nn.Module):
     def token_nll(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the negative log-probability of each target, (B, T) nats, zero at padding."""
         outputs, _ = self.outputs(inputs)
-        return token_nll(outputs, targets, targets != PADDING_ID, self.logits)
+        return token_nll(outputs, targets, targets != PADDING_ID, self._nll)
+
+    def _nll(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the negative log-probability of each target, (N,), after outputs (N, H)."""
+        if self.projection is not None:
+            outputs = self.projection(outputs)
+        return linear_nll(outputs, self.output.weight, self.output.bias, targets)
 
     def predict_next(self, ids: Tensor) -> Tensor:
         """Return the likeliest next token after each padded text: (B, T) to (B,)."""

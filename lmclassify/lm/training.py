@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -14,14 +15,19 @@ import numpy.typing as npt
 import torch
 
 from lmclassify.errors import TrainingError
-from lmclassify.lm.loss import mean_nll
 from lmclassify.lm.model import BaseLanguageModel
+from lmclassify.lm.optimizer import AdamW
 from lmclassify.lm.settings import LanguageModelSettings
-from lmclassify.text.sequences import PADDING_ID, Ids, batches_by_length, input_and_target, make_batch
+from lmclassify.text.sequences import Ids, SequenceStore, batches_by_length
 
 _VALIDATION_BATCH = 256
 _FEWEST_BATCHES = 32
 _SMALLEST_BATCH = 8
+_SMALLEST_SPLIT = 32  # texts in a batch: the parts of smaller ones would keep no thread busy
+
+
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Something like `map`."""
 
 
 @dataclass(frozen=True)
@@ -98,46 +104,34 @@ class Trainer:
         self.model = model.to(device)
         self.records: list[EpochRecord] = []
         self.interrupted = False
-        self._parts = sequences, validation
+        self._parts = tuple(SequenceStore(part, settings.max_length) for part in (sequences, validation))
         self._weights = weights, validation_weights
         self._settings = settings
         self._device = device
         self._stop = stop or Event()
         self._rng = np.random.default_rng(seed)
-        self._lengths = [
-            np.minimum([len(sequence) for sequence in part], settings.max_length) for part in self._parts
-        ]
-        self.tokens_per_epoch = int((self._lengths[0] - 1).sum())
+        self.tokens_per_epoch = int((self._parts[0].lengths - 1).sum())
         if not pretrained:
             model.start_from_unigram(self._token_counts())
         self.best_epoch = 0
         self._best = model.arrays()
         self._best_loss = math.inf
         self._pretrained = pretrained
-        groups: list[dict[str, Any]] = [
-            {"params": [parameter for parameter in model.parameters() if parameter.ndim > 1]},
-            {"params": [parameter for parameter in model.parameters() if parameter.ndim == 1]},
-        ]
-        groups[1]["weight_decay"] = 0.0  # biases
-        self._optimizer = torch.optim.AdamW(
-            groups,
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-        )
+        self._optimizer = AdamW(model.parameters(), settings.weight_decay, settings.max_grad_norm)
         # Few texts make small batches, so that an epoch has steps enough to get somewhere.
         self._batch_size = min(settings.batch_size, max(_SMALLEST_BATCH, len(sequences) // _FEWEST_BATCHES))
         self._steps = settings.max_epochs * math.ceil(len(sequences) / self._batch_size)
-        self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._share_of_peak)
+        self._step = 0
+        self._models = [model]
+        self._each: Each = map
+        self._parameters = list(model.parameters())
 
     def _token_counts(self) -> npt.NDArray[np.float64]:
         """Return how often each token is a target of the training part, (V,), texts weighted."""
-        sequences, weights = self._parts[0], self._weights[0]
-        targets = np.concatenate(
-            [input_and_target(sequence, self._settings.max_length)[1] for sequence in sequences]
-        )
-        of_texts = np.ones(len(sequences)) if weights is None else weights / weights.mean()
-        of_tokens = np.repeat(of_texts, self._lengths[0] - 1)
-        return np.bincount(targets, of_tokens, minlength=self.model.vocab_size).astype(np.float64)
+        texts, weights = self._parts[0], self._weights[0]
+        of_texts = np.ones(len(texts)) if weights is None else weights / weights.mean()
+        of_tokens = np.repeat(of_texts, texts.lengths - 1)
+        return np.bincount(texts.targets(), of_tokens, minlength=self.model.vocab_size).astype(np.float64)
 
     def _share_of_peak(self, step: int) -> float:
         warmup = max(1, round(self._settings.warmup * self._steps))
@@ -198,51 +192,78 @@ class Trainer:
     @property
     def best_validation_loss(self) -> float | None:
         """Of the weights kept, nats per token; None without validation part or before it was taken."""
-        return self._best_loss if self._parts[1] and math.isfinite(self._best_loss) else None
+        return self._best_loss if len(self._parts[1]) and math.isfinite(self._best_loss) else None
 
     def restore_best(self) -> None:
         """Put the best weights so far into the model."""
         self.model.load_arrays(self._best)
 
-    def _loss(self, part: int, indices: npt.NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the mean loss of a batch and the weight of its tokens."""
-        sequences, weights = self._parts[part], self._weights[part]
-        batch = make_batch([sequences[index] for index in indices], self._settings.max_length)
+    def split(self, each: Each) -> None:
+        """Let two jobs share the work, each half of a batch; `each` runs them, one by one or in threads.
+
+        The order of summation, and so the result, is another than without, but the same for every `each`.
+        """
+        if self._device != "cpu" or self._batch_size < _SMALLEST_SPLIT:
+            return
+        second = copy.copy(self.model)  # the same weights, with dropout of its own
+        seed = int(torch.randint(2**62, (1,), generator=self.model.generator))
+        second.generator = torch.Generator().manual_seed(seed)
+        self._models, self._each = [self.model, second], each
+
+    def _nats(self, model: BaseLanguageModel, part: int, indices: npt.NDArray[np.intp]) -> torch.Tensor:
+        """Return the loss of some sequences, summed over tokens."""
+        batch, weights = self._parts[part].batch(indices), self._weights[part]
         inputs = torch.from_numpy(batch.inputs).to(self._device)
-        targets = torch.from_numpy(batch.targets).to(self._device)
-        mask = targets != PADDING_ID
-        nll = self.model.token_nll(inputs, targets)
+        nll = model.token_nll(inputs, torch.from_numpy(batch.targets).to(self._device))
         if weights is None:
-            return mean_nll(nll, mask), mask.sum()
-        of_texts = torch.tensor(weights[indices], dtype=nll.dtype, device=self._device)
-        return mean_nll(nll, mask, of_texts), (mask.sum(dim=1) * of_texts).sum()
+            return nll.sum()
+        return (nll.sum(dim=1) * torch.from_numpy(weights[indices]).to(nll)).sum()
+
+    def _weight(self, part: int, indices: npt.NDArray[np.intp]) -> float:
+        """Return the weight of some sequences' tokens."""
+        tokens, weights = self._parts[part].lengths[indices] - 1, self._weights[part]
+        return float(tokens.sum() if weights is None else tokens @ weights[indices])
+
+    def step(self, indices: npt.NDArray[np.intp]) -> tuple[float, float]:
+        """Learn from one batch of the training sequences; return its mean loss and its tokens' weight."""
+        weight = self._weight(0, indices)
+
+        def differentiate(number: int) -> tuple[float, Sequence[torch.Tensor]]:
+            loss = self._nats(self._models[number], 0, indices[number :: len(self._models)]) / weight
+            return float(loss.detach()), torch.autograd.grad(loss, self._parameters)
+
+        losses, gradients = zip(
+            *self._each(differentiate, range(min(len(self._models), len(indices)))), strict=True
+        )
+        for parameter, first, *others in zip(self._parameters, *gradients, strict=True):
+            parameter.grad = sum(others, start=first)
+        self._optimizer.step(self._settings.learning_rate * self._share_of_peak(self._step))
+        self._step += 1
+        return sum(losses), weight
 
     def _train_once(self) -> tuple[float, int]:
-        self.model.train()
+        for model in self._models:
+            model.train()
         total = weight = 0.0
         tokens = 0
-        for indices in batches_by_length(self._lengths[0], self._batch_size, self._rng):
+        lengths = self._parts[0].lengths
+        for indices in batches_by_length(lengths, self._batch_size, self._rng):
             if self._stop.is_set():
                 break
-            loss, of_tokens = self._loss(0, indices)
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._settings.max_grad_norm)
-            self._optimizer.step()
-            self._scheduler.step()
-            total += float(loss.detach()) * float(of_tokens)
-            weight += float(of_tokens)
-            tokens += int((self._lengths[0][indices] - 1).sum())
+            loss, of_tokens = self.step(indices)
+            total += loss * of_tokens
+            weight += of_tokens
+            tokens += int((lengths[indices] - 1).sum())
         return (total / weight if weight else math.inf), tokens
 
-    @torch.no_grad()
     def _validation_loss(self) -> float | None:
-        if not self._parts[1]:
+        if not len(self._parts[1]):
             return None
         self.model.eval()
-        total = weight = 0.0
-        for indices in batches_by_length(self._lengths[1], _VALIDATION_BATCH):
-            loss, of_tokens = self._loss(1, indices)
-            total += float(loss) * float(of_tokens)
-            weight += float(of_tokens)
-        return total / weight
+
+        @torch.no_grad()
+        def nats(indices: npt.NDArray[np.intp]) -> float:
+            return float(self._nats(self.model, 1, indices))
+
+        batches = batches_by_length(self._parts[1].lengths, _VALIDATION_BATCH)
+        return sum(self._each(nats, batches)) / sum(self._weight(1, indices) for indices in batches)

@@ -84,6 +84,50 @@ def sequence_lengths(ids: Ids) -> Ids:
     return lengths
 
 
+class SequenceStore:
+    """Sequences, cut and laid end to end once, so that batches of any of them are made without a loop.
+
+    Parameters
+    ----------
+    sequences : sequence of array_like of int
+        n sequences of token ids, length >= 1.
+    max_length : int, optional
+        Longer ones are cut; see `input_and_target`.
+
+    Attributes
+    ----------
+    lengths : ndarray of int, (n,)
+        In ids, after the cut.
+    """
+
+    def __init__(self, sequences: Sequence[npt.ArrayLike], max_length: int | None = None) -> None:
+        cut = [np.asarray(sequence, dtype=np.int64)[:max_length] for sequence in sequences]
+        self.lengths = np.array([len(ids) for ids in cut], dtype=np.int64)
+        self._starts = np.cumsum(self.lengths) - self.lengths
+        # Padding behind the last, so that a batch may read over each one's end.
+        self._ids = np.concatenate([*cut, np.full(self.lengths.max(initial=0), PADDING_ID, dtype=np.int64)])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, indices: npt.NDArray[np.intp]) -> Batch:
+        """Pad the inputs and targets of some sequences to the longest among them."""
+        predicted = self.lengths[indices, np.newaxis] - 1
+        steps = np.arange(predicted.max(initial=0))
+        places = self._starts[indices, np.newaxis] + steps
+        real = steps < predicted
+        return Batch(
+            np.where(real, self._ids[places], PADDING_ID), np.where(real, self._ids[places + 1], PADDING_ID)
+        )
+
+    def targets(self) -> Ids:
+        """Return all ids that are predicted, text after text."""
+        first = np.zeros(len(self._ids), dtype=bool)
+        first[self._starts] = True
+        end = int(self.lengths.sum())
+        return self._ids[:end][~first[:end]]
+
+
 def make_batch(sequences: Sequence[npt.ArrayLike], max_length: int | None = None) -> Batch:
     """Pad the inputs and targets of some sequences to the longest among them.
 
@@ -94,12 +138,7 @@ def make_batch(sequences: Sequence[npt.ArrayLike], max_length: int | None = None
     max_length : int, optional
         Longer ones are cut; see `input_and_target`.
     """
-    pairs = [input_and_target(sequence, max_length) for sequence in sequences]
-    longest = max((len(inputs) for inputs, _ in pairs), default=0)
-    return Batch(
-        np.stack([pad(inputs, longest) for inputs, _ in pairs]),
-        np.stack([pad(targets, longest) for _, targets in pairs]),
-    )
+    return SequenceStore(sequences, max_length).batch(np.arange(len(sequences)))
 
 
 def batches_by_length(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmclassify.text.sequences import batches_by_length, make_batch, pad
+from lmclassify.text.sequences import SequenceStore, batches_by_length, make_batch, pad
 
 
 def test_a_sequence_that_is_too_long_to_pad_is_refused():
@@ -55,3 +55,25 @@ def test_a_batch_of_the_shortest_sequences():
     batch = make_batch([[7], [7, 8]])
     assert batch.inputs.tolist() == [[0], [7]]
     assert batch.targets.tolist() == [[0], [8]]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=9), st.integers(2, 9)
+)
+def test_prepared_batches_hold_every_token_once(sequences, max_length):
+    store = SequenceStore(sequences, max_length)
+    assert store.lengths.tolist() == [min(len(ids), max_length) for ids in sequences]
+    targets = [number for ids in sequences for number in ids[1:max_length]]
+    assert store.targets().tolist() == targets
+    order = np.random.default_rng(0).permutation(len(sequences))
+    seen = []
+    for rows in np.array_split(order, 2):
+        inputs, predicted = store.batch(rows)
+        assert inputs.shape == predicted.shape == (len(rows), max(store.lengths[rows] - 1, default=0))
+        for row, read, then in zip(rows, inputs.tolist(), predicted.tolist(), strict=True):
+            of_text = sequences[row][:max_length]
+            padding = [0] * (len(read) - len(of_text) + 1)
+            assert read == of_text[:-1] + padding
+            assert then == of_text[1:] + padding
+            seen += of_text[1:]
+    assert sorted(seen) == sorted(targets)
