@@ -1,13 +1,12 @@
 """Trains the labels' language models side by side (torch), each on one thread.
 
 One thread a model makes results independent of the number of threads, and is faster than many threads
-for one model (docs/benchmarks.md). A model that trains alone has each batch's halves learnt from at once.
+for one model (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -17,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from lmclassify.classify.settings import Settings
-from lmclassify.engines.local import run_in_rounds, worker_map
+from lmclassify.engines.local import run_in_rounds
 from lmclassify.lm.model import BaseLanguageModel, LanguageModel
 from lmclassify.lm.training import EpochRecord, Trainer
 from lmclassify.text.sequences import Ids
@@ -143,17 +142,11 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
             course.callback(label, trainer.records[-1])
         return more
 
-    def one_thread() -> None:
-        torch.set_num_threads(1)
-
     before = torch.get_num_threads()
     try:
-        with ExitStack() as stack:
-            if len(jobs) == 1:
-                halves = min(2, course.threads)
-                each = map if halves == 1 else stack.enter_context(worker_map(halves, before=one_thread))
-                jobs[0][1].split(each)
-            longest_first = sorted(jobs, key=lambda job: -job[1].tokens_per_epoch)
-            run_in_rounds(run_epoch, longest_first, course.threads, course.stop, before=one_thread)
+        longest_first = sorted(jobs, key=lambda job: -job[1].tokens_per_epoch)
+        run_in_rounds(
+            run_epoch, longest_first, course.threads, course.stop, before=lambda: torch.set_num_threads(1)
+        )
     finally:
         torch.set_num_threads(before)

@@ -106,3 +106,19 @@ def _slabs(values: Tensor, weight: Tensor) -> Iterator[slice]:
     size = max(1, _SLAB // len(weight)) if values.device.type == "cpu" else max(1, len(values))
     for start in range(0, len(values), size):
         yield slice(start, start + size)
+
+
+def mean_nll(nll: Tensor, mask: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean of `token_nll` over real tokens: sums first, one division.
+
+    Parameters
+    ----------
+    nll : Tensor, (B, T)
+        Nats, zero where no token is.
+    mask : Tensor of bool, (B, T)
+    weights : Tensor, (B,), optional
+        Weight of each text.
+    """
+    if weights is None:
+        return nll.sum() / mask.sum()
+    return (nll.sum(dim=1) * weights).sum() / (mask.sum(dim=1) * weights).sum()

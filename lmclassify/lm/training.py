@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from lmclassify.errors import TrainingError
+from lmclassify.lm.loss import mean_nll
 from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.optimizer import AdamW
 from lmclassify.lm.settings import LanguageModelSettings
-from lmclassify.text.sequences import Ids, SequenceStore, batches_by_length
+from lmclassify.text.sequences import PADDING_ID, Ids, SequenceStore, batches_by_length
 
 _VALIDATION_BATCH = 256
 _FEWEST_BATCHES = 32
 _SMALLEST_BATCH = 8
-_SMALLEST_SPLIT = 32  # texts in a batch: the parts of smaller ones would keep no thread busy
-
-
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""Something like `map`."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +116,6 @@ class Trainer:
         self._batch_size = min(settings.batch_size, max(_SMALLEST_BATCH, len(sequences) // _FEWEST_BATCHES))
         self._steps = settings.max_epochs * math.ceil(len(sequences) / self._batch_size)
         self._step = 0
-        self._models = [model]
-        self._each: Each = map
-        self._parameters = list(model.parameters())
 
     def _token_counts(self) -> npt.NDArray[np.float64]:
         """Return how often each token is a target of the training part, (V,), texts weighted."""
@@ -198,52 +189,28 @@ class Trainer:
         """Put the best weights so far into the model."""
         self.model.load_arrays(self._best)
 
-    def split(self, each: Each) -> None:
-        """Let two jobs share the work, each half of a batch; `each` runs them, one by one or in threads.
-
-        The order of summation, and so the result, is another than without, but the same for every `each`.
-        """
-        if self._device != "cpu" or self._batch_size < _SMALLEST_SPLIT:
-            return
-        second = copy.copy(self.model)  # the same weights, with dropout of its own
-        seed = int(torch.randint(2**62, (1,), generator=self.model.generator))
-        second.generator = torch.Generator().manual_seed(seed)
-        self._models, self._each = [self.model, second], each
-
-    def _nats(self, model: BaseLanguageModel, part: int, indices: npt.NDArray[np.intp]) -> torch.Tensor:
-        """Return the loss of some sequences, summed over tokens."""
+    def _loss(self, part: int, indices: npt.NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean loss of a batch and the weight of its tokens."""
         batch, weights = self._parts[part].batch(indices), self._weights[part]
         inputs = torch.from_numpy(batch.inputs).to(self._device)
-        nll = model.token_nll(inputs, torch.from_numpy(batch.targets).to(self._device))
+        targets = torch.from_numpy(batch.targets).to(self._device)
+        mask = targets != PADDING_ID
+        nll = self.model.token_nll(inputs, targets)
         if weights is None:
-            return nll.sum()
-        return (nll.sum(dim=1) * torch.from_numpy(weights[indices]).to(nll)).sum()
-
-    def _weight(self, part: int, indices: npt.NDArray[np.intp]) -> float:
-        """Return the weight of some sequences' tokens."""
-        tokens, weights = self._parts[part].lengths[indices] - 1, self._weights[part]
-        return float(tokens.sum() if weights is None else tokens @ weights[indices])
+            return mean_nll(nll, mask), mask.sum()
+        of_texts = torch.tensor(weights[indices], dtype=nll.dtype, device=self._device)
+        return mean_nll(nll, mask, of_texts), (mask.sum(dim=1) * of_texts).sum()
 
     def step(self, indices: npt.NDArray[np.intp]) -> tuple[float, float]:
-        """Learn from one batch of the training sequences; return its mean loss and its tokens' weight."""
-        weight = self._weight(0, indices)
-
-        def differentiate(number: int) -> tuple[float, Sequence[torch.Tensor]]:
-            loss = self._nats(self._models[number], 0, indices[number :: len(self._models)]) / weight
-            return float(loss.detach()), torch.autograd.grad(loss, self._parameters)
-
-        losses, gradients = zip(
-            *self._each(differentiate, range(min(len(self._models), len(indices)))), strict=True
-        )
-        for parameter, first, *others in zip(self._parameters, *gradients, strict=True):
-            parameter.grad = sum(others, start=first)
+        """Learn from one batch of the training sequences; return its loss and the weight of its tokens."""
+        loss, weight = self._loss(0, indices)
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step(self._settings.learning_rate * self._share_of_peak(self._step))
         self._step += 1
-        return sum(losses), weight
+        return float(loss.detach()), float(weight)
 
     def _train_once(self) -> tuple[float, int]:
-        for model in self._models:
-            model.train()
+        self.model.train()
         total = weight = 0.0
         tokens = 0
         lengths = self._parts[0].lengths
@@ -256,14 +223,14 @@ class Trainer:
             tokens += int((lengths[indices] - 1).sum())
         return (total / weight if weight else math.inf), tokens
 
+    @torch.no_grad()
     def _validation_loss(self) -> float | None:
         if not len(self._parts[1]):
             return None
         self.model.eval()
-
-        @torch.no_grad()
-        def nats(indices: npt.NDArray[np.intp]) -> float:
-            return float(self._nats(self.model, 1, indices))
-
-        batches = batches_by_length(self._parts[1].lengths, _VALIDATION_BATCH)
-        return sum(self._each(nats, batches)) / sum(self._weight(1, indices) for indices in batches)
+        total = weight = 0.0
+        for indices in batches_by_length(self._parts[1].lengths, _VALIDATION_BATCH):
+            loss, of_tokens = self._loss(1, indices)
+            total += float(loss) * float(of_tokens)
+            weight += float(of_tokens)
+        return total / weight

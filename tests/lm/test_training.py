@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 from lmclassify.lm import LanguageModel
+from lmclassify.lm.loss import mean_nll
 from lmclassify.lm.settings import LanguageModelSettings
 from lmclassify.lm.training import Trainer
 
@@ -124,39 +124,9 @@ def test_long_sequences_are_cut():
     assert trainer.tokens_per_epoch == sum(min(len(sequence), 4) - 1 for sequence in cycles(64))
 
 
-@pytest.mark.parametrize("halves", [False, True])
-@pytest.mark.parametrize("weights", [None, np.array([1.0, 3.0, 2.0])])
-def test_a_batchs_loss_is_the_mean_over_its_tokens(weights, halves, monkeypatch):
-    """Sums first, one division: whatever the texts' lengths and in as many parts as it is taken."""
-    monkeypatch.setattr("lmclassify.lm.training._SMALLEST_SPLIT", 1)
-    texts = [np.array([3, 4, 5, 6]), np.array([3, 4]), np.array([7, 6, 5])]
-    model = LanguageModel(V, 9, 6, embedding_dim=5, dropout=0.0, seed=0).train()
-    trainer = Trainer(model, texts, [], SETTINGS, weights=weights, pretrained=True)
-    if halves:
-        trainer.split(map)
-    of_texts = np.ones(3) if weights is None else weights
-    ids = [torch.from_numpy(text)[None] for text in texts]
-    with torch.no_grad():
-        nats = [model.token_nll(of[:, :-1], of[:, 1:]).sum().item() for of in ids]
-    loss, weight = trainer.step(np.arange(3))
-    assert weight == (of_texts * [3, 1, 2]).sum()
-    assert loss == pytest.approx((of_texts * nats).sum() / weight, rel=1e-6)
-
-
-def test_halves_give_the_same_whoever_learns_from_them(monkeypatch):
-    settings = LanguageModelSettings(max_epochs=3, batch_size=8)
-    alone, in_threads = a_trainer(settings=settings), a_trainer(settings=settings)
-    small = a_trainer(settings=settings)
-    small.split(map)
-    assert len(small._models) == 1  # too little to share
-    monkeypatch.setattr("lmclassify.lm.training._SMALLEST_SPLIT", 8)
-    alone.split(map)
-    with ThreadPoolExecutor(2) as pool:
-        in_threads.split(pool.map)
-        finish(in_threads)
-    finish(alone)
-    for name, array in alone.model.arrays().items():
-        assert np.array_equal(array, in_threads.model.arrays()[name])
-    assert alone.records[-1].validation_loss == in_threads.records[-1].validation_loss
-    finish(small)
-    assert alone.records[-1].validation_loss == pytest.approx(small.records[-1].validation_loss, abs=0.3)
+def test_mean_nll_divides_once():
+    nll = torch.tensor([[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]])
+    mask = nll > 0
+    assert mean_nll(nll, mask).item() == pytest.approx(10 / 4)
+    weighted = mean_nll(nll, mask, torch.tensor([1.0, 3.0])).item()
+    assert weighted == pytest.approx((6 + 3 * 4) / (3 + 3))
