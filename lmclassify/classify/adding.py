@@ -111,7 +111,8 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     ]
     codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
     combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
-    joint = combination.decided(scores)
+    assert model.subwords is not None
+    joint = combination.decided(scores, [len(sequence) for sequence in model.subwords.sequences(pool)])
     log_posteriors = log_softmax(joint)
     signals = familiarity(log_posteriors, scores, *ngram_background(ngrams[0], pool))
     seen = HeldOut.rounded(joint, codes, signals, cross_entropies(log_posteriors, scores[1], pool))

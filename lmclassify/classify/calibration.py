@@ -26,10 +26,10 @@ class Combination:
     The joint log-probability of a text and a label is ``bias + sum_e weight_e * score_e`` (log-linear
     pooling, as Och & Ney 2002 combine translation models). Temperature and prior weight are in it.
 
-    What the LSTMs would say of labels that the n-gram models rule out is foretold instead of computed: of a
-    label that lies `gap` or more below the likeliest one, they say what they say of that one, less `slope`
-    nats for each nat that the n-gram models' evidence (biases apart) for it lies below. Where no second label
-    is near they are not asked at all.
+    What the LSTMs would say of labels that the n-gram models rule out is foretold instead of computed:
+    `slope` nats for each nat of the n-gram models' evidence (biases apart). They are asked about labels whose
+    joint log-probability so foretold is less than the text's gap below the largest; where only one label is
+    so near, not at all. Longer texts have larger gaps, as all that an LSTM says adds up.
     """
 
     experts: tuple[str, ...]
@@ -39,12 +39,14 @@ class Combination:
     bias: Array
     """(K,) nats: prior weight times log prior, and what else the held-out text asked for."""
     gap: float = math.inf
-    """Nats; infinite: the LSTMs are asked for every label."""
+    """Nats, of a text of the usual length; infinite: the LSTMs are asked about every label."""
     slope: float = 0.0
+    length: float = 1.0
+    """The usual one, in the n-gram models' subwords."""
 
     def __post_init__(self) -> None:
         fits = self.weights.shape == (len(self.experts),) and self.bias.ndim == 1
-        fits = fits and self.gap >= 0 and 0 <= self.slope < math.inf
+        fits = fits and self.gap >= 0 and 0 <= self.slope < math.inf and 0 < self.length < math.inf
         if not fits or not np.isfinite(self.weights).all() or not np.isfinite(self.bias).all():
             raise ValueError("a combination whose numbers do not fit one another or are not finite")
         if (self.weights < 0).any():
@@ -69,16 +71,33 @@ class Combination:
         result: Array = first * scores[0] + second * scores[1]
         return result
 
-    def contested(self, of_ngrams: Array) -> npt.NDArray[np.bool_]:
-        """Return which labels of each text the LSTMs are asked for, (n, K); none or at least two."""
+    def foretold(self, of_ngrams: Array) -> Array:
+        """Return joint log-probabilities (n, K) with what the LSTMs are foretold to add."""
+        result: Array = of_ngrams + self.slope * (of_ngrams - self.bias)
+        return result
+
+    def contested(self, of_ngrams: Array, lengths: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Return which labels of each text the LSTMs are asked about, (n, K); none or at least two.
+
+        Parameters
+        ----------
+        of_ngrams : ndarray, (n, K)
+        lengths : array_like, (n,)
+            Of the texts, in the n-gram models' subwords.
+        """
         if not self.weights[-len(LSTMS) :].any():
             return np.zeros(of_ngrams.shape, dtype=bool)
-        near: npt.NDArray[np.bool_] = of_ngrams > of_ngrams.max(axis=1, keepdims=True) - self.gap
+        foretold = self.foretold(of_ngrams)
+        gaps = self.gap * times_as_long(lengths, self.length)
+        near: npt.NDArray[np.bool_] = foretold > foretold.max(axis=1, keepdims=True) - gaps[:, np.newaxis]
         near &= near.sum(axis=1, keepdims=True) > 1
         return near
 
     def together(self, of_ngrams: Array, contested: npt.NDArray[np.bool_], of_lstms: Array) -> Array:
         """Return joint log-probabilities (n, K).
+
+        The LSTMs' sums are large negative numbers. Of labels that they are not asked about, they are taken to
+        say what they say of the likeliest one, and from there on what is foretold.
 
         Parameters
         ----------
@@ -86,21 +105,20 @@ class Combination:
         contested : ndarray of bool, (n, K)
             Which of the next are known.
         of_lstms : ndarray, (n, K)
-            0 where not known.
         """
-        likeliest = of_ngrams.argmax(axis=1)[:, np.newaxis]
-        evidence = of_ngrams - self.bias
-        below = evidence - np.take_along_axis(evidence, likeliest, axis=1)
-        foretold = np.take_along_axis(of_lstms, likeliest, axis=1) + self.slope * below
-        joint: Array = of_ngrams + np.where(contested, of_lstms, foretold)
+        foretold = self.foretold(of_ngrams)
+        likeliest = foretold.argmax(axis=1)[:, np.newaxis]
+        known = of_ngrams + of_lstms
+        level = np.take_along_axis(np.where(contested, known - foretold, 0.0), likeliest, axis=1)
+        joint: Array = np.where(contested, known, foretold + level)
         return joint
 
-    def decided(self, scores: Sequence[Array]) -> Array:
+    def decided(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
         """Return joint log-probabilities (n, K) as decisions are made of them, from all experts' scores."""
         of_ngrams = self.of_ngrams(scores[: -len(LSTMS)])
-        contested = self.contested(of_ngrams)
-        of_lstms = np.where(contested, self.of_lstms(scores[-len(LSTMS) :]), 0.0)
-        return self.together(of_ngrams, contested, of_lstms)
+        return self.together(
+            of_ngrams, self.contested(of_ngrams, lengths), self.of_lstms(scores[-len(LSTMS) :])
+        )
 
     def to_json(self) -> str:
         """Return everything as JSON text; `from_json` reads it back exactly."""
@@ -111,6 +129,7 @@ class Combination:
             "bias": self.bias.tolist(),
             "gap": self.gap if math.isfinite(self.gap) else None,
             "slope": self.slope,
+            "length": self.length,
         }
         return json.dumps(content)
 
@@ -130,7 +149,17 @@ class Combination:
             np.array(content["bias"], dtype=np.float64),
             math.inf if content["gap"] is None else float(content["gap"]),
             float(content["slope"]),
+            float(content["length"]),
         )
+
+
+def times_as_long(lengths: npt.ArrayLike, length: float) -> Array:
+    """Return how much larger deviations of LSTMs' sums are than those of a text of the usual length, (n,).
+
+    On real text they grow like the square root of the length, and of long texts like the length itself.
+    """
+    ratio = np.asarray(lengths, dtype=np.float64) / length
+    return np.maximum(ratio, np.sqrt(ratio))
 
 
 def log_softmax(scores: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize, minimize_scalar
 
-from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
+from lmclassify.classify.calibration import LSTMS, Combination, log_softmax, times_as_long
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -92,7 +92,7 @@ def add_experts(
     )
 
 
-def learn_shortcut(combination: Combination, scores: Sequence[Array]) -> Combination:
+def learn_shortcut(combination: Combination, scores: Sequence[Array], lengths: npt.ArrayLike) -> Combination:
     """Return the combination with the gap from which on the LSTMs need not be asked.
 
     On held-out text, the LSTMs' margin between the two likeliest labels is foretold from the n-gram models'
@@ -104,6 +104,8 @@ def learn_shortcut(combination: Combination, scores: Sequence[Array]) -> Combina
     combination : Combination
     scores : sequence of ndarray, (n, K)
         All experts', of texts that they have not learnt from.
+    lengths : array_like, (n,)
+        Of these texts, in the n-gram models' subwords.
     """
     of_ngrams = combination.of_ngrams(scores[: -len(LSTMS)])
     two = np.argsort(-of_ngrams, axis=1, kind="stable")[:, :2]
@@ -117,9 +119,10 @@ def learn_shortcut(combination: Combination, scores: Sequence[Array]) -> Combina
     of_lstms = margins_of(combination.of_lstms(scores[-len(LSTMS) :]))
     squares = float((margins**2).sum())
     slope = max(0.0, float((margins * of_lstms).sum()) / squares) if squares else 0.0
-    adverse = slope * margins - of_lstms
+    length = float(np.median(np.asarray(lengths)))
+    adverse = (slope * margins - of_lstms) / times_as_long(lengths, length)
     gap = max(_DEVIATIONS * float(np.sqrt((adverse**2).mean())), float(np.quantile(adverse, _SHARE_SURE)))
-    return replace(combination, gap=gap, slope=slope)
+    return replace(combination, gap=gap, slope=slope, length=length)
 
 
 def log_loss(joint: Array, codes: Codes, weights: Array | None = None) -> float:

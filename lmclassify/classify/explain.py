@@ -173,14 +173,16 @@ def _share_out(
         weight = next(weights)
         if weight:
             lstms += weight * of_lstms(model.tuned)
-        parts, rest = _decided(model, parts, lstms, prior, starts)
+        parts, rest = _decided(
+            model, parts, lstms, prior, starts, [len(subwords) for subwords in as_subwords]
+        )
     for index, (text, (spans, _)) in enumerate(zip(texts, words, strict=True)):
         rows = slice(starts[index], starts[index + 1])
         yield _whole(Shares(text, spans, log_probabilities[rows], parts[rows], rest[index]), model)
 
 
 def _decided(
-    model: FittedModel, parts: Array, lstms: Array, prior: Array, starts: Indices
+    model: FittedModel, parts: Array, lstms: Array, prior: Array, starts: Indices, lengths: Sequence[int]
 ) -> tuple[Array, Array]:
     """Return all experts' parts, (w, K), and what is no word's, (n, K), as `Combination.together` has them.
 
@@ -191,21 +193,25 @@ def _decided(
     prior : ndarray, (K,)
     starts : ndarray of int, (n + 1,)
         Where each text's words begin.
+    lengths : sequence of int, (n,)
+        In subwords.
     """
     combination = model.combination
     assert combination is not None
     texts = len(starts) - 1
     text_of_word = np.repeat(np.arange(texts), np.diff(starts))
     of_ngrams = prior + _add(parts, text_of_word, (texts, len(prior)))
-    contested = model.contested(of_ngrams)
-    likeliest = of_ngrams.argmax(axis=1)
-    of_words = likeliest[text_of_word, np.newaxis]
+    contested = model.contested(of_ngrams, lengths)
+    likeliest = combination.foretold(of_ngrams).argmax(axis=1)[:, np.newaxis]
+    evidence = combination.slope * parts
     asked = contested[text_of_word]
-    reference = np.take_along_axis(np.where(asked, lstms, 0.0), of_words, axis=1)
-    foretold = reference + combination.slope * (parts - np.take_along_axis(parts, of_words, axis=1))
-    evidence = prior - combination.bias
-    rest = combination.slope * (evidence - evidence[likeliest, np.newaxis])
-    return parts + np.where(asked, lstms, foretold), prior + np.where(contested, 0.0, rest)
+    level = np.take_along_axis(np.where(asked, lstms - evidence, 0.0), likeliest[text_of_word], axis=1)
+    evidence_of_prior = np.tile(combination.slope * (prior - combination.bias), (texts, 1))
+    level_of_prior = np.take_along_axis(np.where(contested, -evidence_of_prior, 0.0), likeliest, axis=1)
+    return (
+        parts + np.where(asked, lstms, evidence + level),
+        prior + np.where(contested, 0.0, evidence_of_prior + level_of_prior),
+    )
 
 
 def _add(rows: Array, slots: Indices, shape: tuple[int, int]) -> Array:

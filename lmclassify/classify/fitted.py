@@ -47,7 +47,7 @@ from lmclassify.errors import (
     listing,
     shorten,
 )
-from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel
+from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel, one_way
 from lmclassify.lm.generation import next_words, sample
 from lmclassify.lm.inference import NumpyLanguageModel, perplexity
 from lmclassify.lm.interpolation import Interpolation, NextTokenModel
@@ -119,7 +119,10 @@ class FittedModel:
     n_jobs: int | None = None
     """Threads for scoring; None: all."""
     exact: bool = False
-    """Ask every label's language model about every text."""
+    """Ask every label's language model about every text, if there are two labels or more and it has a weight.
+
+    Thresholds (`unknown_threshold`, `positive_threshold`) come from scores as they are without it.
+    """
 
     def log_likelihood(self, texts: Iterable[str]) -> Array:
         """Return the log-likelihood of each text under each label's language model, (n, K) nats."""
@@ -156,9 +159,11 @@ class FittedModel:
             joint, scores = self._decide(list(places))
             back = [places[text] for text in texts]
             return joint[back], [of_expert[back] for of_expert in scores]
-        scores = self._ngram_scores(texts)
+        assert self.subwords is not None
+        subwords = self.subwords.sequences(texts)
+        scores = ngram_scores(self.ngrams, texts, subwords, threads=number_of_threads(self.n_jobs))
         of_ngrams = self.combination.of_ngrams(scores)
-        contested = self.contested(of_ngrams)
+        contested = self.contested(of_ngrams, [len(sequence) for sequence in subwords])
         asked = np.flatnonzero(contested.any(axis=1))
         of_lstms = np.zeros(contested.shape)
         of_lstms[asked] = self.combination.of_lstms(
@@ -166,21 +171,19 @@ class FittedModel:
         )
         return self.combination.together(of_ngrams, contested, of_lstms), scores
 
-    def contested(self, of_ngrams: Array) -> npt.NDArray[np.bool_]:
-        """Return which labels of each text the combination asks language models for, (n, K)."""
+    def contested(self, of_ngrams: Array, lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Return which labels of each text LSTMs are asked about, (n, K); see `Combination.contested`."""
         assert self.combination is not None
         combination = replace(self.combination, gap=math.inf) if self.exact else self.combination
-        return combination.contested(of_ngrams)
+        return combination.contested(of_ngrams, lengths)
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of the combination's experts, (n, K) each, of texts after `texts_to_score`."""
-        everything = np.ones((len(texts), len(self.classes_)), dtype=bool)
-        return [*self._ngram_scores(texts), *self._lstm_scores(texts, everything)]
-
-    def _ngram_scores(self, texts: list[str]) -> list[Array]:
         assert self.subwords is not None
         threads = number_of_threads(self.n_jobs)
-        return ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        everything = np.ones((len(texts), len(self.classes_)), dtype=bool)
+        return [*scores, *self._lstm_scores(texts, everything)]
 
     def _lstm_scores(self, texts: list[str], asked: npt.NDArray[np.bool_]) -> list[Array]:
         """Return the scores of the experts `LSTMS` that have a weight; 0 where not asked for."""
@@ -524,12 +527,14 @@ class FittedModel:
 
     @cached_property
     def num_parameters(self) -> int:
-        """Weights of all models together."""
+        """Weights of all models together, shared ones once."""
         background = [] if self.background is None else [self.background]
-        different = {id(model): model for model in [*self.models, *self.tuned, *background]}
-        lstms = sum(model.num_parameters for model in different.values())
+        lstms = [part for model in [*self.models, *self.tuned, *background] for part in one_way(model)]
+        weights = {
+            id(array): array.size for part in lstms for array in part.arrays.values()
+        }  # some are shared
         ngrams = sum(model.num_parameters for model in self.ngrams)
-        return lstms + ngrams + sum(model.num_parameters for model in self.token_ngrams)
+        return sum(weights.values()) + ngrams + sum(model.num_parameters for model in self.token_ngrams)
 
 
 def as_texts(texts: object) -> list[str]:

@@ -46,7 +46,7 @@ class _View:
     owner: npt.NDArray[np.intp]
     place: npt.NDArray[np.intp]
     columns: npt.NDArray[np.int32]
-    """Of all texts' symbols, as `lmclassify.lm.ngram.look_up` returns them."""
+    """Of all texts' symbols, as `lmclassify.lm.ngram.NgramModel.look_up` returns them."""
     contexts: npt.NDArray[np.int32] | None
 
 

@@ -54,7 +54,7 @@ BACKGROUND = "all labels"
 _VOCABULARY = {"subword": 1000, "word": 4000, "char": 1000}
 _FOLDS, _FOLDS_OF_FEW = 5, 10
 _FEW = 2000  # texts below which language models are cross-fitted, so that none is lost to validation
-_MANY = 50  # labels, from which on more folds would cost too much
+_MANY = 50  # labels, from which on more folds would take too long, and an embedding each too much space
 _LM_FOLDS = 2
 _MOST_SCORES = 100_000  # of held-out texts by recipe "plain": many labels would take long
 _READ_BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
@@ -259,9 +259,10 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     shift = lesson.log_priors - lesson.log_frequencies
     combination = replace(combination, bias=combination.bias + shift)
     every_score = [*(of_ngrams[scored] for of_ngrams in experts.held_out), *scores]
-    combination = learn_shortcut(combination, every_score)
-    joint = combination.decided(every_score)
     texts = [lesson.texts[index] for index in scored]
+    lengths = [len(sequence) for sequence in experts.subwords.sequences(texts)]
+    combination = learn_shortcut(combination, every_score, lengths)
+    joint = combination.decided(every_score, lengths)
     kept = None
     if course.settings.keep_held_out:
         of_background = np.mean(of_backgrounds, axis=0)[scored]
@@ -457,7 +458,8 @@ class School:
                 raise
             _keep(jobs)
         class_.models = [
-            class_.background if trainer is None else rounded(trainer.model.arrays()) for trainer in trainers
+            class_.background if trainer is None else _kept(trainer.model.arrays(), class_.background)
+            for trainer in trainers
         ]
         class_.tuned = class_.models
         whole = self._whole(class_)
@@ -550,7 +552,7 @@ class School:
             self.course.stop.set()
             _warn_interrupted([f"tuning: epoch {tuner.best_epoch}"])
         if tuner.best_epoch:
-            class_.tuned = [rounded(arrays) for arrays in tuner.best]
+            class_.tuned = [_kept(arrays, class_.background) for arrays in tuner.best]
         class_.epochs = (*class_.epochs[:2], tuner.best_epoch)
         class_.records.append(
             {
@@ -575,6 +577,14 @@ class School:
             [class_.sequences[index] for index in class_.validation],
             threads=self.course.threads,
         )
+
+
+def _kept(weights: Weights, background: Weights) -> Weights:
+    """Return weights as they are kept: rounded, and the background model's own where they are the same."""
+    return {
+        name: background[name] if np.array_equal(array, background[name]) else array
+        for name, array in rounded(weights).items()
+    }
 
 
 def shares_embedding(labels: int) -> bool:

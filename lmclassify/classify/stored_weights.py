@@ -72,11 +72,17 @@ def _lstm_part(
 ) -> Part:
     common = {} if shared is None else shared.arrays
     own = {
-        name: array.astype(np.float16)  # to which learning has rounded them
+        name: _in_few_bits(array)
         for name, array in model.arrays.items()
         if name not in common or not np.array_equal(array, common[name])
     }
     return arrays_part(role, own, label)
+
+
+def _in_few_bits(array: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    """Return weights in 16 bits where that changes none of them; `fit` rounds to these, `update` does not."""
+    half = array.astype(np.float16)
+    return half if np.array_equal(half, array) else array
 
 
 def lstms(

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from lmclassify.classify.fitted import FittedModel
-from lmclassify.classify.language_models import Course, Part, new_trainer, train
+from lmclassify.classify.language_models import Course, Part, new_trainer, share_embedding, train
+from lmclassify.classify.recipes import shares_embedding
 from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
 from lmclassify.lm.directions import AnyLanguageModel
-from lmclassify.lm.inference import NumpyLanguageModel, rounded
+from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel, count_known, tf_idf
 from lmclassify.text.sequences import Ids
 
@@ -76,6 +77,8 @@ def update(
         model,
         log_priors=log_priors,
         models=models,
+        # Where what is tuned has no weight, it is not kept.
+        tuned=models if combination is not None and not combination.weights[-1] else model.tuned,
         ngrams=[_corrected(ngrams, model, texts, codes, wrong) for ngrams in model.ngrams],
         combination=combination,
         label_weights=label_weights,
@@ -95,8 +98,10 @@ def _one_more_pass(
     trainer = new_trainer(
         part, sequences, None, model.tokenizer, course, settings=settings, start=lstm.arrays
     )
+    if model.background is not None and shares_embedding(len(model.classes_)):
+        share_embedding(trainer.model)
     train([(part.label, trainer)], replace(course, callback=None))
-    return NumpyLanguageModel(rounded(trainer.model.arrays()))
+    return NumpyLanguageModel(trainer.model.arrays())  # not rounded: small steps would come to nothing
 
 
 def _corrected(

@@ -42,7 +42,9 @@ LabelColumn = Annotated[
 ]
 Exact = Annotated[
     bool,
-    typer.Option("--exact", help="Ask every label's language model about every text, needed or not."),
+    typer.Option(
+        "--exact", help="Ask every label's language model about every text, needed or not (slower)."
+    ),
 ]
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="How to print.")]
 

@@ -53,6 +53,13 @@ class DirectedLanguageModel:
 AnyLanguageModel = NumpyLanguageModel | DirectedLanguageModel
 
 
+def one_way(model: AnyLanguageModel) -> list[NumpyLanguageModel]:
+    """Return the language models, each of one direction, that a model is made of."""
+    if isinstance(model, NumpyLanguageModel):
+        return [model]
+    return [part for part in (model.forward, model.backward) if part is not None]
+
+
 def directed(
     forward: Sequence[NumpyLanguageModel] | None, backward: Sequence[NumpyLanguageModel] | None, end_id: int
 ) -> list[AnyLanguageModel]:

@@ -88,16 +88,18 @@ class _LinearNll(torch.autograd.Function):
         return nll
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None]:
         values, weight, targets, probabilities = ctx.saved_tensors
         of_nll = gradients[0][:, None]
-        of_values, of_weight = torch.empty_like(values), torch.zeros_like(weight)
+        of_values = torch.empty_like(values)
+        of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         of_bias = weight.new_zeros(len(weight))
         for rows in _slabs(values, weight):
             of_logits = probabilities[rows] * of_nll[rows]
             of_logits.scatter_add_(1, targets[rows, None], -of_nll[rows])
             torch.mm(of_logits, weight, out=of_values[rows])
-            of_weight.addmm_(of_logits.T, values[rows])
+            if of_weight is not None:  # else many labels share it, and leave it as it is
+                of_weight.addmm_(of_logits.T, values[rows])
             of_bias += of_logits.sum(dim=0)
         return of_values, of_weight, of_bias, None
 

@@ -27,7 +27,7 @@ class NgramIndex:
         bits = len(keys).bit_length() + 1  # two to four buckets a key
         self._shift = np.uint64(64 - bits)
         sizes = np.bincount((keys >> self._shift).astype(np.intp), minlength=1 << bits)
-        self._starts = np.cumsum(sizes) - sizes
+        self._starts = (np.cumsum(sizes) - sizes).astype(np.int32)
         self._keys = np.append(keys, _LARGEST)  # where a search ends
         self._size = len(keys)
 

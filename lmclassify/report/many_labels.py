@@ -10,60 +10,30 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from lmclassify.classify.fitted import load
 from lmclassify.io.labelled import LabelledTexts, read_tables
+from lmclassify.report.costs import cost_of_program
 from lmclassify.report.subjects import distinct_texts, write_texts
 
 _HEADER = "| labels | texts | fit s | fit MB | texts/s | predict MB | disk MB | accuracy | exact | alike |"
 
 
-class Cost(NamedTuple):
-    """What a command took."""
-
-    seconds: float
-    megabytes: float
-    """At its peak, resident."""
-
-
-def cost_of(command: Sequence[str]) -> Cost:
-    """Run a command and return what it took.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If it fails.
-    """
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, list(command))
-    return Cost(seconds, usage.ru_maxrss / 1024)
-
-
 def measure(train: LabelledTexts, test: LabelledTexts, labels: Sequence[str], rows: int) -> list[str]:
     """Return one row of the table, for the texts of some labels."""
     own, told = _only(train, labels), _only(test, labels)
-    lmclassify = [sys.executable, "-m", "lmclassify"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         learnt, new, model = (str(folder / part) for part in ("train.csv", "new.csv", "model"))
         write_texts(learnt, zip(own.texts, own.labels, strict=True))
         write_texts(new, distinct_texts(own.texts, own.labels, rows))
-        fit = cost_of([*lmclassify, "fit", learnt, "--model", model, "--quiet"])
-        predict = cost_of([*lmclassify, "predict", new, "--model", model, "--quiet"])
+        fit = cost_of_program("fit", learnt, "--model", model, "--quiet")
+        predict = cost_of_program("predict", new, "--model", model, "--quiet", "--output", os.devnull)
         disk = sum(file.stat().st_size for file in Path(model).iterdir()) / 1e6
         fitted = load(model)
         codes = np.searchsorted(fitted.classes_, told.labels)

@@ -13,15 +13,13 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lmclassify.io.bundled import bundled_data
+from lmclassify.report.costs import cost_of_program
 
 _SETS = ("sms_spam", "enron_subjects")
 
@@ -48,12 +46,10 @@ def measure(train: Path, test: Path, seed: int, recipe: str) -> Measurement:
     """Fit on one CSV file, evaluate on another, and predict the larger of the two."""
     with tempfile.TemporaryDirectory() as folder:
         model, output = os.path.join(folder, "model"), os.path.join(folder, "out.csv")
-        fit_seconds, fit_megabytes, _ = _run(
-            "fit", train, "-o", model, "--seed", seed, "--recipe", recipe, "-q"
-        )
-        *_, result = _run("evaluate", test, "-m", model, "--format", "json", "-q")
+        fit = cost_of_program("fit", train, "-o", model, "--seed", seed, "--recipe", recipe, "-q")
+        result = cost_of_program("evaluate", test, "-m", model, "--format", "json", "-q").output
         larger = max((train, test), key=lambda path: path.stat().st_size)
-        seconds, megabytes, _ = _run("predict", larger, "-m", model, "-o", output, "-q")
+        predict = cost_of_program("predict", larger, "-m", model, "-o", output, "-q")
         with open(output, newline="", encoding="utf-8") as file:
             rows = sum(1 for _ in csv.reader(file)) - 1
     figures = json.loads(result)
@@ -62,27 +58,11 @@ def measure(train: Path, test: Path, seed: int, recipe: str) -> Measurement:
         macro_f1=figures["macro_f1"],
         log_loss=figures["log_loss"],
         ece=figures["ece"],
-        fit_seconds=fit_seconds,
-        fit_megabytes=fit_megabytes,
-        texts_per_second=rows / seconds,
-        predict_megabytes=megabytes,
+        fit_seconds=fit.seconds,
+        fit_megabytes=fit.megabytes,
+        texts_per_second=rows / predict.seconds,
+        predict_megabytes=predict.megabytes,
     )
-
-
-def _run(*arguments: object) -> tuple[float, float, bytes]:
-    """Run the program; return its seconds, peak megabytes and standard output."""
-    command = [sys.executable, "-m", "lmclassify", *map(str, arguments)]
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdout=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"failed with status {process.returncode}: {' '.join(command)}")
-        output.seek(0)
-        kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-        return seconds, kilobytes / 1024, output.read()
 
 
 def _rows(folder: Path, seeds: Sequence[int], recipe: str) -> Iterator[str]:

@@ -115,15 +115,12 @@ LSTM_NAMES = ("ngrams", "lstm", "tuned lstm")
 
 def test_lstms_are_asked_about_near_labels_and_foretold_for_others():
     bias = np.array([0.0, 0.0, -1.0])  # the n-gram models' evidence alone tells what is foretold
-    combination = Combination(LSTM_NAMES, np.array([1.0, 0.5, 0.25]), bias, gap=2.0, slope=0.1)
+    combination = Combination(LSTM_NAMES, np.array([1.0, 0.5, 0.25]), bias, gap=2.0, slope=0.1, length=9.0)
     ngrams = np.array([[0.0, -1.0, -4.0], [0.0, -3.0, -3.0], [-3.0, 0.0, -0.5]])
-    assert combination.contested(ngrams + bias).tolist() == [
-        [True, True, False],
-        [False] * 3,
-        [False, True, True],
-    ]
+    asked = [[True, True, False], [False] * 3, [False, True, True]]
+    assert combination.contested(ngrams + bias, [9, 9, 9]).tolist() == asked
     lstms = np.array([[-10.0, -8.0, -1.0], [-10.0, -2.0, -1.0], [-9.0, -6.0, -6.0]])
-    joint = combination.decided([ngrams, lstms, 2 * lstms])  # together the LSTMs have the weight 1
+    joint = combination.decided([ngrams, lstms, 2 * lstms], [9, 9, 9])  # together the LSTMs have the weight 1
     np.testing.assert_allclose(
         joint,
         [
@@ -134,30 +131,49 @@ def test_lstms_are_asked_about_near_labels_and_foretold_for_others():
     )
 
 
+def test_longer_texts_have_larger_gaps():
+    combination = Combination(LSTM_NAMES, np.ones(3), np.zeros(2), gap=1.0, length=9.0)
+    margins = np.array([[0.0, -0.9], [0.0, -0.6], [0.0, -2.9], [0.0, -3.1]])
+    asked = combination.contested(margins, [9, 4, 27, 27]).any(axis=1)
+    assert asked.tolist() == [True, True, True, False]  # like the root of the length, or like the length
+    assert not combination.contested(margins[1:2], [3]).any()
+
+
+def test_a_label_that_leads_by_its_bias_alone_is_contested():
+    combination = Combination(LSTM_NAMES, np.ones(3), np.array([0.0, -10.0]), gap=2.0, slope=0.5)
+    evidence = np.array([[0.0, 6.0], [0.0, 7.0], [0.0, 1.0]])  # 4, 3 and 9 nats less likely in all
+    asked = combination.contested(evidence + combination.bias, [1, 1, 1]).any(axis=1)
+    assert asked.tolist() == [True, True, False]  # foretold: 1, -0.5 and 8.5 nats less likely
+
+
 def test_without_a_gap_every_label_counts_as_computed():
     rng = np.random.default_rng(0)
     scores = list(rng.normal(size=(3, 20, 4)))
     combination = Combination(LSTM_NAMES, np.array([2.0, 0.5, 0.1]), rng.normal(size=4))
-    np.testing.assert_allclose(combination.decided(scores), combination.joint(scores))
+    np.testing.assert_allclose(combination.decided(scores, np.ones(20)), combination.joint(scores))
     nobody = Combination(LSTM_NAMES, np.array([2.0, 0.0, 0.0]), np.zeros(4))
-    assert not nobody.contested(scores[0]).any()
+    assert not nobody.contested(scores[0], np.ones(20)).any()
 
 
-def test_the_learnt_shortcut_turns_no_decision():
+@pytest.mark.parametrize("bias", [0.0, 10.0])
+def test_the_learnt_shortcut_turns_no_decision(bias):
     rng = np.random.default_rng(0)
     ngrams = rng.normal(scale=4, size=(4000, 3))
-    lstms = 0.3 * ngrams + rng.normal(scale=0.4, size=ngrams.shape)
-    combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(3))
-    found = learn_shortcut(combination, [ngrams[:2000], lstms[:2000], lstms[:2000]])
+    lengths = rng.integers(4, 40, size=4000)
+    noise = rng.normal(scale=0.4, size=ngrams.shape) * np.sqrt(lengths / 21)[:, np.newaxis]
+    lstms = 0.3 * ngrams + noise
+    combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, bias]))
+    found = learn_shortcut(combination, [ngrams[:2000], lstms[:2000], lstms[:2000]], lengths[:2000])
     assert found.slope == pytest.approx(0.3, abs=0.02)
-    assert found.gap == pytest.approx(5 * 0.4 * 2**0.5, rel=0.05)  # of two labels' deviations
+    assert 1.8 < found.gap < 5 * 0.4 * 2**0.5 * 1.05  # of two labels' deviations; long texts have less
     new = [ngrams[2000:], lstms[2000:], lstms[2000:]]
-    asked = found.contested(ngrams[2000:]).any(axis=1).mean()
-    assert 0.2 < asked < 0.6
-    assert (found.decided(new).argmax(axis=1) == combination.joint(new).argmax(axis=1)).all()
+    asked = found.contested(combination.of_ngrams(new[:1]), lengths[2000:]).any(axis=1).mean()
+    assert 0.05 < asked < 0.6
+    decided = found.decided(new, lengths[2000:]).argmax(axis=1)
+    assert (decided == combination.joint(new).argmax(axis=1)).all()
 
 
 def test_a_shortcut_of_lstms_that_say_nothing():
     combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(2))
-    found = learn_shortcut(combination, [np.zeros((3, 2))] * 3)
-    assert (found.gap, found.slope) == (0.0, 0.0)
+    found = learn_shortcut(combination, [np.zeros((3, 2))] * 3, [2, 5, 9])
+    assert (found.gap, found.slope, found.length) == (0.0, 0.0, 5.0)

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import lmclassify
 from lmclassify import DataError, LMClassifier, OutputError
-from lmclassify.classify.persistence import checksum_of
+from lmclassify.classify import recipes
+from lmclassify.classify.persistence import checksum_of, read_model
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.text.ngrams import NgramView
 from tests.conftest import SMALL, TUNED, bundled
@@ -152,6 +154,7 @@ def test_a_label_is_removed(recipe, tmp_path):
     classifier = LMClassifier(**settings).fit(TEXTS, labels)
     classifier.save(tmp_path / "model")
     before = files_of(tmp_path / "model", but="ham")
+    classifier.model_.exact = True  # else fewer labels are near others, and language models asked less
     joint = classifier.predict_joint_log_proba(TEXTS[:30])
     classifier.remove_label("ham")
     assert classifier.classes_.tolist() == ["c", "spam"]
@@ -243,3 +246,28 @@ def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before()
     again = third.with_weights(third.tuned, third.bias, third.counts, [0])
     assert again.known[0] == len(more.keys)
     assert small.with_ngrams_of(view.windows(["a b"], []), idf=1.0) is small
+
+
+def test_many_labels_share_one_embedding(monkeypatch, tmp_path):
+    monkeypatch.setattr(recipes, "_MANY", 2)
+    texts, labels = bundled(limit=120)
+    classifier = LMClassifier(**TUNED).fit(texts, labels)
+    classifier.add_label("note", ["note to self", "note: buy milk", "a note"])
+    classifier.update(["win a note now"], ["note"])
+    model = classifier.model_
+    own = {"layers.0.weight_hh_l0", "output.bias"}
+    for lstm in (*model.models, *model.tuned):
+        assert lstm.arrays["embedding.weight"] is not None
+        np.testing.assert_array_equal(
+            lstm.arrays["embedding.weight"], model.background.arrays["embedding.weight"]
+        )
+    classifier.save(tmp_path / "model")
+    loaded = lmclassify.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_joint_log_proba(texts), model.predict_joint_log_proba(texts))
+    of_labels = [part for part in read_model(tmp_path / "model").parts if part.role in ("lm", "tuned-lm")]
+    for part in of_labels:
+        stored = safetensors.numpy.load(part.content)
+        assert "embedding.weight" not in stored
+        assert own <= set(stored)
+    shared = [lstm.arrays["embedding.weight"] for lstm in loaded.models]
+    assert all(array is loaded.background.arrays["embedding.weight"] for array in shared)

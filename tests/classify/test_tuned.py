@@ -46,8 +46,9 @@ def test_the_joint_score_is_the_combination_of_its_experts(tuned):
     own = {**vars(model), "models": model.tuned, "combination": None}
     own = {name: own[name] for name in model.__dataclass_fields__}
     scores.append(lmclassify.FittedModel(**own).log_likelihood(texts))
+    lengths = [len(sequence) for sequence in model.subwords.sequences(texts)]
     for exact, expected in (
-        (False, model.combination.decided(scores)),
+        (False, model.combination.decided(scores, lengths)),
         (True, model.combination.joint(scores)),
     ):
         found = replace(model, exact=exact).predict_joint_log_proba(texts)
@@ -320,6 +321,14 @@ def test_neither_suggested_nor_written_is_what_is_unknown(kind):
         assert text
         assert fitted.model_.tokenizer.unknown_id not in fitted.model_.tokenizer.sequences([text])[0]
         text.encode()
+
+
+def test_long_texts_are_decided_as_by_all_language_models(tuned):
+    """What LSTMs say adds up over a text, unlike what n-gram models say, so long texts need them more."""
+    model = replace(tuned.model_, combination=replace(tuned.model_.combination))
+    texts = [" ".join(TEXTS[start : start + 20]) for start in range(60)]
+    exact = replace(model, exact=True)
+    assert (model.predict(texts) == exact.predict(texts)).all()
 
 
 def test_equal_texts_are_scored_alike(tuned):
