@@ -32,6 +32,7 @@ VIEWS = {NgramView("character", 5): True, NgramView("subword", 3): True, NgramVi
 _SCORES = 2  # that a model has
 _TOLERANCE = 1e-2  # of the solver; a smaller one changes nothing that can be seen (docs/benchmarks.md)
 _liblinear = threading.Lock()  # its random numbers are one stream for the whole process
+_matrices = threading.Lock()  # one tf-idf matrix, and its copy in liblinear, at a time: they are large
 _ABSENT = -1.0  # score of a label that a fold's training part lacks: the margin of "not this label"
 
 
@@ -175,7 +176,6 @@ class _Learner:
         rare = texts_with < self.counted.least_texts
         idf = np.log((1 + rows.shape[0]) / (1 + texts_with)) + 1.0
         idf[rare] = 0.0
-        tuned, bias = separate(_tf_idf(rows, idf), codes, self.labels, weights, self.seed)
         # A label's likelihoods follow from its texts' weights beside one another, not from how large all are.
         texts_of = self.of_others.texts + np.bincount(codes, minlength=self.labels)
         weight_of = self.of_others.weights + np.bincount(codes, weights, minlength=self.labels)
@@ -186,6 +186,9 @@ class _Learner:
         of_others = self.of_others.counts / np.where(means > 0, means, 1.0)
         counts = (np.asarray((membership @ rows).todense()).T + of_others).astype(np.float32)
         counts[rare] = 0.0
+        with _matrices:
+            rows = _tf_idf(rows, idf)
+            tuned, bias = separate(rows, codes, self.labels, weights, self.seed)
         # Rounded here as the file will hold them, so that saving and loading change nothing.
         rounded = tuned.astype(np.float16).astype(np.float32)
         return NgramModel(
@@ -230,6 +233,8 @@ def _tf_idf(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:
     values = sparse.csr_matrix(
         ((1.0 + np.log(rows.data)) * idf[rows.indices], rows.indices, rows.indptr), shape=rows.shape
     )
-    lengths = np.sqrt(np.asarray(values.multiply(values).sum(axis=1)).ravel())
+    squares = sparse.csr_matrix((values.data**2, rows.indices, rows.indptr), shape=rows.shape)
+    lengths = np.sqrt(np.asarray(squares.sum(axis=1)).ravel())
+    del squares
     scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     return sparse.diags(scale).dot(values).tocsr()
