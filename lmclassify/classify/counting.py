@@ -17,28 +17,31 @@ from scipy import sparse
 from lmclassify.classify.scoring import chunks_of
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.ngram import count_known
-from lmclassify.text.ngrams import Keys, NgramView
-from lmclassify.text.sequences import Ids
+from lmclassify.text.ngrams import Keys, NgramView, Windows
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+P = TypeVar("P")
 T = TypeVar("T")
 
 _ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
 _CHUNKS_AT_A_TIME = 16  # whose results may wait to be added up
+_MOST_NGRAMS = 1_000_000  # of very many texts: more would make scoring slow and a saved model large
 _UNKNOWN = -1
 
 
 @dataclass
 class CountedView:
-    """One view's n-grams of some texts: those that enough of them have."""
+    """One view's n-grams of some texts: those that enough of them, or of others, have."""
 
     view: NgramView
     keys: Keys
     """(F,) ascending."""
     least_texts: int
     """An n-gram is used where so many texts have it."""
+    elsewhere: npt.NDArray[np.int64]
+    """(F,) how many other texts have each."""
     contexts: npt.NDArray[np.int32] | None
     """(F,) see `lmclassify.lm.ngram.NgramModel`."""
     counts: sparse.csr_matrix
@@ -59,7 +62,12 @@ class CountedView:
 
 
 def count_ngrams(
-    view: NgramView, ordered: bool, texts: Sequence[str], sequences: Sequence[Ids], threads: int = 1
+    view: NgramView,
+    ordered: bool,
+    texts: Sequence[str],
+    others: Sequence[str],
+    subwords: Tokenizer,
+    threads: int = 1,
 ) -> CountedView:
     """Count the n-grams of each of some texts.
 
@@ -69,36 +77,37 @@ def count_ngrams(
     ordered : bool
         Whether contexts are wanted.
     texts : sequence of str, (n,)
-    sequences : sequence of array of int, (n,)
-        The texts as subwords.
+        At least one.
+    others : sequence of str
+        More texts, whose n-grams count as known too. With them, the rarest of too many are left out.
+    subwords : Tokenizer
     threads : int, default=1
         The result does not depend on it.
     """
-    chunks = chunks_of(texts)
 
-    def found_in(chunk: slice) -> tuple[Keys, npt.NDArray[np.int64]]:
+    def found_in(some: Sequence[str]) -> tuple[Keys, npt.NDArray[np.int64]]:
         """Return the n-grams of some texts and how many of the texts have each."""
-        windows = view.windows(texts[chunk], sequences[chunk])
+        windows = _windows(view, some, subwords)
         keys, found = np.unique(windows.keys[windows.whole], return_inverse=True)
         owner = np.broadcast_to(windows.owner, windows.whole.shape)[windows.whole]
         pairs = np.unique(owner * len(keys) + found)
         return keys, np.bincount(pairs % max(1, len(keys)), minlength=len(keys))
 
-    keys, texts_with = _added_up(_mapped(found_in, chunks, threads))
+    keys, texts_with = _added_up(_mapped(found_in, [*_chunks(texts), *_chunks(others)], threads))
     least = 2 if view.symbols == "character" and len(texts) >= _ENOUGH_TEXTS else 1
-    keys = keys[texts_with >= least]
+    kept = texts_with >= least
+    if others and np.count_nonzero(kept) > _MOST_NGRAMS:
+        kept = texts_with > np.partition(texts_with, -_MOST_NGRAMS)[-_MOST_NGRAMS]
+    keys, texts_with = keys[kept], texts_with[kept]
     contexts = np.full(len(keys), _UNKNOWN, dtype=np.int32) if ordered else None
 
-    def placed(chunk: slice) -> tuple[npt.NDArray[np.int32], Codes, sparse.csr_matrix]:
+    def placed(some: Sequence[str]) -> tuple[npt.NDArray[np.int32], Codes, sparse.csr_matrix]:
         """Return columns, lengths and counts of some texts."""
-        windows = view.windows(texts[chunk], sequences[chunk])
-        columns = np.full(windows.keys.shape, _UNKNOWN, dtype=np.int32)
-        columns[windows.whole] = _places(keys, windows.keys[windows.whole])
-        if contexts is not None:  # every chunk writes the same
-            for shorter, longer in pairwise(columns):
-                ends = np.flatnonzero(longer >= 0)
-                contexts[longer[ends]] = shorter[ends - 1]  # known, as no fewer texts have it
-        known = count_known(columns, windows.owner, len(texts[chunk]))
+        windows = _windows(view, some, subwords)
+        columns = _columns(keys, windows)
+        if contexts is not None:
+            _note_contexts(contexts, columns)
+        known = count_known(columns, windows.owner, len(some))
         starts = np.searchsorted(known.owner, np.arange(known.texts + 1))
         counts = sparse.csr_matrix(
             (known.count.astype(np.float32), known.column.astype(np.int32), starts.astype(np.int32)),
@@ -106,21 +115,22 @@ def count_ngrams(
         )
         return columns, np.bincount(windows.owner, minlength=known.texts), counts
 
-    columns, lengths, counts = zip(*_mapped(placed, chunks, threads), strict=True)
+    columns, lengths, counts = zip(*_mapped(placed, _chunks(texts), threads), strict=True)
+    of_texts = sparse.vstack(counts, format="csr")
     return CountedView(
         view,
         keys,
         least,
+        texts_with - np.bincount(of_texts.indices, minlength=len(keys)),
         contexts,
-        sparse.vstack(counts, format="csr"),
+        of_texts,
         np.concatenate(lengths),
         np.concatenate(columns, axis=1),
     )
 
 
 def label_counts(
-    view: NgramView,
-    keys: Keys,
+    counted: CountedView,
     texts: Sequence[str],
     subwords: Tokenizer,
     codes: Codes,
@@ -128,16 +138,15 @@ def label_counts(
     labels: int,
     threads: int = 1,
 ) -> Array:
-    """Return how often each label's texts have each of some n-grams, texts weighted, (F, K).
+    """Return how often each label's texts have the n-grams, texts weighted, (F, K).
+
+    Contexts that are found here only are noted in what has been counted.
 
     Parameters
     ----------
-    view : NgramView
-    keys : ndarray of uint64, (F,)
-        Ascending.
+    counted : CountedView
     texts : sequence of str, (n,)
     subwords : Tokenizer
-        What makes their sequences.
     codes : ndarray of int, (n,)
         Index of each text's label.
     weights : ndarray, (n,)
@@ -146,25 +155,52 @@ def label_counts(
     threads : int, default=1
         The result does not depend on it.
     """
-    result = np.zeros(len(keys) * labels)
-    if not len(texts):
-        return result.reshape(len(keys), labels)
+    result = np.zeros(len(counted.keys) * labels)
+    chunks = _chunks(texts)
+    ends = np.cumsum([len(some) for some in chunks], dtype=np.intp)
 
-    def found_in(chunk: slice) -> tuple[Codes, Array]:
-        sequences = subwords.sequences(texts[chunk]) if view.symbols == "subword" else []
-        windows = view.windows(texts[chunk], sequences)
-        places = _places(keys, windows.keys[windows.whole])
-        owner = np.broadcast_to(windows.owner, windows.whole.shape)[windows.whole]
-        known = places >= 0
-        owner = owner[known]
-        return places[known] * np.intp(labels) + codes[chunk][owner], weights[chunk][owner]
+    def found_in(number: int) -> tuple[Codes, Array]:
+        windows = _windows(counted.view, chunks[number], subwords)
+        columns = _columns(counted.keys, windows)
+        if counted.contexts is not None:
+            _note_contexts(counted.contexts, columns)
+        known = columns >= 0
+        owner = np.broadcast_to(windows.owner, known.shape)[known] + (ends[number] - len(chunks[number]))
+        return columns[known] * np.intp(labels) + codes[owner], weights[owner]
 
-    for places, added in _mapped(found_in, chunks_of(texts), threads):
+    for places, added in _mapped(found_in, range(len(chunks)), threads):
         np.add.at(result, places, added)
-    return result.reshape(len(keys), labels)
+    return result.reshape(len(counted.keys), labels)
 
 
-def _mapped(function: Callable[[slice], T], chunks: Sequence[slice], threads: int) -> Iterator[T]:
+def _chunks(texts: Sequence[str]) -> list[Sequence[str]]:
+    return [texts[chunk] for chunk in chunks_of(texts)] if texts else []
+
+
+def _windows(view: NgramView, texts: Sequence[str], subwords: Tokenizer) -> Windows:
+    return view.windows(texts, subwords.sequences(texts) if view.symbols == "subword" else [])
+
+
+def _columns(keys: Keys, windows: Windows) -> npt.NDArray[np.int32]:
+    """Return what `lmclassify.lm.ngram.look_up` does, faster for many n-grams known."""
+    columns = np.full(windows.keys.shape, _UNKNOWN, dtype=np.int32)
+    wanted, found = np.unique(windows.keys[windows.whole], return_inverse=True)
+    if len(keys):
+        places = np.searchsorted(keys, wanted)  # in order they are looked up far faster
+        places[places == len(keys)] = 0
+        places[keys[places] != wanted] = _UNKNOWN
+        columns[windows.whole] = places[found]
+    return columns
+
+
+def _note_contexts(contexts: npt.NDArray[np.int32], columns: npt.NDArray[np.int32]) -> None:
+    """Set the contexts of the n-grams in some columns; every text has the same ones for an n-gram."""
+    for shorter, longer in pairwise(columns):
+        ends = np.flatnonzero(longer >= 0)
+        contexts[longer[ends]] = shorter[ends - 1]  # known, as no fewer texts have it
+
+
+def _mapped(function: Callable[[P], T], chunks: Sequence[P], threads: int) -> Iterator[T]:
     """Yield the function's result for each chunk, in order; few of them wait to be taken."""
     for first in range(0, len(chunks), _CHUNKS_AT_A_TIME):
         yield from map_ordered(function, chunks[first : first + _CHUNKS_AT_A_TIME], threads)
@@ -190,14 +226,3 @@ def _sum(parts: Sequence[tuple[Keys, npt.NDArray[np.int64]]]) -> tuple[Keys, npt
     keys, numbers = keys[order], numbers[order]
     first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
     return keys[first], np.add.reduceat(numbers, first) if len(first) else numbers
-
-
-def _places(keys: Keys, wanted: Keys) -> npt.NDArray[np.int32]:
-    """Return where each wanted key stands among the keys, -1 where it does not."""
-    if not len(keys):
-        return np.full(len(wanted), _UNKNOWN, dtype=np.int32)
-    distinct, found = np.unique(wanted, return_inverse=True)  # in order they are looked up far faster
-    places = np.searchsorted(keys, distinct)
-    places[places == len(keys)] = 0
-    places[keys[places] != distinct] = _UNKNOWN
-    return places.astype(np.int32)[found]

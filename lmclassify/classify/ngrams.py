@@ -20,7 +20,6 @@ from lmclassify.classify.counting import CountedView, count_ngrams, label_counts
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.ngram import NgramCounts, NgramModel
 from lmclassify.text.ngrams import NgramView
-from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -42,8 +41,6 @@ class Others:
 
     texts: Sequence[str]
     """n' of them."""
-    subwords: Tokenizer
-    """What makes their sequences."""
     codes: Codes
     """(n',)"""
     weights: Array | None
@@ -52,7 +49,7 @@ class Others:
 
 def learn_ngram_models(
     texts: Sequence[str],
-    sequences: Sequence[Ids],
+    subwords: Tokenizer,
     codes: Codes,
     labels: int,
     folds: Codes,
@@ -67,8 +64,7 @@ def learn_ngram_models(
     Parameters
     ----------
     texts : sequence of str, (n,)
-    sequences : sequence of array of int, (n,)
-        The texts as subwords.
+    subwords : Tokenizer
     codes : ndarray of int, (n,)
         Index of each text's label.
     labels : int
@@ -78,7 +74,7 @@ def learn_ngram_models(
     weights : ndarray, (n,), optional
         Of the texts.
     others : Others, optional
-        Texts from which likelihoods are learnt too, but no n-grams that the texts lack.
+        Texts from which likelihoods are learnt too.
     seed : int, default=0
     threads : int, default=1
         The result does not depend on it.
@@ -96,8 +92,8 @@ def learn_ngram_models(
     held_out: list[Array] = []
     backgrounds: list[Array] = []
     for view, ordered in VIEWS.items():  # one after the other: the counts of each take memory
-        counted = count_ngrams(view, ordered, texts, sequences, threads)
-        of_others = _OfOthers.count(counted, others, labels, threads)
+        counted = count_ngrams(view, ordered, texts, others.texts if others else [], subwords, threads)
+        of_others = _OfOthers.count(counted, others, subwords, labels, threads)
         learner = _Learner(counted, of_others, codes, labels, weights, seed)
         model, of_folds, background = _cross_fit(learner, folds, threads)
         models.append(model)
@@ -138,21 +134,13 @@ class _OfOthers:
     """(K,) sums over texts."""
 
     @classmethod
-    def count(cls, counted: CountedView, others: Others | None, labels: int, threads: int) -> _OfOthers:
-        if others is None:
-            return cls(np.zeros((len(counted.keys), labels)), np.zeros(labels, np.int64), np.zeros(labels))
+    def count(
+        cls, counted: CountedView, others: Others | None, subwords: Tokenizer, labels: int, threads: int
+    ) -> _OfOthers:
+        others = others or Others([], np.zeros(0, np.intp), None)
         weights = np.ones(len(others.texts)) if others.weights is None else others.weights
         return cls(
-            label_counts(
-                counted.view,
-                counted.keys,
-                others.texts,
-                others.subwords,
-                others.codes,
-                weights,
-                labels,
-                threads,
-            ),
+            label_counts(counted, others.texts, subwords, others.codes, weights, labels, threads),
             np.bincount(others.codes, minlength=labels),
             np.bincount(others.codes, weights, minlength=labels).astype(np.float64),
         )
@@ -173,9 +161,8 @@ class _Learner:
         rows = self.counted.counts[training]
         codes, weights = self.codes[training], self.weights[training]
         texts_with = np.bincount(rows.indices, minlength=rows.shape[1])
-        rare = texts_with < self.counted.least_texts
         idf = np.log((1 + rows.shape[0]) / (1 + texts_with)) + 1.0
-        idf[rare] = 0.0
+        idf[texts_with < self.counted.least_texts] = 0.0
         # A label's likelihoods follow from its texts' weights beside one another, not from how large all are.
         texts_of = self.of_others.texts + np.bincount(codes, minlength=self.labels)
         weight_of = self.of_others.weights + np.bincount(codes, weights, minlength=self.labels)
@@ -185,7 +172,7 @@ class _Learner:
         )
         of_others = self.of_others.counts / np.where(means > 0, means, 1.0)
         counts = (np.asarray((membership @ rows).todense()).T + of_others).astype(np.float32)
-        counts[rare] = 0.0
+        counts[texts_with + self.counted.elsewhere < self.counted.least_texts] = 0.0
         with _matrices:
             rows = _tf_idf(rows, idf)
             tuned, bias = separate(rows, codes, self.labels, weights, self.seed)

@@ -349,12 +349,12 @@ def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> Ngra
     rest = lesson.some(np.setdiff1d(np.arange(len(lesson.texts)), chosen, assume_unique=True))
     models, held_out, background = learn_ngram_models(
         some.texts,
-        subwords.sequences(some.texts),
+        subwords,
         some.codes,
         labels,
         deal(some.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
         weights=some.weights,
-        others=Others(rest.texts, subwords, rest.codes, rest.weights),
+        others=Others(rest.texts, rest.codes, rest.weights),
         seed=lesson.seed,
         threads=threads,
     )

@@ -26,15 +26,14 @@ def texts_of(chosen):
 
 
 def learnt(sample, others, folds):
-    texts, rest = texts_of(sample), texts_of(others)
     return learn_ngram_models(
-        texts,
-        SUBWORDS.sequences(texts),
+        texts_of(sample),
+        SUBWORDS,
         CODES[sample],
         2,
         folds,
         weights=WEIGHTS[sample],
-        others=Others(rest, SUBWORDS, CODES[others], WEIGHTS[others]),
+        others=Others(texts_of(others), CODES[others], WEIGHTS[others]),
     )
 
 
@@ -47,9 +46,8 @@ def small_chunks(monkeypatch):
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("texts", [TEXTS, TEXTS * 10])
 def test_chunks_and_threads_change_nothing(view, texts, small_chunks):
-    sequences = SUBWORDS.sequences(texts)
-    counted = count_ngrams(view, VIEWS[view], texts, sequences, threads=3)
-    windows = view.windows(texts, sequences)
+    counted = count_ngrams(view, VIEWS[view], texts, [], SUBWORDS, threads=3)
+    windows = view.windows(texts, SUBWORDS.sequences(texts))
     columns, owner, place, count = counted.known(np.ones(len(texts), dtype=bool))
     np.testing.assert_array_equal(counted.keys, np.unique(windows.keys[windows.whole]))
     np.testing.assert_array_equal(columns, look_up(counted.keys, windows))
@@ -57,25 +55,42 @@ def test_chunks_and_threads_change_nothing(view, texts, small_chunks):
     np.testing.assert_array_equal(place, windows.place)
     assert count == len(texts)
     assert counted.counts.sum() == windows.whole.sum()
+    assert not counted.elsewhere.any()
 
 
 def test_characters_that_one_of_many_texts_has_are_left_out(small_chunks):
     texts = [*["abc"] * 999, "abd"]
     (view,) = (view for view in VIEWS if view.symbols == "character")
-    counted = count_ngrams(view, True, texts, SUBWORDS.sequences(texts))
+    counted = count_ngrams(view, True, texts, [], SUBWORDS)
     windows = view.windows(["abc"], [])
-    expected = np.unique(windows.keys[windows.whole])
-    np.testing.assert_array_equal(counted.keys, expected)
+    np.testing.assert_array_equal(counted.keys, np.unique(windows.keys[windows.whole]))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_labels_have_the_counts_of_their_texts(view, small_chunks):
-    counted = count_ngrams(view, VIEWS[view], TEXTS, SUBWORDS.sequences(TEXTS))
-    found = label_counts(view, counted.keys, TEXTS, SUBWORDS, CODES, WEIGHTS, 3, threads=3)
+def test_n_grams_of_other_texts_are_known_and_counted_by_label(view, small_chunks):
+    whole = count_ngrams(view, VIEWS[view], TEXTS, [], SUBWORDS)
+    counted = count_ngrams(view, VIEWS[view], texts_of(SOME), texts_of(REST), SUBWORDS)
+    np.testing.assert_array_equal(counted.keys, whole.keys)
+    assert (counted.counts != whole.counts[SOME]).nnz == 0
+    np.testing.assert_array_equal(counted.elsewhere, (whole.counts[REST] > 0).sum(axis=0).A1)
+    found = label_counts(counted, texts_of(REST), SUBWORDS, CODES[REST], WEIGHTS[REST], 3, threads=3)
     for label in range(3):
-        of_label = label == CODES
-        expected = WEIGHTS[of_label] @ counted.counts[of_label].toarray()
+        of_label = REST[CODES[REST] == label]
+        expected = WEIGHTS[of_label] @ whole.counts[of_label].toarray()
         np.testing.assert_allclose(found[:, label], expected, rtol=1e-6)
+    if whole.contexts is not None:
+        np.testing.assert_array_equal(counted.contexts, whole.contexts)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_with_other_texts_no_more_n_grams_are_known_than_can_be_kept(view, monkeypatch):
+    monkeypatch.setattr("lmclassify.classify.counting._MOST_NGRAMS", 100)
+    counted = count_ngrams(view, VIEWS[view], texts_of(SOME), texts_of(REST), SUBWORDS)
+    label_counts(counted, texts_of(REST), SUBWORDS, CODES[REST], WEIGHTS[REST], 2)
+    assert 0 < len(counted.keys) <= 100
+    if counted.contexts is not None:  # an n-gram's context is kept as long as itself
+        longer = view.windows(TEXTS, SUBWORDS.sequences(TEXTS)).keys[1:]
+        assert (counted.contexts[np.isin(counted.keys, longer)] >= 0).all()
 
 
 def test_of_other_texts_only_the_likelihoods_learn():
@@ -84,10 +99,12 @@ def test_of_other_texts_only_the_likelihoods_learn():
     beside, held_out, background = learnt(SOME, REST, folds)
     whole, _, _ = learnt(np.arange(len(TEXTS)), [], np.arange(len(TEXTS)) % 3)
     for one, more, every in zip(alone, beside, whole, strict=True):
-        np.testing.assert_array_equal(more.keys, one.keys)
-        np.testing.assert_array_equal(more.tuned, one.tuned)
-        known = np.isin(every.keys, one.keys)
-        np.testing.assert_allclose(more.counts, every.counts[known], rtol=1e-5)
+        np.testing.assert_array_equal(more.keys, every.keys)
+        np.testing.assert_allclose(more.counts, every.counts, rtol=1e-5)
+        known = np.isin(more.keys, one.keys)
+        np.testing.assert_array_equal(more.idf[known], one.idf)
+        assert not more.idf[~known].any()
+        assert not more.tuned[~known].any()
     assert background.shape == (2, len(SOME))
     assert {scores.shape for scores in held_out} == {(len(SOME), 2)}
 
