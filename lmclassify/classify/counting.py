@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -88,10 +88,14 @@ def count_ngrams(
     def found_in(some: Sequence[str]) -> tuple[Keys, npt.NDArray[np.int64]]:
         """Return the n-grams of some texts and how many of the texts have each."""
         windows = _windows(view, some, subwords)
-        keys, found = np.unique(windows.keys[windows.whole], return_inverse=True)
-        owner = np.broadcast_to(windows.owner, windows.whole.shape)[windows.whole]
-        pairs = np.unique(owner * len(keys) + found)
-        return keys, np.bincount(pairs % max(1, len(keys)), minlength=len(keys))
+        whole = windows.whole
+        keys, owner = windows.keys[whole], np.broadcast_to(windows.owner, whole.shape)[whole]
+        order = np.argsort(keys, kind="stable")  # so that a key's owners ascend
+        keys, owner = keys[order], owner[order]
+        first = _differ(keys)
+        of_other_text = first | _differ(owner)
+        starts = np.flatnonzero(first)
+        return keys[starts], np.add.reduceat(of_other_text, starts, dtype=np.int64)
 
     keys, texts_with = _added_up(_mapped(found_in, [*_chunks(texts), *_chunks(others)], threads))
     least = 2 if view.symbols == "character" and len(texts) >= _ENOUGH_TEXTS else 1
@@ -182,14 +186,19 @@ def _windows(view: NgramView, texts: Sequence[str], subwords: Tokenizer) -> Wind
 
 
 def _columns(keys: Keys, windows: Windows) -> npt.NDArray[np.int32]:
-    """Return what `lmclassify.lm.ngram.look_up` does, faster for many n-grams known."""
-    columns = np.full(windows.keys.shape, _UNKNOWN, dtype=np.int32)
-    wanted, found = np.unique(windows.keys[windows.whole], return_inverse=True)
+    """Return what `lmclassify.lm.ngram.look_up` does, faster where many n-grams are known."""
+    whole = windows.whole
+    columns = np.full(whole.shape, _UNKNOWN, dtype=np.int32)
     if len(keys):
-        places = np.searchsorted(keys, wanted)  # in order they are looked up far faster
+        wanted = windows.keys[whole]
+        order = np.argsort(wanted)  # in order they are looked up far faster
+        wanted = wanted[order]
+        places = np.searchsorted(keys, wanted)
         places[places == len(keys)] = 0
         places[keys[places] != wanted] = _UNKNOWN
-        columns[windows.whole] = places[found]
+        found = np.empty(len(order), dtype=np.int32)
+        found[order] = places
+        columns[whole] = found
     return columns
 
 
@@ -224,5 +233,12 @@ def _sum(parts: Sequence[tuple[Keys, npt.NDArray[np.int64]]]) -> tuple[Keys, npt
     keys, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     order = np.argsort(keys, kind="stable")
     keys, numbers = keys[order], numbers[order]
-    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
-    return keys[first], np.add.reduceat(numbers, first) if len(first) else numbers
+    starts = np.flatnonzero(_differ(keys))
+    return keys[starts], np.add.reduceat(numbers, starts)
+
+
+def _differ(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return whether each value differs from the one before it; the first does."""
+    result = np.ones(len(values), dtype=bool)
+    result[1:] = values[1:] != values[:-1]
+    return result

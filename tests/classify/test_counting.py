@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import lmclassify
 from lmclassify import LMClassifier
 from lmclassify.classify import scoring
 from lmclassify.classify.counting import count_ngrams, label_counts
@@ -128,7 +129,7 @@ def test_a_sample_has_each_label_by_its_share_and_some_of_the_rarest():
     assert draw(codes, len(codes), rng).tolist() == list(range(len(codes)))
 
 
-def test_of_very_many_texts_a_sample_is_learnt_from(monkeypatch):
+def test_of_very_many_texts_a_sample_is_learnt_from(monkeypatch, tmp_path):
     monkeypatch.setattr("lmclassify.classify.recipes._MOST_TEXTS", 60)
     more = ["an altogether different subject"] * 70
     fitted = []
@@ -143,3 +144,6 @@ def test_of_very_many_texts_a_sample_is_learnt_from(monkeypatch):
     assert fitted[0].score(TEXTS, LABELS) > 0.75
     (entry,) = fitted[0].model_.training_entries("background")
     assert entry["training_texts"] == 60 + 60
+    fitted[0].save(tmp_path / "model")
+    loaded = lmclassify.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_joint_log_proba(TEXTS), alone)
