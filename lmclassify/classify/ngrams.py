@@ -126,6 +126,8 @@ def _cross_fit(learner: _Learner, folds: Codes, threads: int) -> tuple[NgramMode
 
 @dataclass(frozen=True)
 class _OfOthers:
+    """What is learnt of other texts."""
+
     counts: Array
     """(F, K), texts weighted."""
     texts: npt.NDArray[np.int64]
