@@ -258,7 +258,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if learnt.cut:
             read = "beginning" if settings.long_texts == "truncate" else _READ_OF_LONG[settings.direction]
             warnings.warn(
-                f"{learnt.cut:,} of {len(texts):,} texts are longer than max_length ({settings.max_length} "
+                f"{learnt.cut:,} of {learnt.read:,} texts are longer than max_length ({settings.max_length} "
                 f"tokens); training of the language models reads their {read} only",
                 LMClassifyWarning,
                 stacklevel=2,

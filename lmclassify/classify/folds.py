@@ -1,4 +1,4 @@
-"""Texts dealt out to folds so that every fold has its share of each label."""
+"""Texts dealt out to folds or drawn into a sample, so that each label has its share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 Codes = npt.NDArray[np.intp]
+
+_LEAST_DRAWN = 10  # of a label's texts, however small its share
 
 
 def deal(codes: Codes, folds: int, generator: np.random.Generator) -> Codes:
@@ -25,8 +27,37 @@ def deal(codes: Codes, folds: int, generator: np.random.Generator) -> Codes:
     ndarray of int, (n,)
         Each text's fold, from 0.
     """
-    shuffled = generator.permutation(len(codes))
-    by_label = shuffled[np.argsort(codes[shuffled], kind="stable")]
     result = np.empty(len(codes), dtype=np.intp)
-    result[by_label] = np.arange(len(codes)) % folds
+    result[_by_label(codes, generator)] = np.arange(len(codes)) % folds
     return result
+
+
+def draw(codes: Codes, most: int, generator: np.random.Generator) -> Codes:
+    """Draw a sample of texts, as many of each label as its share asks for, and a few of the rarest.
+
+    Parameters
+    ----------
+    codes : ndarray of int, (n,)
+        Index of each text's label.
+    most : int
+        About how many texts to draw; with no more than these, the sample is all of them.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of int, (s,)
+        Indices of texts, ascending.
+    """
+    if len(codes) <= most:
+        return np.arange(len(codes))
+    by_label = _by_label(codes, generator)
+    texts_of = np.bincount(codes)
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(texts_of) - texts_of, texts_of)
+    wanted = np.maximum(np.rint(texts_of * (most / len(codes))), _LEAST_DRAWN)
+    return np.sort(by_label[place < wanted[codes[by_label]]])
+
+
+def _by_label(codes: Codes, generator: np.random.Generator) -> Codes:
+    """Return the indices of texts, label by label, shuffled within each."""
+    shuffled = generator.permutation(len(codes))
+    return shuffled[np.argsort(codes[shuffled], kind="stable")]

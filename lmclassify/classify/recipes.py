@@ -11,7 +11,9 @@
 4. one log-linear combination of all of them, learnt on held-out scores;
 5. an n-gram language model of each label's tokens, beside the LSTMs where the next word is asked for.
 
-Shapes: n texts, K labels.
+Of very many texts, the n-gram models' likelihoods are learnt from all, everything else from a sample.
+
+Shapes: n texts, K labels; s texts of the sample.
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ import numpy.typing as npt
 
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination, learn_shortcut
-from lmclassify.classify.folds import deal
+from lmclassify.classify.folds import deal, draw
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
 from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, share_embedding, train
-from lmclassify.classify.ngrams import learn_ngram_models
+from lmclassify.classify.ngrams import Others, learn_ngram_models
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
@@ -56,6 +58,7 @@ _FOLDS, _FOLDS_OF_FEW = 5, 10
 _FEW = 2000  # texts below which language models are cross-fitted, so that none is lost to validation
 _MANY = 50  # labels, from which on more folds would take too long, and an embedding each too much space
 _LM_FOLDS = 2
+_MOST_TEXTS = 100_000  # that everything is learnt from: more would take too much time and memory
 _MOST_SCORES = 100_000  # of held-out texts by recipe "plain": many labels would take long
 _READ_BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 _MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
@@ -89,17 +92,30 @@ class Lesson:
         log_frequencies = np.log(np.bincount(codes) / len(codes))
         return cls(list(texts), classes, codes, None, log_frequencies, log_frequencies, seed)
 
+    def some(self, chosen: Codes) -> Lesson:
+        """Return a lesson of some of the texts, and of some unlabelled ones where those are too many."""
+        unlabelled = some_of(len(self.unlabelled), _MOST_TEXTS, self.seed)
+        return replace(
+            self,
+            texts=[self.texts[index] for index in chosen],
+            codes=self.codes[chosen],
+            weights=None if self.weights is None else self.weights[chosen],
+            unlabelled=[self.unlabelled[index] for index in unlabelled],
+        )
+
 
 @dataclass(frozen=True)
 class Evidence:
     """What a combination was learnt from: scores of texts by models that had not seen them."""
 
+    codes: Codes
+    """(s,) the index of each text's label."""
     ngrams: list[Array]
-    """(n, K) each."""
+    """(s, K) each."""
     lstms: list[Array]
     """(m, K) each, of the experts `LSTMS`."""
     scored: Codes
-    """(m,) which texts the latter are of."""
+    """(m,) which of the s texts the latter are of."""
 
 
 @dataclass
@@ -110,6 +126,8 @@ class Learnt:
     models: list[AnyLanguageModel]
     records: list[dict[str, Any]]
     held_out: HeldOut
+    read: int
+    """Texts that the language models have learnt from or were held out from them."""
     background: AnyLanguageModel | None = None
     tuned: list[AnyLanguageModel] = field(default_factory=list)
     token_ngrams: list[TokenNgrams] = field(default_factory=list)
@@ -197,6 +215,7 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
         models=models,
         records=_by_direction([training_records(taught.parts, of_one) for of_one in taught.trainers]),
         cut=taught.cut,
+        read=len(lesson.texts),
         held_out=held_out_of_plain(
             lesson.log_priors, likelihoods, lesson.codes[validation], texts, lesson.seed
         ),
@@ -230,6 +249,14 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         return learn_plain(lesson, course)
     rng = np.random.default_rng([lesson.seed, labels])
     experts = learn_ngrams(lesson, course.threads, rng)
+    everything, lesson = lesson, lesson.some(experts.sample)
+    for kind, before, after, learnt in (
+        ("texts", everything.texts, lesson.texts, "n-grams are counted in all, everything else is learnt"),
+        ("unlabelled texts", everything.unlabelled, lesson.unlabelled, "the background model is learnt"),
+    ):
+        if len(after) < len(before):
+            message = f"{len(before):,} {kind}: {learnt} from {len(after):,} drawn at random"
+            warnings.warn(message, LMClassifyWarning, stacklevel=3)
     combination = experts.combination
     joint = combination.joint(experts.held_out)
     few = len(lesson.texts) < _FEW
@@ -293,7 +320,8 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         ngrams=experts.models,
         combination=combination,
         cut=class_.cut,
-        evidence=Evidence(experts.held_out, scores, scored),
+        read=len(lesson.texts),
+        evidence=Evidence(lesson.codes, experts.held_out, scores, scored),
         held_out=HeldOut.of(joint, lesson.codes[scored], signals, nats, lesson.seed),
         held_out_texts=kept,
     )
@@ -305,31 +333,37 @@ class NgramExperts:
 
     subwords: Tokenizer
     models: list[NgramModel]
+    sample: Codes
+    """(s,) the texts that more than likelihoods were learnt from."""
     held_out: list[Array]
-    """(n, K) each: the texts' scores by models that had not seen them."""
+    """(s, K) each: those texts' scores by models that had not seen them."""
     background: Array
-    """(2, n) their log-likelihoods by single characters, and how many these are."""
+    """(2, s) their log-likelihoods by single characters, and how many these are."""
     combination: Combination
 
 
 def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> NgramExperts:
     """Learn the n-gram models and their combination, on cross-fitted scores."""
-    subwords = Tokenizer.train("subword", lesson.texts, _VOCABULARY["subword"])
+    chosen = draw(lesson.codes, _MOST_TEXTS, rng)
+    some = lesson.some(chosen)
+    subwords = Tokenizer.train("subword", some.texts, _VOCABULARY["subword"])
     labels = len(lesson.classes)
-    few = len(lesson.texts) < _FEW and labels < _MANY
+    few = len(some.texts) < _FEW and labels < _MANY
+    rest = lesson.some(np.setdiff1d(np.arange(len(lesson.texts)), chosen, assume_unique=True))
     models, held_out, background = learn_ngram_models(
-        lesson.texts,
-        subwords.sequences(lesson.texts),
-        lesson.codes,
+        some.texts,
+        subwords,
+        some.codes,
         labels,
-        deal(lesson.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
-        weights=lesson.weights,
+        deal(some.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
+        weights=some.weights,
+        others=Others(rest.texts, rest.codes, rest.weights),
         seed=lesson.seed,
         threads=threads,
     )
     names = [name for model in models for name in model.score_names]
-    combination = learn_combination(names, held_out, lesson.codes, lesson.log_frequencies, lesson.weights)
-    return NgramExperts(subwords, models, held_out, background, combination)
+    combination = learn_combination(names, held_out, some.codes, some.log_frequencies, some.weights)
+    return NgramExperts(subwords, models, chosen, held_out, background, combination)
 
 
 @dataclass

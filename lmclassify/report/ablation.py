@@ -97,8 +97,9 @@ class _Scores:
 
     def joint(self, left_out: Callable[[str], bool]) -> Array:
         """Return joint log-probabilities of the test texts, (n, K), by the experts that are left."""
-        evidence, codes = self.learnt.evidence, self.lesson.codes
+        evidence = self.learnt.evidence
         assert evidence is not None
+        codes = evidence.codes
         names = [name for name in self.names if not left_out(name)]
         test = [scores for name, scores in zip(self.names, self.test, strict=True) if name in names]
         ngrams = dict(zip(self.names, evidence.ngrams, strict=False))
@@ -118,8 +119,9 @@ class _Scores:
 
     def product(self) -> Array:
         """Return joint log-probabilities by all experts with equal weights and one temperature, (n, K)."""
-        evidence, codes = self.learnt.evidence, self.lesson.codes
+        evidence = self.learnt.evidence
         assert evidence is not None
+        codes = evidence.codes
         scored, log_priors = evidence.scored, self.lesson.log_frequencies
         held_out = [*(scores[scored] for scores in evidence.ngrams), *evidence.lstms]
         spreads = [spread(scores) for scores in held_out]

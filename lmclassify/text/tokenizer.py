@@ -34,6 +34,7 @@ TokenizerKind = Literal["word", "subword", "char"]
 
 _SPACE = "▁"  # marks the beginning of a word in subword and char tokens
 _LEAST_PAIRS = 10  # of two subwords, to become one: with fewer, few texts would be learnt by heart
+_TEXTS_AT_A_TIME = 10_000  # to be encoded: what the engine returns of each takes a kilobyte and more
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that byte fallback looks for
 _WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # what str.split() takes for white space
@@ -139,11 +140,14 @@ class Tokenizer:
 
     def sequences(self, texts: Sequence[str]) -> list[Ids]:
         """Return one sequence (beginning-of-text, tokens, end-of-text) for each text."""
-        texts = [_encodable(text) for text in texts]
-        return [
-            np.array([self.begin_id, *encoding.ids, self.end_id], dtype=np.int64)
-            for encoding in self._engine.encode_batch_fast(texts, add_special_tokens=False)
-        ]
+        result = []
+        for first in range(0, len(texts), _TEXTS_AT_A_TIME):
+            some = [_encodable(text) for text in texts[first : first + _TEXTS_AT_A_TIME]]
+            result += [
+                np.array([self.begin_id, *encoding.ids, self.end_id], dtype=np.int64)
+                for encoding in self._engine.encode_batch_fast(some, add_special_tokens=False)
+            ]
+        return result
 
     def offsets(self, text: str) -> npt.NDArray[np.intp]:
         """Return where each token of a text stands in it.

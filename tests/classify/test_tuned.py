@@ -169,19 +169,18 @@ def test_many_labels_are_told_from_their_likeliest_rivals():
 def test_held_out_scores_are_those_of_models_that_have_not_seen_the_text():
     codes = np.array([label == "spam" for label in LABELS], dtype=np.intp)
     folds = np.arange(120) % 3
-    tokenizer = Tokenizer.train("subword", TEXTS, 200)
-    sequences = tokenizer.sequences(TEXTS)
-    _, held_out, _ = learn_ngram_models(TEXTS, sequences, codes, 2, folds)
+    subwords = Tokenizer.train("subword", TEXTS, 200)
+    _, held_out, _ = learn_ngram_models(TEXTS, subwords, codes, 2, folds)
     inside, outside = np.flatnonzero(folds != 1), np.flatnonzero(folds == 1)
     models, _, _ = learn_ngram_models(
         [TEXTS[index] for index in inside],
-        [sequences[index] for index in inside],
+        subwords,
         codes[inside],
         2,
         folds[inside],
     )
-    texts, ids = [TEXTS[index] for index in outside], [sequences[index] for index in outside]
-    expected = [part for model in models for part in model.scores(texts, ids)]
+    texts = [TEXTS[index] for index in outside]
+    expected = [part for model in models for part in model.scores(texts, subwords.sequences(texts))]
     for of_fold, of_model in zip(held_out, expected, strict=True):
         np.testing.assert_allclose(of_fold[outside], of_model, rtol=1e-3, atol=1e-3)
 
@@ -266,10 +265,11 @@ def test_unlabelled_texts_teach_the_background_model(weights):
 
 def test_a_labels_likelihood_does_not_depend_on_how_heavy_all_its_texts_are():
     codes = np.array([label == "spam" for label in LABELS], dtype=np.intp)
-    sequences = Tokenizer.train("subword", TEXTS, 200).sequences(TEXTS)
+    subwords = Tokenizer.train("subword", TEXTS, 200)
+    sequences = subwords.sequences(TEXTS)
     weights = np.random.default_rng(0).uniform(0.5, 2, len(TEXTS))
     light, heavy = (
-        learn_ngram_models(TEXTS, sequences, codes, 2, np.arange(120) % 3, weights=weights * of_label)[0]
+        learn_ngram_models(TEXTS, subwords, codes, 2, np.arange(120) % 3, weights=weights * of_label)[0]
         for of_label in (np.ones(120), np.where(codes == 1, 20.0, 0.1))
     )
     for before, after in zip(light, heavy, strict=True):
