@@ -17,6 +17,7 @@ from scipy import sparse
 from lmclassify.classify.scoring import chunks_of
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.ngram import count_known
+from lmclassify.lm.ngram_index import NgramIndex
 from lmclassify.text.ngrams import Keys, NgramView, Windows
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -28,7 +29,6 @@ T = TypeVar("T")
 _ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
 _CHUNKS_AT_A_TIME = 16  # whose results may wait to be added up
 _MOST_NGRAMS = 1_000_000  # of very many texts: more would make scoring slow and a saved model large
-_UNKNOWN = -1
 
 
 @dataclass
@@ -49,7 +49,7 @@ class CountedView:
     lengths: Codes
     """(n,) symbols."""
     columns: npt.NDArray[np.int32]
-    """(longest, m) as `lmclassify.lm.ngram.look_up` returns them."""
+    """(longest, m) as `NgramIndex.look_up` returns them."""
 
     def known(
         self, chosen: npt.NDArray[np.bool_]
@@ -103,12 +103,13 @@ def count_ngrams(
     if others and np.count_nonzero(kept) > _MOST_NGRAMS:
         kept = texts_with > np.partition(texts_with, -_MOST_NGRAMS)[-_MOST_NGRAMS]
     keys, texts_with = keys[kept], texts_with[kept]
-    contexts = np.full(len(keys), _UNKNOWN, dtype=np.int32) if ordered else None
+    index = NgramIndex(keys)
+    contexts = np.full(len(keys), -1, dtype=np.int32) if ordered else None
 
     def placed(some: Sequence[str]) -> tuple[npt.NDArray[np.int32], Codes, sparse.csr_matrix]:
         """Return columns, lengths and counts of some texts."""
         windows = _windows(view, some, subwords)
-        columns = _columns(keys, windows)
+        columns = index.look_up(windows)
         if contexts is not None:
             _note_contexts(contexts, columns)
         known = count_known(columns, windows.owner, len(some))
@@ -159,13 +160,14 @@ def label_counts(
     threads : int, default=1
         The result does not depend on it.
     """
+    index = NgramIndex(counted.keys)
     result = np.zeros(len(counted.keys) * labels)
     chunks = _chunks(texts)
     ends = np.cumsum([len(some) for some in chunks], dtype=np.intp)
 
     def found_in(number: int) -> tuple[Codes, Array]:
         windows = _windows(counted.view, chunks[number], subwords)
-        columns = _columns(counted.keys, windows)
+        columns = index.look_up(windows)
         if counted.contexts is not None:
             _note_contexts(counted.contexts, columns)
         known = columns >= 0
@@ -183,23 +185,6 @@ def _chunks(texts: Sequence[str]) -> list[Sequence[str]]:
 
 def _windows(view: NgramView, texts: Sequence[str], subwords: Tokenizer) -> Windows:
     return view.windows(texts, subwords.sequences(texts) if view.symbols == "subword" else [])
-
-
-def _columns(keys: Keys, windows: Windows) -> npt.NDArray[np.int32]:
-    """Return what `lmclassify.lm.ngram.look_up` does, faster where many n-grams are known."""
-    whole = windows.whole
-    columns = np.full(whole.shape, _UNKNOWN, dtype=np.int32)
-    if len(keys):
-        wanted = windows.keys[whole]
-        order = np.argsort(wanted)  # in order they are looked up far faster
-        wanted = wanted[order]
-        places = np.searchsorted(keys, wanted)
-        places[places == len(keys)] = 0
-        places[keys[places] != wanted] = _UNKNOWN
-        found = np.empty(len(order), dtype=np.int32)
-        found[order] = places
-        columns[whole] = found
-    return columns
 
 
 def _note_contexts(contexts: npt.NDArray[np.int32], columns: npt.NDArray[np.int32]) -> None:

@@ -10,7 +10,7 @@ from lmclassify.classify.counting import count_ngrams, label_counts
 from lmclassify.classify.folds import draw
 from lmclassify.classify.ngrams import VIEWS, Others, learn_ngram_models
 from lmclassify.errors import LMClassifyWarning
-from lmclassify.lm.ngram import look_up
+from lmclassify.lm.ngram_index import NgramIndex
 from lmclassify.text.tokenizer import Tokenizer
 from tests.conftest import TUNED, bundled
 
@@ -51,7 +51,7 @@ def test_chunks_and_threads_change_nothing(view, texts, small_chunks):
     windows = view.windows(texts, SUBWORDS.sequences(texts))
     columns, owner, place, count = counted.known(np.ones(len(texts), dtype=bool))
     np.testing.assert_array_equal(counted.keys, np.unique(windows.keys[windows.whole]))
-    np.testing.assert_array_equal(columns, look_up(counted.keys, windows))
+    np.testing.assert_array_equal(columns, NgramIndex(counted.keys).look_up(windows))
     np.testing.assert_array_equal(owner, windows.owner)
     np.testing.assert_array_equal(place, windows.place)
     assert count == len(texts)
