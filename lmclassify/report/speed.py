@@ -195,7 +195,7 @@ def table(figures: Figures) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.5g}"
 
 
 def main() -> None:
@@ -251,16 +251,20 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             plain = str(Path(folder) / "plain")
             bench.classifier.save(plain)
-            models = {"plain": plain, **({"tuned": options.model} if options.model else {})}
-            speeds = measure_rows(data, options.rows, models, options.row_repeats, say)
-            facts |= {
-                f"distinct token prefixes, {name}": prefix_share(options.rows, model)
-                for name, model in models.items()
-            }
+            models = {"plain": [plain]}
+            if options.model:
+                models |= {"tuned": [options.model], "tuned exact": [options.model, "--exact"]}
+            speeds, labels = measure_rows(data, options.rows, models, options.row_repeats, say)
+            for name, (model, *more) in models.items():
+                if not more:
+                    facts[f"distinct token prefixes, {name}"] = prefix_share(options.rows, model)
+            if options.model:
+                pairs = list(zip(labels["tuned"], labels["tuned exact"], strict=True))
+                facts["same labels, tuned and tuned exact"] = sum(a == b for a, b in pairs) / len(pairs)
         figures |= {f"{name} texts/s": values for name, values in speeds.items()}
         for name in models:
-            pairs = zip(speeds[name], speeds["svm"], strict=True)
-            ratios[f"{name} / svm, texts/s"] = [ours / theirs for ours, theirs in pairs]
+            beside = zip(speeds[name], speeds["svm"], strict=True)
+            ratios[f"{name} / svm, texts/s"] = [ours / theirs for ours, theirs in beside]
     for name, value in facts.items():
         print(f"{name}: {_number(value) if isinstance(value, (int, float)) else value}")
     print(f"\nmedians (GFLOP/s where nothing else is said), and from least to most\n{table(figures)}")

@@ -22,9 +22,13 @@ _COLUMN = "text"
 
 
 def measure_rows(
-    data: LabelledTexts, rows: Path, models: Mapping[str, str], repeats: int, say: Callable[[str], object]
-) -> dict[str, list[float]]:
-    """Return texts a second of "svm" and of each model, in turn.
+    data: LabelledTexts,
+    rows: Path,
+    models: Mapping[str, Sequence[str]],
+    repeats: int,
+    say: Callable[[str], object],
+) -> tuple[dict[str, list[float]], dict[str, list[str]]]:
+    """Return texts a second of "svm" and of each model, in turn, and the labels that the models give.
 
     The SVM's start-up and the reading of its weights are left out; ours are counted.
 
@@ -34,8 +38,8 @@ def measure_rows(
         What the SVM learns from.
     rows : Path
         CSV file to label.
-    models : mapping of str to str
-        Folders of fitted models.
+    models : mapping of str to sequence of str
+        Folder of a fitted model, and more arguments of `lmclassify predict`.
     repeats : int
     say : callable
     """
@@ -43,6 +47,7 @@ def measure_rows(
     say("fitting the SVM")
     rival = svm().fit(data.texts, data.labels)
     speeds: dict[str, list[float]] = {name: [] for name in ("svm", *models)}
+    labels: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "out.csv")
 
@@ -51,8 +56,9 @@ def measure_rows(
             table["predicted_label"] = rival.predict(table[_COLUMN])
             table.to_csv(out, index=False)
 
-        def by_ours(model: str) -> None:
-            command = [sys.executable, "-m", "lmclassify", "predict", str(rows), "-m", model, "-o", out, "-q"]
+        def by_ours(arguments: Sequence[str]) -> None:
+            command = [sys.executable, "-m", "lmclassify", "predict", str(rows), "-o", out, "-q"]
+            command += ["-m", *arguments]
             if subprocess.run(command, check=False).returncode:
                 raise LMClassifyError(f"failed: {' '.join(command)}")
 
@@ -62,7 +68,9 @@ def measure_rows(
                 by_svm() if name == "svm" else by_ours(models[name])
                 values.append(len(texts) / (time.perf_counter() - started))
                 say(f"{name}: {values[-1]:,.0f} texts/s")
-    return speeds
+                if name not in labels and name != "svm":
+                    labels[name] = _column(out, "predicted_label")
+    return speeds, labels
 
 
 def read_texts(path: Path) -> list[str]:
@@ -73,14 +81,18 @@ def read_texts(path: Path) -> list[str]:
     DataError
         If there are none.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if _COLUMN not in (reader.fieldnames or ()):
-            raise DataError(f"{path} has no column {_COLUMN!r}")
-        texts = [row[_COLUMN] for row in reader]
+    texts = _column(path, _COLUMN)
     if not texts:
         raise DataError(f"{path} has no rows")
     return texts
+
+
+def _column(path: str | Path, name: str) -> list[str]:
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if name not in (reader.fieldnames or ()):
+            raise DataError(f"{path} has no column {name!r}")
+        return [row[name] for row in reader]
 
 
 def prefix_share(rows: Path, model: str) -> float:

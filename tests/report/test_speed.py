@@ -84,6 +84,7 @@ def test_everything_is_measured_in_one_run(tmp_path, tuned):
         result["ratios"]
     )
     assert 0 < result["distinct token prefixes, tuned"] <= 1
+    assert 0.9 <= result["same labels, tuned and tuned exact"] <= 1
     assert result["tokens learnt from"] > 500
 
 
