@@ -9,7 +9,8 @@ Shapes: B texts, T steps, H units, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +23,9 @@ State = list[tuple[Floats, Floats]]
 """Output and cell state of each layer, (B, H) both; gru has no cell state: (B, 0)."""
 
 _SLAB = 1 << 20  # logits held at a time: 4 MB, so that they stay in cache; memory of that size is slow to get
+
+_own = threading.local()
+_SMALLEST, _LARGEST = np.float32(1e-30), np.float32(1e30)
 
 
 class NumpyLanguageModel:
@@ -82,20 +86,36 @@ class NumpyLanguageModel:
         state : State
             Each text's own state after its last token.
         """
+        packed, rows, steps, after = self._run(ids, state)
+        outputs = np.zeros((*ids.shape, self.num_lstm_units), dtype=np.float32)
+        outputs[rows, steps] = packed
+        return outputs, after
+
+    def _run(self, ids: Ids, state: State | None) -> tuple[Floats, Ids, Ids, State]:
+        """Return packed outputs (N, H), see `Layer.run`, the row and step of each, and the state after."""
         lengths = sequence_lengths(ids)
         order = np.argsort(-lengths, kind="stable")
+        alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
+        steps = np.repeat(np.arange(len(alive)), alive)
+        rows = order[np.arange(len(steps)) - np.repeat(np.cumsum(alive) - alive, alive)]
+        tokens, places = np.unique(ids[rows, steps], return_inverse=True)
+        table = self._layers[0].input_product(self.arrays["embedding.weight"][tokens])
+        memory = np.empty((len(ids), table.shape[1]), dtype=np.float32)
+
+        def of_tokens(part: slice) -> Floats:
+            some = memory[: part.stop - part.start]
+            return table.take(places[part], axis=0, out=some, mode="clip")
+
         before = self.zero_state(len(ids)) if state is None else state
         after: State = []
-        tokens, places = np.unique(ids[order], return_inverse=True)
-        table = self._layers[0].input_product(self.arrays["embedding.weight"][tokens])
-        values = table[places.reshape(ids.shape)]
+        inputs: Callable[[slice], Floats] = of_tokens
         for number, (layer, (h, c)) in enumerate(zip(self._layers, before, strict=True)):
-            if number:
-                values = layer.input_product(values)
             h, c = h[order], c[order]
-            values = layer.run(values, h, c, lengths[order])
+            values = layer.run(inputs, h, c, alive)
             after.append((_unsort(h, order), _unsort(c, order)))
-        return _unsort(values, order), after
+            if number + 1 < len(self._layers):
+                inputs = self._layers[number + 1].input_product(values).__getitem__
+        return values, rows, steps, after
 
     def read(self, ids: Ids, state: State | None = None) -> tuple[npt.NDArray[np.float64], State]:
         """See `lmclassify.lm.interpolation.NextTokenModel`."""
@@ -105,7 +125,7 @@ class NumpyLanguageModel:
     def log_probabilities(self, outputs: Floats) -> npt.NDArray[np.float64]:
         """Return log-probabilities (N, V) of every token after outputs (N, H)."""
         logits = self._logits(outputs)
-        return logits - _logsumexp(logits.copy())[:, np.newaxis]
+        return logits - _logsumexp(logits)[:, np.newaxis]
 
     def _logits(self, outputs: Floats, out: Floats | None = None) -> Floats:
         if "projection.weight" in self.arrays:
@@ -114,6 +134,18 @@ class NumpyLanguageModel:
         logits = matrix_product(outputs, weight.T, out)
         logits += self.arrays["output.bias"]
         return logits
+
+    def _nll(self, values: Floats, ids: Ids, memory: Floats) -> npt.NDArray[np.float64]:
+        """Return the negative log-probability of the token after each of some outputs (N, H), in nats."""
+        logits = self._logits(values, memory)
+        of_target = logits[np.arange(len(logits)), ids].astype(np.float64)
+        with np.errstate(over="ignore"):
+            sums = np.exp(logits, out=logits) @ np.ones(self.vocab_size, dtype=np.float32)
+        found: npt.NDArray[np.float64] = np.log(np.maximum(sums, _SMALLEST), dtype=np.float64) - of_target
+        far = np.flatnonzero((sums < _SMALLEST) | (sums > _LARGEST))  # almost never: too far from 0 for exp
+        if len(far):
+            found[far] = _logsumexp(self._logits(values[far])) - of_target[far]
+        return found
 
     def token_nll(
         self, inputs: Ids, targets: Ids, state: State | None = None
@@ -134,18 +166,25 @@ class NumpyLanguageModel:
         state : State
             Each text's own state after its last token.
         """
-        outputs, after = self.outputs(inputs, state)
-        rows, steps = np.nonzero(sequence_lengths(targets)[:, np.newaxis] > np.arange(targets.shape[1]))
-        values, ids = outputs[rows, steps], targets[rows, steps]
-        nll = np.zeros(targets.shape, dtype=np.float64)
+        values, rows, steps, after = self._run(inputs, state)
+        ids = targets[rows, steps]
+        nats = np.empty(len(ids))
         slab = max(1, _SLAB // self.vocab_size)
-        memory = np.empty((min(slab, len(ids)), self.vocab_size), dtype=np.float32)
+        memory = _memory(slab * self.vocab_size).reshape(slab, self.vocab_size)
         for start in range(0, len(ids), slab):
             part = slice(start, start + slab)
-            logits = self._logits(values[part], memory)
-            of_target = logits[np.arange(len(logits)), ids[part]]
-            nll[rows[part], steps[part]] = _logsumexp(logits) - of_target
+            nats[part] = self._nll(values[part], ids[part], memory)
+        nll = np.zeros(targets.shape)
+        nll[rows, steps] = nats
         return nll, after
+
+
+def _memory(size: int) -> Floats:
+    """Return memory for so many numbers, the thread's own, which its next call returns again."""
+    flat: Floats | None = getattr(_own, "memory", None)
+    if flat is None or flat.size < size:
+        flat = _own.memory = np.empty(size, dtype=np.float32)
+    return flat[:size]
 
 
 def rounded(arrays: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -167,10 +206,9 @@ def _unsort(values: Floats, order: npt.NDArray[np.intp]) -> Floats:
 
 
 def _logsumexp(logits: Floats) -> npt.NDArray[np.float64]:
-    """Return log(sum(exp(row))) of each row of (N, V), which is overwritten."""
+    """Return log(sum(exp(row))) of each row of (N, V)."""
     top = logits.max(axis=1)
-    logits -= top[:, np.newaxis]
-    sums = np.exp(logits, out=logits).sum(axis=1).astype(np.float64)
+    sums = np.exp(logits - top[:, np.newaxis]).sum(axis=1, dtype=np.float64)
     result: npt.NDArray[np.float64] = np.log(sums) + top
     return result
 

@@ -88,30 +88,29 @@ class Layer:
         product = matrix_product(rows, self._input_weight.T) + self._bias
         return product.reshape(*values.shape[:-1], -1)
 
-    def run(self, inputs: Floats, h: Floats, c: Floats, lengths: Ids) -> Floats:
-        """Run over texts sorted from long to short and return the outputs, (B, T, H), zero at padding.
+    def run(self, inputs: Callable[[slice], Floats], h: Floats, c: Floats, alive: Ids) -> Floats:
+        """Run over texts sorted from long to short and return the outputs, (N, H).
+
+        They are packed: those of all texts at the first step, then of all that have a second one, and so on.
 
         Parameters
         ----------
-        inputs : ndarray, (B, T, GH)
-            What `input_product` returns.
+        inputs : callable
+            Returns what `input_product` makes of some consecutive packed inputs, one step's.
         h, c : ndarray, (B, H)
             Overwritten by each text's state after its last token; gru has no cell state: c is (B, 0).
-        lengths : ndarray of int, (B,)
-            Falling.
+        alive : ndarray of int, (T,)
+            How many texts have a token at each step; N in all.
         """
-        size, steps = inputs.shape[:2]
-        outputs = np.zeros((size, steps, h.shape[1]), dtype=np.float32)
-        memory = np.empty((size, self._recurrent.shape[1]), dtype=np.float32)
-        alive = np.searchsorted(-lengths, -np.arange(steps), side="left")  # texts with a token at step t
-        for step in range(steps):
-            count = alive[step]
-            if not count:
-                break
-            outputs_before = h[:count]
-            product = matrix_product(outputs_before, self._recurrent, memory)
-            self._step(product, inputs[:count, step], outputs_before, c[:count])
-            outputs[:count, step] = outputs_before
+        outputs = np.empty((int(alive.sum()), h.shape[1]), dtype=np.float32)
+        memory = np.empty((len(h), self._recurrent.shape[1]), dtype=np.float32)
+        start = 0
+        for count in alive.tolist():
+            part = slice(start, start + count)
+            product = matrix_product(h[:count], self._recurrent, memory)
+            self._step(product, inputs(part), h[:count], c[:count])
+            outputs[part] = h[:count]
+            start += count
         return outputs
 
 

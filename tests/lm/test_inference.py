@@ -103,3 +103,13 @@ def test_perplexity():
     assert perplexity(10 * math.log(7), 10) == pytest.approx(7)
     assert perplexity(1e6, 1) == math.inf
     assert math.isnan(perplexity(0.0, 0))
+
+
+@pytest.mark.parametrize("shift", [-500.0, -60.0, 0.0, 60.0, 500.0])
+def test_logits_far_from_zero(shift):
+    arrays = a_model(1, True, 0).arrays()
+    batch = make_batch([[3, 6, 1, 9], [5, 2]])
+    expected, _ = NumpyLanguageModel(arrays).token_nll(batch.inputs, batch.targets)
+    moved = {**arrays, "output.bias": arrays["output.bias"] + np.float32(shift)}
+    nll, _ = NumpyLanguageModel(moved).token_nll(batch.inputs, batch.targets)
+    np.testing.assert_allclose(nll, expected, atol=1e-4)  # a softmax does not see what all logits share
