@@ -23,7 +23,7 @@ from lmclassify.classify.combining import log_loss
 from lmclassify.classify.fitted import FittedModel
 from lmclassify.classify.folds import deal
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
-from lmclassify.classify.language_models import Course, Part, new_trainer, share_embedding, train
+from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.ngrams import as_matrix, separate
 from lmclassify.classify.novelty import cross_entropies, familiarity
 from lmclassify.classify.recipes import (
@@ -347,9 +347,16 @@ def _language_model(
         epochs = adaptation_epochs(len(sequences), training_tokens(sequences, settings))
         settings = adaptation_settings(settings, min(settings.max_epochs, epochs))
         start = model.background.arrays
-    trainer = new_trainer(part, sequences, None, model.tokenizer, course, settings=settings, start=start)
-    if start is not None and shares_embedding(len(model.classes_) + 1):
-        share_embedding(trainer.model)
+    trainer = new_trainer(
+        part,
+        sequences,
+        None,
+        model.tokenizer,
+        course,
+        settings=settings,
+        start=start,
+        one_embedding=start is not None and shares_embedding(len(model.classes_) + 1),
+    )
     train([(label, trainer)], course)
     return NumpyLanguageModel(rounded(trainer.model.arrays())), training_records([part], [trainer])[0]
 

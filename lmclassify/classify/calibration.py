@@ -106,12 +106,37 @@ class Combination:
             Which of the next are known.
         of_lstms : ndarray, (n, K)
         """
-        foretold = self.foretold(of_ngrams)
-        likeliest = foretold.argmax(axis=1)[:, np.newaxis]
-        known = of_ngrams + of_lstms
-        level = np.take_along_axis(np.where(contested, known - foretold, 0.0), likeliest, axis=1)
-        joint: Array = np.where(contested, known, foretold + level)
-        return joint
+        return self.pooled(of_ngrams, of_ngrams - self.bias, of_lstms, contested, self.likeliest(of_ngrams))
+
+    def likeliest(self, of_ngrams: Array) -> npt.NDArray[np.intp]:
+        """Return the label that is foretold to be the likeliest of each text, (n,)."""
+        label: npt.NDArray[np.intp] = self.foretold(of_ngrams).argmax(axis=1)
+        return label
+
+    def pooled(
+        self,
+        of_ngrams: Array,
+        evidence: Array,
+        of_lstms: Array,
+        contested: npt.NDArray[np.bool_],
+        likeliest: npt.NDArray[np.intp],
+    ) -> Array:
+        """Return what experts add together, (n, K): to texts, or, as it is linear, to parts of them.
+
+        Parameters
+        ----------
+        of_ngrams, evidence, of_lstms : ndarray, (n, K)
+            What n-gram models add, biases included and without, and LSTMs.
+        contested : ndarray of bool, (n, K)
+        likeliest : ndarray of int, (n,)
+            Of the whole text, like `contested`.
+        """
+        known, foretold = of_ngrams + of_lstms, of_ngrams + self.slope * evidence
+        level = np.where(contested, known - foretold, 0.0)
+        pooled: Array = np.where(
+            contested, known, foretold + np.take_along_axis(level, likeliest[:, np.newaxis], axis=1)
+        )
+        return pooled
 
     def decided(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
         """Return joint log-probabilities (n, K) as decisions are made of them, from all experts' scores."""

@@ -19,6 +19,7 @@ from lmclassify.engines.local import map_ordered
 from lmclassify.lm.ngram import count_known
 from lmclassify.lm.ngram_index import NgramIndex
 from lmclassify.text.ngrams import Keys, NgramView, Windows
+from lmclassify.text.sequences import places_within
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -57,8 +58,8 @@ class CountedView:
         """Return the n-grams of some of the texts, as `NgramModel.scores_of` takes them."""
         lengths = self.lengths[chosen]
         owner = np.repeat(np.arange(len(lengths)), lengths)
-        place = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return self.columns[:, np.repeat(chosen, self.lengths)], owner, place, len(lengths)
+        columns = self.columns[:, np.repeat(chosen, self.lengths)]
+        return columns, owner, places_within(lengths), len(lengths)
 
 
 def count_ngrams(

@@ -202,15 +202,13 @@ def _decided(
     text_of_word = np.repeat(np.arange(texts), np.diff(starts))
     of_ngrams = prior + _add(parts, text_of_word, (texts, len(prior)))
     contested = model.contested(of_ngrams, lengths)
-    likeliest = combination.foretold(of_ngrams).argmax(axis=1)[:, np.newaxis]
-    evidence = combination.slope * parts
-    asked = contested[text_of_word]
-    level = np.take_along_axis(np.where(asked, lstms - evidence, 0.0), likeliest[text_of_word], axis=1)
-    evidence_of_prior = np.tile(combination.slope * (prior - combination.bias), (texts, 1))
-    level_of_prior = np.take_along_axis(np.where(contested, -evidence_of_prior, 0.0), likeliest, axis=1)
+    likeliest = combination.likeliest(of_ngrams)
+    whole = contested[text_of_word], likeliest[text_of_word]
+    of_priors = np.tile(prior, (texts, 1))
+    none = np.zeros_like(of_priors)
     return (
-        parts + np.where(asked, lstms, evidence + level),
-        prior + np.where(contested, 0.0, evidence_of_prior + level_of_prior),
+        combination.pooled(parts, parts, lstms, *whole),
+        combination.pooled(of_priors, of_priors - combination.bias, none, contested, likeliest),
     )
 
 

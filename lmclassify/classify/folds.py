@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.text.sequences import places_within
+
 Codes = npt.NDArray[np.intp]
 
 _LEAST_DRAWN = 10  # of a label's texts, however small its share
@@ -52,7 +54,7 @@ def draw(codes: Codes, most: int, generator: np.random.Generator) -> Codes:
         return np.arange(len(codes))
     by_label = _by_label(codes, generator)
     texts_of = np.bincount(codes)
-    place = np.arange(len(codes)) - np.repeat(np.cumsum(texts_of) - texts_of, texts_of)
+    place = places_within(texts_of)
     wanted = np.maximum(np.rint(texts_of * (most / len(codes))), _LEAST_DRAWN)
     return np.sort(by_label[place < wanted[codes[by_label]]])
 

@@ -75,6 +75,7 @@ def new_trainer(
     settings: Settings | None = None,
     start: dict[str, npt.NDArray[np.float32]] | None = None,
     make: Callable[[Tokenizer, Settings, int], BaseLanguageModel] = new_model,
+    one_embedding: bool = False,
 ) -> Trainer:
     """Return a trainer for a part of the texts.
 
@@ -93,11 +94,15 @@ def new_trainer(
         Weights to start from, as `LanguageModel.arrays` returns them; else a unigram model.
     make : callable, default=new_model
         Makes the untrained model of tokenizer, settings and seed.
+    one_embedding : bool, default=False
+        See `share_embedding`.
     """
     settings = settings or course.settings
     model = make(tokenizer, settings, part.seed)
     if start is not None:
         model.load_arrays(start)
+    if one_embedding:
+        share_embedding(model)
     return Trainer(
         model,
         [sequences[index] for index in part.training],

@@ -31,7 +31,7 @@ from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination, learn_shortcut
 from lmclassify.classify.folds import deal, draw
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
-from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, share_embedding, train
+from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
 from lmclassify.classify.ngrams import Others, learn_ngram_models
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
@@ -504,7 +504,7 @@ class School:
 
     def adapt(self, part: Part, class_: Taught, epochs: int) -> Trainer:
         """Return what trains a label's language model, from the background model on."""
-        trainer = new_trainer(
+        return new_trainer(
             part,
             class_.sequences,
             self.lesson.weights,
@@ -512,10 +512,8 @@ class School:
             self.course,
             settings=adaptation_settings(self.course.settings, epochs),
             start=class_.background,
+            one_embedding=shares_embedding(len(self.lesson.classes)),
         )
-        if shares_embedding(len(self.lesson.classes)):
-            share_embedding(trainer.model)
-        return trainer
 
     def _whole(self, class_: Taught) -> Part:
         """Return the background model's part; unlabelled texts stand behind the labelled ones."""

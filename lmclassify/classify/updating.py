@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lmclassify.classify.fitted import FittedModel
-from lmclassify.classify.language_models import Course, Part, new_trainer, share_embedding, train
+from lmclassify.classify.language_models import Course, Part, new_trainer, train
 from lmclassify.classify.recipes import shares_embedding
 from lmclassify.classify.revising import has_frequency_priors, recorded, require_forward
 from lmclassify.lm.directions import AnyLanguageModel
@@ -96,10 +96,15 @@ def _one_more_pass(
     )
     part = Part("update", np.arange(len(sequences)), np.arange(0), seed)
     trainer = new_trainer(
-        part, sequences, None, model.tokenizer, course, settings=settings, start=lstm.arrays
+        part,
+        sequences,
+        None,
+        model.tokenizer,
+        course,
+        settings=settings,
+        start=lstm.arrays,
+        one_embedding=model.background is not None and shares_embedding(len(model.classes_)),
     )
-    if model.background is not None and shares_embedding(len(model.classes_)):
-        share_embedding(trainer.model)
     train([(part.label, trainer)], replace(course, callback=None))
     return NumpyLanguageModel(trainer.model.arrays())  # not rounded: small steps would come to nothing
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.lm.recurrence import Floats, Layer, cell_of, layer_shapes, matrix_product
-from lmclassify.text.sequences import Ids, sequence_lengths
+from lmclassify.text.sequences import Ids, places_within, sequence_lengths
 
 State = list[tuple[Floats, Floats]]
 """Output and cell state of each layer, (B, H) both; gru has no cell state: (B, 0)."""
@@ -97,7 +97,7 @@ class NumpyLanguageModel:
         order = np.argsort(-lengths, kind="stable")
         alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
         steps = np.repeat(np.arange(len(alive)), alive)
-        rows = order[np.arange(len(steps)) - np.repeat(np.cumsum(alive) - alive, alive)]
+        rows = order[places_within(alive)]
         tokens, places = np.unique(ids[rows, steps], return_inverse=True)
         table = self._layers[0].input_product(self.arrays["embedding.weight"][tokens])
         memory = np.empty((len(ids), table.shape[1]), dtype=np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import subprocess
 import sys
 import tempfile
@@ -13,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from lmclassify.classify.fitted import load
-from lmclassify.errors import DataError, LMClassifyError
+from lmclassify.errors import LMClassifyError
 from lmclassify.io.labelled import LabelledTexts
+from lmclassify.io.tables import TableReader, require_column
 from lmclassify.report.rivals import svm
 from lmclassify.text.sequences import Ids
 
@@ -81,18 +81,13 @@ def read_texts(path: Path) -> list[str]:
     DataError
         If there are none.
     """
-    texts = _column(path, _COLUMN)
-    if not texts:
-        raise DataError(f"{path} has no rows")
-    return texts
+    return _column(path, _COLUMN)
 
 
 def _column(path: str | Path, name: str) -> list[str]:
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if name not in (reader.fieldnames or ()):
-            raise DataError(f"{path} has no column {name!r}")
-        return [row[name] for row in reader]
+    with TableReader(str(path)) as table:
+        place = require_column(table.columns, name, (), "text", table.name)
+        return [cell for rows in table.chunks() for cell in rows.column(place)]
 
 
 def prefix_share(rows: Path, model: str) -> float:

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.text.sequences import Ids
+from lmclassify.text.sequences import Ids, places_within
 
 Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
@@ -118,7 +118,7 @@ def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
         return [len(of_text) for of_text in words], np.zeros(0, np.uint64)
     points = _code_points("".join(every)).astype(np.uint64)
     starts = np.cumsum(lengths) - lengths
-    place = np.arange(len(points)) - np.repeat(starts, lengths)
+    place = places_within(lengths)
     powers = np.cumprod(np.full(lengths.max(), _GOLDEN))  # modulo 2**64, as all arithmetic here
     sums = np.add.reduceat(_mix(points) * powers[place], starts)
     return [len(of_text) for of_text in words], _mix(sums)
@@ -126,7 +126,7 @@ def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
 
 def _windows(symbols: Keys, lengths: Indices, longest: int) -> Windows:
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(symbols)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    place = places_within(lengths)
     keys = np.zeros((longest, len(symbols)), dtype=np.uint64)
     keys[0] = _mix(symbols + _GOLDEN)
     for size in range(2, longest + 1):

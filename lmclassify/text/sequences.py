@@ -7,7 +7,7 @@ each of its ids but the first is predicted from the ids before it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -126,6 +126,16 @@ class SequenceStore:
         first[self._starts] = True
         end = int(self.lengths.sum())
         return self._ids[:end][~first[:end]]
+
+
+def places_within(lengths: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Return the place of each item in its group, from 0, for groups of these lengths one after the other.
+
+    >>> places_within(np.array([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    places: npt.NDArray[np.intp] = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return places
 
 
 def make_batch(sequences: Sequence[npt.ArrayLike], max_length: int | None = None) -> Batch:
