@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from lmclassify.classify.fitted import load
+from lmclassify.errors import LMClassifyError
 from lmclassify.io.labelled import LabelledTexts, read_tables
 from lmclassify.report.costs import cost_of_program
 from lmclassify.report.subjects import distinct_texts, write_texts
@@ -63,18 +66,31 @@ def _silent(_: str) -> None:
     """Say nothing: standard output is for the table."""
 
 
+def _numbers(given: str) -> list[int]:
+    return [int(number) for number in given.split(",")]
+
+
 def main() -> None:
     """Print the table that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("train")
     parser.add_argument("test")
-    parser.add_argument("--labels", default="2,10,50,150", help="how many, separated by commas")
+    parser.add_argument(
+        "--labels", type=_numbers, default=[2, 10, 50, 150], help="how many, separated by commas"
+    )
     parser.add_argument("--rows", type=int, default=20_000, help="texts to label for speed and memory")
     given = parser.parse_args()
+    try:
+        _print_table(given)
+    except (LMClassifyError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _print_table(given: argparse.Namespace) -> None:
     train, test = (read_tables([path], say=_silent) for path in (given.train, given.test))
     names = list(dict.fromkeys(train.labels))
     print(f"{_HEADER}\n|{'---|' * (_HEADER.count('|') - 1)}", flush=True)
-    for count in map(int, given.labels.split(",")):
+    for count in given.labels:
         print(f"| {' | '.join(measure(train, test, names[:count], given.rows))} |", flush=True)
 
 

@@ -8,16 +8,20 @@ of text and label. Labels are as frequent as in TRAIN.
 from __future__ import annotations
 
 import argparse
-import csv
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, LMClassifyError
 from lmclassify.io.labelled import read_tables
+from lmclassify.io.rows import Rows
+from lmclassify.io.writing import TableWriter
 
 _END = ""
+_AT_A_TIME = 8192  # rows written
 _ATTEMPTS = 100  # for each text asked for, before the model is taken to hold no more
 
 
@@ -111,11 +115,10 @@ def distinct_texts(
 
 
 def write_texts(path: str, rows: Iterator[tuple[str, str]]) -> None:
-    """Write texts and labels as CSV."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["text", "label"])
-        writer.writerows(rows)
+    """Write texts and labels as CSV, whole or not at all."""
+    with TableWriter(path, "csv") as writer:
+        while some := [list(row) for row in islice(rows, _AT_A_TIME)]:
+            writer.write(Rows(["text", "label"], some))
 
 
 def main() -> None:
@@ -127,6 +130,13 @@ def main() -> None:
     parser.add_argument("--also", metavar="TEST", help="real texts to begin with")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    try:
+        _write(given)
+    except (LMClassifyError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _write(given: argparse.Namespace) -> None:
     train = read_tables([given.train])
     also: list[tuple[str, str]] = []
     if given.also:

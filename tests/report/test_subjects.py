@@ -1,4 +1,6 @@
 import csv
+import subprocess
+import sys
 from itertools import islice
 
 import numpy as np
@@ -28,6 +30,18 @@ def test_texts_are_distinct_begin_with_the_real_ones_and_follow_the_seed():
 def test_too_few_different_texts_are_an_error():
     with pytest.raises(DataError, match=r"too few different ones: 6 of 10 are missing"):
         list(distinct_texts(TEXTS, LABELS, 10))
+
+
+@pytest.mark.parametrize("rows", [10, "many"])
+def test_what_cannot_be_made_is_one_line_and_no_file(rows, tmp_path):
+    lines = [f"{text},{label}" for text, label in zip(TEXTS, LABELS, strict=True)]
+    (tmp_path / "train.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    command = [sys.executable, "-m", "lmclassify.report.subjects", "train.csv", str(rows), "made.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == (2 if rows == "many" else 1)
+    assert "error: " in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]
 
 
 def test_the_file_is_a_csv(tmp_path):
