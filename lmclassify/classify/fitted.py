@@ -484,6 +484,19 @@ class FittedModel:
         """The labels as str."""
         return [str(label) for label in self.classes_]
 
+    def label_named(self, name: str) -> Any:
+        """Return the label that is called so; labels may be numbers.
+
+        Raises
+        ------
+        OptionError
+            If there is none.
+        """
+        for label in self.classes_.tolist():
+            if str(label) == name:
+                return label
+        raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(self.classes_)}")
+
     def _index(self, label: object) -> int:
         for index, known in enumerate(self.classes_.tolist()):
             if known == label:

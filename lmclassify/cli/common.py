@@ -19,9 +19,7 @@ from lmclassify.errors import (
     LMClassifyError,
     LMClassifyWarning,
     OptionError,
-    listing,
     printable,
-    shorten,
 )
 
 if TYPE_CHECKING:
@@ -187,14 +185,6 @@ def _show_warning(run: Run) -> Callable[..., None]:
             run.say(f"note: {text}")
 
     return show
-
-
-def label_named(fitted: FittedModel, name: str) -> Any:
-    """Return the model's label of that name; labels may be numbers."""
-    for label in fitted.classes_.tolist():
-        if str(label) == name:
-            return label
-    raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(fitted.classes_)}")
 
 
 def bars() -> Progress:

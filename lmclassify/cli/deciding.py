@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmclassify.cli.common import Run, label_named
+from lmclassify.cli.common import Run
 from lmclassify.errors import OptionError
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _zone(given: str) -> tuple[float, float]:
 
 def _positive(fitted: FittedModel, name: str | None) -> int:
     if name is not None:
-        return list(fitted.classes_).index(label_named(fitted, name))
+        return list(fitted.classes_).index(fitted.label_named(name))
     if len(fitted.classes_) != 2:
         raise OptionError("with more or fewer than two labels name the positive one: --positive NAME")
     return 1

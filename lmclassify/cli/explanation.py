@@ -15,7 +15,6 @@ from lmclassify.cli.common import (
     Run,
     TextColumn,
     command,
-    label_named,
     load_model,
 )
 from lmclassify.errors import DataError, OptionError
@@ -73,7 +72,7 @@ def register(app: typer.Typer) -> None:
             print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
             return
         given = _standard_input() if text == "-" else str(text)
-        chosen = [None if name is None else label_named(fitted, name) for name in (label, against)]
+        chosen = [None if name is None else fitted.label_named(name) for name in (label, against)]
         explanation = fitted.explain(given, *chosen)
         if format == "json":
             print(json.dumps(explanation))

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextOrJson, command, label_named
+from lmclassify.cli.common import DEFAULT_MODEL, Model, Run, TextOrJson, command
 from lmclassify.errors import OptionError, printable
-
-if TYPE_CHECKING:
-    from lmclassify.classify.fitted import FittedModel
-
-
-_OF_LABEL = ("training_texts", "validation_texts", "epochs", "best_epoch")
-_OF_FIT = ("started", "seconds", "texts", "texts_cut")
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +31,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.classify.fitted import load
 
         fitted = load(model)
-        suggestions = fitted.suggest(prefix, None if label is None else label_named(fitted, label), n)
+        suggestions = fitted.suggest(prefix, None if label is None else fitted.label_named(label), n)
         if format == "json":
             print(json.dumps({"suggestions": suggestions}))
             return
@@ -73,7 +65,7 @@ def register(app: typer.Typer) -> None:
 
         fitted = load(model)
         texts = fitted.generate(
-            label_named(fitted, label),
+            fitted.label_named(label),
             n,
             prefix=prefix,
             temperature=temperature,
@@ -99,38 +91,15 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Say what a model is."""
         from lmclassify.classify.fitted import load
+        from lmclassify.report.facts import model_facts
 
         if folder is not None and model is not None:
             raise OptionError("name the model once, as an argument or with -m")
         chosen = folder or model or DEFAULT_MODEL
-        facts = _facts(load(chosen), Path(chosen))
+        about = model_facts(load(chosen))
+        size = sum(file.stat().st_size for file in Path(chosen).iterdir() if file.is_file())
+        facts = {"model": str(Path(chosen)), "bytes": size, **about}
         print(json.dumps(facts, indent=1) if format == "json" else _as_text(facts))
-
-
-def _facts(fitted: FittedModel, folder: Path) -> dict[str, Any]:
-    labels = []
-    records = {entry["label"]: entry for entry in fitted.training_entries("label")}
-    for label, log_prior in zip(fitted.classes_.tolist(), fitted.log_priors, strict=True):
-        record = records.get(label, {})
-        loss = record.get("validation_loss")
-        facts = {"label": label, "prior": math.exp(log_prior)}
-        facts |= {key: record.get(key) for key in _OF_LABEL}
-        labels.append(facts | {"validation_perplexity": None if loss is None else math.exp(min(loss, 700))})
-    whole = next(iter(fitted.training_entries("fit")), {})
-    return {
-        "model": str(folder),
-        "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
-        "labels": labels,
-        "tokenizer": {
-            "kind": fitted.tokenizer.kind,
-            "lowercase": fitted.tokenizer.lowercase,
-            "vocab_size": fitted.tokenizer.vocab_size,
-        },
-        "parameters": fitted.num_parameters,
-        "training": {key: whole.get(key) for key in _OF_FIT},
-        "settings": {**vars(fitted.settings), **fitted.parameters},
-        "versions": fitted.versions,
-    }
 
 
 def _as_text(facts: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ _HOMES = {
     "add-label": "revising",
     "update": "revising",
     "remove-label": "revising",
+    "serve": "serving",
     "benchmark": "benchmark",
 }
 """The module of each command, in the order of --help."""

@@ -13,7 +13,6 @@ from lmclassify.cli.common import (
     Run,
     TextColumn,
     command,
-    label_named,
 )
 from lmclassify.errors import DataError, OptionError, shorten
 
@@ -85,7 +84,7 @@ def register(app: typer.Typer) -> None:
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
-        classifier.remove_label(label_named(classifier.model_, label))
+        classifier.remove_label(classifier.model_.label_named(label))
         _save(run, classifier, model, output, checksum)
 
 

@@ -1,0 +1,161 @@
+"""`lmclassify serve`: a model behind HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
+from lmclassify.cli.deciding import OPTIONS, decisions_of
+from lmclassify.errors import LMClassifyError, OptionError, printable
+
+if TYPE_CHECKING:
+    from lmclassify.classify.decisions import Decisions
+    from lmclassify.classify.fitted import FittedModel
+
+_TOKEN = "LMCLASSIFY_TOKEN"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+
+    @command(app, "serve", OPTIONS)
+    def serve(
+        run: Run,
+        model: Model = DEFAULT_MODEL,
+        host: Annotated[
+            str, typer.Option("--host", help="Address to listen on. Default: this machine only.")
+        ] = "127.0.0.1",
+        port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8000,
+        socket: Annotated[
+            str | None,
+            typer.Option("--socket", metavar="PATH", help="Listen on a local socket instead, for this user."),
+        ] = None,
+        watch: Annotated[
+            bool, typer.Option("--watch", help="Load the model again when it changes, as SIGHUP does.")
+        ] = False,
+        token_file: Annotated[
+            str | None,
+            typer.Option(
+                "--token-file",
+                metavar="FILE",
+                help=f"Ask requests for the bearer token in this file. Default: that in ${_TOKEN}, if any.",
+            ),
+        ] = None,
+        max_body_bytes: Annotated[int, typer.Option("--max-body-bytes", min=1, help="Largest request.")] = 1
+        << 20,
+        max_texts: Annotated[int, typer.Option("--max-texts", min=1, help="Most texts a request.")] = 1000,
+        max_characters: Annotated[
+            int, typer.Option("--max-characters", min=1, help="Longest text.")
+        ] = 20_000,
+        max_waiting: Annotated[
+            int, typer.Option("--max-waiting", min=1, help="Most requests that wait at once.")
+        ] = 256,
+        timeout: Annotated[
+            float, typer.Option("--timeout", min=0.001, help="Seconds for receiving, and for answering.")
+        ] = 10.0,
+        batch_milliseconds: Annotated[
+            float,
+            typer.Option(
+                "--batch-milliseconds", min=0, max=1000, help="How long a first text waits for company."
+            ),
+        ] = 2.0,
+        batching: Annotated[
+            bool, typer.Option("--batching/--no-batching", help="Score texts that wait together.")
+        ] = True,
+        log_texts: Annotated[
+            bool, typer.Option("--log-texts", help="Write texts to the log; else none ever is.")
+        ] = False,
+        exact: Exact = False,
+        **options: Any,
+    ) -> None:
+        """Answer over HTTP: a JSON interface, and a page to try the model on.
+
+        SIGTERM finishes the requests that run; SIGHUP loads the model again.
+        """
+        for package in ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"):
+            if importlib.util.find_spec(package) is None:
+                raise LMClassifyError(
+                    f"serve needs {package}: pip install -c constraints.txt '.[serve]' (in the checkout)"
+                )
+        from lmclassify.service.served import ModelSource
+        from lmclassify.service.server import listen_on_path, listen_on_port
+        from lmclassify.service.server import serve as serve_on
+        from lmclassify.service.settings import ServiceSettings
+
+        settings = ServiceSettings(
+            max_body_bytes=max_body_bytes,
+            max_texts=max_texts,
+            max_characters=max_characters,
+            max_waiting=max_waiting,
+            timeout=timeout,
+            batching=batching,
+            batch_milliseconds=batch_milliseconds,
+            token=_token(token_file),
+            log_texts=log_texts,
+        )
+
+        def prepare(fitted: FittedModel) -> Decisions:
+            fitted.n_jobs, fitted.exact = run.threads or 1, exact
+            return decisions_of(run, fitted, options)
+
+        _log_to_standard_error(run, log_texts)
+        source = ModelSource(model, prepare)
+        with contextlib.ExitStack() as stack:
+            if socket is None:
+                listener = stack.enter_context(listen_on_port(host, port))
+                port = listener.getsockname()[1]
+                where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+            else:
+                listener = stack.enter_context(listen_on_path(socket))
+                where = socket
+            if socket is None and host not in _LOOPBACK and settings.token is None:
+                run.say("note: others can reach this address; ask for a token with --token-file")
+            serve_on(
+                source,
+                settings,
+                listener,
+                watch=watch,
+                on_start=lambda: run.say(f"serving {model} on {where}"),
+            )
+
+
+def _token(file: str | None) -> str | None:
+    if file is None:
+        token, where = os.environ.get(_TOKEN), f"${_TOKEN}"
+        if token is None:
+            return None
+    else:
+        where = file
+        try:
+            token = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problem = getattr(error, "strerror", None) or "no UTF-8 text"
+            raise OptionError(f"--token-file {file}: {problem}") from None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise OptionError(f"{where}: a token is one word of visible ASCII characters")
+    return token
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).splitlines())
+
+
+def _log_to_standard_error(run: Run, log_texts: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(asctime)s %(message)s"))
+    level = logging.ERROR if run.quiet else logging.DEBUG if run.verbose else logging.INFO
+    for name in ("lmclassify", "uvicorn"):
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(level if name == "lmclassify" else logging.WARNING)
+    if log_texts:
+        logging.getLogger("lmclassify.texts").setLevel(logging.INFO)

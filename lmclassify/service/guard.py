@@ -1,0 +1,169 @@
+"""What stands before the application: token, limits of size and time, headers, counts (ASGI)."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+import traceback
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lmclassify.service.problems import RequestError
+from lmclassify.service.settings import ServiceSettings
+
+_log = logging.getLogger("lmclassify.service")
+
+_OPEN = ("/healthz", "/readyz")
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# Swagger UI, which /docs shows, styles its elements itself.
+_POLICY_OF_DOCS = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """An ASGI application around another one.
+
+    Parameters
+    ----------
+    app : ASGI application
+    settings : ServiceSettings
+    answered : callable
+        Called with path, status and seconds of each request.
+    """
+
+    def __init__(
+        self, app: ASGIApp, settings: ServiceSettings, answered: Callable[[str, int, float], None]
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._answered = answered
+        self._token = None if settings.token is None else settings.token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request; see the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(MutableHeaders(scope=message), scope["path"])
+            await send(message)
+
+        try:
+            body = await self._admit(scope, receive)
+            await self._app(scope, _receive_again(body, receive), send_with_headers)
+        except RequestError as problem:
+            await problem.response()(scope, receive, send_with_headers)
+        except _GoneError:
+            status = 499  # nobody is left to answer; the number is nginx's
+        except Exception as error:
+            _log_error(error)
+            if not status:
+                failed = RequestError(500, "Something went wrong in the service; its log says where.")
+                await failed.response()(scope, receive, send_with_headers)
+        finally:
+            seconds = time.perf_counter() - started
+            self._answered(scope["path"], status, seconds)
+            _log.debug("%s %s %d %.1f ms", scope["method"], scope["path"], status, seconds * 1000)
+
+    async def _admit(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the body of a request that may pass."""
+        headers = Headers(scope=scope)
+        path = scope["path"]
+        protected = path.startswith("/v1/") or path == "/metrics"
+        if self._token is not None and protected and not self._is_authorized(headers):
+            raise RequestError(
+                401,
+                "This service asks for a token: send the header Authorization: Bearer TOKEN.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if scope["method"] in ("GET", "HEAD"):
+            return b""
+        if path.startswith("/v1/") and scope["method"] == "POST":
+            media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media_type != "application/json":  # a web page elsewhere cannot send this without asking
+                raise RequestError(415, "Send JSON, with the header Content-Type: application/json.")
+        declared = headers.get("content-length", "0")
+        if declared.isascii() and declared.isdigit() and int(declared) > self._settings.max_body_bytes:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                return await self._read(receive)
+        except TimeoutError:
+            raise RequestError(
+                408, f"The request did not arrive within {self._settings.timeout:g} s."
+            ) from None
+
+    async def _read(self, receive: Receive) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _GoneError
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > self._settings.max_body_bytes:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+
+    def _is_authorized(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        token = self._token or b""
+        return hmac.compare_digest(given.strip().encode("latin-1"), token) and scheme.lower() == "bearer"
+
+    def _too_large(self) -> RequestError:
+        return RequestError(
+            413,
+            f"The body is larger than {self._settings.max_body_bytes:,} bytes; send fewer texts at a time.",
+            headers={"Connection": "close"},
+        )
+
+
+class _GoneError(Exception):
+    """The client has closed the connection."""
+
+
+def _receive_again(body: bytes, receive: Receive) -> Receive:
+    """Return an ASGI `receive` that gives the body that was read, then goes on as before."""
+    given = False
+
+    async def receive_body() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_body
+
+
+def _add_headers(headers: MutableHeaders, path: str) -> None:
+    for name, value in _HEADERS.items():
+        headers[name] = value
+    headers["Content-Security-Policy"] = _POLICY_OF_DOCS if path == "/docs" else _POLICY
+    headers.setdefault("Cache-Control", "no-store")
+
+
+def _log_error(error: Exception) -> None:
+    """Log where an error happened, without its message, which may hold a client's text."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("unexpected %s while answering a request\n%s", type(error).__name__, frames.rstrip())

@@ -1,0 +1,29 @@
+"""What a service allows, and how it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """Limits and ways of a service."""
+
+    max_body_bytes: int = 1 << 20
+    """Of a request; more: status 413."""
+    max_texts: int = 1000
+    """Of a request; more: status 422."""
+    max_characters: int = 20_000
+    """Of a text; more: status 422."""
+    max_waiting: int = 256
+    """Requests that wait for the scoring thread or are in it; more: status 503."""
+    timeout: float = 10.0
+    """Seconds for receiving a request (status 408), and again for answering it (status 504)."""
+    batching: bool = True
+    """Score texts of requests that wait together; else one request after the other."""
+    batch_milliseconds: float = 2.0
+    """How long an idle scoring thread waits for company for a first request."""
+    token: str | None = None
+    """Bearer token that requests must bring; None: none."""
+    log_texts: bool = False
+    """Whether texts may stand in the log."""
