@@ -5,17 +5,24 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.held_out import log_odds_if_likeliest
+from lmclassify.errors import OptionError
+
+if TYPE_CHECKING:
+    from lmclassify.classify.fitted import FittedModel
 
 Array = npt.NDArray[np.float64]
 
 UNSURE = "unsure"
+UNKNOWN_RATE = 0.05
+"""Default share of held-out texts that are taken for unknown."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +72,91 @@ class Decisions:
             assert novelty is not None
             chosen[novelty > self.unknown_threshold] = self.unknown_label
         return chosen
+
+
+def decisions_of(
+    fitted: FittedModel, options: Mapping[str, Any], say: Callable[[str], object] = lambda message: None
+) -> Decisions:
+    """Return what the command line's options ask for, and say what a threshold costs.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    options : mapping of str to object
+        unknown_label, unknown_rate, min_confidence, unsure, max_false_positive_rate and positive, as
+        `lmclassify predict` takes them; None where not given.
+    say : callable, optional
+        Is told a line for people.
+
+    Raises
+    ------
+    OptionError
+        If options make no sense, alone, together, or for the model's labels.
+    """
+    names = fitted.label_names
+    unknown_label, min_confidence = options["unknown_label"], options["min_confidence"]
+    zone = None if options["unsure"] is None else _zone(options["unsure"])
+    rate = options["max_false_positive_rate"]
+    ways = [
+        name for name in ("min_confidence", "unsure", "max_false_positive_rate") if options[name] is not None
+    ]
+    if len(ways) > 1:
+        chosen = " and ".join("--" + name.replace("_", "-") for name in ways[:2])
+        raise OptionError(f"{chosen} are two ways to decide: choose one")
+    if (zone or min_confidence is not None) and UNSURE in names:
+        raise OptionError(f"the model has a label {UNSURE!r}, so nothing else can be called so")
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
+        raise OptionError(f"--min-confidence must be a probability, not {min_confidence:g}")
+    positive = None
+    if zone or rate is not None:
+        positive = _positive(fitted, options["positive"])
+        if zone and len(names) != 2:
+            raise OptionError(f"--unsure is for two labels, the model has {len(names)}: use --min-confidence")
+    elif options["positive"] is not None:
+        raise OptionError("--positive goes with --max-false-positive-rate or --unsure")
+    log_odds = None
+    if positive is not None and rate is not None:
+        threshold = fitted.positive_threshold(fitted.classes_[positive].item(), rate)
+        log_odds = threshold.log_odds
+        say(
+            f"{names[positive]}: from probability {threshold.probability:.4g} on; of held-out texts "
+            f"{threshold.false_positives:,} of {threshold.negatives:,} others are taken for it, and "
+            f"{threshold.found:,} of {threshold.positives:,} of its own are found"
+        )
+        if rate * threshold.negatives < 1:
+            few = f"{threshold.negatives:,} held-out texts of others"
+            say(f"note: {few} are too few to vouch for a rate of {rate:g}")
+    if unknown_label is None and options["unknown_rate"] is not None:
+        raise OptionError("--unknown-rate goes with --unknown-label")
+    if unknown_label == UNSURE:
+        raise OptionError(f"--unknown-label {UNSURE} is what undecided texts are called: choose another name")
+    if unknown_label is not None and (not unknown_label or unknown_label in names):
+        raise OptionError("--unknown-label must be a name that no label of the model has")
+    unknown_rate = UNKNOWN_RATE if options["unknown_rate"] is None else options["unknown_rate"]
+    return Decisions(
+        labels=names,
+        positive=positive,
+        positive_log_odds=log_odds,
+        unsure=zone,
+        min_confidence=min_confidence,
+        unknown_label=unknown_label,
+        unknown_threshold=float("inf") if unknown_label is None else fitted.unknown_threshold(unknown_rate),
+    )
+
+
+def _zone(given: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, given.split(","))
+    except ValueError:
+        raise OptionError(f"--unsure takes two probabilities, as in 0.2,0.9, not {given!r}") from None
+    if not 0 <= low <= high <= 1:
+        raise OptionError(f"--unsure takes LOW,HIGH with 0 <= LOW <= HIGH <= 1, not {given}")
+    return low, high
+
+
+def _positive(fitted: FittedModel, name: str | None) -> int:
+    if name is not None:
+        return list(fitted.classes_).index(fitted.label_named(name))
+    if len(fitted.classes_) != 2:
+        raise OptionError("with more or fewer than two labels name the positive one: --positive NAME")
+    return 1

@@ -189,14 +189,20 @@ class FittedModel:
         """Return the scores of the experts `LSTMS` that have a weight; 0 where not asked for."""
         assert self.combination is not None
         weights = self.combination.weights[-len(LSTMS) :]
-        sequences = self.tokenizer.sequences(texts) if weights.any() else []
-        threads = number_of_threads(self.n_jobs)
-        return [
-            asked_log_likelihoods(models, sequences, asked, max_length=self.limit, threads=threads)
-            if weight > 0
-            else np.zeros(asked.shape)
-            for models, weight in zip((self.models, self.tuned), weights, strict=True)
+        experts = [
+            models for models, weight in zip((self.models, self.tuned), weights, strict=True) if weight > 0
         ]
+        if not experts:
+            return [np.zeros(asked.shape) for _ in LSTMS]
+        found = asked_log_likelihoods(
+            [model for models in experts for model in models],
+            self.tokenizer.sequences(texts),
+            np.tile(asked, (1, len(experts))),
+            max_length=self.limit,
+            threads=number_of_threads(self.n_jobs),
+        )
+        scores = iter(np.hsplit(found, len(experts)))
+        return [next(scores) if weight > 0 else np.zeros(asked.shape) for weight in weights]
 
     def score_texts(self, texts: Iterable[str]) -> Scored:
         """Return all that can be said of each text at once; see `Scored`."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from lmclassify.engines.local import map_ordered
 from lmclassify.lm.directions import DirectedLanguageModel, reversed_batch
+from lmclassify.lm.inference import StackedLSTMs, stackable
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 from lmclassify.text.tokenizer import Tokenizer
@@ -23,6 +25,8 @@ from lmclassify.text.tokenizer import Tokenizer
 T = TypeVar("T")
 
 _BATCH = 256
+_FEW = 32  # texts, up to which several LSTMs score together faster than one after the other
+_MOST_STACKED = 8
 _TOKENS_AT_A_TIME = 1 << 14  # long texts take no more memory than short ones
 _CHARACTERS_AT_A_TIME = 1 << 16
 _blas_lock = threading.Lock()
@@ -64,8 +68,13 @@ def log_likelihoods(
     """
     result = np.zeros((len(sequences), len(models)))
 
+    stacked = _stacked(tuple(models)) if len(models) <= _MOST_STACKED else None
+
     def score(indices: npt.NDArray[np.intp]) -> None:
         batch = make_batch([sequences[index] for index in indices], max_length)
+        if stacked is not None and len(indices) <= _FEW and batch.inputs.size <= _TOKENS_AT_A_TIME:
+            result[indices] = -stacked.token_nll(batch.inputs, batch.targets).sum(axis=2).T
+            return
         for number, model in enumerate(models):
             result[indices, number] = _log_likelihood(model, batch)
 
@@ -192,9 +201,10 @@ def ngram_scores(
 
 def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.float64]:
     """Return `NgramModel.background` of a model over characters or words, (2, n)."""
+    symbols = replace(model.view, longest=1)  # what it looks at
     parts = []
     for chunk in chunks_of(texts):
-        windows = model.view.windows(texts[chunk], [])
+        windows = symbols.windows(texts[chunk], [])
         columns = model.look_up(windows)
         parts.append(model.background(columns, windows.owner, windows.place, len(texts[chunk])))
     return np.concatenate(parts, axis=1)
@@ -221,6 +231,11 @@ def chunks_of(texts: Sequence[str]) -> list[slice]:
     if not ends or ends[-1] < len(texts):
         ends.append(len(texts))
     return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+@lru_cache(maxsize=2)
+def _stacked(models: tuple[Any, ...]) -> StackedLSTMs | None:
+    return StackedLSTMs(models) if stackable(models) else None
 
 
 @cache

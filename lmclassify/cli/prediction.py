@@ -19,7 +19,7 @@ from lmclassify.cli.common import (
     command,
     load_model,
 )
-from lmclassify.cli.deciding import OPTIONS, decisions_of
+from lmclassify.cli.deciding import OPTIONS
 from lmclassify.errors import DataError, OptionError, listing, shorten
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def register(app: typer.Typer) -> None:
 
         Where the rows have a label column, a classification report follows on standard error.
         """
+        from lmclassify.classify.decisions import decisions_of
         from lmclassify.io.tables import (
             LABEL_COLUMNS,
             TEXT_COLUMNS,
@@ -68,7 +69,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.report.labelling import TableLabeller
 
         fitted = load_model(run, model, exact)
-        decisions = decisions_of(run, fitted, deciding)
+        decisions = decisions_of(fitted, deciding, run.say)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
@@ -114,6 +115,7 @@ def register(app: typer.Typer) -> None:
 
         With --drift, texts without labels will do, too.
         """
+        from lmclassify.classify.decisions import decisions_of
         from lmclassify.io.tables import (
             LABEL_COLUMNS,
             TEXT_COLUMNS,
@@ -131,7 +133,7 @@ def register(app: typer.Typer) -> None:
 
             check_plot(plot)
         fitted = load_model(run, model, exact)
-        decisions = decisions_of(run, fitted, deciding)
+        decisions = decisions_of(fitted, deciding, run.say)
         with TableReader(data) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             if drift:

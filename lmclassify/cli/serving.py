@@ -8,17 +8,13 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
-from lmclassify.cli.deciding import OPTIONS, decisions_of
+from lmclassify.cli.deciding import OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError, printable
-
-if TYPE_CHECKING:
-    from lmclassify.classify.decisions import Decisions
-    from lmclassify.classify.fitted import FittedModel
 
 _TOKEN = "LMCLASSIFY_TOKEN"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -86,7 +82,7 @@ def register(app: typer.Typer) -> None:
                 raise LMClassifyError(
                     f"serve needs {package}: pip install -c constraints.txt '.[serve]' (in the checkout)"
                 )
-        from lmclassify.service.served import ModelSource
+        from lmclassify.service.scoring import WorkerCommand
         from lmclassify.service.server import listen_on_path, listen_on_port
         from lmclassify.service.server import serve as serve_on
         from lmclassify.service.settings import ServiceSettings
@@ -103,12 +99,10 @@ def register(app: typer.Typer) -> None:
             log_texts=log_texts,
         )
 
-        def prepare(fitted: FittedModel) -> Decisions:
-            fitted.n_jobs, fitted.exact = run.threads or 1, exact
-            return decisions_of(run, fitted, options)
-
         _log_to_standard_error(run, log_texts)
-        source = ModelSource(model, prepare)
+        worker = WorkerCommand(
+            {"folder": model, "exact": exact, "threads": run.threads or 1, "deciding": options}
+        )
         with contextlib.ExitStack() as stack:
             if socket is None:
                 listener = stack.enter_context(listen_on_port(host, port))
@@ -120,10 +114,10 @@ def register(app: typer.Typer) -> None:
             if socket is None and host not in _LOOPBACK and settings.token is None:
                 run.say("note: others can reach this address; ask for a token with --token-file")
             serve_on(
-                source,
+                worker,
                 settings,
                 listener,
-                watch=watch,
+                watch=model if watch else None,
                 on_start=lambda: run.say(f"serving {model} on {where}"),
             )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -93,11 +93,7 @@ class NumpyLanguageModel:
 
     def _run(self, ids: Ids, state: State | None) -> tuple[Floats, Ids, Ids, State]:
         """Return packed outputs (N, H), see `Layer.run`, the row and step of each, and the state after."""
-        lengths = sequence_lengths(ids)
-        order = np.argsort(-lengths, kind="stable")
-        alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
-        steps = np.repeat(np.arange(len(alive)), alive)
-        rows = order[places_within(alive)]
+        order, alive, rows, steps = _packing(ids)
         tokens, places = np.unique(ids[rows, steps], return_inverse=True)
         table = self._layers[0].input_product(self.arrays["embedding.weight"][tokens])
         memory = np.empty((len(ids), table.shape[1]), dtype=np.float32)
@@ -136,7 +132,7 @@ class NumpyLanguageModel:
         return logits
 
     def _nll(self, values: Floats, ids: Ids, memory: Floats) -> npt.NDArray[np.float64]:
-        """Return the negative log-probability of the token after each of some outputs (N, H), in nats."""
+        """See `nll`; all at once."""
         logits = self._logits(values, memory)
         of_target = logits[np.arange(len(logits)), ids].astype(np.float64)
         with np.errstate(over="ignore"):
@@ -167,16 +163,92 @@ class NumpyLanguageModel:
             Each text's own state after its last token.
         """
         values, rows, steps, after = self._run(inputs, state)
-        ids = targets[rows, steps]
+        nll = np.zeros(targets.shape)
+        nll[rows, steps] = self.nll(values, targets[rows, steps])
+        return nll, after
+
+    def nll(self, values: Floats, ids: Ids) -> npt.NDArray[np.float64]:
+        """Return the negative log-probability of the token after each of some outputs (N, H), nats (N,)."""
         nats = np.empty(len(ids))
         slab = max(1, _SLAB // self.vocab_size)
         memory = _memory(slab * self.vocab_size).reshape(slab, self.vocab_size)
         for start in range(0, len(ids), slab):
             part = slice(start, start + slab)
             nats[part] = self._nll(values[part], ids[part], memory)
-        nll = np.zeros(targets.shape)
-        nll[rows, steps] = nats
-        return nll, after
+        return nats
+
+
+class StackedLSTMs:
+    """Some LSTM language models of one size and one vocabulary that score together.
+
+    Each step is one for all of them, which saves time where texts are few: a step then costs more by being
+    made than by what it computes.
+
+    Parameters
+    ----------
+    models : sequence of NumpyLanguageModel
+        M of them; see `stackable`.
+    """
+
+    def __init__(self, models: Sequence[NumpyLanguageModel]) -> None:
+        self._models = models
+        self._layers = [
+            Layer.stack(layers) for layers in zip(*(model._layers for model in models), strict=True)
+        ]
+
+    def token_nll(self, inputs: Ids, targets: Ids) -> npt.NDArray[np.float64]:
+        """Return the negative log-probability of each target under each model, (M, B, T) nats.
+
+        Zero at padding; see `NumpyLanguageModel.token_nll`.
+        """
+        models = self._models
+        _, alive, rows, steps = _packing(inputs)
+        tokens, places = np.unique(inputs[rows, steps], return_inverse=True)
+        values = np.stack([model.arrays["embedding.weight"][tokens] for model in models])
+        of_inputs = self._input_products(0, values)
+        taken: Callable[[slice], Floats] = lambda part: of_inputs.take(places[part], axis=1)  # noqa: E731
+        for number, layer in enumerate(self._layers):
+            h, c = np.zeros((2, len(models), len(inputs), models[0].num_lstm_units), np.float32)
+            values = layer.run(taken, h, c, alive)
+            if number + 1 < len(self._layers):
+                products = self._input_products(number + 1, values)
+                taken = lambda part, products=products: products[:, part]  # type: ignore[misc] # noqa: E731
+        nll = np.zeros((len(models), *targets.shape))
+        for model, of_model, found in zip(models, values, nll, strict=True):
+            found[rows, steps] = model.nll(of_model, targets[rows, steps])
+        return nll
+
+    def _input_products(self, number: int, values: Floats) -> Floats:
+        """Return the input's part of a layer's gates, (M, N, columns) to (M, N, GH)."""
+        return np.stack(
+            [
+                model._layers[number].input_product(some)
+                for model, some in zip(self._models, values, strict=True)
+            ]
+        )
+
+
+def stackable(models: Sequence[object]) -> bool:
+    """Return whether `StackedLSTMs` can take these models."""
+    shapes = {
+        tuple((name, array.shape) for name, array in sorted(model.arrays.items()))
+        if isinstance(model, NumpyLanguageModel) and model.cell == "lstm"
+        else None
+        for model in models
+    }
+    return len(shapes) == 1 and None not in shapes
+
+
+def _packing(ids: Ids) -> tuple[Ids, Ids, Ids, Ids]:
+    """Return how a padded batch is packed.
+
+    Rows from long to short, how many have a token at each step, and row and step of each packed token; see
+    `Layer.run`.
+    """
+    lengths = sequence_lengths(ids)
+    order = np.argsort(-lengths, kind="stable")
+    alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
+    return order, alive, order[places_within(alive)], np.repeat(np.arange(len(alive)), alive)
 
 
 def _memory(size: int) -> Floats:

@@ -7,7 +7,7 @@ Shapes: B texts, T steps, H units, G gates (4 of lstm and peephole, 3 of gru and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,14 @@ class Layer:
             self._bias, self._step = weights["bias_l0"], _coupled_step
         self._input_weight, self._recurrent = input_weight, np.ascontiguousarray(recurrent.T)
 
+    @classmethod
+    def stack(cls, layers: Sequence[Layer]) -> Layer:
+        """Return M layers of LSTMs of one size as one to `run`: arrays have M in front."""
+        stacked = cls.__new__(cls)
+        stacked.cell_state_width, stacked._step = layers[0].cell_state_width, _lstm_step
+        stacked._recurrent = np.stack([layer._recurrent for layer in layers])
+        return stacked
+
     def input_product(self, values: Floats) -> Floats:
         """Return the input's part of the gates, biases added: (..., columns) to (..., GH)."""
         rows = values.reshape(-1, values.shape[-1])
@@ -102,28 +110,29 @@ class Layer:
         alive : ndarray of int, (T,)
             How many texts have a token at each step; N in all.
         """
-        outputs = np.empty((int(alive.sum()), h.shape[1]), dtype=np.float32)
-        memory = np.empty((len(h), self._recurrent.shape[1]), dtype=np.float32)
+        outputs = np.empty((*h.shape[:-2], int(alive.sum()), h.shape[-1]), dtype=np.float32)
+        memory = np.empty((*h.shape[:-1], self._recurrent.shape[-1]), dtype=np.float32)
         start = 0
         for count in alive.tolist():
             part = slice(start, start + count)
-            product = matrix_product(h[:count], self._recurrent, memory)
-            self._step(product, inputs(part), h[:count], c[:count])
-            outputs[part] = h[:count]
+            h_alive, c_alive = h[..., :count, :], c[..., :count, :]
+            product = matrix_product(h_alive, self._recurrent, memory)
+            self._step(product, inputs(part), h_alive, c_alive)
+            outputs[..., part, :] = h_alive
             start += count
         return outputs
 
 
 def matrix_product(rows: Floats, weight: Floats, out: Floats | None = None) -> Floats:
-    """Return the matrix product of (N, K) and (K, M), each row the same in any company.
+    """Return the matrix product of (..., N, K) and (..., K, M), each row the same in any company.
 
-    With `out`, (N or more, M), it is written there. A single row would take another path through BLAS and be
-    rounded otherwise.
+    With `out`, (..., N or more, M), it is written there. A single row would take another path through BLAS
+    and be rounded otherwise.
     """
-    count = len(rows)
+    count = rows.shape[-2]
     if count == 1:
-        return (np.concatenate([rows, rows]) @ weight)[:1]
-    product: Floats = np.matmul(rows, weight, out=None if out is None else out[:count])
+        return (np.concatenate([rows, rows], axis=-2) @ weight)[..., :1, :]
+    product: Floats = np.matmul(rows, weight, out=None if out is None else out[..., :count, :])
     return product
 
 
@@ -148,12 +157,12 @@ def _for_lstm_step(weight: Floats) -> Floats:
 
 def _lstm_step(gates: Floats, inputs: Floats, h: Floats, c: Floats) -> None:
     # A sigmoid is (1 + tanh(x / 2)) / 2: one tanh for all gates, and halves that cost nothing in between.
-    width = h.shape[1]
+    width = h.shape[-1]
     gates += inputs
     np.tanh(gates, out=gates)
-    sigmoids = gates[:, : 3 * width]
+    sigmoids = gates[..., : 3 * width]
     sigmoids += np.float32(1.0)
-    i, f, o, g = (gates[:, k * width : (k + 1) * width] for k in range(4))
+    i, f, o, g = (gates[..., k * width : (k + 1) * width] for k in range(4))
     c *= f
     c += np.multiply(i, g, out=g)
     c *= np.float32(0.5)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,18 +16,17 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp
 
 from lmclassify import __version__
-from lmclassify.errors import OptionError
+from lmclassify.errors import LMClassifyError
 from lmclassify.service import schemas
-from lmclassify.service.batching import ScoringThread, Source
 from lmclassify.service.docs import STATIC, add_docs
 from lmclassify.service.guard import Guard
 from lmclassify.service.metrics import Metrics
 from lmclassify.service.problems import MEDIA_TYPE, RequestError, pointer
+from lmclassify.service.scoring import Scoring, WorkerCommand
 from lmclassify.service.settings import ServiceSettings
 
-T = TypeVar("T")
-
-_log = logging.getLogger("lmclassify.texts")
+_log = logging.getLogger("lmclassify.service")
+_texts = logging.getLogger("lmclassify.texts")
 
 
 _PATHS = (
@@ -49,33 +47,43 @@ class Service:
 
     Parameters
     ----------
-    source : Source
+    command : WorkerCommand
     settings : ServiceSettings
 
     Attributes
     ----------
     app : ASGI application
-    metrics : Metrics
+    ready : bool
+        Whether new requests are welcome.
     """
 
-    def __init__(self, source: Source, settings: ServiceSettings) -> None:
-        self._source = source
+    def __init__(self, command: WorkerCommand, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._scoring: ScoringThread | None = None
-        self.metrics = Metrics(lambda: 0 if self._scoring is None else self._scoring.waiting)
+        self._scoring = Scoring(command, settings, self._scored)
+        self._metrics = Metrics(lambda: self._scoring.waiting)
         self.ready = False
-        """Whether new requests are welcome."""
         self.app: ASGIApp = Guard(self._application(), settings, self._answered)
 
-    @asynccontextmanager
-    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        self._scoring = ScoringThread(self._source, self._settings, self.metrics.scored)
+    async def start(self) -> None:
+        """Load the model; see `Scoring.start`."""
+        await self._scoring.start()
         self.ready = True
+
+    async def stop(self) -> None:
+        """Let the scoring process end."""
+        self.ready = False
+        await self._scoring.stop()
+
+    async def reload(self) -> None:
+        """Load the model again; if it cannot be used, the old one stays."""
         try:
-            yield
-        finally:
-            self.ready = False
-            self._scoring.stop()
+            await self._scoring.reload()
+        except LMClassifyError as error:
+            self._metrics.reloaded(False)
+            _log.error("the model was not loaded again, the old one stays in service: %s", error)
+        else:
+            self._metrics.reloaded(True)
+            _log.info("model loaded again")
 
     def _application(self) -> FastAPI:
         app = FastAPI(
@@ -84,7 +92,6 @@ class Service:
             summary="Text classification with one LSTM language model per label.",
             docs_url=None,
             redoc_url=None,
-            lifespan=self._lifespan,
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
         app.add_exception_handler(RequestValidationError, _invalid)
@@ -115,7 +122,7 @@ class Service:
         )
         app.add_api_route(
             "/metrics",
-            self._metrics,
+            self._show_metrics,
             response_class=Response,
             responses={200: {"content": {"text/plain": {}}}, **_responses(401)},
             tags=["service"],
@@ -126,72 +133,62 @@ class Service:
         app.mount("/static", StaticFiles(directory=STATIC))
         return app
 
-    async def _predict(self, request: schemas.PredictRequest) -> JSONResponse:
+    async def _predict(self, request: schemas.PredictRequest) -> Response:
         if len(request.model_fields_set) != 1:
-            raise RequestError(
-                422, "Give either text or texts.", [{"pointer": "", "detail": "text or texts"}]
-            )
+            raise RequestError(422, "Give either text or texts.")
         several = "texts" in request.model_fields_set
         texts = request.texts if several else [request.text]
         if len(texts) > self._settings.max_texts:
             raise _too_much("/texts", f"at most {self._settings.max_texts:,} texts a request")
         self._check_lengths(texts, "texts" if several else "text")
-        predictions = await self._in_time(self._scoring_thread.predict(texts)) if texts else []
-        for prediction in predictions:
-            self.metrics.labelled(prediction["label"])
-        return JSONResponse({"predictions": predictions})
+        return await self._answer("predict", texts, len(texts))
 
-    async def _explain(self, request: schemas.ExplainRequest) -> JSONResponse:
+    async def _explain(self, request: schemas.ExplainRequest) -> Response:
         self._check_lengths([request.text], "text")
-        work = lambda model: model.explain(request.text, request.label, request.against)  # noqa: E731
-        return JSONResponse(await self._in_time(self._scoring_thread.run(work)))
+        return await self._answer("explain", (request.text, request.label, request.against))
 
-    async def _suggest(self, request: schemas.SuggestRequest) -> JSONResponse:
+    async def _suggest(self, request: schemas.SuggestRequest) -> Response:
         self._check_lengths([request.prefix], "prefix")
-        work = lambda model: model.suggest(request.prefix, request.label, request.n)  # noqa: E731
-        return JSONResponse({"suggestions": await self._in_time(self._scoring_thread.run(work))})
+        return await self._answer("suggest", (request.prefix, request.label, request.n))
+
+    async def _answer(self, kind: str, arguments: Any, texts: int = 0) -> Response:
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                body = await self._scoring.answer(kind, arguments, texts)
+        except TimeoutError:
+            seconds = f"{self._settings.timeout:g} s"
+            raise RequestError(504, f"There was no result within {seconds}; send less at a time.") from None
+        return Response(body, media_type="application/json")
 
     async def _model(self) -> JSONResponse:
-        limits = {
-            name: getattr(self._settings, name) for name in ("max_body_bytes", "max_texts", "max_characters")
-        }
+        names = ("max_body_bytes", "max_texts", "max_characters")
+        limits = {name: getattr(self._settings, name) for name in names}
         limits["max_suggestions"] = schemas.MOST_SUGGESTIONS
-        return JSONResponse({**self._source.current.facts(), "limits": limits})
+        return JSONResponse({**self._scoring.facts, "limits": limits})
 
     async def _readiness(self) -> JSONResponse:
-        if not self.ready or not self._scoring_thread.alive:
+        if not self.ready or not self._scoring.ready:
             raise RequestError(503, "The service is not ready for requests.", headers={"Retry-After": "1"})
         return JSONResponse({"status": "ready"})
 
-    async def _metrics(self) -> Response:
-        return Response(self.metrics.text(), media_type=Metrics.MEDIA_TYPE)
-
-    @property
-    def _scoring_thread(self) -> ScoringThread:
-        assert self._scoring is not None
-        return self._scoring
+    async def _show_metrics(self) -> Response:
+        return Response(self._metrics.text(), media_type=Metrics.MEDIA_TYPE)
 
     def _check_lengths(self, texts: Sequence[str], field: str) -> None:
         if self._settings.log_texts:
             for text in texts:
-                _log.info("%s: %s", field, ascii(text))
+                _texts.info("%s: %s", field, ascii(text))
         for place, text in enumerate(texts):
             if len(text) > self._settings.max_characters:
                 where = pointer(field, place) if field == "texts" else pointer(field)
                 raise _too_much(where, f"at most {self._settings.max_characters:,} characters a text")
 
-    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                return await work
-        except TimeoutError:
-            seconds = f"{self._settings.timeout:g} s"
-            raise RequestError(504, f"There was no result within {seconds}; send less at a time.") from None
-        except OptionError as error:
-            raise RequestError(422, str(error)) from None
+    def _scored(self, texts: int, labels: Mapping[str, int]) -> None:
+        if texts:
+            self._metrics.scored(texts, labels)
 
     def _answered(self, path: str, status: int, seconds: float) -> None:
-        self.metrics.answered(path if path in _PATHS else "other", status, seconds)
+        self._metrics.answered(path if path in _PATHS else "other", status, seconds)
 
 
 async def _health() -> JSONResponse:

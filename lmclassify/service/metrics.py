@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -50,14 +50,11 @@ class Metrics:
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def labelled(self, label: str) -> None:
-        """Count a text by what it was labelled."""
-        self._labels.labels(label).inc()
-
-    def scored(self, requests: int, texts: int) -> None:
-        """Count a batch; see `lmclassify.service.batching.ScoringThread`."""
-        if texts:
-            self._batches.observe(texts)
+    def scored(self, texts: int, labels: Mapping[str, int]) -> None:
+        """Count a batch of texts, and how many of them got each label."""
+        self._batches.observe(texts)
+        for label, count in labels.items():
+            self._labels.labels(label).inc(count)
 
     def reloaded(self, succeeded: bool) -> None:
         """Count a model loaded again, or not."""

@@ -1,28 +1,21 @@
-"""A model in service: what it answers, and how another one takes its place."""
+"""A model in service: what it answers."""
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
 
 from lmclassify.classify.calibration import log_softmax
-from lmclassify.classify.decisions import Decisions
+from lmclassify.classify.decisions import UNKNOWN_RATE, Decisions, decisions_of
 from lmclassify.classify.explain import Explanation
 from lmclassify.classify.fitted import FittedModel, Suggestion, load
 from lmclassify.classify.persistence import checksum_of
-from lmclassify.errors import DataError, LMClassifyError
+from lmclassify.errors import DataError
 from lmclassify.report.facts import model_facts
-
-_log = logging.getLogger("lmclassify.service")
-
-UNKNOWN_RATE = 0.05
-"""Share of held-out texts above whose novelty a text is said to fit none of the labels."""
 
 
 class Prediction(TypedDict):
@@ -48,34 +41,67 @@ class ServedModel:
         What the page calls it.
     checksum : str
         Tells saved models from each other.
+    notes : sequence of str, optional
+        Lines for whoever runs the service.
     """
 
-    def __init__(self, fitted: FittedModel, decisions: Decisions, name: str, checksum: str) -> None:
-        self.fitted = fitted
-        self.name = name
-        self.checksum = checksum
+    def __init__(
+        self,
+        fitted: FittedModel,
+        decisions: Decisions,
+        name: str,
+        checksum: str,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.notes = notes
+        self._fitted = fitted
+        self._name = name
+        self._checksum = checksum
         self._decisions = decisions
         self._labels = fitted.label_names
         try:
-            self.unknown_threshold: float | None = fitted.unknown_threshold(UNKNOWN_RATE)
+            self._unknown_threshold: float | None = fitted.unknown_threshold(UNKNOWN_RATE)
         except DataError:  # fitted without held-out text
-            self.unknown_threshold = None
-        self.can_suggest = fitted.settings.direction != "backward"
+            self._unknown_threshold = None
+        self._can_suggest = fitted.settings.direction != "backward"
         self._warm_up()
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        exact: bool = False,
+        threads: int = 1,
+        deciding: Mapping[str, Any],
+    ) -> ServedModel:
+        """Load a saved model; see `lmclassify.classify.decisions.decisions_of` for `deciding`.
+
+        Raises
+        ------
+        LMClassifyError
+            If there is no usable model, or the options do not fit it.
+        """
+        checksum = checksum_of(folder)
+        fitted = load(folder)
+        fitted.exact, fitted.n_jobs = exact, threads
+        notes: list[str] = []
+        decisions = decisions_of(fitted, deciding, notes.append)
+        return cls(fitted, decisions, Path(folder).resolve().name, checksum, notes)
 
     def _warm_up(self) -> None:
         """Make what the first use makes, so that no request waits for it."""
         self.predict(["warm up", ""])
         self.explain("warm up")
-        if self.can_suggest:
+        if self._can_suggest:
             self.suggest("warm up")
 
     def predict(self, texts: list[str]) -> list[Prediction]:
         """Return what there is to say about each text; see `FittedModel.score_texts`."""
-        joint, novelty, _ = self.fitted.score_texts(texts)
+        joint, novelty, _ = self._fitted.score_texts(texts)
         log_posteriors = log_softmax(joint)
         labels = self._decisions.decide(log_posteriors, novelty).tolist()
-        threshold = self.unknown_threshold
+        threshold = self._unknown_threshold
         return [
             Prediction(
                 label=label,
@@ -91,72 +117,21 @@ class ServedModel:
 
     def explain(self, text: str, label: str | None = None, against: str | None = None) -> Explanation:
         """See `FittedModel.explain`; labels by name."""
-        return self.fitted.explain(text, self._named(label), self._named(against))
+        return self._fitted.explain(text, self._named(label), self._named(against))
 
     def suggest(self, prefix: str, label: str | None = None, n: int = 5) -> list[Suggestion]:
         """See `FittedModel.suggest`; the label by name."""
-        return self.fitted.suggest(prefix, self._named(label), n)
+        return self._fitted.suggest(prefix, self._named(label), n)
 
     def _named(self, label: str | None) -> Any:
-        return None if label is None else self.fitted.label_named(label)
+        return None if label is None else self._fitted.label_named(label)
 
     def facts(self) -> dict[str, Any]:
         """Return what the model is; see `lmclassify.report.facts`."""
         return {
-            "model": self.name,
-            "checksum": self.checksum,
-            "can_suggest": self.can_suggest,
-            "unknown_threshold": self.unknown_threshold,
-            **model_facts(self.fitted),
+            "model": self._name,
+            "checksum": self._checksum,
+            "can_suggest": self._can_suggest,
+            "unknown_threshold": self._unknown_threshold,
+            **model_facts(self._fitted),
         }
-
-
-class ModelSource:
-    """The saved model of a folder, loaded, and loaded again when asked.
-
-    Parameters
-    ----------
-    folder : path
-    prepare : callable
-        Sets options of a fitted model and returns how labels are decided.
-
-    Raises
-    ------
-    LMClassifyError
-        If there is no usable model, or the options do not fit it.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str], prepare: Callable[[FittedModel], Decisions]) -> None:
-        self.folder = Path(folder)
-        self._prepare = prepare
-        self._reloading = threading.Lock()
-        self._seen = self._state_of_files()
-        self.current = self._load()
-
-    def _load(self) -> ServedModel:
-        checksum = checksum_of(self.folder)
-        fitted = load(self.folder)
-        return ServedModel(fitted, self._prepare(fitted), self.folder.resolve().name, checksum)
-
-    def reload(self) -> bool:
-        """Put the folder's model into service and return True; if it cannot be used, keep the old one."""
-        with self._reloading:
-            self._seen = self._state_of_files()
-            try:
-                self.current = self._load()
-            except (LMClassifyError, OSError) as error:
-                _log.error("the model was not loaded again, the old one stays in service: %s", error)
-                return False
-            _log.info("model %s loaded again", self.current.name)
-            return True
-
-    def has_changed(self) -> bool:
-        """Return whether another model may lie in the folder than when it was last read."""
-        return self._state_of_files() != self._seen
-
-    def _state_of_files(self) -> tuple[int, int, int] | None:
-        try:
-            status = (self.folder / "config.json").stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size

@@ -16,10 +16,12 @@ import uvicorn
 
 from lmclassify.errors import OutputError
 from lmclassify.service.app import Service
-from lmclassify.service.served import ModelSource
+from lmclassify.service.scoring import WorkerCommand
 from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
+
+_FileState = tuple[int, int, int] | None
 
 _BACKLOG = 2048
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -27,11 +29,11 @@ _SECONDS_TO_FINISH = 30
 
 
 def serve(
-    source: ModelSource,
+    command: WorkerCommand,
     settings: ServiceSettings,
     listener: socket.socket,
     *,
-    watch: bool = False,
+    watch: str | os.PathLike[str] | None = None,
     on_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT, then finish those that run.
@@ -40,16 +42,22 @@ def serve(
 
     Parameters
     ----------
-    source : ModelSource
+    command : WorkerCommand
+        Starts the process that has the model.
     settings : ServiceSettings
     listener : socket
         Bound; see `listen_on_port`, `listen_on_path`.
-    watch : bool, default=False
-        Load the model again when it has changed.
+    watch : path, optional
+        A model's folder: load the model again when that has changed.
     on_start : callable, optional
         Called once requests are answered.
+
+    Raises
+    ------
+    LMClassifyError
+        If the model cannot be loaded.
     """
-    service = Service(source, settings)
+    service = Service(command, settings)
     config = uvicorn.Config(
         service.app,
         log_config=None,
@@ -57,30 +65,23 @@ def serve(
         server_header=False,
         proxy_headers=False,
         ws="none",
-        lifespan="on",
+        lifespan="off",
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
-    _Server(config, service, source, watch=watch, on_start=on_start).run(sockets=[listener])
+    _Server(config, service, None if watch is None else Path(watch), on_start).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self,
-        config: uvicorn.Config,
-        service: Service,
-        source: ModelSource,
-        *,
-        watch: bool,
-        on_start: Callable[[], None],
+        self, config: uvicorn.Config, service: Service, watch: Path | None, on_start: Callable[[], None]
     ) -> None:
         super().__init__(config)
         self._service = service
-        self._source = source
         self._watch = watch
         self._on_start = on_start
-        self._reloading: asyncio.Task[None] | None = None
-        self._again = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reload_wanted = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -89,7 +90,7 @@ class _Server(uvicorn.Server):
         handlers: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,
-            signal.SIGHUP: self._load_again,
+            signal.SIGHUP: self._reload_wanted.set,
         }
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
@@ -100,36 +101,50 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Load the model, then begin to answer."""
+        seen = self._state_of_files()
+        await self._service.start()
         await super().startup(sockets)
+        self._tasks.append(asyncio.create_task(self._reload_when_wanted()))
+        if self._watch is not None:
+            self._tasks.append(asyncio.create_task(self._look_for_changes(seen)))
         self._on_start()
-        if self._watch:
-            self._watching = asyncio.create_task(self._look())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish requests, then end."""
+        for task in self._tasks:
+            task.cancel()
+        await super().shutdown(sockets)
+        await self._service.stop()
 
     def _stop(self) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
         self._service.ready = False
-        _log.info("stopping; requests that run are finished")
+        _log.info("stopping: requests that run are finished")
 
-    def _load_again(self) -> None:
-        if self._reloading is not None:
-            self._again = True  # what lies there may be newer than what is being read
-            return
-        self._reloading = asyncio.create_task(self._reload())
+    async def _reload_when_wanted(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self._service.reload()
 
-    async def _reload(self) -> None:
-        self._again = True
-        while self._again:
-            self._again = False
-            self._service.metrics.reloaded(await asyncio.to_thread(self._source.reload))
-        self._reloading = None
-
-    async def _look(self) -> None:
-        while not self.should_exit:
+    async def _look_for_changes(self, seen: _FileState) -> None:
+        while True:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
-            if self._source.has_changed():
-                self._load_again()
+            now = self._state_of_files()
+            if now not in (None, seen):
+                seen = now
+                self._reload_wanted.set()
+
+    def _state_of_files(self) -> _FileState:
+        if self._watch is None:
+            return None
+        try:
+            status = (self._watch / "config.json").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def listen_on_port(host: str, port: int) -> socket.socket:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from lmclassify.cli.common import Run
-from lmclassify.cli.deciding import OPTIONS, decisions_of
+from lmclassify.classify.decisions import decisions_of
+from lmclassify.cli.deciding import OPTIONS
 from lmclassify.errors import OptionError
 
 
 def decide(model, **options):
-    return decisions_of(Run(quiet=True), model, {**dict.fromkeys(OPTIONS), **options})
+    return decisions_of(model, {**dict.fromkeys(OPTIONS), **options})
 
 
 @pytest.mark.parametrize(

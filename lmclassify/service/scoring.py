@@ -1,0 +1,299 @@
+"""Jobs queued for the scoring process, and how another model takes its place.
+
+Jobs that wait together go to the process together. A new model is loaded by a new process, which takes
+over when it is ready; the old one first finishes what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.service.frames import read_frame_soon, write_frame
+from lmclassify.service.problems import RequestError
+from lmclassify.service.settings import ServiceSettings
+
+_log = logging.getLogger("lmclassify.service")
+
+_MOST_TEXTS = 256  # of several requests in one batch
+_BUFFER = 1 << 20  # bytes
+_SECONDS_BETWEEN_STARTS = 1.0
+_FAILED = "Something went wrong while scoring; the service's log says where."
+
+
+@dataclass(frozen=True)
+class WorkerCommand:
+    """How to start a scoring process; see `lmclassify.service.worker`."""
+
+    options: Mapping[str, Any]
+    """Plain data: its first message."""
+    module: str = "lmclassify.service.worker"
+
+
+@dataclass
+class _Job:
+    kind: str
+    arguments: Any
+    texts: int
+    """How many there are to predict."""
+    future: asyncio.Future[bytes]
+
+
+@dataclass
+class _Worker:
+    process: Process
+    facts: dict[str, Any]
+    batch: list[_Job] = field(default_factory=list)
+    """What it has to answer now."""
+
+
+class Scoring:
+    """The queue, and the process that empties it.
+
+    Parameters
+    ----------
+    command : WorkerCommand
+    settings : ServiceSettings
+    on_batch : callable, optional
+        Called after each batch with the number of texts predicted in it and how many got each label.
+
+    Attributes
+    ----------
+    waiting : int
+        Jobs that have no answer yet.
+    """
+
+    def __init__(
+        self,
+        command: WorkerCommand,
+        settings: ServiceSettings,
+        on_batch: Callable[[int, Mapping[str, int]], object] = lambda texts, labels: None,
+    ) -> None:
+        self._command = command
+        self._settings = settings
+        self._on_batch = on_batch
+        self._queue: deque[_Job] = deque()
+        self._worker: _Worker | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.waiting = 0
+
+    async def start(self) -> None:
+        """Start the process, and return once its model is loaded.
+
+        Raises
+        ------
+        LMClassifyError
+            If it cannot be.
+        """
+        self._take_over(await self._start())
+
+    async def reload(self) -> None:
+        """Put another process with the model as it is now in the place of this one.
+
+        Raises
+        ------
+        LMClassifyError
+            If that model cannot be used; the old one then stays.
+        """
+        self._take_over(await self._start())
+
+    async def stop(self) -> None:
+        """Let the process end when it has answered."""
+        self._stopping = True
+        worker, self._worker = self._worker, None
+        if worker is not None and not worker.batch:
+            _end(worker)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a process with a model."""
+        return self._worker is not None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the model is.
+
+        Raises
+        ------
+        RequestError
+            If there is none at the moment (503).
+        """
+        if self._worker is None:
+            raise _unavailable()
+        return self._worker.facts
+
+    async def answer(self, kind: str, arguments: Any, texts: int = 0) -> bytes:
+        """Return the JSON that answers a job; see `lmclassify.service.worker`.
+
+        Parameters
+        ----------
+        kind : {"predict", "explain", "suggest"}
+        arguments : plain data
+        texts : int
+            How many there are to predict.
+
+        Raises
+        ------
+        RequestError
+            If too many wait (503), it asks for what the model has not (422), or scoring failed (500).
+        """
+        if self.waiting >= self._settings.max_waiting:
+            raise RequestError(
+                503, "Too many requests are waiting; try again soon.", headers={"Retry-After": "1"}
+            )
+        job = _Job(kind, arguments, texts, asyncio.get_running_loop().create_future())
+        self._queue.append(job)
+        self._hand_over_soon()
+        self.waiting += 1
+        try:
+            return await job.future
+        finally:
+            self.waiting -= 1
+
+    async def _start(self) -> _Worker:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", self._command.module),
+            stdin=PIPE,
+            stdout=PIPE,
+            env=_environment(),
+            limit=_BUFFER,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            write_frame(process.stdin, dict(self._command.options))
+            head, _ = await read_frame_soon(process.stdout)
+        except (asyncio.IncompleteReadError, OSError):
+            await process.wait()
+            raise LMClassifyError(
+                f"the scoring process ended with status {process.returncode} before it was ready"
+            ) from None
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            raise
+        if "error" in head:
+            await process.wait()
+            raise (OptionError if head["misuse"] else LMClassifyError)(head["error"])
+        for note in head["notes"]:
+            _log.info("%s", note)
+        return _Worker(process, head["facts"])
+
+    def _take_over(self, worker: _Worker) -> None:
+        old, self._worker = self._worker, worker
+        if self._stopping:
+            self._worker = None
+            _end(worker)
+        if old is not None and not old.batch:
+            _end(old)
+        task = asyncio.create_task(self._listen(worker))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._hand_over_soon()
+
+    def _hand_over_soon(self) -> None:
+        """See to it that jobs go to an idle process: soon together, or at once one by one."""
+        if self._worker is None or self._worker.batch or self._timer is not None or not self._queue:
+            return
+        if self._settings.batching and self._settings.batch_milliseconds > 0:
+            seconds = self._settings.batch_milliseconds / 1000
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._hand_over)
+        else:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._timer = None
+        if self._worker is None or self._worker.batch:
+            return
+        batch = self._next_batch()
+        if batch:
+            self._worker.batch = batch
+            assert self._worker.process.stdin is not None
+            write_frame(self._worker.process.stdin, [(job.kind, job.arguments) for job in batch])
+
+    def _next_batch(self) -> list[_Job]:
+        batch: list[_Job] = []
+        texts = 0
+        while self._queue:
+            job = self._queue[0]
+            if job.future.done():  # its request has been given up
+                self._queue.popleft()
+                continue
+            alone = not self._settings.batching or job.kind != "predict" or texts + job.texts > _MOST_TEXTS
+            if batch and (alone or batch[0].kind != "predict"):
+                break
+            batch.append(self._queue.popleft())
+            texts += job.texts
+        return batch
+
+    async def _listen(self, worker: _Worker) -> None:
+        """Deliver a process's answers until it ends; if it ends by itself, start another."""
+        assert worker.process.stdout is not None
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                head, rest = await read_frame_soon(worker.process.stdout)
+                self._deliver(worker, head, rest)
+        status = await worker.process.wait()
+        for job in worker.batch:
+            if not job.future.done():
+                job.future.set_exception(_unavailable())
+        if worker is self._worker:
+            self._worker = None
+            _log.error("the scoring process ended with status %s; starting another", status)
+            await self._start_again()
+
+    async def _start_again(self) -> None:
+        while not self._stopping and self._worker is None:
+            try:
+                self._take_over(await self._start())
+            except LMClassifyError as error:
+                _log.error("no model in service: %s", error)
+                await asyncio.sleep(_SECONDS_BETWEEN_STARTS)
+
+    def _deliver(self, worker: _Worker, head: dict[str, Any], rest: bytes) -> None:
+        batch, worker.batch = worker.batch, []
+        start = 0
+        for job, (status, length) in zip(batch, head["answers"], strict=True):
+            body = rest[start : start + length]
+            start += length
+            if job.future.done():
+                continue
+            if status == 200:
+                job.future.set_result(body)
+            else:
+                detail = _FAILED if status == 500 else json.loads(body)
+                job.future.set_exception(RequestError(status, detail))
+        self._on_batch(sum(job.texts for job in batch), head["labels"])
+        if worker is self._worker:
+            self._hand_over_soon()
+        else:
+            _end(worker)
+
+
+def _end(worker: _Worker) -> None:
+    assert worker.process.stdin is not None
+    worker.process.stdin.close()
+
+
+def _unavailable() -> RequestError:
+    return RequestError(503, "No model is in service at the moment; try again.", headers={"Retry-After": "1"})
+
+
+def _environment() -> dict[str, str]:
+    """Return the process's: it imports what this one would, and its tokenizer starts no threads."""
+    places = os.pathsep.join(place for place in sys.path if place)
+    return {"TOKENIZERS_PARALLELISM": "false", **os.environ, "PYTHONPATH": places}

@@ -1,0 +1,133 @@
+"""The scoring process: one thread with a model that answers batches of jobs, one after the other.
+
+It is a process of its own because Python lets one thread run at a time: here scoring takes nothing from the
+service's handling of requests, nor can it take that down. It reads from standard input and writes to
+standard output; see `lmclassify.service.frames`. It ends when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO, Protocol
+
+from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.service.frames import read_frame, write_frame
+from lmclassify.service.served import ServedModel
+
+
+class Scorer(Protocol):
+    """What answers; see `ServedModel`."""
+
+    notes: Sequence[str]
+
+    def predict(self, texts: list[str], /) -> Sequence[Any]:
+        """Return a prediction of each text."""
+
+    def explain(self, text: str, label: str | None, against: str | None, /) -> Any:
+        """Return an explanation."""
+
+    def suggest(self, prefix: str, label: str | None, n: int, /) -> Any:
+        """Return next words."""
+
+    def facts(self) -> Any:
+        """Return what the model is."""
+
+
+Answer = tuple[int, Any]
+"""An HTTP status; with 200 what to answer, with 422 the sentence that says what is wrong."""
+
+
+def work(load: Callable[[Any], Scorer]) -> None:
+    """Answer until standard input ends.
+
+    Parameters
+    ----------
+    load : callable
+        Makes the model from the first message's options.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the service ends by closing the input
+        signal.signal(number, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    requests, answers = sys.stdin.buffer, _take_standard_output()
+    first = read_frame(requests)
+    if first is None:
+        return
+    try:
+        model = load(first[0])
+    except (LMClassifyError, OSError) as error:
+        write_frame(answers, {"error": str(error), "misuse": isinstance(error, OptionError)})
+        answers.flush()
+        return
+    write_frame(answers, {"facts": model.facts(), "notes": model.notes})
+    answers.flush()
+    while (frame := read_frame(requests)) is not None:
+        jobs = frame[0]
+        found = _answers(model, jobs)
+        bodies = [json.dumps(body, separators=(",", ":")).encode() for _, body in found]
+        head = {
+            "answers": [(status, len(body)) for (status, _), body in zip(found, bodies, strict=True)],
+            "labels": _labels(found),
+        }
+        write_frame(answers, head, b"".join(bodies))
+        answers.flush()
+
+
+def _take_standard_output() -> BinaryIO:
+    """Return standard output for messages alone; what else is printed goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _answers(model: Scorer, jobs: Sequence[Any]) -> list[Answer]:
+    """Return each job's answer; one job's failure is not another's."""
+    try:
+        return list(_answered(model, jobs))
+    except OptionError as error:
+        if len(jobs) == 1:
+            return [(422, str(error))]
+    except Exception as error:
+        if len(jobs) == 1:
+            _say_where(error)
+            return [(500, None)]
+    return [answer for job in jobs for answer in _answers(model, [job])]
+
+
+def _answered(model: Scorer, jobs: Sequence[Any]) -> Iterator[Answer]:
+    kind, arguments = jobs[0]
+    if kind == "predict":
+        texts = [some for _, some in jobs]
+        predictions = model.predict([text for some in texts for text in some])
+        start = 0
+        for some in texts:
+            yield 200, {"predictions": predictions[start : start + len(some)]}
+            start += len(some)
+    elif kind == "explain":
+        yield 200, model.explain(*arguments)
+    else:
+        yield 200, {"suggestions": model.suggest(*arguments)}
+
+
+def _labels(answers: Sequence[Answer]) -> dict[str, int]:
+    """Return how many texts got each label."""
+    counts: dict[str, int] = {}
+    for status, body in answers:
+        for prediction in body.get("predictions", ()) if status == 200 else ():
+            counts[prediction["label"]] = counts.get(prediction["label"], 0) + 1
+    return counts
+
+
+def _say_where(error: Exception) -> None:
+    """Print where an error happened, without its message, which may hold a client's text."""
+    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    print(f"unexpected {type(error).__name__} while scoring\n{frames}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    work(lambda options: ServedModel.load(options.pop("folder"), **options))
