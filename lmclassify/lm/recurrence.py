@@ -94,7 +94,7 @@ class Layer:
         """Return the input's part of the gates, biases added: (..., columns) to (..., GH)."""
         rows = values.reshape(-1, values.shape[-1])
         product = matrix_product(rows, self._input_weight.T) + self._bias
-        return product.reshape(*values.shape[:-1], -1)
+        return product.reshape(*values.shape[:-1], product.shape[-1])
 
     def run(self, inputs: Callable[[slice], Floats], h: Floats, c: Floats, alive: Ids) -> Floats:
         """Run over texts sorted from long to short and return the outputs, (N, H).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from lmclassify.service import schemas
 from lmclassify.service.docs import STATIC, add_docs
 from lmclassify.service.guard import Guard
 from lmclassify.service.metrics import Metrics
-from lmclassify.service.problems import MEDIA_TYPE, RequestError, pointer
+from lmclassify.service.problems import MEDIA_TYPE, RequestError, fault, pointer
 from lmclassify.service.scoring import Scoring, WorkerCommand
 from lmclassify.service.settings import ServiceSettings
 
@@ -29,6 +30,7 @@ _log = logging.getLogger("lmclassify.service")
 _texts = logging.getLogger("lmclassify.texts")
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PATHS = (
     "/",
     "/docs",
@@ -97,6 +99,7 @@ class Service:
         app.add_exception_handler(RequestValidationError, _invalid)
         app.add_exception_handler(HTTPException, _http_error)
         app.add_exception_handler(RequestError, _problem)
+        app.add_exception_handler(Exception, _fault)
         route = partial(app.add_api_route, response_class=JSONResponse)
         limits = _responses(401, 408, 413, 415, 422, 500, 503, 504)
         post = partial(route, methods=["POST"], tags=["model"], responses=limits)
@@ -140,15 +143,15 @@ class Service:
         texts = request.texts if several else [request.text]
         if len(texts) > self._settings.max_texts:
             raise _too_much("/texts", f"at most {self._settings.max_texts:,} texts a request")
-        self._check_lengths(texts, "texts" if several else "text")
+        self._check_texts(texts, "texts" if several else "text")
         return await self._answer("predict", texts, len(texts))
 
     async def _explain(self, request: schemas.ExplainRequest) -> Response:
-        self._check_lengths([request.text], "text")
+        self._check_texts([request.text], "text")
         return await self._answer("explain", (request.text, request.label, request.against))
 
     async def _suggest(self, request: schemas.SuggestRequest) -> Response:
-        self._check_lengths([request.prefix], "prefix")
+        self._check_texts([request.prefix], "prefix")
         return await self._answer("suggest", (request.prefix, request.label, request.n))
 
     async def _answer(self, kind: str, arguments: Any, texts: int = 0) -> Response:
@@ -174,14 +177,18 @@ class Service:
     async def _show_metrics(self) -> Response:
         return Response(self._metrics.text(), media_type=Metrics.MEDIA_TYPE)
 
-    def _check_lengths(self, texts: Sequence[str], field: str) -> None:
-        if self._settings.log_texts:
-            for text in texts:
-                _texts.info("%s: %s", field, ascii(text))
+    def _check_texts(self, texts: Sequence[str], field: str) -> None:
         for place, text in enumerate(texts):
+            where = pointer(field, place) if field == "texts" else pointer(field)
+            if self._settings.log_texts:
+                _texts.info("%s: %s", where, ascii(text))
             if len(text) > self._settings.max_characters:
-                where = pointer(field, place) if field == "texts" else pointer(field)
                 raise _too_much(where, f"at most {self._settings.max_characters:,} characters a text")
+            if not text.isascii() and _SURROGATE.search(text):
+                detail = "half of a surrogate pair is no character"
+                raise RequestError(
+                    422, f"A text is no Unicode: {detail}.", [{"pointer": where, "detail": detail}]
+                )
 
     def _scored(self, texts: int, labels: Mapping[str, int]) -> None:
         if texts:
@@ -215,6 +222,10 @@ def _too_much(where: str, limit: str) -> RequestError:
 async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return error.response()
+
+
+async def _fault(_: Request, __: Exception) -> Response:
+    return fault().response()  # the guard logs it
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lmclassify.service.problems import RequestError
+from lmclassify.service.problems import RequestError, fault
 from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
@@ -76,8 +76,7 @@ class Guard:
         except Exception as error:
             _log_error(error)
             if not status:
-                failed = RequestError(500, "Something went wrong in the service; its log says where.")
-                await failed.response()(scope, receive, send_with_headers)
+                await fault().response()(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
             self._answered(scope["path"], status, seconds)

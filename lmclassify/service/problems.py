@@ -59,6 +59,11 @@ class RequestError(Exception):
         )
 
 
+def fault() -> RequestError:
+    """Return what is answered when the service has a fault."""
+    return RequestError(500, "Something went wrong in the service; its log says where.")
+
+
 def pointer(*places: str | int) -> str:
     """Return the JSON pointer to a place within a request's body."""
     return "".join("/" + str(place).replace("~", "~0").replace("/", "~1") for place in places)

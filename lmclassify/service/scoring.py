@@ -20,7 +20,7 @@ from typing import Any
 
 from lmclassify.errors import LMClassifyError, OptionError
 from lmclassify.service.frames import read_frame_soon, write_frame
-from lmclassify.service.problems import RequestError
+from lmclassify.service.problems import RequestError, fault
 from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
@@ -28,7 +28,6 @@ _log = logging.getLogger("lmclassify.service")
 _MOST_TEXTS = 256  # of several requests in one batch
 _BUFFER = 1 << 20  # bytes
 _SECONDS_BETWEEN_STARTS = 1.0
-_FAILED = "Something went wrong while scoring; the service's log says where."
 
 
 @dataclass(frozen=True)
@@ -275,8 +274,7 @@ class Scoring:
             if status == 200:
                 job.future.set_result(body)
             else:
-                detail = _FAILED if status == 500 else json.loads(body)
-                job.future.set_exception(RequestError(status, detail))
+                job.future.set_exception(fault() if status == 500 else RequestError(status, json.loads(body)))
         self._on_batch(sum(job.texts for job in batch), head["labels"])
         if worker is self._worker:
             self._hand_over_soon()

@@ -41,6 +41,11 @@ def test_a_text_alone_scores_as_in_any_batch(texts):
         )
 
 
+def test_nothing_to_score():
+    batch = make_batch([[1]])
+    assert StackedLSTMs(numpy_models(1, True, [0, 1])).token_nll(batch.inputs, batch.targets).sum() == 0
+
+
 def test_only_lstms_of_one_size_are_stackable():
     a, b = numpy_models(1, True, [0, 1])
     (deep,) = numpy_models(2, True, [0])

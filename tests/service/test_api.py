@@ -1,0 +1,179 @@
+"""The paths: their answers are those of the Python interface, and their errors are problem details."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import lmclassify
+from lmclassify.service import schemas
+from tests.conftest import bundled
+
+TEXTS = ["Your free prize is waiting", "Lunch on Friday?", "", "Ωμέγα 🎁 مرحبا", "free " * 300]
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    with served.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def fitted(tuned_folder):
+    return lmclassify.load(tuned_folder)
+
+
+def validated(model, answer):
+    """Return an answer that its schema describes whole."""
+    strict = type("Strict", (model,), {"model_config": {"extra": "forbid"}})
+    strict.model_validate(answer)
+    return answer
+
+
+def test_predict_answers_as_python_does(client, fitted):
+    answer = client.post("/v1/predict", json={"texts": TEXTS}).json()
+    predictions = validated(schemas.Predictions, answer)["predictions"]
+    assert [item["label"] for item in predictions] == fitted.predict(TEXTS).tolist()
+    joint = fitted.predict_joint_log_proba(TEXTS)
+    novelty = fitted.novelty(TEXTS)
+    for row, item in enumerate(predictions):
+        validated(schemas.Prediction, item)
+        assert list(item["joint_log_probabilities"].values()) == pytest.approx(joint[row].tolist(), abs=1e-5)
+        assert sum(item["probabilities"].values()) == pytest.approx(1)
+        assert item["novelty"] == pytest.approx(novelty[row], abs=1e-5)
+        assert item["unknown"] == (novelty[row] > fitted.unknown_threshold())
+
+
+def test_predict_takes_one_text_or_several(client):
+    one = client.post("/v1/predict", json={"text": TEXTS[0]}).json()
+    assert one == client.post("/v1/predict", json={"texts": TEXTS[:1]}).json()
+    assert client.post("/v1/predict", json={"texts": []}).json() == {"predictions": []}
+    for body in ({}, {"text": "a", "texts": ["b"]}):
+        assert client.post("/v1/predict", json=body).status_code == 422
+
+
+def test_a_text_is_answered_alike_in_any_company(client):
+    texts, _ = bundled("emails.csv", limit=60)
+    together = client.post("/v1/predict", json={"texts": texts}).json()["predictions"]
+    for text, expected in zip(texts[:10], together, strict=False):
+        (alone,) = client.post("/v1/predict", json={"text": text}).json()["predictions"]
+        assert alone["label"] == expected["label"]
+        assert alone["joint_log_probabilities"] == pytest.approx(
+            expected["joint_log_probabilities"], abs=1e-5
+        )
+
+
+def test_explain_answers_as_python_does(client, fitted):
+    for text in TEXTS:
+        answer = validated(schemas.Explanation, client.post("/v1/explain", json={"text": text}).json())
+        expected = fitted.explain(text)
+        assert answer["label"] == expected["label"]
+        assert [item["word"] for item in answer["words"]] == text.split()
+        assert answer["decision"] == pytest.approx(expected["decision"], abs=1e-5)
+        for got, word in zip(answer["words"], expected["words"], strict=True):
+            validated(schemas.ExplainedWord, got)
+            assert (got["start"], got["end"]) == (word["start"], word["end"])
+            assert got["part"] == pytest.approx(word["part"], abs=1e-5)
+    turned = client.post("/v1/explain", json={"text": TEXTS[0], "label": "ham", "against": "spam"}).json()
+    assert (turned["label"], turned["against"]) == ("ham", "spam")
+
+
+def test_suggest_answers_as_python_does(client, fitted):
+    body = {"prefix": "Your account", "label": "spam", "n": 3}
+    answer = validated(schemas.Suggestions, client.post("/v1/suggest", json=body).json())
+    expected = fitted.suggest("Your account", "spam", 3)
+    assert [item["word"] for item in answer["suggestions"]] == [item["word"] for item in expected]
+    assert len(client.post("/v1/suggest", json={"prefix": ""}).json()["suggestions"]) == 5
+
+
+def test_model_says_what_info_says(client, fitted):
+    answer = client.get("/v1/model").json()
+    schemas.Model.model_validate(answer)
+    assert [label["label"] for label in answer["labels"]] == ["ham", "spam"]
+    assert answer["parameters"] == fitted.num_parameters
+    assert answer["model"] == "model"
+    assert answer["limits"]["max_texts"] == 1000
+
+
+def test_health_and_metrics(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+    client.post("/v1/predict", json={"text": "spam"})
+    client.get("/no/such/path")
+    metrics = client.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain")
+    assert 'lmclassify_requests_total{path="/v1/predict",status="200"}' in metrics.text
+    assert 'lmclassify_requests_total{path="other",status="404"}' in metrics.text
+    assert 'lmclassify_predictions_total{label="' in metrics.text
+    assert "lmclassify_waiting_requests 0.0" in metrics.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "detail"),
+    [
+        ("GET", "/nothing", None, 404, "Not Found"),
+        ("GET", "/v1/predict", None, 405, "Method Not Allowed"),
+        ("POST", "/v1/predict", b"{", 422, "see errors"),
+        ("POST", "/v1/predict", b'{"text": "\xff"}', 400, "parsing the body"),
+        ("POST", "/v1/predict", b"[" * 100_000, 400, "parsing the body"),
+        ("POST", "/v1/predict", b'{"texts": "one"}', 422, "see errors"),
+        ("POST", "/v1/predict", b'{"texts": [1]}', 422, "see errors"),
+        ("POST", "/v1/predict", b'{"texts": null}', 422, "see errors"),
+        ("POST", "/v1/predict", b'{"text": "\\ud800"}', 422, "see errors"),
+        ("POST", "/v1/predict", b'{"text": "a", "more": 1}', 422, "see errors"),
+        ("POST", "/v1/explain", b'{"text": "a", "label": "eggs"}', 422, "no label 'eggs' in this model"),
+        ("POST", "/v1/explain", b'{"text": "a", "label": "ham", "against": "ham"}', 422, "against itself"),
+        ("POST", "/v1/suggest", b'{"prefix": "a", "n": 0}', 422, "see errors"),
+        ("POST", "/v1/suggest", b'{"prefix": "a", "n": 1e999}', 422, "see errors"),
+        ("POST", "/v1/suggest", b'{"prefix": "a", "n": ' + b"9" * 5000 + b"}", 400, "parsing the body"),
+    ],
+)
+def test_what_is_wrong_is_a_problem(client, method, path, body, status, detail):
+    answer = client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    problem = schemas.ProblemDetails.model_validate(answer.json())
+    assert (answer.status_code, problem.status) == (status, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert detail in problem.detail
+    if "see errors" in detail:
+        assert problem.errors
+        assert problem.errors[0].pointer.startswith("/")
+
+
+def test_only_json_is_taken(client):
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = client.post("/v1/predict", content=b'{"text": "a"}', headers={"Content-Type": kind})
+        assert answer.status_code == 415
+    fine = {"Content-Type": "application/json; charset=utf-8"}
+    assert client.post("/v1/predict", content=b'{"text": "a"}', headers=fine).status_code == 200
+
+
+def test_headers_keep_browsers_careful(client):
+    for path in ("/", "/v1/model", "/nothing", "/static/style.css", "/healthz"):
+        answer = client.get(path, headers={"Origin": "http://elsewhere.example"})
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+    preflight = client.options(
+        "/v1/predict",
+        headers={"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"},
+    )
+    assert preflight.status_code == 405
+
+
+def test_the_openapi_document_describes_the_paths(client):
+    document = client.get("/openapi.json").json()
+    assert {
+        "/v1/predict",
+        "/v1/explain",
+        "/v1/suggest",
+        "/v1/model",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    } == set(document["paths"])
+    schemas_named = set(document["components"]["schemas"])
+    used = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
+    assert used == schemas_named

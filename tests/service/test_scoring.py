@@ -1,0 +1,152 @@
+"""The queue before the scoring process: what goes together, what fails alone, and what takes over."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.service.conftest import with_service
+
+
+async def ask(client, *texts):
+    """Return the answers to requests of one text each, made at once."""
+    return await asyncio.gather(*(client.post("/v1/predict", json={"text": text}) for text in texts))
+
+
+def predictions(answers):
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    return [answer.json()["predictions"][0] for answer in answers]
+
+
+def test_requests_that_wait_together_are_scored_together():
+    async def use(service, client):
+        texts = [f"text {number}" for number in range(20)]
+        found = predictions(await ask(client, *texts))
+        assert [item["text"] for item in found] == texts
+        assert found[0]["batches"] == [20]
+
+    with_service(use, batch_milliseconds=200.0)
+
+
+def test_without_batching_each_goes_alone():
+    async def use(service, client):
+        found = predictions(await ask(client, *"abcdefgh"))
+        assert [item["text"] for item in found] == list("abcdefgh")
+        assert found[-1]["batches"] == [1] * 8
+
+    with_service(use, batching=False)
+
+
+def test_what_comes_while_the_process_works_goes_together_next():
+    async def use(service, client):
+        first = asyncio.create_task(ask(client, "sleep 0.3"))
+        await asyncio.sleep(0.1)
+        found = predictions(await ask(client, *"abcd"))
+        assert found[0]["batches"] == [1, 4]
+        await first
+
+    with_service(use, batch_milliseconds=0.0)
+
+
+def test_a_batch_has_an_end():
+    async def use(service, client):
+        answers = await asyncio.gather(
+            *(client.post("/v1/predict", json={"texts": ["a"] * 200}) for _ in range(3)),
+            client.post("/v1/predict", json={"texts": ["a"] * 900}),
+        )
+        assert [len(answer.json()["predictions"]) for answer in answers] == [200, 200, 200, 900]
+        assert answers[-1].json()["predictions"][0]["batches"] == [200, 200, 200, 900]
+
+    with_service(use, batch_milliseconds=200.0)
+
+
+def test_one_request_fails_alone():
+    async def use(service, client):
+        answers = await ask(client, "a", "fail now", "b")
+        assert [answer.status_code for answer in answers] == [200, 500, 200]
+        assert answers[2].json()["predictions"][0]["text"] == "b"
+        assert "now" not in answers[1].text
+
+    with_service(use, batch_milliseconds=200.0)
+
+
+def test_a_request_given_up_is_not_scored():
+    async def use(service, client):
+        first = asyncio.create_task(ask(client, "sleep 0.4"))
+        await asyncio.sleep(0.1)
+        dropped = asyncio.create_task(ask(client, "dropped"))
+        await asyncio.sleep(0.05)
+        dropped.cancel()
+        await first
+        (found,) = predictions(await ask(client, "b"))
+        assert found["batches"] == [1, 1]
+
+    with_service(use, batch_milliseconds=0.0)
+
+
+def test_what_the_model_prints_is_no_answer():
+    async def use(service, client):
+        (found,) = predictions(await ask(client, "print this"))
+        assert found["text"] == "print this"
+
+    with_service(use)
+
+
+def test_a_process_that_dies_is_replaced():
+    async def use(service, client):
+        (answer,) = await ask(client, "die")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+        assert predictions(await ask(client, "a"))
+
+    with_service(use)
+
+
+def test_another_model_takes_over_and_no_request_is_lost(tmp_path):
+    name = tmp_path / "name"
+    name.write_text("old")
+
+    async def use(service, client):
+        answers = []
+
+        async def keep_asking():
+            while True:
+                answers.extend(predictions(await ask(client, "a", "sleep 0.01")))
+
+        asking = asyncio.create_task(keep_asking())
+        for version in range(3):
+            name.write_text(f"model {version}")
+            await service.reload()
+            await asyncio.sleep(0.05)
+        name.write_text("broken")
+        await service.reload()
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        asking.cancel()
+        labels = [item["label"] for item in answers]
+        assert list(dict.fromkeys(labels)) == ["old", "model 0", "model 1", "model 2"]
+        assert (await client.get("/v1/model")).json()["model"] == "model 2"
+        metrics = (await client.get("/metrics")).text
+        assert 'lmclassify_reloads_total{outcome="success"} 3.0' in metrics
+        assert 'lmclassify_reloads_total{outcome="failure"} 1.0' in metrics
+
+    with_service(use, {"name_file": str(name)})
+
+
+def test_a_long_request_is_finished_by_the_old_model(tmp_path):
+    name = tmp_path / "name"
+    name.write_text("old")
+
+    async def use(service, client):
+        long = asyncio.create_task(ask(client, "sleep 1.5"))
+        await asyncio.sleep(0.1)
+        name.write_text("new")
+        await service.reload()
+        (quick,) = predictions(await ask(client, "a"))
+        assert not long.done()
+        assert quick["label"] == "new"
+        (late,) = predictions(await long)
+        assert late["label"] == "old"
+
+    with_service(use, {"name_file": str(name)})
