@@ -84,7 +84,7 @@ def decisions_of(
     fitted : FittedModel
     options : mapping of str to object
         unknown_label, unknown_rate, min_confidence, unsure, max_false_positive_rate and positive, as
-        `lmclassify predict` takes them; None where not given.
+        `lmclassify predict` takes them; None or absent where not given.
     say : callable, optional
         Is told a line for people.
 
@@ -94,11 +94,14 @@ def decisions_of(
         If options make no sense, alone, together, or for the model's labels.
     """
     names = fitted.label_names
-    unknown_label, min_confidence = options["unknown_label"], options["min_confidence"]
-    zone = None if options["unsure"] is None else _zone(options["unsure"])
-    rate = options["max_false_positive_rate"]
+    unknown_label, min_confidence = options.get("unknown_label"), options.get("min_confidence")
+    unsure, asked_rate = options.get("unsure"), options.get("unknown_rate")
+    zone = None if unsure is None else _zone(unsure)
+    rate = options.get("max_false_positive_rate")
     ways = [
-        name for name in ("min_confidence", "unsure", "max_false_positive_rate") if options[name] is not None
+        name
+        for name in ("min_confidence", "unsure", "max_false_positive_rate")
+        if options.get(name) is not None
     ]
     if len(ways) > 1:
         chosen = " and ".join("--" + name.replace("_", "-") for name in ways[:2])
@@ -109,10 +112,10 @@ def decisions_of(
         raise OptionError(f"--min-confidence must be a probability, not {min_confidence:g}")
     positive = None
     if zone or rate is not None:
-        positive = _positive(fitted, options["positive"])
+        positive = _positive(fitted, options.get("positive"))
         if zone and len(names) != 2:
             raise OptionError(f"--unsure is for two labels, the model has {len(names)}: use --min-confidence")
-    elif options["positive"] is not None:
+    elif options.get("positive") is not None:
         raise OptionError("--positive goes with --max-false-positive-rate or --unsure")
     log_odds = None
     if positive is not None and rate is not None:
@@ -126,13 +129,13 @@ def decisions_of(
         if rate * threshold.negatives < 1:
             few = f"{threshold.negatives:,} held-out texts of others"
             say(f"note: {few} are too few to vouch for a rate of {rate:g}")
-    if unknown_label is None and options["unknown_rate"] is not None:
+    if unknown_label is None and asked_rate is not None:
         raise OptionError("--unknown-rate goes with --unknown-label")
     if unknown_label == UNSURE:
         raise OptionError(f"--unknown-label {UNSURE} is what undecided texts are called: choose another name")
     if unknown_label is not None and (not unknown_label or unknown_label in names):
         raise OptionError("--unknown-label must be a name that no label of the model has")
-    unknown_rate = UNKNOWN_RATE if options["unknown_rate"] is None else options["unknown_rate"]
+    unknown_rate = UNKNOWN_RATE if asked_rate is None else asked_rate
     return Decisions(
         labels=names,
         positive=positive,

@@ -30,6 +30,7 @@ _log = logging.getLogger("lmclassify.service")
 _texts = logging.getLogger("lmclassify.texts")
 
 
+_NO_JSON = RequestError(400, "The body is no JSON, in UTF-8, that can be read.")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATHS = (
     "/",
@@ -101,7 +102,7 @@ class Service:
         app.add_exception_handler(RequestError, _problem)
         app.add_exception_handler(Exception, _fault)
         route = partial(app.add_api_route, response_class=JSONResponse)
-        limits = _responses(401, 408, 413, 415, 422, 500, 503, 504)
+        limits = _responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
         post = partial(route, methods=["POST"], tags=["model"], responses=limits)
         post("/v1/predict", self._predict, response_model=schemas.Predictions, summary="Label texts")
         post("/v1/explain", self._explain, response_model=schemas.Explanation, summary="Say why")
@@ -230,6 +231,8 @@ async def _fault(_: Request, __: Exception) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's, where JSON is no UTF-8 or too deep
+        return _NO_JSON.response()
     return RequestError(
         error.status_code, f"{error.detail}.".replace("..", "."), headers=error.headers
     ).response()
@@ -237,7 +240,8 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    # A place may be named by a client's own key, and messages may quote values: say neither more than needed.
+    if error.errors()[0]["type"] == "json_invalid":
+        return _NO_JSON.response()
     errors = [
         {"pointer": pointer(*(item["loc"][1:])), "detail": str(item["msg"])[:200]}
         for item in error.errors()[:10]

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
 
 MOST_SUGGESTIONS = 100
 
+
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[StrictInt, BeforeValidator(_integer)]
+"""As in JSON Schema: 5.0 is one; "5" and true are none."""
 Probability = Annotated[float, Field(ge=0, le=1.000001)]
 
 
@@ -49,7 +56,7 @@ class SuggestRequest(_Request):
 
     prefix: StrictStr
     label: StrictStr | None = Field(default=None, description="Default: all labels' models, mixed.")
-    n: StrictInt = Field(default=5, ge=1, le=MOST_SUGGESTIONS, description="How many words at most.")
+    n: Integer = Field(default=5, ge=1, le=MOST_SUGGESTIONS, description="How many words at most.")
 
 
 class Prediction(BaseModel):
