@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := build/demo
 
+# What some tests need beside Python packages: installed where this is root on Debian, else those tests skip.
+DEBIAN := chromium fonts-dejavu-core curl systemd
+
 .PHONY: demo test test-long lint format benchmarks clean
 
 demo: $(VENV)/.installed
@@ -12,10 +15,10 @@ demo: $(VENV)/.installed
 	$(BIN)/lmclassify predict data/emails.csv -m $(DEMO)/model -o $(DEMO)/emails-labelled.csv
 	@echo "labelled e-mails: $(DEMO)/emails-labelled.csv"
 
-test: lint
+test: lint $(VENV)/.installed-debian
 	$(BIN)/python -m pytest -n auto
 
-test-long: $(VENV)/.installed-dev
+test-long: $(VENV)/.installed-dev $(VENV)/.installed-debian
 	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/.installed-dev
@@ -47,6 +50,17 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	$(INSTALL) -e '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-debian: $(VENV)/.created Makefile
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		dpkg -s $(DEBIAN) > /dev/null 2>&1 || { \
+			echo "installing for the tests: $(DEBIAN)"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+				apt-get install -qq -y --no-install-recommends $(DEBIAN) > /dev/null; }; \
+	else \
+		echo "not root on Debian: tests that need one of these skip where it is missing: $(DEBIAN)"; \
+	fi
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist

@@ -63,7 +63,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_commands_of_the_readme(checkout):
     blocks = blocks_of("sh")
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for block in blocks:
         done = subprocess.run(

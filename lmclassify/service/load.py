@@ -1,9 +1,9 @@
 """The service under load, beside the same application with other scorers: a script for docs/benchmarks.md.
 
-``python -m lmclassify.service.load MODEL TRAIN TEXTS [--seconds 8] [--repeats 3] [--requests 200000]`` serves
-a fitted model, a constant and a linear SVM that learns from TRAIN, in turn, and asks each with wrk (which
-must be installed) from 32 connections on this machine, one text of the CSV file TEXTS a request. Then it asks the
-model at 70% of its own requests a second, and watches memory over many requests.
+``python -m lmclassify.service.load MODEL TRAIN TEXTS [--seconds 8] [--repeats 3] [--requests 200000]``
+serves a fitted model, a constant and a linear SVM that learns from TRAIN, in turn, and asks each with wrk
+(which must be installed) from 32 connections on this machine, one text of the CSV file TEXTS a request. Then
+it asks the model at 70% of its own requests a second, and watches memory over many requests.
 """
 
 from __future__ import annotations
