@@ -20,7 +20,7 @@ function labelRow({ label, prior, training_texts: texts, validation_perplexity: 
 function facts({ tokenizer, parameters, training, settings, versions, unknown_threshold: threshold, limits }) {
   const { max_texts: texts, max_characters: characters, max_body_bytes: bytes } = limits;
   return [
-    ["Tokens", `${counted(tokenizer.vocab_size, `kind of ${tokenizer.kind}`, `${tokenizer.kind}s and signs`)}${tokenizer.lowercase ? ", in lower case" : ""}`],
+    ["Tokenizer", `${tokenizer.kind}, ${counted(tokenizer.vocab_size, "token")}${tokenizer.lowercase ? ", lower case" : ""}`],
     ["Recipe", settings.recipe],
     ["Parameters", parameters.toLocaleString("en")],
     ["Trained", trained(training)],

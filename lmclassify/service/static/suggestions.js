@@ -4,11 +4,13 @@ import { post } from "./api.js";
 import { byId, element } from "./dom.js";
 
 const SHOWN = 5;
+const SEARCHED = 100; // words among which to look for the rest of an unfinished one
 const area = byId("text");
 const place = byId("suggestions");
 const buttons = byId("next-words");
 const chosen = byId("as-label");
 let ready = null; // what the buttons add, and the text they were asked for
+let searched = { key: null, words: [] }; // they stay while a word is typed
 let completed = null; // a text whose last word was taken, and is whole
 let dismissed = false; // until the text changes
 let most = 0;
@@ -52,13 +54,20 @@ async function additionsTo(text, options) {
   if (unfinished !== "") {
     const before = text.slice(0, text.length - unfinished.length);
     const begun = (word) => word.slice(0, unfinished.length).toLowerCase() === unfinished.toLowerCase();
-    const words = (await asked(before, Math.min(100, most), options)).filter(begun);
-    const longer = words.filter((word) => word.length > unfinished.length).slice(0, SHOWN);
-    if (longer.length > 0) return longer.map((word) => ({ word, added: word.slice(unfinished.length) }));
+    const words = (await searchedAfter(before, options)).filter(begun);
+    const rests = new Set(words.map((word) => word.slice(unfinished.length)).filter((rest) => rest !== ""));
+    const longer = [...rests].slice(0, SHOWN); // once, where words differ by upper and lower case only
+    if (longer.length > 0) return longer.map((added) => ({ word: unfinished + added, added }));
   }
   const gap = text === "" || /\s$/.test(text) ? "" : " ";
   const words = await asked(text, Math.min(SHOWN, most), options);
   return words.map((word) => ({ word, added: gap + word }));
+}
+
+async function searchedAfter(prefix, options) {
+  const key = chosen.value + prefix;
+  if (searched.key !== key) searched = { key, words: await asked(prefix, Math.min(SEARCHED, most), options) };
+  return searched.words;
 }
 
 async function asked(prefix, n, options) {

@@ -40,13 +40,16 @@ async function update() {
     }
     if (text.trim() === "") showNothing();
     else await explain(text, { signal, onBusy });
-    await suggest(text, { signal, onBusy });
     say(byId("text-error"), "");
   } catch (error) {
     if (signal.aborted) return;
     showNothing();
-    hideSuggestions();
     say(byId("text-error"), error.message);
+  }
+  try {
+    await suggest(text, { signal });
+  } catch {
+    if (!signal.aborted) hideSuggestions(); // the label is what counts
   }
 }
 

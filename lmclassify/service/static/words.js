@@ -62,7 +62,7 @@ function showSum({ words: all, prior, end_of_text: end, decision }) {
     ["prior", prior.part],
     ["words", all.reduce((sum, { part }) => sum + part, 0)],
     ["end of text", end.part],
-    ["sum", decision],
+    ["sum in nats", decision],
   ];
   const pairs = parts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, nats(value))));
   byId("sum").replaceChildren(...pairs);
