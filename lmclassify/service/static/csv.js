@@ -45,7 +45,7 @@ function* rowsOf(records, width, name) {
     number += 1;
     if (cells.length !== width) {
       throw new TableError(
-        `Row ${place(number, line)} has ${cells.length} cells, but the header has ${width}. ` +
+        `Row ${place(number, line)} has ${cells.length} cell${cells.length === 1 ? "" : "s"}, but the header has ${width}. ` +
           "Put quotes around a cell that holds a separator.",
       );
     }

@@ -94,7 +94,7 @@ function showProgress(done, total) {
   if (total === null) progress.removeAttribute("value");
   else progress.value = done;
   byId("progress-text").textContent =
-    total === null ? "Reading…" : `${done.toLocaleString("en")} of ${counted(total, "row")}`;
+    total === null ? "" : `${done.toLocaleString("en")} of ${counted(total, "row")}`;
 }
 
 function showResult(name, blob, counts, total) {

@@ -4,7 +4,7 @@ import { pause, post } from "./api.js";
 import { isBlank, nineDigits, place, quote, TableError } from "./csv.js";
 
 const IN_FLIGHT = 2;
-const PIECE = 256; // texts: other requests to the service need not wait long for one
+const PIECE = 512; // texts: other requests to the service need not wait long for one
 const STEP = 2000; // rows read before the page may do something else
 const AROUND = '{"texts":[]}'.length;
 const encoder = new TextEncoder();
@@ -57,7 +57,7 @@ export async function labelRows(table, { texts, ends }, { labels, limits }, { si
         rows.push(table.text.slice(begin, ends[row]));
         rows.push(isBlank(texts[row]) ? nothing : suffix(predictions[next++]));
       }
-      parts[piece.index] = rows.join("");
+      parts[piece.index] = new Blob([rows.join("")]); // encoded a piece at a time
       done += piece.to - piece.from;
       onProgress(done);
       await pause();
