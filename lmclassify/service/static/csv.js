@@ -1,5 +1,7 @@
 /* CSV and TSV (RFC 4180), read as strictly as `lmclassify predict` does, and written back as they were. */
 
+import { counted } from "./dom.js";
+
 export const TEXT_COLUMNS = ["text", "subject", "message", "body", "title", "content"];
 
 /** An error in a file; its message is for people. */
@@ -35,7 +37,9 @@ export function openTable(text, name) {
 export function findTextColumn(columns) {
   const names = columns.map((column) => column.trim().toLowerCase());
   const usual = TEXT_COLUMNS.find((name) => names.includes(name));
-  return usual === undefined || names.indexOf(usual) !== names.lastIndexOf(usual) ? null : names.indexOf(usual);
+  return usual === undefined || names.indexOf(usual) !== names.lastIndexOf(usual)
+    ? null
+    : names.indexOf(usual);
 }
 
 function* rowsOf(records, width, name) {
@@ -45,7 +49,7 @@ function* rowsOf(records, width, name) {
     number += 1;
     if (cells.length !== width) {
       throw new TableError(
-        `Row ${place(number, line)} has ${cells.length} cell${cells.length === 1 ? "" : "s"}, but the header has ${width}. ` +
+        `Row ${place(number, line)} has ${counted(cells.length, "cell")}, but the header has ${width}. ` +
           "Put quotes around a cell that holds a separator.",
       );
     }

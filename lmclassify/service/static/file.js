@@ -47,7 +47,14 @@ async function labelFile(file, signal) {
   showProgress(0, null);
   const rows = await readRows(table, textAt, model.limits, signal);
   const total = rows.texts.length;
-  say(byId("file-status"), "Labelling ", counted(total, "row"), " by the column ", columnName(table.columns, textAt), ".");
+  say(
+    byId("file-status"),
+    "Labelling ",
+    counted(total, "row"),
+    " by the column ",
+    columnName(table.columns, textAt),
+    ".",
+  );
   showProgress(0, total);
   const busy = () => (byId("progress-text").textContent = "The service is busy. Waiting…");
   const options = { signal, onProgress: (done) => showProgress(done, total), onBusy: busy };
@@ -57,7 +64,9 @@ async function labelFile(file, signal) {
 
 async function bytesOf(file) {
   if (file.size > LARGEST) {
-    throw new TableError(`${file.name} is too large for this page. Use lmclassify predict on a command line.`);
+    throw new TableError(
+      `${file.name} is too large for this page. Use lmclassify predict on a command line.`,
+    );
   }
   try {
     return await file.arrayBuffer();
@@ -86,7 +95,9 @@ function chosenColumn(columns, signal) {
 /** A column's name, with its number where that tells it from others. */
 function columnName(columns, place) {
   const name = columns[place].trim() || "(no name)";
-  return columns.filter((column) => (column.trim() || "(no name)") === name).length > 1 ? `${name} (${place + 1})` : name;
+  return columns.filter((column) => (column.trim() || "(no name)") === name).length > 1
+    ? `${name} (${place + 1})`
+    : name;
 }
 
 function showProgress(done, total) {

@@ -113,7 +113,9 @@ function checkSize(text, { max_characters: characters, max_body_bytes: bytes }, 
   else if (text.length * 6 + AROUND > bytes && bytesOf(text) + AROUND > bytes)
     problem = `${bytes.toLocaleString("en")} bytes a request`;
   if (problem !== null) {
-    throw new TableError(`The text of row ${where} is too long: the service takes ${problem} at most. Shorten it.`);
+    throw new TableError(
+      `The text of row ${where} is too long: the service takes ${problem} at most. Shorten it.`,
+    );
   }
 }
 

@@ -10,7 +10,7 @@ const place = byId("suggestions");
 const buttons = byId("next-words");
 const chosen = byId("as-label");
 let ready = null; // what the buttons add, and the text they were asked for
-let searched = { key: null, words: [] }; // they stay while a word is typed
+let searched = { key: null, words: null };
 let completed = null; // a text whose last word was taken, and is whole
 let dismissed = false; // until the text changes
 let most = 0;
@@ -31,9 +31,12 @@ export function ageSuggestions() {
 export async function suggest(text, options) {
   if (most === 0) return;
   const additions = await additionsTo(text, options);
+  options.signal.throwIfAborted();
   if (dismissed) return;
   ready = { text, additions };
-  buttons.replaceChildren(...additions.map(({ word }) => element("button", { type: "button", dir: "auto" }, word)));
+  buttons.replaceChildren(
+    ...additions.map(({ word }) => element("button", { type: "button", dir: "auto" }, word)),
+  );
   place.hidden = additions.length === 0;
   describe();
 }
@@ -54,7 +57,7 @@ async function additionsTo(text, options) {
   if (unfinished !== "") {
     const before = text.slice(0, text.length - unfinished.length);
     const begun = (word) => word.slice(0, unfinished.length).toLowerCase() === unfinished.toLowerCase();
-    const words = (await searchedAfter(before, options)).filter(begun);
+    const words = (await searchedAfter(before)).filter(begun);
     const rests = new Set(words.map((word) => word.slice(unfinished.length)).filter((rest) => rest !== ""));
     const longer = [...rests].slice(0, SHOWN); // once, where words differ by upper and lower case only
     if (longer.length > 0) return longer.map((added) => ({ word: unfinished + added, added }));
@@ -64,9 +67,14 @@ async function additionsTo(text, options) {
   return words.map((word) => ({ word, added: gap + word }));
 }
 
-async function searchedAfter(prefix, options) {
-  const key = chosen.value + prefix;
-  if (searched.key !== key) searched = { key, words: await asked(prefix, Math.min(SEARCHED, most), options) };
+/** Asks once while a word is typed: more keys do not end this request, and its answer serves them all. */
+function searchedAfter(prefix) {
+  const key = `${chosen.value}\n${prefix}`;
+  if (searched.key !== key) {
+    const words = asked(prefix, Math.min(SEARCHED, most));
+    searched = { key, words };
+    words.catch(() => (searched = { key: null, words: null }));
+  }
   return searched.words;
 }
 
@@ -85,7 +93,9 @@ function take(addition) {
   return true;
 }
 
-buttons.addEventListener("click", (event) => take(ready?.additions[[...buttons.children].indexOf(event.target)]));
+buttons.addEventListener("click", (event) =>
+  take(ready?.additions[[...buttons.children].indexOf(event.target)]),
+);
 
 area.addEventListener("keydown", (event) => {
   if (place.hidden || event.isComposing) return;

@@ -25,7 +25,10 @@ export function showWords(explanation) {
   content.push(characters.slice(done).join(""), " ", option({ ...end, word: "end of text" }, "⏎", largest));
   words.replaceChildren(...content);
   words.querySelector("[role=option]").tabIndex = 0;
-  const why = against === null ? ["Why ", labelName(label)] : ["Why ", labelName(label), " rather than ", labelName(against)];
+  const why =
+    against === null
+      ? ["Why ", labelName(label)]
+      : ["Why ", labelName(label), " rather than ", labelName(against)];
   byId("why").replaceChildren(...why);
   showLegend(label, against);
   showSum(explanation);
@@ -64,7 +67,9 @@ function showSum({ words: all, prior, end_of_text: end, decision }) {
     ["end of text", end.part],
     ["sum in nats", decision],
   ];
-  const pairs = parts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, nats(value))));
+  const pairs = parts.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, nats(value))),
+  );
   byId("sum").replaceChildren(...pairs);
 }
 
@@ -80,7 +85,9 @@ function fillTable() {
       cell(nats(item.part)),
     );
   const heads = ["word", ...labels.map((label) => `log p(${label})`), "part"];
-  table.tHead.replaceChildren(element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head))));
+  table.tHead.replaceChildren(
+    element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head))),
+  );
   table.tBodies[0].replaceChildren(
     row("(prior)", shown.prior),
     ...shown.words.map((word) => row(word.word, word)),
@@ -100,7 +107,14 @@ function move(event) {
   const at = all.indexOf(event.target);
   const forward = getComputedStyle(words).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
   const back = forward === "ArrowLeft" ? "ArrowRight" : "ArrowLeft";
-  const places = { [forward]: at + 1, ArrowDown: at + 1, [back]: at - 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 };
+  const places = {
+    [forward]: at + 1,
+    ArrowDown: at + 1,
+    [back]: at - 1,
+    ArrowUp: at - 1,
+    Home: 0,
+    End: all.length - 1,
+  };
   const next = all[places[event.key]];
   if (at < 0 || next === undefined) return;
   event.preventDefault();
