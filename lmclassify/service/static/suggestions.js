@@ -53,7 +53,7 @@ function describe() {
 }
 
 async function additionsTo(text, options) {
-  const unfinished = text === completed ? "" : text.match(/\S*$/)[0];
+  const unfinished = text === completed ? "" : text.slice(text.search(/\s\S*$/) + 1);
   if (unfinished !== "") {
     const before = text.slice(0, text.length - unfinished.length);
     const begun = (word) => word.slice(0, unfinished.length).toLowerCase() === unfinished.toLowerCase();

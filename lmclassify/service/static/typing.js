@@ -44,7 +44,9 @@ async function update() {
   } catch (error) {
     if (signal.aborted) return;
     showNothing();
+    hideSuggestions();
     say(byId("text-error"), error.message);
+    return;
   }
   try {
     await suggest(text, { signal });
