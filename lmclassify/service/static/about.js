@@ -1,0 +1,60 @@
+/* What the model is. */
+
+import { byId, counted, element, labelName, percent } from "./dom.js";
+
+export function showModel(model) {
+  byId("model-name").replaceChildren(element("bdi", {}, model.model));
+  document.title = `${model.model} – lmclassify`;
+  byId("labels").tBodies[0].replaceChildren(...model.labels.map(labelRow));
+  byId("facts").replaceChildren(
+    ...facts(model).map(([name, fact]) =>
+      element("div", {}, element("dt", {}, name), element("dd", {}, fact)),
+    ),
+  );
+}
+
+function labelRow({ label, prior, training_texts: texts, validation_perplexity: perplexity }) {
+  const numbers = [percent(prior), texts?.toLocaleString("en"), perplexity?.toFixed(1)];
+  const cells = numbers.map((number) => element("td", {}, number ?? "–"));
+  return element("tr", {}, element("th", { scope: "row" }, labelName(label)), ...cells);
+}
+
+function facts({
+  tokenizer,
+  parameters,
+  training,
+  settings,
+  versions,
+  unknown_threshold: threshold,
+  limits,
+}) {
+  const { max_texts: texts, max_characters: characters, max_body_bytes: bytes } = limits;
+  return [
+    [
+      "Tokenizer",
+      [tokenizer.kind, counted(tokenizer.vocab_size, "token"), tokenizer.lowercase && "lower case"]
+        .filter(Boolean)
+        .join(", "),
+    ],
+    ["Recipe", settings.recipe],
+    ["Parameters", parameters.toLocaleString("en")],
+    ["Trained", trained(training)],
+    [
+      "Novelty",
+      threshold === null ? "no threshold" : `above ${threshold.toFixed(2)}: like none of the labels`,
+    ],
+    ["Version", `lmclassify ${versions.lmclassify}`],
+    [
+      "Limits",
+      `${counted(texts, "text")} and ${counted(bytes, "byte")} a request, ` +
+        `${counted(characters, "character")} a text`,
+    ],
+  ];
+}
+
+function trained({ started, seconds, texts }) {
+  const when =
+    started && new Date(started).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  const parts = [when, seconds && `in ${seconds.toFixed(0)} s`, texts && `from ${counted(texts, "text")}`];
+  return parts.filter(Boolean).join(", ") || "not recorded";
+}

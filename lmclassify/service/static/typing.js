@@ -1,0 +1,99 @@
+/* What the service says of the text, while it is typed. */
+
+import { post } from "./api.js";
+import { byId, counted, element, labelName, percent, say } from "./dom.js";
+import { isLonger } from "./labelling.js";
+import { ageSuggestions, hideSuggestions, setUpSuggestions, suggest } from "./suggestions.js";
+import { showWords } from "./words.js";
+
+const DELAY = 150; // milliseconds without a key
+const BARS = 5;
+const area = byId("text");
+let model = null;
+let asking = new AbortController();
+let timer = null;
+
+export function setUpTyping(facts) {
+  model = facts;
+  setUpSuggestions(model);
+  area.addEventListener("input", changed);
+  byId("as-label").addEventListener("change", changed);
+  update();
+}
+
+function changed() {
+  ageSuggestions();
+  asking.abort();
+  clearTimeout(timer);
+  timer = setTimeout(update, DELAY);
+}
+
+async function update() {
+  asking = new AbortController();
+  const { signal } = asking;
+  const text = area.value;
+  const onBusy = () => say(byId("text-error"), "The service is busy. Trying again…");
+  try {
+    if (isLonger(text, model.limits.max_characters)) {
+      const most = counted(model.limits.max_characters, "character");
+      throw new Error(`This text is too long: the service takes ${most} at most.`);
+    }
+    if (text.trim() === "") showNothing();
+    else await explain(text, { signal, onBusy });
+    say(byId("text-error"), "");
+  } catch (error) {
+    if (signal.aborted) return;
+    showNothing();
+    hideSuggestions();
+    say(byId("text-error"), error.message);
+    return;
+  }
+  try {
+    await suggest(text, { signal });
+  } catch {
+    if (!signal.aborted) hideSuggestions(); // the label is what counts
+  }
+}
+
+async function explain(text, options) {
+  const [{ predictions }, explanation] = await Promise.all([
+    post("v1/predict", { texts: [text] }, options),
+    post("v1/explain", { text }, options),
+  ]);
+  const [prediction] = predictions;
+  const { label, probabilities } = prediction;
+  const ranked = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
+  const probability = Object.hasOwn(probabilities, label) ? `, ${percent(probabilities[label])}` : "";
+  say(byId("verdict"), element("strong", {}, labelName(label)), probability);
+  showUnknown(prediction);
+  byId("probabilities").replaceChildren(...ranked.slice(0, BARS).map(bar));
+  const more = ranked.length - BARS;
+  byId("more").textContent = more > 0 ? `and ${counted(more, "more label")}` : "";
+  showWords(explanation);
+  byId("result").hidden = false;
+}
+
+function bar([label, probability]) {
+  const filled = element("span", { class: "filled" });
+  filled.style.width = `${probability * 100}%`;
+  return element(
+    "li",
+    {},
+    element("span", { class: "name" }, labelName(label)),
+    element("span", { class: "bar", "aria-hidden": "true" }, filled),
+    element("span", { class: "number" }, percent(probability)),
+  );
+}
+
+function showUnknown({ unknown, novelty }) {
+  const warning =
+    `This text looks like none of the labels: its novelty is ${novelty.toFixed(2)}; ` +
+    `95% of held-out texts are below ${model.unknown_threshold?.toFixed(2)}. Do not trust the label.`;
+  say(byId("unknown"), unknown ? warning : "");
+}
+
+function showNothing() {
+  byId("result").hidden = true;
+  say(byId("verdict"), "");
+  say(byId("unknown"), "");
+}
