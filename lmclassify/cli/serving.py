@@ -100,9 +100,7 @@ def register(app: typer.Typer) -> None:
         )
 
         _log_to_standard_error(run, log_texts)
-        worker = WorkerCommand(
-            {"folder": model, "exact": exact, "threads": run.threads or 1, "deciding": options}
-        )
+        worker = WorkerCommand({"folder": model, "exact": exact, "threads": run.threads, "deciding": options})
         with contextlib.ExitStack() as stack:
             if socket is None:
                 listener = stack.enter_context(listen_on_port(host, port))

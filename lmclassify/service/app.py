@@ -20,7 +20,7 @@ from lmclassify import __version__
 from lmclassify.errors import LMClassifyError
 from lmclassify.service import schemas
 from lmclassify.service.docs import STATIC, add_docs
-from lmclassify.service.guard import Guard
+from lmclassify.service.guard import GoneError, Guard
 from lmclassify.service.metrics import Metrics
 from lmclassify.service.problems import MEDIA_TYPE, RequestError, fault, pointer
 from lmclassify.service.scoring import Scoring, WorkerCommand
@@ -30,6 +30,7 @@ _log = logging.getLogger("lmclassify.service")
 _texts = logging.getLogger("lmclassify.texts")
 
 
+_SECONDS_UNWATCHED = 0.1  # a client that goes away within them is not noticed, which saves time
 _NO_JSON = RequestError(400, "The body is no JSON, in UTF-8, that can be read.")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATHS = (
@@ -137,32 +138,43 @@ class Service:
         app.mount("/static", StaticFiles(directory=STATIC))
         return app
 
-    async def _predict(self, request: schemas.PredictRequest) -> Response:
-        if len(request.model_fields_set) != 1:
+    async def _predict(self, asked: schemas.PredictRequest, request: Request) -> Response:
+        if len(asked.model_fields_set) != 1:
             raise RequestError(422, "Give either text or texts.")
-        several = "texts" in request.model_fields_set
-        texts = request.texts if several else [request.text]
+        several = "texts" in asked.model_fields_set
+        texts = asked.texts if several else [asked.text]
         if len(texts) > self._settings.max_texts:
             raise _too_much("/texts", f"at most {self._settings.max_texts:,} texts a request")
         self._check_texts(texts, "texts" if several else "text")
-        return await self._answer("predict", texts, len(texts))
+        return await self._answer(request, "predict", texts, len(texts))
 
-    async def _explain(self, request: schemas.ExplainRequest) -> Response:
-        self._check_texts([request.text], "text")
-        return await self._answer("explain", (request.text, request.label, request.against))
+    async def _explain(self, asked: schemas.ExplainRequest, request: Request) -> Response:
+        self._check_texts([asked.text], "text")
+        return await self._answer(request, "explain", (asked.text, asked.label, asked.against))
 
-    async def _suggest(self, request: schemas.SuggestRequest) -> Response:
-        self._check_texts([request.prefix], "prefix")
-        return await self._answer("suggest", (request.prefix, request.label, request.n))
+    async def _suggest(self, asked: schemas.SuggestRequest, request: Request) -> Response:
+        self._check_texts([asked.prefix], "prefix")
+        return await self._answer(request, "suggest", (asked.prefix, asked.label, asked.n))
 
-    async def _answer(self, kind: str, arguments: Any, texts: int = 0) -> Response:
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                body = await self._scoring.answer(kind, arguments, texts)
-        except TimeoutError:
+    async def _answer(self, request: Request, kind: str, arguments: Any, texts: int = 0) -> Response:
+        answer = self._scoring.submit(kind, arguments, texts)
+        await asyncio.wait({answer}, timeout=min(_SECONDS_UNWATCHED, self._settings.timeout))
+        if not answer.done() and await self._is_given_up(request, answer):
+            answer.cancel()  # nobody waits for it: what others ask need not wait for it either
+            raise GoneError
+        if not answer.done():
+            answer.cancel()
             seconds = f"{self._settings.timeout:g} s"
-            raise RequestError(504, f"There was no result within {seconds}; send less at a time.") from None
-        return Response(body, media_type="application/json")
+            raise RequestError(504, f"There was no result within {seconds}; send less at a time.")
+        return Response(answer.result(), media_type="application/json")
+
+    async def _is_given_up(self, request: Request, answer: asyncio.Future[bytes]) -> bool:
+        """Wait for an answer as long as it may take, and return whether the client went away before."""
+        gone = asyncio.ensure_future(request.receive())  # there is nothing more to receive but that
+        seconds = self._settings.timeout - _SECONDS_UNWATCHED
+        either: set[asyncio.Future[Any]] = {answer, gone}
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return not gone.cancel() and not answer.done()
 
     async def _model(self) -> JSONResponse:
         names = ("max_body_bytes", "max_texts", "max_characters")

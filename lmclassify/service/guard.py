@@ -71,7 +71,7 @@ class Guard:
             await self._app(scope, _receive_again(body, receive), send_with_headers)
         except RequestError as problem:
             await problem.response()(scope, receive, send_with_headers)
-        except _GoneError:
+        except GoneError:
             status = 499  # nobody is left to answer; the number is nginx's
         except Exception as error:
             _log_error(error)
@@ -116,7 +116,7 @@ class Guard:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _GoneError
+                raise GoneError
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > self._settings.max_body_bytes:
@@ -137,7 +137,7 @@ class Guard:
         )
 
 
-class _GoneError(Exception):
+class GoneError(Exception):
     """The client has closed the connection."""
 
 

@@ -135,8 +135,11 @@ class Scoring:
             raise _unavailable()
         return self._worker.facts
 
-    async def answer(self, kind: str, arguments: Any, texts: int = 0) -> bytes:
-        """Return the JSON that answers a job; see `lmclassify.service.worker`.
+    def submit(self, kind: str, arguments: Any, texts: int = 0) -> asyncio.Future[bytes]:
+        """Queue a job and return where the JSON that answers it will be; see `lmclassify.service.worker`.
+
+        A job whose future is cancelled before its turn is left out. The future's exception is a
+        `RequestError` if the job asks for what the model has not (422) or scoring failed (500, 503).
 
         Parameters
         ----------
@@ -148,20 +151,21 @@ class Scoring:
         Raises
         ------
         RequestError
-            If too many wait (503), it asks for what the model has not (422), or scoring failed (500).
+            If too many jobs wait (503).
         """
         if self.waiting >= self._settings.max_waiting:
             raise RequestError(
                 503, "Too many requests are waiting; try again soon.", headers={"Retry-After": "1"}
             )
         job = _Job(kind, arguments, texts, asyncio.get_running_loop().create_future())
+        job.future.add_done_callback(self._leave)
+        self.waiting += 1
         self._queue.append(job)
         self._hand_over_soon()
-        self.waiting += 1
-        try:
-            return await job.future
-        finally:
-            self.waiting -= 1
+        return job.future
+
+    def _leave(self, _: asyncio.Future[bytes]) -> None:
+        self.waiting -= 1
 
     async def _start(self) -> _Worker:
         process = await asyncio.create_subprocess_exec(

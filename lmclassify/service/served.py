@@ -72,7 +72,7 @@ class ServedModel:
         folder: str | os.PathLike[str],
         *,
         exact: bool = False,
-        threads: int = 1,
+        threads: int | None = None,
         deciding: Mapping[str, Any],
     ) -> ServedModel:
         """Load a saved model; see `lmclassify.classify.decisions.decisions_of` for `deciding`.

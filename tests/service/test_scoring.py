@@ -69,14 +69,28 @@ def test_one_request_fails_alone():
     with_service(use, batch_milliseconds=200.0)
 
 
-def test_a_request_given_up_is_not_scored():
+def test_what_nobody_waits_for_is_not_scored():
     async def use(service, client):
-        first = asyncio.create_task(ask(client, "sleep 0.4"))
+        messages = [{"type": "http.request", "body": b'{"text": "dropped"}'}, {"type": "http.disconnect"}]
+
+        async def receive():
+            return messages.pop(0)
+
+        async def send(message):
+            raise AssertionError("nobody is there to answer")
+
+        headers = [(b"content-type", b"application/json")]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/predict",
+            "headers": headers,
+            "query_string": b"",
+        }
+        long = asyncio.create_task(ask(client, "sleep 0.5"))
         await asyncio.sleep(0.1)
-        dropped = asyncio.create_task(ask(client, "dropped"))
-        await asyncio.sleep(0.05)
-        dropped.cancel()
-        await first
+        await service.app({**scope, "raw_path": b"/v1/predict"}, receive, send)
+        await long
         (found,) = predictions(await ask(client, "b"))
         assert found["batches"] == [1, 1]
 
