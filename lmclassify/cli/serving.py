@@ -61,9 +61,12 @@ def register(app: typer.Typer) -> None:
         batch_milliseconds: Annotated[
             float,
             typer.Option(
-                "--batch-milliseconds", min=0, max=1000, help="How long a first text waits for company."
+                "--batch-milliseconds",
+                min=0,
+                max=1000,
+                help="How long a text waits for company where none is being scored.",
             ),
-        ] = 2.0,
+        ] = 0.0,
         batching: Annotated[
             bool, typer.Option("--batching/--no-batching", help="Score texts that wait together.")
         ] = True,

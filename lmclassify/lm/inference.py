@@ -123,17 +123,23 @@ class NumpyLanguageModel:
         logits = self._logits(outputs)
         return logits - _logsumexp(logits)[:, np.newaxis]
 
-    def _logits(self, outputs: Floats, out: Floats | None = None) -> Floats:
+    @property
+    def output_weight(self) -> Floats:
+        """The output layer's, (columns, V)."""
+        return self.arrays.get("output.weight", self.arrays["embedding.weight"]).T
+
+    def _logits(self, outputs: Floats, out: Floats | None = None, weight: Floats | None = None) -> Floats:
         if "projection.weight" in self.arrays:
             outputs = matrix_product(outputs, self.arrays["projection.weight"].T)
-        weight = self.arrays.get("output.weight", self.arrays["embedding.weight"])
-        logits = matrix_product(outputs, weight.T, out)
+        logits = matrix_product(outputs, self.output_weight if weight is None else weight, out)
         logits += self.arrays["output.bias"]
         return logits
 
-    def _nll(self, values: Floats, ids: Ids, memory: Floats) -> npt.NDArray[np.float64]:
+    def _nll(
+        self, values: Floats, ids: Ids, memory: Floats, weight: Floats | None
+    ) -> npt.NDArray[np.float64]:
         """See `nll`; all at once."""
-        logits = self._logits(values, memory)
+        logits = self._logits(values, memory, weight)
         of_target = logits[np.arange(len(logits)), ids].astype(np.float64)
         with np.errstate(over="ignore"):
             sums = np.exp(logits, out=logits) @ np.ones(self.vocab_size, dtype=np.float32)
@@ -167,14 +173,27 @@ class NumpyLanguageModel:
         nll[rows, steps] = self.nll(values, targets[rows, steps])
         return nll, after
 
-    def nll(self, values: Floats, ids: Ids) -> npt.NDArray[np.float64]:
-        """Return the negative log-probability of the token after each of some outputs (N, H), nats (N,)."""
+    def nll(self, values: Floats, ids: Ids, weight: Floats | None = None) -> npt.NDArray[np.float64]:
+        """Return the negative log-probability of the token after each of some outputs.
+
+        Parameters
+        ----------
+        values : ndarray, (N, H)
+        ids : ndarray of int, (N,)
+        weight : ndarray, (columns, V), optional
+            A copy of `output_weight`.
+
+        Returns
+        -------
+        ndarray of float, (N,)
+            Nats.
+        """
         nats = np.empty(len(ids))
         slab = max(1, _SLAB // self.vocab_size)
         memory = _memory(slab * self.vocab_size).reshape(slab, self.vocab_size)
         for start in range(0, len(ids), slab):
             part = slice(start, start + slab)
-            nats[part] = self._nll(values[part], ids[part], memory)
+            nats[part] = self._nll(values[part], ids[part], memory, weight)
         return nats
 
 
@@ -195,6 +214,8 @@ class StackedLSTMs:
         self._layers = [
             Layer.stack(layers) for layers in zip(*(model._layers for model in models), strict=True)
         ]
+        # In this order BLAS need not rearrange the weights for each product, which few rows do not pay for.
+        self._output_weights = [np.ascontiguousarray(model.output_weight) for model in models]
 
     def token_nll(self, inputs: Ids, targets: Ids) -> npt.NDArray[np.float64]:
         """Return the negative log-probability of each target under each model, (M, B, T) nats.
@@ -214,8 +235,9 @@ class StackedLSTMs:
                 products = self._input_products(number + 1, values)
                 taken = lambda part, products=products: products[:, part]  # type: ignore[misc] # noqa: E731
         nll = np.zeros((len(models), *targets.shape))
-        for model, of_model, found in zip(models, values, nll, strict=True):
-            found[rows, steps] = model.nll(of_model, targets[rows, steps])
+        ids = targets[rows, steps]
+        for model, weight, of_model, found in zip(models, self._output_weights, values, nll, strict=True):
+            found[rows, steps] = model.nll(of_model, ids, weight)
         return nll
 
     def _input_products(self, number: int, values: Floats) -> Floats:

@@ -17,6 +17,7 @@ from lmclassify.text.sequences import Ids
 Floats = npt.NDArray[np.float32]
 Step = Callable[[Floats, Floats, Floats, Floats], None]
 
+_ROWS = 4  # of a matrix, or a multiple: BLAS takes longer for a few rows more or less
 _GATES = {"lstm": 4, "gru": 3, "peephole": 4, "coupled": 3}
 
 
@@ -110,16 +111,21 @@ class Layer:
         alive : ndarray of int, (T,)
             How many texts have a token at each step; N in all.
         """
+        rows = h.shape[-2]
+        padding = [(0, 0)] * (h.ndim - 2) + [(0, -rows % _ROWS), (0, 0)]
+        padded = np.pad(h, padding)
+        memory = np.empty((*padded.shape[:-1], self._recurrent.shape[-1]), dtype=np.float32)
         outputs = np.empty((*h.shape[:-2], int(alive.sum()), h.shape[-1]), dtype=np.float32)
-        memory = np.empty((*h.shape[:-1], self._recurrent.shape[-1]), dtype=np.float32)
         start = 0
         for count in alive.tolist():
             part = slice(start, start + count)
-            h_alive, c_alive = h[..., :count, :], c[..., :count, :]
-            product = matrix_product(h_alive, self._recurrent, memory)
-            self._step(product, inputs(part), h_alive, c_alive)
+            some = slice(0, count + -count % _ROWS)
+            np.matmul(padded[..., some, :], self._recurrent, out=memory[..., some, :])
+            h_alive = padded[..., :count, :]
+            self._step(memory[..., :count, :], inputs(part), h_alive, c[..., :count, :])
             outputs[..., part, :] = h_alive
             start += count
+        h[...] = padded[..., :rows, :]
         return outputs
 
 

@@ -16,6 +16,7 @@ import uvicorn
 
 from lmclassify.errors import OutputError
 from lmclassify.service.app import Service
+from lmclassify.service.frames import keep_for_good
 from lmclassify.service.scoring import WorkerCommand
 from lmclassify.service.settings import ServiceSettings
 
@@ -108,6 +109,7 @@ class _Server(uvicorn.Server):
         self._tasks.append(asyncio.create_task(self._reload_when_wanted()))
         if self._watch is not None:
             self._tasks.append(asyncio.create_task(self._look_for_changes(seen)))
+        keep_for_good()
         self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

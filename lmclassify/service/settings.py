@@ -21,8 +21,9 @@ class ServiceSettings:
     """Seconds for receiving a request (status 408), and again for answering it (status 504)."""
     batching: bool = True
     """Score texts of requests that wait together; else one request after the other."""
-    batch_milliseconds: float = 2.0
-    """How long an idle scoring thread waits for company for a first request."""
+    batch_milliseconds: float = 0.0
+    """How long an idle scoring process waits for company for a first request; a busy one gets next what has
+    come meanwhile."""
     token: str | None = None
     """Bearer token that requests must bring; None: none."""
     log_texts: bool = False

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from lmclassify.errors import LMClassifyError, OptionError
-from lmclassify.service.frames import read_frame, write_frame
+from lmclassify.service.frames import keep_for_good, read_frame, write_frame
 from lmclassify.service.served import ServedModel
 
 
@@ -66,6 +66,7 @@ def work(load: Callable[[Any], Scorer]) -> None:
         return
     write_frame(answers, {"facts": model.facts(), "notes": model.notes})
     answers.flush()
+    keep_for_good()
     while (frame := read_frame(requests)) is not None:
         jobs = frame[0]
         found = _answers(model, jobs)
