@@ -64,6 +64,7 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_everything_is_measured_in_one_run(tmp_path, tuned):
     texts, labels = bundled(limit=80)
     train = tmp_path / "train.csv"
