@@ -28,6 +28,7 @@ _log = logging.getLogger("lmclassify.service")
 _MOST_TEXTS = 256  # of several requests in one batch
 _BUFFER = 1 << 20  # bytes
 _SECONDS_BETWEEN_STARTS = 1.0
+_TIMEOUTS_TO_ANSWER = 2  # after which nobody waits any more for what a batch asked
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class _Worker:
     facts: dict[str, Any]
     batch: list[_Job] = field(default_factory=list)
     """What it has to answer now."""
+    deadline: asyncio.TimerHandle | None = None
+    """When it is given up."""
 
 
 class Scoring:
@@ -225,6 +228,8 @@ class Scoring:
         batch = self._next_batch()
         if batch:
             self._worker.batch = batch
+            seconds = _TIMEOUTS_TO_ANSWER * self._settings.timeout
+            self._worker.deadline = asyncio.get_running_loop().call_later(seconds, _give_up, self._worker)
             assert self._worker.process.stdin is not None
             write_frame(self._worker.process.stdin, [(job.kind, job.arguments) for job in batch])
 
@@ -269,6 +274,8 @@ class Scoring:
 
     def _deliver(self, worker: _Worker, head: dict[str, Any], rest: bytes) -> None:
         batch, worker.batch = worker.batch, []
+        if worker.deadline is not None:
+            worker.deadline.cancel()
         start = 0
         for job, (status, length) in zip(batch, head["answers"], strict=True):
             body = rest[start : start + length]
@@ -284,6 +291,13 @@ class Scoring:
             self._hand_over_soon()
         else:
             _end(worker)
+
+
+def _give_up(worker: _Worker) -> None:
+    """End a process that hangs; `Scoring._listen` sees it."""
+    _log.error("the scoring process does not answer")
+    with contextlib.suppress(ProcessLookupError):
+        worker.process.kill()
 
 
 def _end(worker: _Worker) -> None:

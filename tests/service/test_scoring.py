@@ -17,6 +17,10 @@ def predictions(answers):
     return [answer.json()["predictions"][0] for answer in answers]
 
 
+def predictions_of(answer):
+    return answer.json().get("predictions")
+
+
 def test_requests_that_wait_together_are_scored_together():
     async def use(service, client):
         texts = [f"text {number}" for number in range(20)]
@@ -115,6 +119,17 @@ def test_a_process_that_dies_is_replaced():
         assert predictions(await ask(client, "a"))
 
     with_service(use)
+
+
+def test_a_process_that_hangs_is_replaced():
+    async def use(service, client):
+        (answer,) = await ask(client, "sleep 600")
+        assert answer.status_code == 504
+        while not predictions_of(answer := (await ask(client, "a"))[0]):
+            assert answer.status_code in (503, 504)
+        assert (await client.get("/readyz")).status_code == 200
+
+    with_service(use, timeout=0.3)
 
 
 def test_another_model_takes_over_and_no_request_is_lost(tmp_path):
