@@ -87,6 +87,16 @@ def test_the_python_of_the_readme(checkout):
     assert (checkout / "subjects-model" / "config.json").exists()
 
 
+@pytest.mark.parametrize(("page", "count"), [("scikit-learn.md", 7), ("how-it-works.md", 3)])
+def test_the_examples_of_the_documents(tmp_path, page, count):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == count
+    code = "\n".join(blocks)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_wheel_works_elsewhere(tmp_path):
     """Built, installed into a new environment, it fits from another folder on the data it carries."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
