@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import ipaddress
 import logging
+import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +18,7 @@ import typer
 from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
 from lmclassify.cli.deciding import OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError, printable
-
-_TOKEN = "LMCLASSIFY_TOKEN"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from lmclassify.service.settings import TOKEN_VARIABLE
 
 
 def register(app: typer.Typer) -> None:
@@ -28,9 +29,12 @@ def register(app: typer.Typer) -> None:
         run: Run,
         model: Model = DEFAULT_MODEL,
         host: Annotated[
-            str, typer.Option("--host", help="Address to listen on. Default: this machine only.")
-        ] = "127.0.0.1",
-        port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8000,
+            str | None,
+            typer.Option("--host", help="Address to listen on. Default: 127.0.0.1, this machine only."),
+        ] = None,
+        port: Annotated[
+            int | None, typer.Option("--port", min=0, max=65535, help="Default: 8000; 0: any free one.")
+        ] = None,
         socket: Annotated[
             str | None,
             typer.Option("--socket", metavar="PATH", help="Listen on a local socket instead, for this user."),
@@ -43,7 +47,17 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--token-file",
                 metavar="FILE",
-                help=f"Ask requests for the bearer token in this file. Default: that in ${_TOKEN}, if any.",
+                help="Ask requests for the bearer token in this file. "
+                f"Default: that in ${TOKEN_VARIABLE}, if any.",
+            ),
+        ] = None,
+        allowed_host: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--allowed-host",
+                metavar="NAME",
+                help="Answer requests to this host name only; repeatable. Default: on a loopback address "
+                "localhost and such addresses, else any.",
             ),
         ] = None,
         max_body_bytes: Annotated[int, typer.Option("--max-body-bytes", min=1, help="Largest request.")] = 1
@@ -80,6 +94,12 @@ def register(app: typer.Typer) -> None:
 
         SIGTERM finishes the requests that run; SIGHUP loads the model again.
         """
+        if socket is not None and (host is not None or port is not None):
+            raise OptionError("--socket is instead of --host and --port")
+        if not math.isfinite(timeout):
+            raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model to load again
+        host, port = host or "127.0.0.1", 8000 if port is None else port
         for package in ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"):
             if importlib.util.find_spec(package) is None:
                 raise LMClassifyError(
@@ -99,6 +119,7 @@ def register(app: typer.Typer) -> None:
             batching=batching,
             batch_milliseconds=batch_milliseconds,
             token=_token(token_file),
+            allowed_hosts=_allowed_hosts(allowed_host or [], None if socket else host),
             log_texts=log_texts,
         )
 
@@ -112,7 +133,7 @@ def register(app: typer.Typer) -> None:
             else:
                 listener = stack.enter_context(listen_on_path(socket))
                 where = socket
-            if socket is None and host not in _LOOPBACK and settings.token is None:
+            if socket is None and not _is_loopback(host) and settings.token is None:
                 run.say("note: others can reach this address; ask for a token with --token-file")
             serve_on(
                 worker,
@@ -123,9 +144,26 @@ def register(app: typer.Typer) -> None:
             )
 
 
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _allowed_hosts(asked: list[str], host: str | None) -> tuple[str, ...]:
+    """Return the names that requests may give: a page elsewhere could have its own name lead to loopback."""
+    names = [name.lower().strip("[]") for name in asked]
+    if host is not None and _is_loopback(host):
+        names += ["localhost", "127.0.0.1", "::1", host.lower()]
+    return tuple(dict.fromkeys(names))
+
+
 def _token(file: str | None) -> str | None:
     if file is None:
-        token, where = os.environ.get(_TOKEN), f"${_TOKEN}"
+        token, where = os.environ.get(TOKEN_VARIABLE), f"${TOKEN_VARIABLE}"
         if token is None:
             return None
     else:
@@ -151,6 +189,6 @@ def _log_to_standard_error(run: Run, log_texts: bool) -> None:
     level = logging.ERROR if run.quiet else logging.DEBUG if run.verbose else logging.INFO
     for name in ("lmclassify", "uvicorn"):
         logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(level if name == "lmclassify" else logging.WARNING)
+        logging.getLogger(name).setLevel(level if name == "lmclassify" else logging.ERROR)
     if log_texts:
         logging.getLogger("lmclassify.texts").setLevel(logging.INFO)

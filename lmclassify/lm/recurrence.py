@@ -132,8 +132,8 @@ class Layer:
 def matrix_product(rows: Floats, weight: Floats, out: Floats | None = None) -> Floats:
     """Return the matrix product of (..., N, K) and (..., K, M), each row the same in any company.
 
-    With `out`, (..., N or more, M), it is written there. A single row would take another path through BLAS
-    and be rounded otherwise.
+    With `out`, (..., N or more, M), it is written there, but for a single row, which would take another path
+    through BLAS and be rounded otherwise.
     """
     count = rows.shape[-2]
     if count == 1:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,13 +24,15 @@ from lmclassify.service.docs import STATIC, add_docs
 from lmclassify.service.guard import GoneError, Guard
 from lmclassify.service.metrics import Metrics
 from lmclassify.service.problems import MEDIA_TYPE, RequestError, fault, pointer
-from lmclassify.service.scoring import Scoring, WorkerCommand
+from lmclassify.service.scoring import Scoring, WorkerCommand, unavailable
 from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
 _texts = logging.getLogger("lmclassify.texts")
 
 
+_BEFORE, _AFTER = b'{"predictions":[', b"]}"
+_MOST_TEXTS, _MOST_CHARACTERS = 256, 1 << 16  # scored at a time
 _SECONDS_UNWATCHED = 0.1  # a client that goes away within them is not noticed, which saves time
 _NO_JSON = RequestError(400, "The body is no JSON, in UTF-8, that can be read.")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -73,21 +76,26 @@ class Service:
         await self._scoring.start()
         self.ready = True
 
-    async def stop(self) -> None:
-        """Let the scoring process end."""
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Let the scoring process end, in so much time."""
         self.ready = False
-        await self._scoring.stop()
+        await self._scoring.stop(seconds)
 
-    async def reload(self) -> None:
-        """Load the model again; if it cannot be used, the old one stays."""
+    def kill(self) -> None:
+        """End the scoring process at once."""
+        self._scoring.kill()
+
+    async def reload(self) -> bool:
+        """Load the model again and return True; if it cannot be used, the old one stays."""
         try:
             await self._scoring.reload()
         except LMClassifyError as error:
             self._metrics.reloaded(False)
             _log.error("the model was not loaded again, the old one stays in service: %s", error)
-        else:
-            self._metrics.reloaded(True)
-            _log.info("model loaded again")
+            return False
+        self._metrics.reloaded(True)
+        _log.info("model loaded again")
+        return True
 
     def _application(self) -> FastAPI:
         app = FastAPI(
@@ -96,6 +104,7 @@ class Service:
             summary="Text classification with one LSTM language model per label.",
             docs_url=None,
             redoc_url=None,
+            redirect_slashes=False,
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
         app.add_exception_handler(RequestValidationError, _invalid)
@@ -112,7 +121,7 @@ class Service:
             "/v1/model",
             self._model,
             response_model=schemas.Model,
-            responses=_responses(401),
+            responses=_responses(401, 503),
             tags=["model"],
             summary="What the model is",
         )
@@ -146,33 +155,50 @@ class Service:
         if len(texts) > self._settings.max_texts:
             raise _too_much("/texts", f"at most {self._settings.max_texts:,} texts a request")
         self._check_texts(texts, "texts" if several else "text")
-        return await self._answer(request, "predict", texts, len(texts))
+        # A large request is answered piece by piece, so that others need not wait for all of it.
+        until = self._deadline()
+        pieces = [await self._answer(request, until, "predict", some, len(some)) for some in _pieces(texts)]
+        inner = [piece.removeprefix(_BEFORE).removesuffix(_AFTER) for piece in pieces]
+        return _json(_BEFORE + b",".join(inner) + _AFTER)
 
     async def _explain(self, asked: schemas.ExplainRequest, request: Request) -> Response:
         self._check_texts([asked.text], "text")
-        return await self._answer(request, "explain", (asked.text, asked.label, asked.against))
+        for field in ("label", "against"):
+            self._check_texts([getattr(asked, field) or ""], field)
+        arguments = (asked.text, asked.label, asked.against)
+        return _json(await self._answer(request, self._deadline(), "explain", arguments))
 
     async def _suggest(self, asked: schemas.SuggestRequest, request: Request) -> Response:
         self._check_texts([asked.prefix], "prefix")
-        return await self._answer(request, "suggest", (asked.prefix, asked.label, asked.n))
+        self._check_texts([asked.label or ""], "label")
+        arguments = (asked.prefix, asked.label, asked.n)
+        return _json(await self._answer(request, self._deadline(), "suggest", arguments))
 
-    async def _answer(self, request: Request, kind: str, arguments: Any, texts: int = 0) -> Response:
+    def _deadline(self) -> float:
+        return time.monotonic() + self._settings.timeout
+
+    async def _answer(
+        self, request: Request, until: float, kind: str, arguments: Any, texts: int = 0
+    ) -> bytes:
+        """Return the scoring process's answer, which must be there `until` a time of the monotonic clock."""
         answer = self._scoring.submit(kind, arguments, texts)
-        await asyncio.wait({answer}, timeout=min(_SECONDS_UNWATCHED, self._settings.timeout))
-        if not answer.done() and await self._is_given_up(request, answer):
+        await asyncio.wait({answer}, timeout=min(_SECONDS_UNWATCHED, until - time.monotonic()))
+        if not answer.done() and await self._is_given_up(request, until, answer):
             answer.cancel()  # nobody waits for it: what others ask need not wait for it either
             raise GoneError
         if not answer.done():
             answer.cancel()
+            if not self._scoring.ready:
+                raise unavailable()
             seconds = f"{self._settings.timeout:g} s"
             raise RequestError(504, f"There was no result within {seconds}; send less at a time.")
-        return Response(answer.result(), media_type="application/json")
+        return answer.result()
 
-    async def _is_given_up(self, request: Request, answer: asyncio.Future[bytes]) -> bool:
+    async def _is_given_up(self, request: Request, until: float, answer: asyncio.Future[bytes]) -> bool:
         """Wait for an answer as long as it may take, and return whether the client went away before."""
         gone = asyncio.ensure_future(request.receive())  # there is nothing more to receive but that
-        seconds = self._settings.timeout - _SECONDS_UNWATCHED
         either: set[asyncio.Future[Any]] = {answer, gone}
+        seconds = until - time.monotonic()
         await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return not gone.cancel() and not answer.done()
 
@@ -207,8 +233,10 @@ class Service:
         if texts:
             self._metrics.scored(texts, labels)
 
-    def _answered(self, path: str, status: int, seconds: float) -> None:
-        self._metrics.answered(path if path in _PATHS else "other", status, seconds)
+    def _answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        known = path if path in _PATHS else "other"  # a path may hold anything
+        self._metrics.answered(known, status, seconds)
+        _log.debug("%s %s %d %.1f ms", method, known, status, seconds * 1000)
 
 
 async def _health() -> JSONResponse:
@@ -226,6 +254,23 @@ def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"description": RequestError(status, "").title, "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in statuses
     }
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def _pieces(texts: list[str]) -> Iterator[list[str]]:
+    """Yield consecutive texts, not too many characters at a time; at least one list."""
+    piece: list[str] = []
+    characters = 0
+    for text in texts:
+        if piece and (characters + len(text) > _MOST_CHARACTERS or len(piece) == _MOST_TEXTS):
+            yield piece
+            piece, characters = [], 0
+        piece.append(text)
+        characters += len(text)
+    yield piece
 
 
 def _too_much(where: str, limit: str) -> RequestError:

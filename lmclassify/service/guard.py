@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -17,7 +19,9 @@ from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
 
-_OPEN = ("/healthz", "/readyz")
+_WITHOUT_BODY = ("GET", "HEAD")
+_MOST_DROPPED_BYTES = 1 << 26
+_SECONDS_OF_DROPPING = 5.0
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,11 +44,11 @@ class Guard:
     app : ASGI application
     settings : ServiceSettings
     answered : callable
-        Called with path, status and seconds of each request.
+        Called with method, path, status and seconds of each request.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServiceSettings, answered: Callable[[str, int, float], None]
+        self, app: ASGIApp, settings: ServiceSettings, answered: Callable[[str, str, int, float], None]
     ) -> None:
         self._app = app
         self._settings = settings
@@ -56,6 +60,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server leaves the body out
         started = time.perf_counter()
         status = 0
 
@@ -70,6 +77,10 @@ class Guard:
             body = await self._admit(scope, receive)
             await self._app(scope, _receive_again(body, receive), send_with_headers)
         except RequestError as problem:
+            if method not in _WITHOUT_BODY:
+                problem.headers["Connection"] = (
+                    "close"  # what is left of the body would be taken for a request
+                )
             await problem.response()(scope, receive, send_with_headers)
         except GoneError:
             status = 499  # nobody is left to answer; the number is nginx's
@@ -79,8 +90,7 @@ class Guard:
                 await fault().response()(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
-            self._answered(scope["path"], status, seconds)
-            _log.debug("%s %s %d %.1f ms", scope["method"], scope["path"], status, seconds * 1000)
+            self._answered(method, scope["path"], status, seconds)
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
         """Return the body of a request that may pass."""
@@ -93,14 +103,19 @@ class Guard:
                 "This service asks for a token: send the header Authorization: Bearer TOKEN.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if scope["method"] in ("GET", "HEAD"):
+        self._check_host(headers)
+        if scope["method"] in _WITHOUT_BODY:
             return b""
         if path.startswith("/v1/") and scope["method"] == "POST":
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json":  # a web page elsewhere cannot send this without asking
                 raise RequestError(415, "Send JSON, with the header Content-Type: application/json.")
+            if headers.get("content-encoding", "identity").lower() != "identity":
+                raise RequestError(415, "Send the body as it is, without Content-Encoding.")
         declared = headers.get("content-length", "0")
         if declared.isascii() and declared.isdigit() and int(declared) > self._settings.max_body_bytes:
+            if "expect" not in headers:
+                await _drop_rest(receive)
             raise self._too_large()
         try:
             async with asyncio.timeout(self._settings.timeout):
@@ -120,6 +135,7 @@ class Guard:
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > self._settings.max_body_bytes:
+                await _drop_rest(receive)
                 raise self._too_large()
             if not message.get("more_body", False):
                 return b"".join(pieces)
@@ -133,12 +149,30 @@ class Guard:
         return RequestError(
             413,
             f"The body is larger than {self._settings.max_body_bytes:,} bytes; send fewer texts at a time.",
-            headers={"Connection": "close"},
         )
+
+    def _check_host(self, headers: Headers) -> None:
+        """Refuse requests meant for another host: a page elsewhere may have its name lead here."""
+        allowed = self._settings.allowed_hosts
+        host = headers.get("host", "").lower()
+        if allowed and re.sub(r":\d*$", "", host).strip("[]") not in allowed:
+            raise RequestError(421, "This service is not for that host name; see serve --allowed-host.")
 
 
 class GoneError(Exception):
     """The client has closed the connection."""
+
+
+async def _drop_rest(receive: Receive) -> None:
+    """Read what still comes of a body that is refused, within bounds: many clients read no answer before."""
+    left = _MOST_DROPPED_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SECONDS_OF_DROPPING):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
 
 
 def _receive_again(body: bytes, receive: Receive) -> Receive:

@@ -28,7 +28,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "lmclassify_request_seconds",
-            "From the request's first bytes to the answer",
+            "From the request's head to the end of the answer",
             ["path"],
             buckets=_SECONDS,
             registry=self._registry,

@@ -20,7 +20,7 @@ class RequestError(Exception):
     status : int
         HTTP status code.
     detail : str
-        One sentence for people, with the remedy; never text that a client sent.
+        One sentence for people, with the remedy; of what a client sent at most a label's name.
     errors : sequence of mapping, optional
         Places in the request, each with ``pointer`` (a JSON pointer, RFC 6901) and ``detail``.
     headers : mapping of str to str, optional

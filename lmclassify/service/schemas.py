@@ -45,7 +45,7 @@ class ExplainRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Your free prize is waiting"}]})
 
     text: StrictStr
-    label: StrictStr | None = Field(default=None, description="Default: the likeliest.")
+    label: StrictStr | None = Field(default=None, description="Default: the one that predict gives.")
     against: StrictStr | None = Field(default=None, description="Default: the likeliest of the others.")
 
 

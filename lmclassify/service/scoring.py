@@ -14,14 +14,14 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lmclassify.errors import LMClassifyError, OptionError
 from lmclassify.service.frames import read_frame_soon, write_frame
 from lmclassify.service.problems import RequestError, fault
-from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.settings import TOKEN_VARIABLE, ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
 
@@ -40,13 +40,15 @@ class WorkerCommand:
     module: str = "lmclassify.service.worker"
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     kind: str
     arguments: Any
     texts: int
     """How many there are to predict."""
     future: asyncio.Future[bytes]
+    alone: bool = False
+    """Whether it must not share a batch: one that it was in ended the process."""
 
 
 @dataclass
@@ -87,8 +89,9 @@ class Scoring:
         self._queue: deque[_Job] = deque()
         self._worker: _Worker | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening: dict[asyncio.Task[None], _Worker] = {}
         self._stopping = False
+        self._failing = False  # no process could be started when one was needed
         self.waiting = 0
 
     async def start(self) -> None:
@@ -111,14 +114,23 @@ class Scoring:
         """
         self._take_over(await self._start())
 
-    async def stop(self) -> None:
-        """Let the process end when it has answered."""
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Let the process end when it has answered; after so much time, end it."""
         self._stopping = True
         worker, self._worker = self._worker, None
         if worker is not None and not worker.batch:
             _end(worker)
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._listening:
+            await asyncio.wait(self._listening, timeout=seconds)
+        self.kill()
+        if self._listening:
+            await asyncio.wait(self._listening)
+
+    def kill(self) -> None:
+        """End processes at once."""
+        self._stopping = True
+        for worker in self._listening.values():
+            _kill(worker)
 
     @property
     def ready(self) -> bool:
@@ -135,7 +147,7 @@ class Scoring:
             If there is none at the moment (503).
         """
         if self._worker is None:
-            raise _unavailable()
+            raise unavailable()
         return self._worker.facts
 
     def submit(self, kind: str, arguments: Any, texts: int = 0) -> asyncio.Future[bytes]:
@@ -156,19 +168,23 @@ class Scoring:
         RequestError
             If too many jobs wait (503).
         """
+        if self._failing and self._worker is None:
+            raise unavailable()
         if self.waiting >= self._settings.max_waiting:
             raise RequestError(
                 503, "Too many requests are waiting; try again soon.", headers={"Retry-After": "1"}
             )
         job = _Job(kind, arguments, texts, asyncio.get_running_loop().create_future())
-        job.future.add_done_callback(self._leave)
+        job.future.add_done_callback(lambda _: self._leave(job))
         self.waiting += 1
         self._queue.append(job)
         self._hand_over_soon()
         return job.future
 
-    def _leave(self, _: asyncio.Future[bytes]) -> None:
+    def _leave(self, job: _Job) -> None:
         self.waiting -= 1
+        if job in self._queue:  # it has been given up
+            self._queue.remove(job)
 
     async def _start(self) -> _Worker:
         process = await asyncio.create_subprocess_exec(
@@ -177,6 +193,7 @@ class Scoring:
             stdout=PIPE,
             env=_environment(),
             limit=_BUFFER,
+            start_new_session=True,  # Ctrl-C is for the service
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -200,6 +217,7 @@ class Scoring:
         return _Worker(process, head["facts"])
 
     def _take_over(self, worker: _Worker) -> None:
+        self._failing = False
         old, self._worker = self._worker, worker
         if self._stopping:
             self._worker = None
@@ -207,8 +225,8 @@ class Scoring:
         if old is not None and not old.batch:
             _end(old)
         task = asyncio.create_task(self._listen(worker))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._listening[task] = worker
+        task.add_done_callback(self._listening.pop)
         self._hand_over_soon()
 
     def _hand_over_soon(self) -> None:
@@ -227,22 +245,21 @@ class Scoring:
             return
         batch = self._next_batch()
         if batch:
+            assert self._worker.process.stdin is not None
+            write_frame(self._worker.process.stdin, [(job.kind, job.arguments) for job in batch])
             self._worker.batch = batch
             seconds = _TIMEOUTS_TO_ANSWER * self._settings.timeout
             self._worker.deadline = asyncio.get_running_loop().call_later(seconds, _give_up, self._worker)
-            assert self._worker.process.stdin is not None
-            write_frame(self._worker.process.stdin, [(job.kind, job.arguments) for job in batch])
 
     def _next_batch(self) -> list[_Job]:
         batch: list[_Job] = []
         texts = 0
         while self._queue:
             job = self._queue[0]
-            if job.future.done():  # its request has been given up
-                self._queue.popleft()
-                continue
-            alone = not self._settings.batching or job.kind != "predict" or texts + job.texts > _MOST_TEXTS
-            if batch and (alone or batch[0].kind != "predict"):
+            alone = not self._settings.batching or job.kind != "predict" or job.alone
+            if batch and (alone or batch[0].alone or batch[0].kind != "predict"):
+                break
+            if batch and texts + job.texts > _MOST_TEXTS:
                 break
             batch.append(self._queue.popleft())
             texts += job.texts
@@ -251,26 +268,49 @@ class Scoring:
     async def _listen(self, worker: _Worker) -> None:
         """Deliver a process's answers until it ends; if it ends by itself, start another."""
         assert worker.process.stdout is not None
-        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+        try:
             while True:
                 head, rest = await read_frame_soon(worker.process.stdout)
                 self._deliver(worker, head, rest)
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # it has ended
+        except Exception as error:
+            _log.error("the scoring process does not keep to its messages: %s", type(error).__name__)
+            _kill(worker)
         status = await worker.process.wait()
-        for job in worker.batch:
-            if not job.future.done():
-                job.future.set_exception(_unavailable())
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        self._try_alone(worker.batch)
         if worker is self._worker:
             self._worker = None
             _log.error("the scoring process ended with status %s; starting another", status)
             await self._start_again()
 
+    def _try_alone(self, batch: Sequence[_Job]) -> None:
+        """Queue again what was asked of a process that ended; what it was alone with is refused."""
+        for job in reversed(batch):
+            if job.future.done():
+                continue
+            if len(batch) == 1 or job.alone:
+                job.future.set_exception(unavailable())
+            else:
+                job.alone = True
+                self._queue.appendleft(job)
+        self._hand_over_soon()
+
     async def _start_again(self) -> None:
         while not self._stopping and self._worker is None:
             try:
-                self._take_over(await self._start())
+                worker = await self._start()
             except LMClassifyError as error:
+                self._failing = True
                 _log.error("no model in service: %s", error)
                 await asyncio.sleep(_SECONDS_BETWEEN_STARTS)
+                continue
+            if self.ready:  # a newer one has come meanwhile
+                _end(worker)
+            else:
+                self._take_over(worker)
 
     def _deliver(self, worker: _Worker, head: dict[str, Any], rest: bytes) -> None:
         batch, worker.batch = worker.batch, []
@@ -296,6 +336,10 @@ class Scoring:
 def _give_up(worker: _Worker) -> None:
     """End a process that hangs; `Scoring._listen` sees it."""
     _log.error("the scoring process does not answer")
+    _kill(worker)
+
+
+def _kill(worker: _Worker) -> None:
     with contextlib.suppress(ProcessLookupError):
         worker.process.kill()
 
@@ -305,11 +349,13 @@ def _end(worker: _Worker) -> None:
     worker.process.stdin.close()
 
 
-def _unavailable() -> RequestError:
+def unavailable() -> RequestError:
+    """Return what is answered while there is no model."""
     return RequestError(503, "No model is in service at the moment; try again.", headers={"Retry-After": "1"})
 
 
 def _environment() -> dict[str, str]:
     """Return the process's: it imports what this one would, and its tokenizer starts no threads."""
+    own = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     places = os.pathsep.join(place for place in sys.path if place)
-    return {"TOKENIZERS_PARALLELISM": "false", **os.environ, "PYTHONPATH": places}
+    return {"TOKENIZERS_PARALLELISM": "false", **own, "PYTHONPATH": places}

@@ -116,7 +116,10 @@ class ServedModel:
         ]
 
     def explain(self, text: str, label: str | None = None, against: str | None = None) -> Explanation:
-        """See `FittedModel.explain`; labels by name."""
+        """See `FittedModel.explain`; labels by name, by default the one that `predict` gives, if any."""
+        if label is None and self._decisions.positive is not None:  # it need not be the likeliest
+            decided = self.predict([text])[0]["label"]
+            label = decided if decided in self._labels and decided != against else None
         return self._fitted.explain(text, self._named(label), self._named(against))
 
     def suggest(self, prefix: str, label: str | None = None, n: int = 5) -> list[Suggestion]:

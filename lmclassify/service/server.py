@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
+import resource
 import signal
 import socket
 import stat
@@ -17,6 +19,7 @@ import uvicorn
 from lmclassify.errors import OutputError
 from lmclassify.service.app import Service
 from lmclassify.service.frames import keep_for_good
+from lmclassify.service.protocol import LimitedProtocol
 from lmclassify.service.scoring import WorkerCommand
 from lmclassify.service.settings import ServiceSettings
 
@@ -26,7 +29,8 @@ _FileState = tuple[int, int, int] | None
 
 _BACKLOG = 2048
 _SECONDS_BETWEEN_LOOKS = 1.0
-_SECONDS_TO_FINISH = 30
+_MOST_SECONDS_BETWEEN_LOOKS = 30.0
+_SECONDS_TO_FINISH = 10
 
 
 def serve(
@@ -59,8 +63,10 @@ def serve(
         If the model cannot be loaded.
     """
     service = Service(command, settings)
+    protocol = type("Protocol", (LimitedProtocol,), {"seconds": settings.timeout})
     config = uvicorn.Config(
         service.app,
+        http=protocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -68,8 +74,9 @@ def serve(
         ws="none",
         lifespan="off",
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        timeout_graceful_shutdown=math.ceil(settings.timeout) + _SECONDS_TO_FINISH,
     )
+    _raise_limit_of_open_files()
     _Server(config, service, None if watch is None else Path(watch), on_start).run(sockets=[listener])
 
 
@@ -82,6 +89,7 @@ class _Server(uvicorn.Server):
         self._watch = watch
         self._on_start = on_start
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop_wanted = asyncio.Event()
         self._reload_wanted = asyncio.Event()
 
     @contextlib.contextmanager
@@ -104,7 +112,16 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Load the model, then begin to answer."""
         seen = self._state_of_files()
-        await self._service.start()
+        loading = asyncio.create_task(self._service.start())
+        stop = asyncio.create_task(self._stop_wanted.wait())
+        await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if self.should_exit:
+            loading.cancel()
+            await asyncio.wait([loading])
+            await self._service.stop(0)
+            return
+        await loading
         await super().startup(sockets)
         self._tasks.append(asyncio.create_task(self._reload_when_wanted()))
         if self._watch is not None:
@@ -117,13 +134,17 @@ class _Server(uvicorn.Server):
         for task in self._tasks:
             task.cancel()
         await super().shutdown(sockets)
-        await self._service.stop()
+        await self._service.stop(0 if self.force_exit else _SECONDS_TO_FINISH)
 
     def _stop(self) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
         self._service.ready = False
-        _log.info("stopping: requests that run are finished")
+        self._stop_wanted.set()
+        if self.force_exit:
+            self._service.kill()
+        else:
+            _log.info("stopping: requests that run are finished")
 
     async def _reload_when_wanted(self) -> None:
         while True:
@@ -131,13 +152,18 @@ class _Server(uvicorn.Server):
             self._reload_wanted.clear()
             await self._service.reload()
 
-    async def _look_for_changes(self, seen: _FileState) -> None:
+    async def _look_for_changes(self, loaded: _FileState) -> None:
+        """Load the model again when it is another; if that fails, now and then until it works."""
+        pause = _SECONDS_BETWEEN_LOOKS
         while True:
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(pause)
             now = self._state_of_files()
-            if now not in (None, seen):
-                seen = now
-                self._reload_wanted.set()
+            if now in (None, loaded):
+                pause = _SECONDS_BETWEEN_LOOKS
+            elif await self._service.reload():
+                loaded = now
+            else:  # it may be half copied
+                pause = min(2 * pause, _MOST_SECONDS_BETWEEN_LOOKS)
 
     def _state_of_files(self) -> _FileState:
         if self._watch is None:
@@ -147,6 +173,13 @@ class _Server(uvicorn.Server):
         except OSError:
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _raise_limit_of_open_files() -> None:
+    """Let there be as many connections as this user may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def listen_on_port(host: str, port: int) -> socket.socket:

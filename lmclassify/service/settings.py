@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TOKEN_VARIABLE = "LMCLASSIFY_TOKEN"
+
 
 @dataclass(frozen=True)
 class ServiceSettings:
@@ -16,7 +18,7 @@ class ServiceSettings:
     max_characters: int = 20_000
     """Of a text; more: status 422."""
     max_waiting: int = 256
-    """Requests that wait for the scoring thread or are in it; more: status 503."""
+    """Requests that wait for the scoring process or are in it; more: status 503."""
     timeout: float = 10.0
     """Seconds for receiving a request (status 408), and again for answering it (status 504)."""
     batching: bool = True
@@ -26,5 +28,7 @@ class ServiceSettings:
     come meanwhile."""
     token: str | None = None
     """Bearer token that requests must bring; None: none."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that requests may give in their Host header, in lower case, without a port; empty: any."""
     log_texts: bool = False
     """Whether texts may stand in the log."""

@@ -7,12 +7,14 @@ standard output; see `lmclassify.service.frames`. It ends when its input does.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
@@ -39,8 +41,9 @@ class Scorer(Protocol):
         """Return what the model is."""
 
 
-Answer = tuple[int, Any]
-"""An HTTP status; with 200 what to answer, with 422 the sentence that says what is wrong."""
+Answer = tuple[int, bytes, Counter[str]]
+"""An HTTP status; JSON: with 200 what to answer, with 422 the sentence that says what is wrong; and how many
+texts got each label."""
 
 
 def work(load: Callable[[Any], Scorer]) -> None:
@@ -67,16 +70,15 @@ def work(load: Callable[[Any], Scorer]) -> None:
     write_frame(answers, {"facts": model.facts(), "notes": model.notes})
     answers.flush()
     keep_for_good()
-    while (frame := read_frame(requests)) is not None:
-        jobs = frame[0]
-        found = _answers(model, jobs)
-        bodies = [json.dumps(body, separators=(",", ":")).encode() for _, body in found]
-        head = {
-            "answers": [(status, len(body)) for (status, _), body in zip(found, bodies, strict=True)],
-            "labels": _labels(found),
-        }
-        write_frame(answers, head, b"".join(bodies))
-        answers.flush()
+    with contextlib.suppress(BrokenPipeError):  # the service has ended
+        while (frame := read_frame(requests)) is not None:
+            found = _answers(model, frame[0])
+            head = {
+                "answers": [(status, len(body)) for status, body, _ in found],
+                "labels": dict(sum((labels for _, _, labels in found), Counter())),
+            }
+            write_frame(answers, head, b"".join(body for _, body, _ in found))
+            answers.flush()
 
 
 def _take_standard_output() -> BinaryIO:
@@ -89,39 +91,35 @@ def _take_standard_output() -> BinaryIO:
 def _answers(model: Scorer, jobs: Sequence[Any]) -> list[Answer]:
     """Return each job's answer; one job's failure is not another's."""
     try:
-        return list(_answered(model, jobs))
+        return [(200, _encoded(body), labels) for body, labels in _answered(model, jobs)]
     except OptionError as error:
         if len(jobs) == 1:
-            return [(422, str(error))]
+            return [(422, _encoded(str(error)), Counter())]
     except Exception as error:
         if len(jobs) == 1:
             _say_where(error)
-            return [(500, None)]
+            return [(500, b"", Counter())]
     return [answer for job in jobs for answer in _answers(model, [job])]
 
 
-def _answered(model: Scorer, jobs: Sequence[Any]) -> Iterator[Answer]:
+def _answered(model: Scorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Counter[str]]]:
     kind, arguments = jobs[0]
     if kind == "predict":
         texts = [some for _, some in jobs]
         predictions = model.predict([text for some in texts for text in some])
         start = 0
         for some in texts:
-            yield 200, {"predictions": predictions[start : start + len(some)]}
+            own = predictions[start : start + len(some)]
+            yield {"predictions": own}, Counter(prediction["label"] for prediction in own)
             start += len(some)
     elif kind == "explain":
-        yield 200, model.explain(*arguments)
+        yield model.explain(*arguments), Counter()
     else:
-        yield 200, {"suggestions": model.suggest(*arguments)}
+        yield {"suggestions": model.suggest(*arguments)}, Counter()
 
 
-def _labels(answers: Sequence[Answer]) -> dict[str, int]:
-    """Return how many texts got each label."""
-    counts: dict[str, int] = {}
-    for status, body in answers:
-        for prediction in body.get("predictions", ()) if status == 200 else ():
-            counts[prediction["label"]] = counts.get(prediction["label"], 0) + 1
-    return counts
+def _encoded(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _say_where(error: Exception) -> None:

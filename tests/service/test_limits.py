@@ -146,3 +146,33 @@ def test_a_fault_of_the_service_is_a_problem_too(caplog, monkeypatch):
     with_service(use)
     assert "unexpected TypeError" in caplog.text
     assert "the secret" not in caplog.text
+
+
+def test_only_hosts_that_are_allowed_are_answered():
+    async def use(service, client):
+        for host in ("evil.example", "evil.example:80", "[::2]", ""):
+            assert "--allowed-host" in problem(await client.get("/healthz", headers={"Host": host}), 421)
+        for host in ("localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "[::1]"):
+            assert (await client.get("/healthz", headers={"Host": host})).status_code == 200
+
+    with_service(use, allowed_hosts=("localhost", "127.0.0.1", "::1"))
+
+
+def test_the_log_names_known_paths_only(caplog):
+    async def use(service, client):
+        await client.get("/the%20secret%0aFAKE")
+
+    caplog.set_level(logging.DEBUG, logger="lmclassify")
+    with_service(use)
+    assert "GET other 404" in caplog.text
+    assert "FAKE" not in caplog.text
+
+
+def test_a_body_that_is_compressed_is_refused():
+    async def use(service, client):
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        assert "Content-Encoding" in problem(
+            await client.post("/v1/predict", content=b"", headers=headers), 415
+        )
+
+    with_service(use)

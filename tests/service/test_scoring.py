@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from tests.service.conftest import with_service
 
@@ -58,7 +59,8 @@ def test_a_batch_has_an_end():
             client.post("/v1/predict", json={"texts": ["a"] * 900}),
         )
         assert [len(answer.json()["predictions"]) for answer in answers] == [200, 200, 200, 900]
-        assert answers[-1].json()["predictions"][0]["batches"] == [200, 200, 200, 900]
+        # the large one goes piece by piece, the others not with it
+        assert answers[-1].json()["predictions"][-1]["batches"] == [200, 200, 200, 256, 256, 256, 132]
 
     with_service(use, batch_milliseconds=200.0)
 
@@ -130,6 +132,59 @@ def test_a_process_that_hangs_is_replaced():
         assert (await client.get("/readyz")).status_code == 200
 
     with_service(use, timeout=0.3)
+
+
+def test_what_shared_a_batch_with_a_deadly_text_is_answered():
+    async def use(service, client):
+        answers = await ask(client, "a", "die", "b")
+        assert [answer.status_code for answer in answers] == [200, 503, 200]
+
+    with_service(use, batch_milliseconds=200.0)
+
+
+def test_without_a_model_it_says_so_at_once(tmp_path):
+    name = tmp_path / "name"
+    name.write_text("old")
+
+    async def use(service, client):
+        name.write_text("broken")
+        assert (await ask(client, "die"))[0].status_code == 503
+        while (await client.get("/v1/model")).status_code == 200 or not service._scoring._failing:
+            await asyncio.sleep(0.05)
+        started = time.monotonic()
+        assert (await ask(client, "a"))[0].status_code == 503
+        assert (await client.get("/readyz")).status_code == 503
+        assert time.monotonic() - started < 0.5
+        name.write_text("new")
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+        assert predictions(await ask(client, "a"))[0]["label"] == "new"
+
+    with_service(use, {"name_file": str(name)})
+
+
+def test_stopping_ends_a_process_that_hangs():
+    async def use(service, client):
+        asking = asyncio.create_task(ask(client, "sleep 600"))
+        await asyncio.sleep(0.1)
+        started = time.monotonic()
+        await service.stop(0.2)
+        assert time.monotonic() - started < 2
+        await asking
+
+    with_service(use)
+
+
+def test_what_is_given_up_takes_no_memory():
+    async def use(service, client):
+        long = asyncio.create_task(ask(client, "sleep 0.5"))
+        await asyncio.sleep(0.1)
+        answers = await asyncio.gather(*(client.post("/v1/explain", json={"text": "a"}) for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {504}
+        assert not service._scoring._queue
+        await long
+
+    with_service(use, timeout=0.2, batch_milliseconds=0.0)
 
 
 def test_another_model_takes_over_and_no_request_is_lost(tmp_path):

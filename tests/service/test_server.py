@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -90,14 +94,15 @@ def test_a_local_socket_is_this_users_and_goes_away(folder):
         (["--unknown-label", "spam"], 2, "--unknown-label must be a name that no label"),
         (["--port", "70000"], 2, "'--port'"),
         (["--max-texts", "0"], 2, "'--max-texts'"),
+        (["--timeout", "inf"], 2, "--timeout must be a number of seconds"),
+        (["--timeout", "nan"], 2, "--timeout"),
+        (["--socket", "s", "--port", "1"], 2, "--socket is instead of --host and --port"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(folder, options, status, message):
     (folder.parent / "file").write_text("two words\n")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = [] if "--port" in options or "--host" in options else ["--port", "0"]
-        done = run_cli("serve", "-m", folder, *port, *options, cwd=folder.parent)
+    port = [] if {"--port", "--host", "--socket"} & set(options) else ["--port", "0"]
+    done = run_cli("serve", "-m", folder, *port, *options, cwd=folder.parent)
     assert done.returncode == status
     assert message in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
@@ -137,6 +142,72 @@ def test_labels_are_decided_as_options_say(tuned_folder):
         service.client() as client,
     ):
         assert predict(client, "Zwölf Boxkämpfer 12345 %%%")["label"] == "other"
+
+
+def test_every_limit_is_an_option(folder):
+    options = [
+        "--max-body-bytes",
+        3000,
+        "--max-texts",
+        2,
+        "--max-characters",
+        100,
+        "--timeout",
+        60,
+        "--exact",
+    ]
+    options += ["--max-waiting", 1, "--batch-milliseconds", 1, "--no-batching", "--log-texts", "-v"]
+    with (
+        running("-m", folder, "--port", 0, *options, cwd=folder.parent) as service,
+        service.client() as client,
+    ):
+        limits = client.get("/v1/model").json()["limits"]
+        assert (limits["max_body_bytes"], limits["max_texts"], limits["max_characters"]) == (3000, 2, 100)
+        assert client.post("/v1/predict", json={"text": "a" * 101}).status_code == 422
+        assert client.post("/v1/predict", json={"texts": ["a"] * 3}).status_code == 422
+        assert client.post("/v1/predict", content=b" " * 3001).status_code == 415
+        assert client.post("/v1/predict", json={"texts": ["a" * 4000]}).status_code == 413
+        assert predict(client, "a logged text")["label"]
+        assert service.stop() == 0
+        assert "a logged text" in "".join(service.said)
+        assert "POST /v1/predict 200" in "".join(service.said)
+
+
+def test_a_second_signal_ends_at_once(folder):
+    with running("-m", folder, "--port", 0, "--timeout", 60, cwd=folder.parent) as service:
+        (worker,) = children_of(service.process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        started = time.monotonic()
+        for _ in range(2):
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        assert service.process.wait(timeout=30) == 0
+        assert time.monotonic() - started < 5
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+
+
+def test_a_signal_while_the_model_loads_ends_it(folder):
+    command = [sys.executable, "-m", "lmclassify", "serve", "-m", str(folder), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (workers := [child for child in children_of(process.pid) if is_worker(child)]):
+            time.sleep(0.01)
+        (worker,) = workers
+        os.kill(worker, signal.SIGSTOP)
+        process.send_signal(signal.SIGHUP)  # does no harm so early
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "serving" not in said
+
+
+def is_worker(process: int) -> bool:
+    return b"lmclassify.service.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+def children_of(process: int) -> list[int]:
+    files = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
 
 
 def test_without_its_packages(monkeypatch, capsys):

@@ -46,10 +46,12 @@ async function request(path, { headers, ...init }, { signal, onBusy } = {}) {
 
 function unlessAborted(promise, signal) {
   if (signal === undefined) return promise;
+  let stop;
   const aborted = new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
   });
-  return Promise.race([promise, aborted]);
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", stop));
 }
 
 function result(response, answer) {

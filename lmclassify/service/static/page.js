@@ -7,7 +7,9 @@ import { setUpFiles } from "./file.js";
 import { setUpTyping } from "./typing.js";
 
 try {
-  const model = await getModel();
+  const onBusy = () => say(byId("page-error"), "The service has no model yet. Trying again…");
+  const model = await getModel({ onBusy });
+  say(byId("page-error"), "");
   showModel(model);
   setUpFiles();
   setUpTyping(model);

@@ -13,7 +13,7 @@ export function showWords(explanation) {
   shown = explanation;
   items = new Map();
   const { label, against, end_of_text: end } = explanation;
-  const largest = Math.max(...[...explanation.words, end].map(({ part }) => Math.abs(part))) || 1;
+  const largest = [...explanation.words, end].reduce((most, { part }) => Math.max(most, Math.abs(part)), 0) || 1;
   const characters = [...explanation.text]; // places are in code points, strings in UTF-16 units
   const content = [];
   let done = 0;

@@ -1,0 +1,85 @@
+"""HTTP/1.1 with limits on requests' heads, and refusals as problem details (uvicorn, httptools)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from lmclassify.service.problems import MEDIA_TYPE, RequestError
+
+_MOST_BYTES = 1 << 16
+_END_OF_HEAD = b"\r\n\r\n"
+# Upgrades (h2c, which some clients offer with every request) are not taken, and offers of them make the
+# parser leave out the body.
+_OFFERS = re.compile(rb"\r\n(?:upgrade|connection|http2-settings):[^\r\n]*(?=\r\n)", re.IGNORECASE)
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Reads a request's head as a whole: so large at most, and in so much time."""
+
+    seconds = 10.0
+    """For the head, from the connection or from its first bytes on."""
+    _head = b""
+    _in_head = True
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass data on, a head when it is complete."""
+        if self._in_head:
+            self._head += data
+            head, end, body = self._head.partition(_END_OF_HEAD)
+            if len(head) > _MOST_BYTES:
+                self._refuse(RequestError(431, f"The request's head is larger than {_MOST_BYTES:,} bytes."))
+                return
+            if not end:
+                self._unset_keepalive_if_required()
+                self._start_timer()
+                return
+            self._stop_timer()
+            self._in_head, self._head = False, b""
+            if b"upgrade" in head.lower():
+                head = _OFFERS.sub(b"", head + b"\r\n").removesuffix(b"\r\n")
+            data = head + end + body
+        super().data_received(data)
+
+    def on_message_complete(self) -> None:
+        """Begin to wait for the next request."""
+        super().on_message_complete()
+        self._in_head = True
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP."""
+        self._refuse(RequestError(400, msg))
+
+    def _refuse(self, error: RequestError) -> None:
+        self._stop_timer()
+        body = bytes(error.response().body)
+        lines = [
+            f"HTTP/1.1 {error.status} {error.title}",
+            f"content-type: {MEDIA_TYPE}",
+            f"content-length: {len(body)}",
+            "connection: close",
+        ]
+        self.transport.write("\r\n".join(lines).encode() + _END_OF_HEAD + body)
+        self.transport.close()
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.seconds, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
