@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -177,7 +178,7 @@ def evaluate(
         macro_f1=float(np.mean(columns[2])),
         log_loss=-float(np.mean(of_true)) if of_true else math.nan,
         ece=expected_calibration_error(top[known], likeliest[known]) if known.any() else math.nan,
-        confusion_matrix=confusion_matrix(true, predicted, labels=every).tolist(),
+        confusion_matrix=_confusion_matrix(true, predicted, every),
         perplexity=dict(perplexity or {}),
         report=classification_report(
             true, predicted, digits=4, target_names=[printable(label) for label in labels], **options
@@ -191,6 +192,15 @@ def evaluate(
         coverage=_coverage(top, likeliest),
         unknown=_unknown_texts(novelty, known, predicted == unknown_label),
     )
+
+
+def _confusion_matrix(
+    true: Sequence[str], predicted: npt.NDArray[np.object_], labels: list[str]
+) -> list[list[int]]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A single label was found")  # so it is: all labels are given
+        counts: list[list[int]] = confusion_matrix(true, predicted, labels=labels).tolist()
+    return counts
 
 
 def known_texts(true: Sequence[str], decisions: Decisions) -> npt.NDArray[np.bool_]:
