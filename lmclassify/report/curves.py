@@ -147,7 +147,7 @@ def measure_curves(
         (of_roc, of_pr), (roc_area, pr_area) = sums / len(drawable), (areas / len(drawable)).tolist()
         drawn.append(
             (
-                Line(None, _GRID, of_roc, roc_area, len(truth), []),
+                Line(None, np.append(0.0, _GRID), np.append(0.0, of_roc), roc_area, len(truth), []),
                 Line(None, _GRID[::-1], of_pr[::-1], pr_area, len(truth), []),
             )
         )

@@ -80,7 +80,7 @@ def per_label(evaluation: Evaluation) -> Html:
     return table(
         "Figures of each label",
         "Perplexity: per token, of the label's texts under its own language model." + order,
-        ["label", "precision", "recall", "F1", "", "texts", "perplexity"],
+        ["label", "precision", "recall", "F1", "0 to 1", "texts", "perplexity"],
         cells,
     )
 
@@ -99,7 +99,7 @@ def drift_table(drift: Drift) -> Html:
             table(
                 "Drift, chunk by chunk",
                 f"{whole.held_out_texts:,} held-out texts: {whole.held_out_nats_per_word:.3f} nats per word.",
-                ["chunk", "texts", "nats per word", "change", "p-value", ""],
+                ["chunk", "texts", "nats per word", "change", "p-value", "verdict"],
                 [
                     [
                         f"{chunk.first} to {chunk.last}",
