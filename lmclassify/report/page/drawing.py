@@ -34,7 +34,8 @@ _STYLE = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "legend.fontsize": 8.0,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
     "lines.linewidth": 1.6,
     "svg.fonttype": "none",  # texts stay texts: in the reader's font, to be found and copied
     "text.parse_math": False,

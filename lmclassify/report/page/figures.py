@@ -95,7 +95,7 @@ def drift_table(drift: Drift) -> Html:
     verdict = drift.to_text().splitlines()[-1].removeprefix("drift: ")
     return joined(
         [
-            element("p", f"Held against held-out texts, {verdict}."),
+            element("p", f"{verdict[0].upper()}{verdict[1:]}."),
             table(
                 "Drift, chunk by chunk",
                 f"{whole.held_out_texts:,} held-out texts: {whole.held_out_nats_per_word:.3f} nats per word.",
