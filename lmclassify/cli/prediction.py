@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -24,7 +26,9 @@ from lmclassify.errors import DataError, OptionError, listing, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
+    from lmclassify.io.writing import FileWriter
     from lmclassify.report.drift import Drift
+    from lmclassify.report.evaluation import Evaluation
     from lmclassify.report.labelling import TableLabeller
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - is standard input.")]
@@ -108,6 +112,14 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option("--plot", metavar="FILE", help="With --drift: draw it (.png, .svg or .pdf)."),
         ] = None,
+        html: Annotated[
+            str | None,
+            typer.Option(
+                "--html",
+                metavar="FILE",
+                help="Write a page with plots, the worst mistakes and more there, too: one HTML file.",
+            ),
+        ] = None,
         exact: Exact = False,
         **deciding: Any,
     ) -> None:
@@ -132,51 +144,92 @@ def register(app: typer.Typer) -> None:
             from lmclassify.report.plots import check_plot
 
             check_plot(plot)
-        fitted = load_model(run, model, exact)
-        decisions = decisions_of(fitted, deciding, run.say)
-        with TableReader(data) as table:
-            text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-            if drift:
-                label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
-            else:
-                label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
-            time_at = None
-            if time_column is not None:
-                time_at = require_column(table.columns, time_column, (), "time", table.name)
-            run.say(table.describe(text_at, label_at))
-            labeller = TableLabeller(
-                fitted, text_at, label_at, decisions=decisions, keep_known=True, keep_cross_entropies=drift
-            )
-            times: list[str] = []
-            with Counter(run, table.size) as counter:
-                for chunk in table.chunks():
-                    labeller.label(chunk)
-                    times += [] if time_at is None else chunk.column(time_at)
-                    counter.add(len(chunk), table.bytes_read)
-        result: dict[str, Any] = {}
-        lines: list[str] = []
-        if labeller.true:
+        with _page_writer(html) as page:
+            fitted = load_model(run, model, exact)
+            decisions = decisions_of(fitted, deciding, run.say)
+            with TableReader(data) as table:
+                text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+                if drift and page is None:
+                    label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
+                else:
+                    label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+                time_at = None
+                if time_column is not None:
+                    time_at = require_column(table.columns, time_column, (), "time", table.name)
+                run.say(table.describe(text_at, label_at))
+                labeller = TableLabeller(
+                    fitted,
+                    text_at,
+                    label_at,
+                    decisions=decisions,
+                    keep_known=True,
+                    keep_cross_entropies=drift,
+                )
+                times: list[str] = []
+                with Counter(run, table.size) as counter:
+                    for chunk in table.chunks():
+                        labeller.label(chunk)
+                        times += [] if time_at is None else chunk.column(time_at)
+                        counter.add(len(chunk), table.bytes_read)
+            evaluation, found = None, None
             left_out = table.rows_read - len(labeller.true)
-            if left_out:
-                run.say(f"note: {left_out:,} rows without text or label left out")
-            unknown = sorted(set(labeller.true) - {*labeller.labels, decisions.unknown_label})
-            if unknown:
-                run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
-            evaluation = evaluate_rows(labeller)
-            result |= evaluation.to_dict()
-            lines.append(evaluation.to_text())
-        elif not drift:
-            raise DataError(f"{table.name}: no row has both a text and a label")
-        if drift:
-            found = _drift(labeller, fitted, table.name, None if time_at is None else times)
-            result["drift"] = found.to_dict()
-            lines.append(found.to_text())
-            if plot is not None:
-                from lmclassify.report.plots import plot_drift
+            if labeller.true:
+                if left_out:
+                    run.say(f"note: {left_out:,} rows without text or label left out")
+                unknown = sorted(set(labeller.true) - {*labeller.labels, decisions.unknown_label})
+                if unknown:
+                    run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
+                evaluation = evaluate_rows(labeller)
+            elif not drift or page is not None:
+                raise DataError(f"{table.name}: no row has both a text and a label")
+            if drift:
+                found = _drift(labeller, fitted, table.name, None if time_at is None else times)
+                if plot is not None:
+                    from lmclassify.report.plots import plot_drift
 
-                plot_drift(found, plot)
-                run.say(f"drift drawn in {plot}")
-        print(json.dumps(result) if format == "json" else "\n\n".join(lines))
+                    plot_drift(found, plot)
+                    run.say(f"drift drawn in {plot}")
+            _print(evaluation, found, format)
+            if page is not None and evaluation is not None:
+                from lmclassify.report.page.document import contents_of, to_page
+
+                contents = contents_of(
+                    labeller,
+                    evaluation,
+                    fitted,
+                    data=table.name,
+                    model=model,
+                    left_out=left_out,
+                    seed=run.seed,
+                    drift=found,
+                )
+                page.write_bytes(to_page(contents).encode())
+        if html is not None:
+            run.say(f"page written to {html}")
+
+
+@contextlib.contextmanager
+def _page_writer(path: str | None) -> Iterator[FileWriter | None]:
+    """Give what writes the page, if one is asked for: tried before the work, written after it."""
+    if path is None:
+        yield None
+        return
+    from lmclassify.io.writing import FileWriter
+    from lmclassify.report.page.drawing import require_matplotlib
+
+    if path == "-":
+        raise OptionError("--html -: standard output has the report as text; name a file")
+    require_matplotlib()
+    with FileWriter(path) as writer:
+        yield writer
+
+
+def _print(evaluation: Evaluation | None, drift: Drift | None, format: str) -> None:
+    if format == "json":
+        result = {} if evaluation is None else evaluation.to_dict()
+        print(json.dumps(result if drift is None else result | {"drift": drift.to_dict()}))
+    else:
+        print("\n\n".join(part.to_text() for part in (evaluation, drift) if part is not None))
 
 
 def _drift(labeller: TableLabeller, fitted: FittedModel, name: str, times: list[str] | None) -> Drift:

@@ -1,4 +1,4 @@
-"""Tables written whole or not at all."""
+"""Files, tables above all, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -46,15 +46,13 @@ def format_of(path: str, asked: str | None) -> Format:
     return "csv"
 
 
-class TableWriter:
-    """Writes rows of one kind to a file that appears only when it is complete.
+class FileWriter:
+    """Writes bytes to a file that appears only when it is complete.
 
     Parameters
     ----------
     path : str
         ``-`` is standard output. An existing file is replaced.
-    format : {"csv", "tsv", "jsonl", "parquet", "table"}
-        ``table`` is aligned for reading.
 
     Raises
     ------
@@ -62,17 +60,10 @@ class TableWriter:
         If the place cannot be written to; tried at once, before any work is done.
     """
 
-    def __init__(self, path: str, format: Format) -> None:
+    def __init__(self, path: str) -> None:
         self._name = "standard output" if path == "-" else path
         self._path = os.path.realpath(path)  # where a link points to, not the link, is written
-        self._format = format
         self._draft: str | None = None
-        self._kept: list[Rows] = []
-        self._header = True
-        self._parquet: Any = None
-        if format == "parquet":
-            _require_pyarrow()
-        self._fits_terminal = path == "-" and sys.stdout.isatty()
         if path == "-":
             self._stream: Any = sys.stdout.buffer
             return
@@ -90,6 +81,84 @@ class TableWriter:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
+    def write_bytes(self, content: bytes) -> None:
+        """Append bytes.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        with self._told():
+            self._stream.write(content)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn a failure to write into an error that names the file."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                with self._told():
+                    self._finish()
+        finally:
+            if self._stream is not sys.stdout.buffer:
+                with contextlib.suppress(OSError):
+                    self._stream.close()
+            if self._draft is not None:
+                with contextlib.suppress(FileNotFoundError):  # it has become the file
+                    os.unlink(self._draft)
+
+    def _finish(self) -> None:
+        if not self._stream.closed:
+            self._stream.flush()
+        if self._draft is None:
+            return
+        if not self._stream.closed:
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+        mode = os.stat(self._path).st_mode if os.path.exists(self._path) else 0o666 & ~_umask()
+        os.chmod(self._draft, stat.S_IMODE(mode))
+        os.replace(self._draft, self._path)
+
+
+class TableWriter(FileWriter):
+    """Writes rows of one kind to a file that appears only when it is complete.
+
+    Parameters
+    ----------
+    path : str
+        ``-`` is standard output. An existing file is replaced.
+    format : {"csv", "tsv", "jsonl", "parquet", "table"}
+        ``table`` is aligned for reading.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written to; tried at once, before any work is done.
+    """
+
+    def __init__(self, path: str, format: Format) -> None:
+        self._format = format
+        self._kept: list[Rows] = []
+        self._header = True
+        self._parquet: Any = None
+        if format == "parquet":
+            _require_pyarrow()
+        self._fits_terminal = path == "-" and sys.stdout.isatty()
+        super().__init__(path)
+
     def write(self, rows: Rows) -> None:
         """Append rows; all have the same columns.
 
@@ -106,7 +175,7 @@ class TableWriter:
             raise DataError(
                 f"columns named alike ({listing(twice)}) fit only csv, tsv and table; rename them"
             )
-        try:
+        with self._told():
             if self._format in _SEPARATORS:
                 self._stream.write(_separated(rows, _SEPARATORS[self._format], header=self._header).encode())
             elif self._format == "jsonl":
@@ -116,10 +185,6 @@ class TableWriter:
             else:
                 self._kept.append(rows)
             self._header = False
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
 
     def _write_parquet(self, rows: Rows) -> None:
         import pyarrow
@@ -134,42 +199,12 @@ class TableWriter:
             self._parquet = pyarrow.parquet.ParquetWriter(self._stream, table.schema)
         self._parquet.write_table(table)
 
-    def __enter__(self) -> TableWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        except OSError as failure:
-            if isinstance(failure, BrokenPipeError):
-                raise
-            raise OutputError(f"cannot write {self._name}: {failure.strerror}") from failure
-        finally:
-            if self._stream is not sys.stdout.buffer:
-                with contextlib.suppress(OSError):
-                    self._stream.close()
-            if self._draft is not None:
-                with contextlib.suppress(FileNotFoundError):  # it has become the file
-                    os.unlink(self._draft)
-
     def _finish(self) -> None:
         if self._kept:
             self._stream.write(_aligned(self._kept, fit_terminal=self._fits_terminal).encode())
         if self._parquet is not None:
             self._parquet.close()
-        if not self._stream.closed:
-            self._stream.flush()
-        if self._draft is None:
-            return
-        if not self._stream.closed:
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-        mode = os.stat(self._path).st_mode if os.path.exists(self._path) else 0o666 & ~_umask()
-        os.chmod(self._draft, stat.S_IMODE(mode))
-        os.replace(self._draft, self._path)
+        super()._finish()
 
 
 def _records(rows: Rows, number: Callable[[float], str | float], missing: str | None) -> Iterator[list[Any]]:

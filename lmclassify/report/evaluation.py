@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -23,7 +24,9 @@ from lmclassify.report.labelling import TableLabeller
 
 Array = npt.NDArray[np.float64]
 
-_ECE_BINS = 15
+ECE_BINS = 15
+"""Of equal width, of the largest probability."""
+_NORMAL = 1.959963984540054  # between minus and plus this, 95% of a normal distribution
 _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 _PER_LABEL = ("precision", "recall", "f1-score", "support")
 
@@ -60,6 +63,8 @@ class Evaluation:
     labels: list[str]
     """All labels, of the model and of the data, sorted."""
     accuracy: float
+    accuracy_interval: tuple[float, float]
+    """Wilson's 95% confidence interval of the accuracy."""
     macro_f1: float
     log_loss: float
     """Mean negative log posterior of the true label, nats; infinite where the model lacks a label."""
@@ -149,12 +154,11 @@ def evaluate(
     """
     classes, unknown_label = decisions.labels, decisions.unknown_label
     truth = np.asarray(true, dtype=object)
-    names = np.asarray(classes, dtype=object)
     predicted = decisions.decide(log_posteriors, novelty)
     labels = sorted({*true, *classes})
     every = [*labels, *sorted(set(predicted) - set(labels))]  # and what no text is: unsure, say
     place = {label: index for index, label in enumerate(classes)}
-    known = truth != unknown_label if unknown_label not in classes else np.ones(len(truth), dtype=bool)
+    known = known_texts(true, decisions)
     of_true = [
         log_posteriors[row, place[label]] if label in place else -np.inf
         for row, label in enumerate(true)
@@ -163,16 +167,18 @@ def evaluate(
     unsure = predicted == UNSURE if UNSURE not in labels else np.zeros(len(truth), dtype=bool)
     options = {"labels": labels, "zero_division": 0.0}
     columns = precision_recall_fscore_support(true, predicted, **options)
-    top = np.exp(log_posteriors.max(axis=1))
-    likeliest = names[log_posteriors.argmax(axis=1)] == truth
+    top, likeliest = confidence(true, log_posteriors, decisions)
+    right = int((predicted == truth).sum())
+    low, high = wilson_interval(np.array([right]), np.array([len(truth)]))
     return Evaluation(
         texts=len(true),
         labels=every,
         accuracy=float(accuracy_score(true, predicted)),
+        accuracy_interval=(float(low[0]), float(high[0])),
         macro_f1=float(np.mean(columns[2])),
         log_loss=-float(np.mean(of_true)) if of_true else math.nan,
         ece=expected_calibration_error(top[known], likeliest[known]) if known.any() else math.nan,
-        confusion_matrix=confusion_matrix(true, predicted, labels=every).tolist(),
+        confusion_matrix=_confusion_matrix(true, predicted, every),
         perplexity=dict(perplexity or {}),
         report=classification_report(
             true, predicted, digits=4, target_names=[printable(label) for label in labels], **options
@@ -186,6 +192,56 @@ def evaluate(
         coverage=_coverage(top, likeliest),
         unknown=_unknown_texts(novelty, known, predicted == unknown_label),
     )
+
+
+def _confusion_matrix(
+    true: Sequence[str], predicted: npt.NDArray[np.object_], labels: list[str]
+) -> list[list[int]]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A single label was found")  # so it is: all labels are given
+        counts: list[list[int]] = confusion_matrix(true, predicted, labels=labels).tolist()
+    return counts
+
+
+def known_texts(true: Sequence[str], decisions: Decisions) -> npt.NDArray[np.bool_]:
+    """Return which texts are not expected to be unknown, (n,): those that log-loss and ECE are of."""
+    truth = np.asarray(true, dtype=object)
+    if decisions.unknown_label in decisions.labels:
+        return np.ones(len(truth), dtype=bool)
+    return np.asarray(truth != decisions.unknown_label, dtype=bool)
+
+
+def confidence(
+    true: Sequence[str], log_posteriors: Array, decisions: Decisions
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return the likeliest label's probability and whether it is the true label, (n,) each."""
+    names = np.asarray(decisions.labels, dtype=object)
+    correct = names[log_posteriors.argmax(axis=1)] == np.asarray(true, dtype=object)
+    return np.exp(log_posteriors.max(axis=1)), correct
+
+
+def wilson_interval(right: npt.NDArray[Any], texts: npt.NDArray[Any]) -> tuple[Array, Array]:
+    """Return the bounds of Wilson's 95% confidence interval of shares; from 0 to 1 where there are no texts.
+
+    Parameters
+    ----------
+    right, texts : ndarray
+        Counts; the share is right / texts.
+    """
+    n, square = np.maximum(texts, 1), _NORMAL**2
+    share = right / n
+    middle = share + square / (2 * n)
+    half = _NORMAL * np.sqrt(share * (1 - share) / n + square / (4 * n**2))
+    low, high = ((middle + sign * half) / (1 + square / n) for sign in (-1, 1))
+    return (
+        np.where((texts > 0) & (right > 0), np.clip(low, 0.0, 1.0), 0.0),
+        np.where((texts > 0) & (right < texts), np.clip(high, 0.0, 1.0), 1.0),
+    )
+
+
+def calibration_bins(top_probability: Array) -> npt.NDArray[np.intp]:
+    """Return which of the `ECE_BINS` bins each probability is in."""
+    return np.minimum((np.asarray(top_probability) * ECE_BINS).astype(np.intp), ECE_BINS - 1)
 
 
 def _coverage(top_probability: Array, correct: npt.NDArray[np.bool_]) -> list[Coverage]:
@@ -231,9 +287,9 @@ def expected_calibration_error(
 
     The mean over texts of the gap between confidence and accuracy within 15 equal-width bins.
     """
-    bins = np.minimum((np.asarray(top_probability) * _ECE_BINS).astype(int), _ECE_BINS - 1)
+    bins = calibration_bins(top_probability)
     gaps = np.asarray(correct, dtype=float) - top_probability
-    return float(np.abs(np.bincount(bins, gaps, minlength=_ECE_BINS)).sum() / len(gaps))
+    return float(np.abs(np.bincount(bins, gaps, minlength=ECE_BINS)).sum() / len(gaps))
 
 
 def _finite(value: float) -> float | None:

@@ -31,8 +31,8 @@ class TableLabeller:
     decisions : Decisions, optional
         How labels are decided; by default the likeliest. With an unknown label there is novelty too.
     keep_known : bool, default=False
-        Keep what is known of rows with a true label: `true`, `log_posteriors`, `novelty`, and the texts for
-        `perplexity`. Without it a labeller needs no more memory for more rows.
+        Keep what is known of rows with a true label: `true`, `texts`, `log_posteriors` and `novelty`.
+        Without it a labeller needs no more memory for more rows.
     keep_cross_entropies : bool, default=False
         Keep `rows`, `predicted` and `cross_entropies`, for `lmclassify.report.drift`.
 
@@ -47,6 +47,8 @@ class TableLabeller:
         Rows so far that have both text and label, by true and by predicted label.
     true : list of str
         Their true labels, where these are kept.
+    texts : list of str
+        Their texts, likewise.
     without_text : int
         Rows so far that have no text, and get no label.
     rows : list of int
@@ -72,7 +74,7 @@ class TableLabeller:
         self._cross_entropies: list[Array] = []
         self.rows: list[int] = []
         self.predicted: list[str] = []
-        self._texts: list[str] = []
+        self.texts: list[str] = []
         self._log_posteriors: list[Array] = []
         self._novelty: list[Array] = []
         self.labels = model.label_names
@@ -144,7 +146,7 @@ class TableLabeller:
         self.counts.update(zip(labels, [decided[place] for place in known], strict=True))
         if self._keep_known:
             self.true += labels
-            self._texts += [texts[place] for place in known]
+            self.texts += [texts[place] for place in known]
             self._log_posteriors.append(log_posteriors[known])
             if novelty is not None:
                 self._novelty.append(novelty[known])
@@ -168,7 +170,7 @@ class TableLabeller:
         """Return the perplexity of each label's texts under its own model, where texts were kept."""
         result = {}
         for label, name in zip(self._model.classes_, self.labels, strict=True):
-            own = [text for text, true in zip(self._texts, self.true, strict=False) if true == name]
+            own = [text for text, true in zip(self.texts, self.true, strict=False) if true == name]
             if own:
                 result[name] = self._model.perplexity(own, label)
         return result

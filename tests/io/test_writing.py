@@ -9,7 +9,7 @@ import pytest
 
 from lmclassify import DataError, OutputError
 from lmclassify.io.rows import Rows
-from lmclassify.io.writing import TableWriter, format_of
+from lmclassify.io.writing import FileWriter, TableWriter, format_of
 
 
 def test_formats():
@@ -128,3 +128,18 @@ def test_a_full_disk_is_one_line():
         TableWriter("/dev/full", "csv") as writer,
     ):
         writer.write(ROWS)
+
+
+def test_bytes_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "page.html"
+    with FileWriter(str(path)) as writer:
+        writer.write_bytes("né".encode())
+        assert not path.exists()
+    assert path.read_text(encoding="utf-8") == "né"
+    with pytest.raises(RuntimeError), FileWriter(str(path)) as writer:
+        writer.write_bytes(b"half")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == ["page.html"]
+    assert path.read_text(encoding="utf-8") == "né"
+    with pytest.raises(OutputError, match="cannot write .*nowhere.page.html: No such file"):
+        FileWriter(str(tmp_path / "nowhere" / "page.html"))
