@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
 
 import typer
 
@@ -201,34 +201,58 @@ def bars() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-class Counter:
-    """Says how far a long run over rows has come: a bar on a terminal, else a line every ten seconds."""
+class Display:
+    """Says how far something long has come: a bar on a terminal, else a line every ten seconds.
 
-    def __init__(self, run: Run, size: int | None) -> None:
-        self._run = run
-        self._size = size
-        self._rows = 0
+    Parameters
+    ----------
+    run : Run
+    name : str
+        Beside the bar.
+    total : float, optional
+        What there is to do; None: unknown.
+    """
+
+    def __init__(self, run: Run, name: str, total: float | None = None) -> None:
+        self._run, self._name, self._total = run, name, total
         self._started = self._said = time.monotonic()
         self._bars = bars() if run.shows_bars else None
 
-    def __enter__(self) -> Counter:
+    def __enter__(self) -> Self:
         if self._bars is not None:
             self._bars.start()
-            self._task = self._bars.add_task("rows", total=self._size, state="")
+            self._task = self._bars.add_task(printable(self._name), total=self._total, state="")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bars is not None:
             self._bars.stop()
 
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return max(time.monotonic() - self._started, 1e-9)
+
+    def show(self, done: float, state: str, total: float | None = None) -> None:
+        """Take note of what is done, with a few words about it; `total` where it was not known before."""
+        self._total = self._total if total is None else total
+        if self._bars is not None:
+            self._bars.update(self._task, completed=done, total=self._total, state=printable(state))
+        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            share = min(done / self._total, 1.0) if self._total else 0.0
+            left = f" ({share:.0%}, {self.seconds * (1 - share) / share:,.0f} s left)" if share else ""
+            self._run.say(f"{self._name}: {state}{left}")
+
+
+class Counter(Display):
+    """The same for rows of a table, of which the size in bytes is known, or not."""
+
+    def __init__(self, run: Run, size: int | None) -> None:
+        super().__init__(run, "rows", size)
+        self._rows = 0
+
     def add(self, rows: int, bytes_read: int) -> None:
         """Count rows that are done."""
         self._rows += rows
-        now = time.monotonic()
-        state = f"{self._rows:,} rows, {self._rows / max(now - self._started, 1e-9):,.0f}/s"
-        if self._bars is not None:
-            self._bars.update(self._task, completed=bytes_read, state=state)
-        elif now - self._said >= SECONDS_BETWEEN_LINES:
-            self._said = now
-            done = f" ({bytes_read / self._size:.0%})" if self._size else ""
-            self._run.say(f"{state}{done}")
+        self.show(bytes_read, f"{self._rows:,} done, {self._rows / self.seconds:,.0f}/s")

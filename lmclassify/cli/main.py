@@ -26,6 +26,7 @@ _HOMES = {
     "remove-label": "revising",
     "serve": "serving",
     "benchmark": "benchmark",
+    "download": "downloading",
 }
 """The module of each command, in the order of --help."""
 
