@@ -95,14 +95,23 @@ _COMMON: dict[str, Any] = {
     "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
 }
 
+_CONTEXT = "typer_context"
+
+Prepare = Callable[[dict[str, Any], frozenset[str], Mapping[str, Any]], dict[str, Any]]
+"""Given all options, the names of those that the command line gave, and annotations: the options to use."""
+
 
 def command(
-    app: typer.Typer, name: str, options: Mapping[str, tuple[Any, Any]] | None = None
+    app: typer.Typer,
+    name: str,
+    options: Mapping[str, tuple[Any, Any]] | None = None,
+    *,
+    prepare: Prepare | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command that has the common options too.
 
     The function's first parameter is the `Run`. More options, as name -> (annotation, default), reach it
-    as keyword arguments.
+    as keyword arguments. Where there is `prepare`, it may change them all before.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -120,15 +129,26 @@ def command(
             for key, (annotation, default) in extra.items()
         ]
 
+        annotations = {parameter.name: parameter.annotation for parameter in parameters}
+
         def invoke(**arguments: Any) -> None:
+            if prepare is not None:
+                context = arguments.pop(_CONTEXT)
+                given = {key for key in arguments if context.get_parameter_source(key).name == "COMMANDLINE"}
+                with _outcome(Run(**{key: arguments[key] for key in _COMMON})):
+                    arguments = prepare(arguments, frozenset(given), annotations)
             run = Run(**{key: arguments.pop(key) for key in _COMMON})
             with _outcome(run):
                 function(run, **arguments)
 
         invoke.__name__ = function.__name__
         invoke.__doc__ = function.__doc__
-        invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        shown = list(parameters)
+        if prepare is not None:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            shown.append(inspect.Parameter(_CONTEXT, kind, annotation=typer.Context))
+        invoke.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
         return app.command(name)(invoke)
 
     return register

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
@@ -21,12 +22,16 @@ from lmclassify.cli.common import (
     bars,
     command,
 )
+from lmclassify.cli.configuring import CONFIG_OPTIONS, read_config, write_config
 from lmclassify.errors import OptionError, listing
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from lmclassify.lm.training import EpochRecord
+
+
+_SETTINGS = frozenset(item.name for item in fields(Settings))
 
 
 def _none_or_int(value: str | int | None) -> int | None:
@@ -56,7 +61,7 @@ def _hyper_parameters() -> dict[str, tuple[Any, Any]]:
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
 
-    @command(app, "fit", _hyper_parameters())
+    @command(app, "fit", _hyper_parameters() | CONFIG_OPTIONS, prepare=_prepare)
     def fit(
         run: Run,
         data: Annotated[
@@ -168,6 +173,37 @@ def register(app: typer.Typer) -> None:
         run.say(f"model written to {output}")
 
 
+def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options, those of --config where the command line gives none, and `save_config` done."""
+    config, save_config = (arguments.pop(name) for name in CONFIG_OPTIONS)
+    hints = {name: hint for name, hint in hints.items() if name not in CONFIG_OPTIONS}
+    if config is not None:
+        found = read_config(config, hints)
+        for name, value in found.items():
+            try:
+                _check(name, value)
+            except OptionError as error:
+                raise OptionError(f"{config}: {name.replace('_', '-')}: {error}") from None
+        arguments |= {name: value for name, value in found.items() if name not in given}
+        if config == "-" and "-" in [*(arguments["data"] or []), *(arguments["unlabelled"] or [])]:
+            raise OptionError("standard input (-) can be read once only")
+    if save_config is not None:
+        for name in hints:
+            _check(name, arguments[name])
+        write_config(save_config, {name: arguments[name] for name in hints}, hints)
+    return arguments
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise if a value of an option makes no sense, whatever the others are."""
+    if name in _SETTINGS:
+        Settings(**{name: value})
+    elif name in ("class_prior", "class_weight"):
+        _numbers("--" + name.replace("_", "-"), None if value == "balanced" else value)
+    elif name in ("labels", "label"):
+        _parse_labels(*([value or [], []] if name == "labels" else [[], value or []]))
+
+
 def _parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[str, str]]:
     """Return names to keep, and files per label, from --labels and --label."""
     names = list(exact)
@@ -194,9 +230,9 @@ def _parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[
     return names, files
 
 
-def _numbers(option: str, value: str | None) -> dict[str, float] | None:
-    if value is None:
-        return None
+def _numbers(option: str, value: str | dict[str, float] | None) -> dict[str, float] | None:
+    if value is None or isinstance(value, dict):
+        return value
     try:
         pairs = [item.rsplit("=", 1) for item in value.split(",")]
         numbers = {name.strip(): float(number) for name, number in pairs}

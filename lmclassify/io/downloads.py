@@ -115,16 +115,19 @@ class _Checksums:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._known = self._read()
+
+    def _read(self) -> dict[str, str]:
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            good = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+            found = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            found, good = {}, True
+            return {}
         except (OSError, ValueError):
-            good = False
-        if not good:  # forgetting them all unasked would let anything pass
-            raise DownloadError(f"{path} cannot be read as checksums; remove it to begin anew")
-        self._known: dict[str, str] = found
+            found = None
+        if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()):
+            return found
+        # Forgetting them all unasked would let anything pass.
+        raise DownloadError(f"{self._path} cannot be read as checksums; remove it to begin anew")
 
     def get(self, name: str) -> str | None:
         return self._known.get(name)
@@ -132,8 +135,8 @@ class _Checksums:
     def keep(self, new: Mapping[str, str]) -> None:
         if new.items() <= self._known.items():
             return
-        self._known |= new
-        draft = self._path.with_name(self._path.name + ".draft")
+        self._known = self._read() | dict(new)  # another set may have come meanwhile
+        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             draft.write_text(json.dumps(self._known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             os.replace(draft, self._path)
