@@ -21,6 +21,7 @@ from lmclassify.errors import (
     OptionError,
     printable,
 )
+from lmclassify.io.logs import json_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -68,20 +69,38 @@ class Run:
     threads: int | None = None
     device: str = "auto"
     debug: bool = False
+    log_format: str = "text"
 
     def say(self, message: str) -> None:
-        """Print a message of one line on standard error, unless --quiet."""
-        self.report(printable(message))
+        """Print a message of one line on standard error, unless --quiet; a note begins with "note: "."""
+        self.report(message if self._json else printable(message))
 
     def report(self, text: str) -> None:
         """Print lines on standard error, unless --quiet."""
-        if not self.quiet:
-            print(text.rstrip("\n"), file=sys.stderr, flush=True)
+        if self.quiet:
+            return
+        if self._json:
+            message = text.rstrip("\n").removeprefix("note: ")
+            text = json_line("warning" if text.startswith("note: ") else "info", message)
+        print(text.rstrip("\n"), file=sys.stderr, flush=True)
+
+    def fail(self, message: str) -> None:
+        """Print what ends the run on standard error, with the traceback where --debug asks for it."""
+        where = traceback.format_exc() if self.debug else ""
+        if self._json:
+            text = json_line("error", message, traceback=where)
+        else:
+            text = f"{where}lmclassify: error: {printable(message)}"
+        print(text, file=sys.stderr)
+
+    @property
+    def _json(self) -> bool:
+        return self.log_format == "json"
 
     @property
     def shows_bars(self) -> bool:
         """Whether standard error is a terminal that may show progress bars."""
-        return not self.quiet and sys.stderr.isatty()
+        return not self.quiet and not self._json and sys.stderr.isatty()
 
 
 _COMMON: dict[str, Any] = {
@@ -93,6 +112,10 @@ _COMMON: dict[str, Any] = {
     ],
     "device": Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to train.")],
     "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
+    "log_format": Annotated[
+        Literal["text", "json"],
+        typer.Option("--log-format", help="Messages on standard error. json: time, level, message; no bars."),
+    ],
 }
 
 _CONTEXT = "typer_context"
@@ -183,9 +206,7 @@ def _outcome(run: Run) -> Iterator[None]:
 
 
 def _fail(run: Run, message: str, status: int) -> None:
-    if run.debug:
-        traceback.print_exc()
-    print(f"lmclassify: error: {printable(message)}", file=sys.stderr)
+    run.fail(message)
     raise typer.Exit(status)
 
 

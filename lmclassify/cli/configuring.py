@@ -42,7 +42,7 @@ CONFIG_OPTIONS: dict[str, tuple[Any, Any]] = {
 """Name -> (annotation, default), for `lmclassify.cli.common.command`."""
 
 _TABLES = ("class_prior", "class_weight")
-_PATHS = ("output",)
+_PATHS = ("output", "tensorboard")
 _PATH_LISTS = ("data", "unlabelled")
 
 

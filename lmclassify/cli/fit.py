@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -23,6 +24,7 @@ from lmclassify.cli.common import (
     command,
 )
 from lmclassify.cli.configuring import CONFIG_OPTIONS, read_config, write_config
+from lmclassify.cli.scalars import Scalars
 from lmclassify.errors import OptionError, listing
 
 if TYPE_CHECKING:
@@ -93,6 +95,12 @@ def register(app: typer.Typer) -> None:
                 "line.",
             ),
         ] = None,
+        tensorboard: Annotated[
+            str | None,
+            typer.Option(
+                "--tensorboard", metavar="FOLDER", help="Write losses by label and epoch for TensorBoard."
+            ),
+        ] = None,
         on_bad_row: Annotated[
             Literal["skip", "fail"], typer.Option("--on-bad-row", help="What to do without text or label.")
         ] = "skip",
@@ -132,6 +140,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
 
         check_target(output)
+        scalars = None if tensorboard is None else Scalars(tensorboard)
         fail = on_bad_row == "fail"
         if files:
             data_read = read_files(files, fail_on_bad_row=fail, say=run.say)
@@ -163,8 +172,14 @@ def register(app: typer.Typer) -> None:
             n_jobs=run.threads,
             device=run.device,
         )
-        with _EpochDisplay(run, found, settings["recipe"]) as display:
-            classifier.set_params(callback=display.update)
+        with _EpochDisplay(run, found, settings["recipe"]) as display, scalars or contextlib.nullcontext():
+
+            def told(label: Any, record: EpochRecord) -> None:
+                display.update(label, record)
+                if scalars is not None:
+                    scalars.update(display.name_of(label), record)
+
+            classifier.set_params(callback=told)
             classifier.fit(data_read.texts, data_read.labels, unlabelled=more)
         classifier.save(output)
         for kind in ("label", "backward label"):
@@ -286,11 +301,14 @@ class _EpochDisplay:
         if self._bars is not None:
             self._bars.stop()
 
+    def name_of(self, label: Any) -> str:
+        """Return what to call the training of a label, or of all together (None)."""
+        return self._TUNING if label is None else str(label)
+
     def update(self, label: Any, record: EpochRecord) -> None:
         """Take note of an epoch of a label, or of all together; called from the threads that train."""
         loss = record.training_loss if record.validation_loss is None else record.validation_loss
-        tuning = label is None
-        name = self._TUNING if tuning else str(label)
+        tuning, name = label is None, self.name_of(label)
         state = (
             f"epoch {record.epoch} of {record.max_epochs}, {loss:.3f} nats/{'text' if tuning else 'token'}"
         )
