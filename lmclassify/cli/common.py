@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import os
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -249,23 +250,28 @@ class Display:
     ----------
     run : Run
     name : str
-        Beside the bar.
+        Before the state.
     total : float, optional
         What there is to do; None: unknown.
     """
 
     def __init__(self, run: Run, name: str, total: float | None = None) -> None:
         self._run, self._name, self._total = run, name, total
-        self._started = self._said = time.monotonic()
+        self._done, self._state = 0.0, ""
+        self._started = time.monotonic()
         self._bars = bars() if run.shows_bars else None
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         if self._bars is not None:
             self._bars.start()
             self._task = self._bars.add_task(printable(self._name), total=self._total, state="")
+        elif not self._run.quiet:  # a thread, as what takes long may tell nothing for long
+            threading.Thread(target=self._say_now_and_then, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         if self._bars is not None:
             self._bars.stop()
 
@@ -277,13 +283,19 @@ class Display:
     def show(self, done: float, state: str, total: float | None = None) -> None:
         """Take note of what is done, with a few words about it; `total` where it was not known before."""
         self._total = self._total if total is None else total
+        self._done, self._state = done, state
         if self._bars is not None:
             self._bars.update(self._task, completed=done, total=self._total, state=printable(state))
-        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
-            share = min(done / self._total, 1.0) if self._total else 0.0
-            left = f" ({share:.0%}, {self.seconds * (1 - share) / share:,.0f} s left)" if share else ""
-            self._run.say(f"{self._name}: {state}{left}")
+
+    def times(self) -> str:
+        """Return the share that is done, where known, the time it took and what is left."""
+        share = min(self._done / self._total, 1.0) if self._total else 0.0
+        taken = f"{self.seconds:,.0f} s so far"
+        return f"{share:.0%}, {taken}, {self.seconds * (1 - share) / share:,.0f} s left" if share else taken
+
+    def _say_now_and_then(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_LINES):
+            self._run.say(f"{self._name}{': ' if self._state else ''}{self._state} ({self.times()})")
 
 
 class Counter(Display):

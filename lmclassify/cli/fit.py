@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -16,7 +15,7 @@ import typer
 from lmclassify.classify.settings import Settings
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
-    SECONDS_BETWEEN_LINES,
+    Display,
     LabelColumn,
     Run,
     TextColumn,
@@ -284,8 +283,8 @@ class _EpochDisplay:
         self._labels = labels
         self._recipe = recipe
         self._lock = threading.Lock()
-        self._said = time.monotonic()
         self._bars: Progress | None = bars() if run.shows_bars else None
+        self._lines = None if run.shows_bars else Display(run, "learning")
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> _EpochDisplay:
@@ -295,11 +294,15 @@ class _EpochDisplay:
                 self._tasks[self._NGRAMS] = self._bars.add_task(self._NGRAMS, total=None, state="")
         elif self._recipe == "tuned":
             self._run.say("learning n-gram models, then language models")
+        if self._lines is not None:
+            self._lines.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bars is not None:
             self._bars.stop()
+        if self._lines is not None:
+            self._lines.__exit__()
 
     def name_of(self, label: Any) -> str:
         """Return what to call the training of a label, or of all together (None)."""
@@ -313,12 +316,13 @@ class _EpochDisplay:
             f"epoch {record.epoch} of {record.max_epochs}, {loss:.3f} nats/{'text' if tuning else 'token'}"
         )
         with self._lock:
-            if self._bars is None:
-                now = time.monotonic()
-                if self._run.verbose or now - self._said >= SECONDS_BETWEEN_LINES:
-                    self._said = now
-                    self._run.say(f"{name}: {state}, {record.tokens / record.seconds:,.0f} tokens/s")
+            if self._lines is not None:
+                state = f"{name}: {state}, {record.tokens / record.seconds:,.0f} tokens/s"
+                self._lines.show(0, state)
+                if self._run.verbose:
+                    self._run.say(state)
                 return
+            assert self._bars is not None
             ngrams = self._tasks.get(self._NGRAMS)
             if ngrams is not None:
                 self._bars.update(ngrams, total=1, completed=1, state="done")

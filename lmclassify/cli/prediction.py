@@ -10,6 +10,7 @@ import typer
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
     Counter,
+    Display,
     Exact,
     LabelColumn,
     Model,
@@ -162,7 +163,10 @@ def register(app: typer.Typer) -> None:
             unknown = sorted(set(labeller.true) - {*labeller.labels, decisions.unknown_label})
             if unknown:
                 run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
-            evaluation = evaluate_rows(labeller)
+            with Display(run, "perplexity") as display:
+                evaluation = evaluate_rows(
+                    labeller, lambda done, total: display.show(done, f"{done:,} of {total:,} texts", total)
+                )
             result |= evaluation.to_dict()
             lines.append(evaluation.to_text())
         elif not drift:
