@@ -76,6 +76,7 @@ def register(app: typer.Typer) -> None:
         if name is None:
             _list()
             return
+        from lmclassify.io.download import check_url
         from lmclassify.io.downloads import default_cache, fetched
         from lmclassify.io.writing import TableWriter, format_of
 
@@ -84,6 +85,8 @@ def register(app: typer.Typer) -> None:
         if target == "-" and chosen.parts:
             raise OptionError(f"{name} has the parts {listing(chosen.parts)}; one stream cannot hold them")
         urls = {} if url is None else _urls(chosen, url)
+        for place in urls.values():
+            check_url(place)
         checksums = _checksums(chosen, sha256 or [])
         run.say(f"{name}: {chosen.title}")
         run.say(f"licence: {chosen.licence}")

@@ -85,11 +85,11 @@ class Download:
             except _DroppedError as problem:
                 if not left:
                     raise DownloadError(
-                        f"{_shown(url)}: {problem}, {self.tries} times; run it again later to go on"
+                        f"{printable(url)}: {problem}, {self.tries} times; run it again later to go on"
                     ) from None
                 default = self.wait * 2 ** (self.tries - 1 - left)
                 wait = min(_LONGEST_WAIT, default if problem.wait is None else problem.wait)
-                say(f"note: {_shown(url)}: {problem}; trying again in {wait:.0f} s")
+                say(f"note: {printable(url)}: {problem}; trying again in {wait:.0f} s")
                 time.sleep(wait)
         part.finish()
 
@@ -112,7 +112,7 @@ class Download:
                 raise _DroppedError(
                     what, float(after) if re.fullmatch("[0-9]{1,6}", after) else None
                 ) from None
-            raise DownloadError(f"{_shown(url)}: {what}; --url names another place") from None
+            raise DownloadError(f"{printable(url)}: {what}; --url names another place") from None
         except urllib.error.URLError as error:
             _explain(error.reason, url)
         except (http.client.HTTPException, OSError) as error:
@@ -129,7 +129,7 @@ class Download:
             part.restart(_validator(headers))
         else:
             raise DownloadError(
-                f"{_shown(url)}: the server answers {answer.status}; --url names another place"
+                f"{printable(url)}: the server answers {answer.status}; --url names another place"
             )
         length = headers.get("Content-Length", "")
         total = part.size + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
@@ -213,6 +213,8 @@ def check_url(url: str) -> None:
         good = good and " " not in url and (split.port or 1) > 0
     except ValueError:
         good = False
+    if good and "@" in split.netloc:
+        raise DownloadError("a URL with a user's name or password is not supported")
     if not good:
         raise DownloadError(f"{shorten(url)} is no URL that begins with https:// or http://")
 
@@ -221,7 +223,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, request: Any, fp: Any, code: int, message: str, headers: Any, url: str) -> Any:
         scheme = urllib.parse.urlsplit(url).scheme
         if scheme not in ("http", "https") or (request.type, scheme) == ("https", "http"):
-            raise DownloadError(f"{_shown(request.full_url)} leads to {_shown(url)}: not followed")
+            raise DownloadError(f"{printable(request.full_url)} leads to {printable(url)}: not followed")
         return super().redirect_request(request, fp, code, message, headers, url)
 
 
@@ -261,15 +263,9 @@ def _named(problem: object) -> str:
 def _too_large(url: str, part: _Part, most: int) -> DownloadError:
     part.discard()
     return DownloadError(
-        f"{_shown(url)} has more than {most:,} bytes, which is more than the set has: refused"
+        f"{printable(url)} has more than {most:,} bytes, which is more than the set has: refused"
     )
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {error.strerror}")
-
-
-def _shown(url: str) -> str:
-    """Return a URL for a message, without a user's name and password."""
-    split = urllib.parse.urlsplit(url)
-    return printable(split._replace(netloc=split.netloc.rpartition("@")[2]).geturl())

@@ -218,12 +218,7 @@ def test_places_that_cannot_be(server, tmp_path):
     ):
         with pytest.raises(DownloadError, match="is no URL"):
             check_url(url)
+    with pytest.raises(DownloadError, match="^a URL with a user's name or password is not supported$"):
+        check_url("https://me:secret@x/")
     with pytest.raises(OutputError, match="cannot write .*file.part"):
         QUICK.fetch(server.url + "file", tmp_path / "absent" / "file", 1 << 20, print, print)
-
-
-def test_passwords_are_not_shown(server, tmp_path):
-    url = server.url.replace("127.0.0.1", "me:secret@127.0.0.1") + "absent"
-    with pytest.raises(DownloadError) as caught:
-        QUICK.fetch(url, tmp_path / "file", 10, print, print)
-    assert "secret" not in str(caught.value)
