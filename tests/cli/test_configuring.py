@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import io
+import sys
 import tomllib
-from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+import lmclassify
 from lmclassify.cli.configuring import read_config, write_config
+from lmclassify.cli.main import _program
 from tests.cli.test_cli import one_line
 from tests.conftest import run_cli
 
 QUICK = 'recipe = "plain"\nmax-epochs = 1\nnum-lstm-units = 8\nembedding-dim = 8\nvocab-size = 100\n'
 
 
-def settings_of(folder: Path) -> dict[str, object]:
-    done = run_cli("info", "--format", "json", cwd=folder)
-    return json.loads(done.stdout)["settings"]
+def fit(*arguments: object) -> int | None:
+    """Run `fit` in this process, which is faster than one of its own; return its status."""
+    with pytest.raises(SystemExit) as status:
+        _program(["fit"])(["fit", *map(str, arguments)], prog_name="lmclassify")
+    return status.value.code
 
 
-def test_a_file_gives_options_and_the_command_line_comes_first(tmp_path):
+def test_a_file_gives_options_and_the_command_line_comes_first(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     inner = tmp_path / "inner"
     inner.mkdir()
     (inner / "a.csv").write_text("words,label\nwin,spam\nlunch,ham\nx,other\n")
@@ -29,15 +36,15 @@ def test_a_file_gives_options_and_the_command_line_comes_first(tmp_path):
         + 'data = ["a.csv"]\nlabel = ["spam", "ham"]\ntext-column = "words"\noutput = "model"\nseed = 7\n'
         "class-prior = { spam = 0.25, ham = 0.75 }\ndropout = 0\ntie_weights = false\nquiet = true\n"
     )
-    save = "--save-config", "saved.toml"
-    done = run_cli("fit", "--config", "inner/fit.toml", "--seed", 3, "--dropout", 0.1, *save, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr.decode()
-    assert done.stderr == b""
-    info = json.loads(run_cli("info", "inner/model", "--format", "json", cwd=tmp_path).stdout)
-    assert [entry["label"] for entry in info["labels"]] == ["ham", "spam"]
-    found = info["settings"]
-    assert (found["random_state"], found["dropout"], found["tie_weights"]) == (3, 0.1, False)
+    options = "--seed", 3, "--dropout", 0.1, "--save-config", "saved.toml"
+    assert fit("--config", "inner/fit.toml", *options) == 0
+    assert capsys.readouterr() == ("", "")
+    model = lmclassify.load(inner / "model")
+    assert model.classes_.tolist() == ["ham", "spam"]
+    assert np.exp(model.log_priors).tolist() == pytest.approx([0.75, 0.25])
+    assert (model.settings.dropout, model.settings.tie_weights) == (0.1, False)
     saved = tomllib.loads((tmp_path / "saved.toml").read_text())
+    assert saved["seed"] == 3
     assert saved["data"] == ["inner/a.csv"]
     assert saved["output"] == "inner/model"
     assert saved["class-prior"] == {"spam": 0.25, "ham": 0.75}
@@ -45,23 +52,23 @@ def test_a_file_gives_options_and_the_command_line_comes_first(tmp_path):
     assert saved["cell"] == "lstm"
     assert "lowercase" not in saved
     # Written again from what was read: the same, from another folder too.
-    again = run_cli("fit", "--config", "saved.toml", "--save-config", "inner/again.toml", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr.decode()
+    assert fit("--config", "saved.toml", "--save-config", "inner/again.toml") == 0
     once_more = tomllib.loads((inner / "again.toml").read_text())
     assert once_more == saved | {"data": ["a.csv"], "output": "model"}
 
 
-def test_lists_are_replaced_as_a_whole(tmp_path):
+def test_lists_are_replaced_as_a_whole(tmp_path, monkeypatch, capsysbinary):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "spam.txt").write_text("win\n")
     (tmp_path / "ham.txt").write_text("lunch\n")
-    (tmp_path / "f.toml").write_text(QUICK + 'labels = ["spam=spam.txt", "ham=ham.txt", "old=absent.txt"]\n')
-    options = "--labels", "spam=spam.txt", "--labels", "ham=ham.txt", "--save-config", "-", "-q"
-    done = run_cli("fit", "--config", "-", *options, cwd=tmp_path, stdin=(tmp_path / "f.toml").read_bytes())
-    assert done.returncode == 0, done.stderr.decode()
-    saved = tomllib.loads(done.stdout.decode())
+    config = QUICK + 'labels = ["spam=spam.txt", "ham=ham.txt", "old=absent.txt"]\n'
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(config.encode())))
+    options = "--labels", "spam=spam.txt", "--labels", "ham=ham.txt", "--embedding-dim", "none"
+    assert fit("--config", "-", *options, "--save-config", "-", "-q") == 0
+    saved = tomllib.loads(capsysbinary.readouterr().out.decode())
     assert saved["labels"] == ["spam=spam.txt", "ham=ham.txt"]
-    assert saved["embedding-dim"] == 8
-    assert settings_of(tmp_path)["max_epochs"] == 1
+    assert saved["embedding-dim"] == "none"
+    assert lmclassify.load(tmp_path / "lmclassify-model").settings.max_epochs == 1
 
 
 @pytest.mark.parametrize(
@@ -92,27 +99,14 @@ def test_lists_are_replaced_as_a_whole(tmp_path):
         (None, "--config f.toml: No such file or directory"),
     ],
 )
-def test_what_is_wrong_names_file_and_key(tmp_path, monkeypatch, content, message):
+def test_what_is_wrong_names_file_and_key(tmp_path, monkeypatch, capsys, content, message):
     monkeypatch.chdir(tmp_path)
     if content is not None:
         (tmp_path / "f.toml").write_bytes(content.encode("utf-8", "surrogateescape"))
-    assert message in misuse("--config", "f.toml")
+    assert fit("--config", "f.toml") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
     assert not (tmp_path / "lmclassify-model").exists()
-
-
-def misuse(*arguments: str) -> str:
-    """Return the error line of a `fit` in this process, which is faster than one of its own."""
-    import contextlib
-    import io
-
-    from lmclassify.cli.main import _program
-
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), pytest.raises(SystemExit) as status:
-        _program(["fit"])(["fit", *arguments], prog_name="lmclassify")
-    (line,) = said.getvalue().splitlines()
-    assert status.value.code == 2
-    return line
 
 
 def test_wrong_options_are_not_saved(tmp_path):
