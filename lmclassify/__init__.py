@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from lmclassify._lazy import lazy_attributes
 from lmclassify.errors import (
     DataError,
+    DownloadError,
     LMClassifyError,
     LMClassifyWarning,
     ModelError,
@@ -22,6 +23,7 @@ __version__ = "0.6.0"
 
 __all__ = [
     "DataError",
+    "DownloadError",
     "FittedModel",
     "LMClassifier",
     "LMClassifyError",

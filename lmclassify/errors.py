@@ -28,6 +28,10 @@ class OutputError(LMClassifyError, OSError):
     """A place that cannot be written to."""
 
 
+class DownloadError(LMClassifyError):
+    """A file that cannot be had from where it lies, or is not the one expected."""
+
+
 class LMClassifyWarning(UserWarning):
     """Something was done otherwise than a reader of the defaults may expect (a truncation, say)."""
 

@@ -143,6 +143,13 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     return recorded(changed, "add", label, len(texts), record)
 
 
+def trainings(model: FittedModel, texts: int) -> int:
+    """Return how many times `add_label` trains a language model on so many texts."""
+    if model.combination is None or not model.combination.weights[-len(LSTMS) :].any():
+        return 1
+    return 1 + min(_FOLDS, texts)
+
+
 def _beside(model: FittedModel, seed: int) -> _Beside:
     """Return texts of the labels that are there, with the scores of the model's experts."""
     kept = model.held_out_texts

@@ -72,7 +72,8 @@ def update(
     models: list[AnyLanguageModel] = [*forward]
     for code in sorted(set(codes)):
         own = [sequence for sequence, of_text in zip(sequences, codes, strict=True) if of_text == code]
-        models[code] = _one_more_pass(model, forward[code], own, course, seed)
+        label = model.classes_.tolist()[code]
+        models[code] = _one_more_pass(model, label, forward[code], own, course, seed)
     changed = replace(
         model,
         log_priors=log_priors,
@@ -89,12 +90,17 @@ def update(
 
 
 def _one_more_pass(
-    model: FittedModel, lstm: NumpyLanguageModel, sequences: Sequence[Ids], course: Course, seed: int
+    model: FittedModel,
+    label: Any,
+    lstm: NumpyLanguageModel,
+    sequences: Sequence[Ids],
+    course: Course,
+    seed: int,
 ) -> NumpyLanguageModel:
     settings = replace(
         course.settings, learning_rate=course.settings.learning_rate * _UPDATE_SHARE, max_epochs=1, warmup=0.0
     )
-    part = Part("update", np.arange(len(sequences)), np.arange(0), seed)
+    part = Part(label, np.arange(len(sequences)), np.arange(0), seed)
     trainer = new_trainer(
         part,
         sequences,
@@ -105,7 +111,7 @@ def _one_more_pass(
         start=lstm.arrays,
         one_embedding=model.background is not None and shares_embedding(len(model.classes_)),
     )
-    train([(part.label, trainer)], replace(course, callback=None))
+    train([(label, trainer)], course)
     return NumpyLanguageModel(trainer.model.arrays())  # not rounded: small steps would come to nothing
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmclassify.cli.common import LabelColumn, Run, TextColumn, TextOrJson, bars, command
+from lmclassify.cli.common import Display, LabelColumn, Run, TextColumn, TextOrJson, command
 from lmclassify.errors import LMClassifyError, OptionError
 from lmclassify.report.methods import METHODS
 
@@ -168,34 +167,29 @@ def _print(job: Benchmark, format: str) -> None:
 
 
 class _CellDisplay:
-    """Shows how far the runs have come: a bar on a terminal, else a line before each."""
+    """Shows how far the runs have come: a bar on a terminal, else a line before each and in long ones."""
 
     def __init__(self, run: Run, job: Benchmark) -> None:
         self._run = run
         self._done = 0
         self._total = len(job.waiting)
-        self._started = time.monotonic()
-        self._bars = bars() if run.shows_bars and self._total else None
+        self._display = Display(run, "runs", self._total)
 
     def __enter__(self) -> _CellDisplay:
-        if self._bars is not None:
-            self._bars.start()
-            self._task = self._bars.add_task("runs", total=self._total, state="")
+        self._display.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+    def __exit__(self, *error: object) -> None:
+        self._display.__exit__(*error)
 
     def begin(self, cell: Cell) -> None:
         """Say which run comes now."""
         size = "all texts" if cell.size == "all" else f"{cell.size:,} texts"
         fold = "" if cell.fold is None else f", fold {cell.fold + 1}"
         state = f"{self._done + 1} of {self._total}: {cell.method}, {size}, seed {cell.seed}{fold}"
-        if self._bars is not None:
-            self._bars.update(self._task, completed=self._done, state=state)
-        else:
-            self._run.say(f"run {state} ({time.monotonic() - self._started:.0f} s so far)")
+        self._display.show(self._done, state)
+        if not self._run.shows_bars:
+            self._run.say(f"run {state} ({self._display.times()})")
 
     def end(self, record: Record) -> None:
         """Take note of a run that is done."""

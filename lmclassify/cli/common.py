@@ -6,12 +6,13 @@ import contextlib
 import inspect
 import os
 import sys
+import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_type_hints
 
 import typer
 
@@ -21,6 +22,7 @@ from lmclassify.errors import (
     OptionError,
     printable,
 )
+from lmclassify.io.logs import json_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -68,20 +70,38 @@ class Run:
     threads: int | None = None
     device: str = "auto"
     debug: bool = False
+    log_format: str = "text"
 
     def say(self, message: str) -> None:
-        """Print a message of one line on standard error, unless --quiet."""
-        self.report(printable(message))
+        """Print a message of one line on standard error, unless --quiet; a note begins with "note: "."""
+        self.report(message if self._json else printable(message))
 
     def report(self, text: str) -> None:
         """Print lines on standard error, unless --quiet."""
-        if not self.quiet:
-            print(text.rstrip("\n"), file=sys.stderr, flush=True)
+        if self.quiet:
+            return
+        if self._json:
+            message = text.rstrip("\n").removeprefix("note: ")
+            text = json_line("warning" if text.startswith("note: ") else "info", message)
+        print(text.rstrip("\n"), file=sys.stderr, flush=True)
+
+    def fail(self, message: str) -> None:
+        """Print what ends the run on standard error, with the traceback where --debug asks for it."""
+        where = traceback.format_exc() if self.debug else ""
+        if self._json:
+            text = json_line("error", message, traceback=where)
+        else:
+            text = f"{where}lmclassify: error: {printable(message)}"
+        print(text, file=sys.stderr)
+
+    @property
+    def _json(self) -> bool:
+        return self.log_format == "json"
 
     @property
     def shows_bars(self) -> bool:
         """Whether standard error is a terminal that may show progress bars."""
-        return not self.quiet and sys.stderr.isatty()
+        return not self.quiet and not self._json and sys.stderr.isatty()
 
 
 _COMMON: dict[str, Any] = {
@@ -93,16 +113,29 @@ _COMMON: dict[str, Any] = {
     ],
     "device": Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to train.")],
     "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
+    "log_format": Annotated[
+        Literal["text", "json"],
+        typer.Option("--log-format", help="Messages on standard error. json: time, level, message; no bars."),
+    ],
 }
+
+_CONTEXT = "typer_context"
+
+Prepare = Callable[[dict[str, Any], frozenset[str], Mapping[str, Any]], dict[str, Any]]
+"""Given all options, the names of those that the command line gave, and annotations: the options to use."""
 
 
 def command(
-    app: typer.Typer, name: str, options: Mapping[str, tuple[Any, Any]] | None = None
+    app: typer.Typer,
+    name: str,
+    options: Mapping[str, tuple[Any, Any]] | None = None,
+    *,
+    prepare: Prepare | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command that has the common options too.
 
     The function's first parameter is the `Run`. More options, as name -> (annotation, default), reach it
-    as keyword arguments.
+    as keyword arguments. Where there is `prepare`, it may change them all before.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -120,15 +153,26 @@ def command(
             for key, (annotation, default) in extra.items()
         ]
 
+        annotations = {parameter.name: parameter.annotation for parameter in parameters}
+
         def invoke(**arguments: Any) -> None:
+            if prepare is not None:
+                context = arguments.pop(_CONTEXT)
+                given = {key for key in arguments if context.get_parameter_source(key).name == "COMMANDLINE"}
+                with _outcome(Run(**{key: arguments[key] for key in _COMMON})):
+                    arguments = prepare(arguments, frozenset(given), annotations)
             run = Run(**{key: arguments.pop(key) for key in _COMMON})
             with _outcome(run):
                 function(run, **arguments)
 
         invoke.__name__ = function.__name__
         invoke.__doc__ = function.__doc__
-        invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        shown = list(parameters)
+        if prepare is not None:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            shown.append(inspect.Parameter(_CONTEXT, kind, annotation=typer.Context))
+        invoke.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
         return app.command(name)(invoke)
 
     return register
@@ -163,9 +207,7 @@ def _outcome(run: Run) -> Iterator[None]:
 
 
 def _fail(run: Run, message: str, status: int) -> None:
-    if run.debug:
-        traceback.print_exc()
-    print(f"lmclassify: error: {printable(message)}", file=sys.stderr)
+    run.fail(message)
     raise typer.Exit(status)
 
 
@@ -201,34 +243,69 @@ def bars() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-class Counter:
-    """Says how far a long run over rows has come: a bar on a terminal, else a line every ten seconds."""
+class Display:
+    """Says how far something long has come: a bar on a terminal, else a line every ten seconds.
 
-    def __init__(self, run: Run, size: int | None) -> None:
-        self._run = run
-        self._size = size
-        self._rows = 0
-        self._started = self._said = time.monotonic()
+    Parameters
+    ----------
+    run : Run
+    name : str
+        Before the state.
+    total : float, optional
+        What there is to do; None: unknown.
+    """
+
+    def __init__(self, run: Run, name: str, total: float | None = None) -> None:
+        self._run, self._name, self._total = run, name, total
+        self._done, self._state = 0.0, ""
+        self._started = time.monotonic()
         self._bars = bars() if run.shows_bars else None
+        self._ended = threading.Event()
 
-    def __enter__(self) -> Counter:
+    def __enter__(self) -> Self:
         if self._bars is not None:
             self._bars.start()
-            self._task = self._bars.add_task("rows", total=self._size, state="")
+            self._task = self._bars.add_task(printable(self._name), total=self._total, state="")
+        elif not self._run.quiet:  # a thread, as what takes long may tell nothing for long
+            threading.Thread(target=self._say_now_and_then, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         if self._bars is not None:
             self._bars.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return max(time.monotonic() - self._started, 1e-9)
+
+    def show(self, done: float, state: str, total: float | None = None) -> None:
+        """Take note of what is done, with a few words about it; `total` where it was not known before."""
+        self._total = self._total if total is None else total
+        self._done, self._state = done, state
+        if self._bars is not None:
+            self._bars.update(self._task, completed=done, total=self._total, state=printable(state))
+
+    def times(self) -> str:
+        """Return the share that is done, where known, the time it took and what is left."""
+        share = min(self._done / self._total, 1.0) if self._total else 0.0
+        taken = f"{self.seconds:,.0f} s so far"
+        return f"{share:.0%}, {taken}, {self.seconds * (1 - share) / share:,.0f} s left" if share else taken
+
+    def _say_now_and_then(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_LINES):
+            self._run.say(f"{self._name}{': ' if self._state else ''}{self._state} ({self.times()})")
+
+
+class Counter(Display):
+    """The same for rows of a table, of which the size in bytes is known, or not."""
+
+    def __init__(self, run: Run, size: int | None) -> None:
+        super().__init__(run, "rows", size)
+        self._rows = 0
 
     def add(self, rows: int, bytes_read: int) -> None:
         """Count rows that are done."""
         self._rows += rows
-        now = time.monotonic()
-        state = f"{self._rows:,} rows, {self._rows / max(now - self._started, 1e-9):,.0f}/s"
-        if self._bars is not None:
-            self._bars.update(self._task, completed=bytes_read, state=state)
-        elif now - self._said >= SECONDS_BETWEEN_LINES:
-            self._said = now
-            done = f" ({bytes_read / self._size:.0%})" if self._size else ""
-            self._run.say(f"{state}{done}")
+        self.show(bytes_read, f"{self._rows:,} done, {self._rows / self.seconds:,.0f}/s")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
+    Display,
     Exact,
     Model,
     Run,
@@ -18,6 +20,10 @@ from lmclassify.cli.common import (
     load_model,
 )
 from lmclassify.errors import DataError, OptionError
+
+if TYPE_CHECKING:
+    from lmclassify.classify.explain import InformativeWord, Shares
+    from lmclassify.classify.fitted import FittedModel
 
 _BAR = "█"
 
@@ -68,7 +74,7 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
         fitted = load_model(run, model, exact)
         if texts is not None:
-            words = fitted.informative_words(_texts(run, texts, text_column), n)
+            words = _informative_words(run, fitted, _texts(run, texts, text_column), n)
             print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
             return
         given = _standard_input() if text == "-" else str(text)
@@ -80,6 +86,22 @@ def register(app: typer.Typer) -> None:
             print(to_html(explanation))
         else:
             typer.echo(to_text(explanation, _coloured, _BAR if _can_print(_BAR) else "#"))
+
+
+def _informative_words(
+    run: Run, fitted: FittedModel, texts: list[str], n: int
+) -> dict[str, list[InformativeWord]]:
+    """The same as `FittedModel.informative_words`, and say how far it has come."""
+    from lmclassify.classify.explain import informative_words, share_out
+
+    with Display(run, "explaining", len(texts)) as display:
+
+        def counted() -> Iterator[Shares]:
+            for number, shares in enumerate(share_out(fitted, texts), 1):
+                yield shares
+                display.show(number, f"{number:,} of {len(texts):,} texts")
+
+        return informative_words(counted(), fitted.label_names, n)
 
 
 def _standard_input() -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
-import time
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
@@ -14,19 +15,24 @@ import typer
 from lmclassify.classify.settings import Settings
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
-    SECONDS_BETWEEN_LINES,
+    Display,
     LabelColumn,
     Run,
     TextColumn,
     bars,
     command,
 )
+from lmclassify.cli.configuring import CONFIG_OPTIONS, read_config, write_config
+from lmclassify.cli.scalars import Scalars
 from lmclassify.errors import OptionError, listing
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from lmclassify.lm.training import EpochRecord
+
+
+_SETTINGS = frozenset(item.name for item in fields(Settings))
 
 
 def _none_or_int(value: str | int | None) -> int | None:
@@ -56,7 +62,7 @@ def _hyper_parameters() -> dict[str, tuple[Any, Any]]:
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
 
-    @command(app, "fit", _hyper_parameters())
+    @command(app, "fit", _hyper_parameters() | CONFIG_OPTIONS, prepare=_prepare)
     def fit(
         run: Run,
         data: Annotated[
@@ -86,6 +92,12 @@ def register(app: typer.Typer) -> None:
                 metavar="FILE",
                 help="More texts, labels unknown, to learn the language at large from: .csv, .tsv, or one a "
                 "line.",
+            ),
+        ] = None,
+        tensorboard: Annotated[
+            str | None,
+            typer.Option(
+                "--tensorboard", metavar="FOLDER", help="Write losses by label and epoch for TensorBoard."
             ),
         ] = None,
         on_bad_row: Annotated[
@@ -127,6 +139,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
 
         check_target(output)
+        scalars = None if tensorboard is None else Scalars(tensorboard)
         fail = on_bad_row == "fail"
         if files:
             data_read = read_files(files, fail_on_bad_row=fail, say=run.say)
@@ -158,14 +171,51 @@ def register(app: typer.Typer) -> None:
             n_jobs=run.threads,
             device=run.device,
         )
-        with _EpochDisplay(run, found, settings["recipe"]) as display:
-            classifier.set_params(callback=display.update)
+        with _EpochDisplay(run, found, settings["recipe"]) as display, scalars or contextlib.nullcontext():
+
+            def told(label: Any, record: EpochRecord) -> None:
+                display.update(label, record)
+                if scalars is not None:
+                    scalars.update(display.name_of(label), record)
+
+            classifier.set_params(callback=told)
             classifier.fit(data_read.texts, data_read.labels, unlabelled=more)
         classifier.save(output)
         for kind in ("label", "backward label"):
             for entry in classifier.model_.training_entries(kind):
                 run.say(_summary(entry))
         run.say(f"model written to {output}")
+
+
+def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options, those of --config where the command line gives none, and `save_config` done."""
+    config, save_config = (arguments.pop(name) for name in CONFIG_OPTIONS)
+    hints = {name: hint for name, hint in hints.items() if name not in CONFIG_OPTIONS}
+    if config is not None:
+        found = read_config(config, hints)
+        for name, value in found.items():
+            try:
+                _check(name, value)
+            except OptionError as error:
+                raise OptionError(f"{config}: {name.replace('_', '-')}: {error}") from None
+        arguments |= {name: value for name, value in found.items() if name not in given}
+        if config == "-" and "-" in [*(arguments["data"] or []), *(arguments["unlabelled"] or [])]:
+            raise OptionError("standard input (-) can be read once only")
+    if save_config is not None:
+        for name in hints:
+            _check(name, arguments[name])
+        write_config(save_config, {name: arguments[name] for name in hints}, hints)
+    return arguments
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise if a value of an option makes no sense, whatever the others are."""
+    if name in _SETTINGS:
+        Settings(**{name: value})
+    elif name in ("class_prior", "class_weight"):
+        _numbers("--" + name.replace("_", "-"), None if value == "balanced" else value)
+    elif name in ("labels", "label"):
+        _parse_labels(*([value or [], []] if name == "labels" else [[], value or []]))
 
 
 def _parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -194,9 +244,9 @@ def _parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[
     return names, files
 
 
-def _numbers(option: str, value: str | None) -> dict[str, float] | None:
-    if value is None:
-        return None
+def _numbers(option: str, value: str | dict[str, float] | None) -> dict[str, float] | None:
+    if value is None or isinstance(value, dict):
+        return value
     try:
         pairs = [item.rsplit("=", 1) for item in value.split(",")]
         numbers = {name.strip(): float(number) for name, number in pairs}
@@ -233,8 +283,8 @@ class _EpochDisplay:
         self._labels = labels
         self._recipe = recipe
         self._lock = threading.Lock()
-        self._said = time.monotonic()
         self._bars: Progress | None = bars() if run.shows_bars else None
+        self._lines = None if run.shows_bars else Display(run, "learning")
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> _EpochDisplay:
@@ -244,27 +294,35 @@ class _EpochDisplay:
                 self._tasks[self._NGRAMS] = self._bars.add_task(self._NGRAMS, total=None, state="")
         elif self._recipe == "tuned":
             self._run.say("learning n-gram models, then language models")
+        if self._lines is not None:
+            self._lines.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bars is not None:
             self._bars.stop()
+        if self._lines is not None:
+            self._lines.__exit__()
+
+    def name_of(self, label: Any) -> str:
+        """Return what to call the training of a label, or of all together (None)."""
+        return self._TUNING if label is None else str(label)
 
     def update(self, label: Any, record: EpochRecord) -> None:
         """Take note of an epoch of a label, or of all together; called from the threads that train."""
         loss = record.training_loss if record.validation_loss is None else record.validation_loss
-        tuning = label is None
-        name = self._TUNING if tuning else str(label)
+        tuning, name = label is None, self.name_of(label)
         state = (
             f"epoch {record.epoch} of {record.max_epochs}, {loss:.3f} nats/{'text' if tuning else 'token'}"
         )
         with self._lock:
-            if self._bars is None:
-                now = time.monotonic()
-                if self._run.verbose or now - self._said >= SECONDS_BETWEEN_LINES:
-                    self._said = now
-                    self._run.say(f"{name}: {state}, {record.tokens / record.seconds:,.0f} tokens/s")
+            if self._lines is not None:
+                state = f"{name}: {state}, {record.tokens / record.seconds:,.0f} tokens/s"
+                self._lines.show(0, state)
+                if self._run.verbose:
+                    self._run.say(state)
                 return
+            assert self._bars is not None
             ngrams = self._tasks.get(self._NGRAMS)
             if ngrams is not None:
                 self._bars.update(ngrams, total=1, completed=1, state="done")

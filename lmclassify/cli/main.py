@@ -26,23 +26,26 @@ _HOMES = {
     "remove-label": "revising",
     "serve": "serving",
     "benchmark": "benchmark",
+    "download": "downloading",
 }
 """The module of each command, in the order of --help."""
+
+_COMPLETING = "_LMCLASSIFY_COMPLETE"
 
 
 def _program(arguments: Sequence[str]) -> typer.Typer:
     """Return the program; where its arguments name a command, without the others, which take time to make."""
+    named = arguments[0] if arguments else ""
     app = typer.Typer(
         name="lmclassify",
         help="Text classification with one LSTM language model per label.",
-        add_completion=False,
+        add_completion=named not in _HOMES,  # shells ask by an environment variable, without arguments
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    named = arguments[0] if arguments else ""
     for home in [_HOMES[named]] if named in _HOMES else dict.fromkeys(_HOMES.values()):
         importlib.import_module(f"lmclassify.cli.{home}").register(app)
     return app
@@ -67,6 +70,8 @@ def main() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    if _COMPLETING in os.environ:
+        os.environ["COLUMNS"] = "10000"  # else help is wrapped, and fish takes each line for a candidate
     signal.signal(signal.SIGTERM, _end)
     _program(sys.argv[1:])(prog_name="lmclassify")
 

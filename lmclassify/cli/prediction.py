@@ -12,6 +12,7 @@ import typer
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
     Counter,
+    Display,
     Exact,
     LabelColumn,
     Model,
@@ -179,7 +180,11 @@ def register(app: typer.Typer) -> None:
                 unknown = sorted(set(labeller.true) - {*labeller.labels, decisions.unknown_label})
                 if unknown:
                     run.say(f"note: the model has no label {listing(unknown)}; such rows count as wrong")
-                evaluation = evaluate_rows(labeller)
+                with Display(run, "perplexity") as display:
+                    evaluation = evaluate_rows(
+                        labeller,
+                        lambda done, total: display.show(done, f"{done:,} of {total:,} texts", total),
+                    )
             elif not drift or page is not None:
                 raise DataError(f"{table.name}: no row has both a text and a label")
             if drift:

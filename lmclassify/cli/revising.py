@@ -8,6 +8,7 @@ import typer
 
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
+    Display,
     LabelColumn,
     Model,
     Run,
@@ -18,6 +19,7 @@ from lmclassify.errors import DataError, OptionError, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.classifier import LMClassifier
+    from lmclassify.lm.training import EpochRecord
 
 _LEARNED_AS = "learned_as"
 
@@ -51,7 +53,13 @@ def register(app: typer.Typer) -> None:
         name = _of_type(classifier, label)
         found = read_unlabelled(texts, text_column=text_column, say=run.say)
         run.say(f"learning {shorten(label)} from {len(found):,} texts")
-        classifier.add_label(name, found)
+        from lmclassify.classify.adding import trainings
+
+        with _Progress(
+            run, f"learning {shorten(label)}", trainings(classifier.model_, len(found))
+        ) as progress:
+            classifier.set_params(callback=progress.update)
+            classifier.add_label(name, found)
         _save(run, classifier, model, output, checksum)
 
     @command(app, "update")
@@ -74,7 +82,9 @@ def register(app: typer.Typer) -> None:
         check_target(output or model)
         texts, labels, wrong = _corrections(run, classifier, data, text_column, label_column)
         run.say(f"learning from {len(texts):,} rows")
-        classifier.update(texts, labels, wrong)
+        with _Progress(run, "learning", len(set(labels))) as progress:
+            classifier.set_params(callback=progress.update)
+            classifier.update(texts, labels, wrong)
         _save(run, classifier, model, output, checksum)
 
     @command(app, "remove-label")
@@ -86,6 +96,24 @@ def register(app: typer.Typer) -> None:
         check_target(output or model)
         classifier.remove_label(classifier.model_.label_named(label))
         _save(run, classifier, model, output, checksum)
+
+
+class _Progress(Display):
+    """Counts epochs of several trainings that come one after the other, each of about as many."""
+
+    def __init__(self, run: Run, name: str, trainings: int) -> None:
+        super().__init__(run, name)
+        self._trainings, self._ended_ones = trainings, 0
+
+    def update(self, label: Any, record: EpochRecord) -> None:
+        """Take note of an epoch."""
+        place = min(self._ended_ones + 1, self._trainings)
+        done = self._ended_ones + record.epoch / record.max_epochs
+        if record.finished:
+            self._ended_ones += 1
+            done = self._ended_ones
+        state = f"language model {place} of {self._trainings}, epoch {record.epoch} of {record.max_epochs}"
+        self.show(min(done, self._trainings), state, self._trainings)
 
 
 def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:

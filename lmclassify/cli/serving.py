@@ -17,7 +17,8 @@ import typer
 
 from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
 from lmclassify.cli.deciding import OPTIONS
-from lmclassify.errors import LMClassifyError, OptionError, printable
+from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.io.logs import formatter_of
 from lmclassify.service.settings import TOKEN_VARIABLE
 
 
@@ -124,7 +125,8 @@ def register(app: typer.Typer) -> None:
         )
 
         _log_to_standard_error(run, log_texts)
-        worker = WorkerCommand({"folder": model, "exact": exact, "threads": run.threads, "deciding": options})
+        of_model = {"folder": model, "exact": exact, "threads": run.threads, "deciding": options}
+        worker = WorkerCommand({**of_model, "log_format": run.log_format})
         with contextlib.ExitStack() as stack:
             if socket is None:
                 listener = stack.enter_context(listen_on_port(host, port))
@@ -178,14 +180,9 @@ def _token(file: str | None) -> str | None:
     return token
 
 
-class _Lines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(printable(line) for line in super().format(record).splitlines())
-
-
 def _log_to_standard_error(run: Run, log_texts: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(asctime)s %(message)s"))
+    handler.setFormatter(formatter_of(run.log_format))
     level = logging.ERROR if run.quiet else logging.DEBUG if run.verbose else logging.INFO
     for name in ("lmclassify", "uvicorn"):
         logging.getLogger(name).addHandler(handler)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -273,11 +273,15 @@ def _unknown_texts(
     }
 
 
-def evaluate_rows(labeller: TableLabeller) -> Evaluation:
-    """Return the figures of the rows that a labeller has seen; at least one must have a true label."""
-    return evaluate(
-        labeller.true, labeller.log_posteriors, labeller.decisions, labeller.perplexity(), labeller.novelty
-    )
+def evaluate_rows(
+    labeller: TableLabeller, progress: Callable[[int, int], object] | None = None
+) -> Evaluation:
+    """Return the figures of the rows that a labeller has seen; at least one must have a true label.
+
+    `progress` is that of `TableLabeller.perplexity`, which takes the longest.
+    """
+    perplexity = labeller.perplexity(progress)
+    return evaluate(labeller.true, labeller.log_posteriors, labeller.decisions, perplexity, labeller.novelty)
 
 
 def expected_calibration_error(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -166,11 +166,17 @@ class TableLabeller:
         """(len(rows),) nats per word."""
         return np.concatenate([np.empty(0), *self._cross_entropies])
 
-    def perplexity(self) -> dict[str, float]:
-        """Return the perplexity of each label's texts under its own model, where texts were kept."""
-        result = {}
+    def perplexity(self, progress: Callable[[int, int], object] | None = None) -> dict[str, float]:
+        """Return the perplexity of each label's texts under its own model, where texts were kept.
+
+        `progress` is told how many texts are done, and of how many.
+        """
+        result, done = {}, 0
         for label, name in zip(self._model.classes_, self.labels, strict=True):
             own = [text for text, true in zip(self.texts, self.true, strict=False) if true == name]
             if own:
                 result[name] = self._model.perplexity(own, label)
+                done += len(own)
+                if progress is not None:
+                    progress(done, len(self.true))
         return result

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -19,8 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.io.logs import formatter_of
 from lmclassify.service.frames import keep_for_good, read_frame, write_frame
 from lmclassify.service.served import ServedModel
+
+_log = logging.getLogger("lmclassify.service")
 
 
 class Scorer(Protocol):
@@ -123,10 +127,17 @@ def _encoded(body: Any) -> bytes:
 
 
 def _say_where(error: Exception) -> None:
-    """Print where an error happened, without its message, which may hold a client's text."""
+    """Log where an error happened, without its message, which may hold a client's text."""
     frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    print(f"unexpected {type(error).__name__} while scoring\n{frames}", file=sys.stderr, flush=True)
+    _log.error("unexpected %s while scoring\n%s", type(error).__name__, frames)
+
+
+def _load(options: dict[str, Any]) -> ServedModel:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter_of(options.pop("log_format", "text")))
+    _log.addHandler(handler)
+    return ServedModel.load(options.pop("folder"), **options)
 
 
 if __name__ == "__main__":
-    work(lambda options: ServedModel.load(options.pop("folder"), **options))
+    work(_load)

@@ -1,0 +1,179 @@
+"""`lmclassify download`."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lmclassify.cli.common import Display, Run, command
+from lmclassify.errors import OptionError, listing
+from lmclassify.io.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
+
+if TYPE_CHECKING:
+    from lmclassify.io.download import Progress
+    from lmclassify.io.writing import TableWriter
+
+_NAMES = tuple(PUBLIC_SETS)
+_ROWS_AT_ONCE = 4096
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+
+    @command(app, "download")
+    def download(
+        run: Run,
+        name: Annotated[
+            Literal[_NAMES] | None,  # type: ignore[valid-type]
+            typer.Argument(metavar="SET", help=f"{', '.join(_NAMES)}. Without one: a list of them."),
+        ] = None,
+        output: Annotated[
+            str | None,
+            typer.Option(
+                "-o",
+                "--output",
+                metavar="FILE",
+                help="Where to write; parts of a set go to FILE with .train, .test and so on before its "
+                "ending. Default: SET.csv.",
+            ),
+        ] = None,
+        url: Annotated[
+            str | None,
+            typer.Option(
+                "--url",
+                metavar="URL",
+                help="Take it from there: a file, or a folder (it ends in /) that holds the set's files.",
+            ),
+        ] = None,
+        sha256: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--sha256",
+                metavar="HEX | FILE=HEX",
+                help="The SHA-256 that the set's file must have, or one of them; repeatable. Default: the "
+                "published one, else that of the first download.",
+            ),
+        ] = None,
+        cache: Annotated[
+            str | None,
+            typer.Option(
+                "--cache",
+                metavar="FOLDER",
+                help="For unfinished downloads and checksums. Default: $XDG_CACHE_HOME or ~/.cache, "
+                "lmclassify in it.",
+            ),
+        ] = None,
+    ) -> None:
+        """Fetch a public data set into a CSV of text and label.
+
+        An interrupted download goes on where it stopped when the command is run again.
+        """
+        if name is None:
+            _list()
+            return
+        from lmclassify.io.download import check_url
+        from lmclassify.io.downloads import default_cache, fetched
+        from lmclassify.io.writing import TableWriter, format_of
+
+        chosen = PUBLIC_SETS[name]
+        target = output or f"{name}.csv"
+        if target == "-" and chosen.parts:
+            raise OptionError(f"{name} has the parts {listing(chosen.parts)}; one stream cannot hold them")
+        urls = {} if url is None else _urls(chosen, url)
+        for place in urls.values():
+            check_url(place)
+        checksums = _checksums(chosen, sha256 or [])
+        run.say(f"{name}: {chosen.title}")
+        run.say(f"licence: {chosen.licence}")
+        run.say(f"cite: {chosen.citation}")
+
+        @contextlib.contextmanager
+        def progress(file: PublicFile) -> Iterator[Progress]:
+            run.say(f"downloading {urls.get(file.name, file.url)} (at most {file.most / 2**20:,.0f} MB)")
+            with Display(run, file.name) as display:
+                yield lambda done, total: display.show(done, f"{done / 2**20:,.1f} MB", total)
+
+        with contextlib.ExitStack() as stack:  # a place that cannot be written to is told before the download
+            names = _targets(chosen, target)
+            writers = {
+                part: stack.enter_context(TableWriter(file, format_of(file, None)))
+                for part, file in names.items()
+            }
+            folder = Path(cache) if cache else default_cache()
+            places: dict[str, Any] = {"urls": urls, "checksums": checksums}
+            files = fetched(chosen, folder, **places, progress=progress, say=run.say)
+            counts = _write(run, chosen.read(stack.enter_context(files)), writers)
+        for part, file in names.items():
+            run.say(f"{counts[part]:,} texts written to {'standard output' if file == '-' else file}")
+
+
+def _list() -> None:
+    for name, known in PUBLIC_SETS.items():
+        parts = f" ({', '.join(known.parts)})" if known.parts else ""
+        print(f"{name}: {known.title}{parts}; licence: {known.licence}")
+
+
+def _urls(chosen: PublicSet, url: str) -> dict[str, str]:
+    if url.endswith("/"):
+        return {file.name: url + file.name for file in chosen.files}
+    if len(chosen.files) > 1:
+        names = listing(file.name for file in chosen.files)
+        raise OptionError(
+            f"--url {url}: the set has several files ({names}); name their folder, with / at the end"
+        )
+    return {chosen.files[0].name: url}
+
+
+def _checksums(chosen: PublicSet, given: list[str]) -> dict[str, str]:
+    names = [file.name for file in chosen.files]
+    found = {}
+    for value in given:
+        name, equals, checksum = value.rpartition("=")
+        if not equals and len(names) == 1:
+            name = names[0]
+        if name not in names:
+            raise OptionError(f"--sha256 {value}: expected FILE=HEX, FILE one of {listing(names)}")
+        if not re.fullmatch("[0-9a-fA-F]{64}", checksum):
+            raise OptionError(f"--sha256 {value}: a SHA-256 has 64 hexadecimal digits")
+        found[name] = checksum.lower()
+    return found
+
+
+def _targets(chosen: PublicSet, target: str) -> dict[str, str]:
+    """Return the file of each part; of a set without parts it is that of the part ""."""
+    path = Path(target)
+    names = {part: str(path.with_name(f"{path.stem}.{part}{path.suffix}")) for part in chosen.parts}
+    return names or {"": target}
+
+
+def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWriter]) -> dict[str, int]:
+    """Write the texts of each part; return their numbers."""
+    from lmclassify.io.rows import Rows
+
+    counts = dict.fromkeys(writers, 0)
+    waiting: dict[str, list[list[str]]] = {part: [] for part in writers}
+    blank = 0
+
+    def flush(part: str) -> None:
+        writers[part].write(Rows(["text", "label"], waiting[part]))
+        waiting[part] = []
+
+    for part, text, label in examples:
+        text = text.replace("\0", "")  # which no reader of tables takes
+        if not text.strip():
+            blank += 1
+            continue
+        counts[part] += 1
+        waiting[part].append([text, label])
+        if len(waiting[part]) == _ROWS_AT_ONCE:
+            flush(part)
+    for part in writers:
+        flush(part)
+    if blank:
+        run.say(f"note: {blank:,} blank texts left out")
+    return counts

@@ -1,0 +1,49 @@
+"""Messages and logs: as lines to read, or as JSON, one object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import UTC, datetime
+
+from lmclassify.errors import printable
+
+
+def json_line(level: str, message: str, when: float | None = None, traceback: str = "") -> str:
+    """Return a message as a JSON object with time (UTC), level and message, without a line end.
+
+    Parameters
+    ----------
+    level : str
+        ``debug``, ``info``, ``warning`` or ``error``.
+    message : str
+    when : float, optional
+        Seconds since the epoch; by default now.
+    traceback : str, optional
+        A field more.
+    """
+    moment = datetime.fromtimestamp(time.time() if when is None else when, UTC)
+    stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    more = {"traceback": traceback} if traceback else {}
+    return json.dumps({"time": stamp, "level": level, "message": message, **more})
+
+
+class JsonLines(logging.Formatter):
+    """Log records as JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        where = self.formatException(record.exc_info) if record.exc_info else ""
+        return json_line(record.levelname.lower(), record.getMessage(), record.created, where)
+
+
+class TextLines(logging.Formatter):
+    """Log records as lines without characters that would steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).splitlines())
+
+
+def formatter_of(log_format: str) -> logging.Formatter:
+    """Return the formatter of log records, ``json`` or ``text``."""
+    return JsonLines() if log_format == "json" else TextLines("%(asctime)s %(message)s")
