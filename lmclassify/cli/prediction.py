@@ -81,6 +81,8 @@ def register(app: typer.Typer) -> None:
 
         if stream and (output != "-" or format in ("parquet", "table")):
             raise OptionError("--stream writes csv, tsv or jsonl to standard output")
+        if stream and encoding == "detect":
+            raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
         fitted = load_model(run, model, exact)
         decisions = decisions_of(fitted, deciding, run.say)
         opening = functools.partial(open_source, format=input_format, encoding=encoding, stream=stream)

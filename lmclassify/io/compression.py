@@ -12,7 +12,7 @@ from lmclassify.errors import DataError, OutputError
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
 """What an ending says."""
 
-_LONGEST_LINE = 1 << 27  # a line is held in memory as a whole, and a small file can unpack to a huge one
+_LONGEST_LINE = 1 << 26  # a line is held in memory as a whole, and a small file can unpack to a huge one
 _ZSTD_STEP = 1 << 10  # compressed bytes a step; they unpack to 32 MB at most
 
 

@@ -27,6 +27,9 @@ _COMMON = {
 }
 """What is preferred to rarer encodings (Mac's, EBCDIC) that fit a sample nearly as well."""
 
+_NO_FILES = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
+"""Python's encodings of text that no file of rows has."""
+
 _NUL = (
     "byte {:,} is NUL; no text holds it: is this a text file? (--encoding utf-16-le or utf-16-be reads "
     "UTF-16 that does not begin with its mark)"
@@ -89,7 +92,8 @@ def check_encoding(encoding: str) -> str:
         info = codecs.lookup(encoding)
     except (LookupError, ValueError):
         info = None
-    if info is None or not info._is_text_encoding or info.incrementaldecoder is None:
+    fits = info is not None and info._is_text_encoding and info.incrementaldecoder is not None
+    if info is None or not fits or info.name in _NO_FILES:
         raise OptionError(
             f"--encoding {shorten(encoding)}: Python knows no such encoding of text; latin-1, cp1252, "
             f"utf-16-le and shift_jis are some, and {DETECT} guesses"
@@ -122,7 +126,9 @@ def _detect(sample: bytes, name: str) -> str:
     if best is None:
         raise DataError(f"{name}: its encoding cannot be told; name it with --encoding")
     likely = [match for match in matches if match.encoding in _COMMON and match.chaos <= best.chaos + 0.05]
-    return check_encoding((likely or [best])[0].encoding)
+    chosen = (likely or [best])[0]
+    same = chosen.could_be_from_charset  # encodings that give the sample's very characters
+    return check_encoding("cp1252" if "cp1252" in same else chosen.encoding)
 
 
 def _lines(stream: BinaryIO, encoding: str, how: str = "") -> Lines:
@@ -203,6 +209,8 @@ class _DecodedLines:
             raise BadBytesError(
                 "a NUL character; no text holds it: is this a text file, and that its encoding?"
             )
+        if self._encoding == "utf-7" and any("\ud800" <= character <= "\udfff" for character in line):
+            raise BadBytesError("half of a surrogate pair, which is no text")
         yield line
 
 
@@ -219,7 +227,7 @@ def _decoded(decoder: Any, piece: bytes, taken: int) -> tuple[str, str]:
         good = piece[: max(0, error.start - waiting)]
         return decoder.decode(good) if good else "", problem
     except UnicodeError as error:  # a codec that does not say where
-        return "", f"after byte {taken:,}: {error}: not valid"
+        return "", f"after byte {taken:,}: {' '.join(str(error).split())}: not valid"
 
 
 def _hex(data: bytes, error: UnicodeDecodeError) -> str:

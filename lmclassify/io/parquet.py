@@ -52,7 +52,8 @@ class ParquetReader:
     Parameters
     ----------
     path : str
-        ``-`` is standard input, which is copied to a temporary file first: Parquet is read from its end.
+        ``-`` is standard input; that and pipes are copied to a temporary file first, for Parquet is read
+        from its end.
 
     Raises
     ------
@@ -75,7 +76,7 @@ class ParquetReader:
         self._errors = (pyarrow.ArrowException, OSError, UnicodeDecodeError)
         try:
             file: Any = self._input.stream
-            if file is sys.stdin.buffer:
+            if file is sys.stdin.buffer or not file.seekable():
                 file = self._copy = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
                 shutil.copyfileobj(self._input.stream, file)
             self.size = self._input.size or file.seek(0, 2)
@@ -189,10 +190,15 @@ def _values(column: Any) -> list[Any]:
     if types.is_floating(kind):
         return [None if value is None or math.isnan(value) else _finite(value) for value in values]
     if types.is_nested(kind):
-        return [None if value is None else json.loads(json.dumps(value, default=_plain)) for value in values]
+        return [None if value is None else _nested(value) for value in values]
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
         return [None if value is None else _plain(value) for value in values]
     return values
+
+
+def _nested(value: Any) -> Any:
+    """Return a list or struct as JSON has it; NaN in it is null."""
+    return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
 
 
 def _finite(value: float) -> float | str:

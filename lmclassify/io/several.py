@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
 
 from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.io.json_lines import JsonLinesReader
 from lmclassify.io.rows import Rows
 from lmclassify.io.sources import Source
 from lmclassify.io.tables import CHUNK_ROWS
@@ -62,26 +64,37 @@ class _Several:
         self._open = open_one
         self._places: tuple[int, int | None] | None = None
         self._current: Source | None = None
-        self._standard_input: Source | None = None  # cannot be opened again
+        self._kept: dict[int, Source] = {}  # standard input and pipes, which cannot be opened again
         self._rows_before = self._bytes_before = 0
         sizes: list[int | None] = []
         try:
-            for path in self._paths:
-                source = open_one(path)
-                if path == "-":
-                    self._standard_input = source
-                sizes.append(source.size)
-                if len(sizes) == 1:
-                    self.name, self.columns = source.name, source.columns
-                if path != "-":
-                    source.close()
-                self._check(source)
+            for place in range(len(paths)):
+                with self._opened(place) as source:
+                    sizes.append(source.size)
+                    if place == 0:
+                        self.name, self.columns = source.name, source.columns
+                    self._check(source)
         except BaseException:
             self.close()
             raise
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
 
+    @contextlib.contextmanager
+    def _opened(self, place: int) -> Iterator[Source]:
+        """Open a file, and close it again if that is possible later."""
+        path = self._paths[place]
+        source = self._kept.get(place) or self._open(path)
+        if not os.path.isfile(path):
+            self._kept[place] = source
+        try:
+            yield source
+        finally:
+            if place not in self._kept:
+                source.close()
+
     def _check(self, source: Source) -> None:
+        if isinstance(source, JsonLinesReader) and set(source.columns) == set(self.columns):
+            source.columns = self.columns  # objects have no order of keys
         if source.columns == self.columns:
             return
         missing = [name for name in self.columns if name not in source.columns]
@@ -98,8 +111,8 @@ class _Several:
         )
 
     def close(self) -> None:
-        """Close the file that is open."""
-        for source in (self._current, self._standard_input):
+        """Close the files that are open."""
+        for source in (self._current, *self._kept.values()):
             if source is not None:
                 source.close()
 
@@ -120,28 +133,29 @@ class _Several:
         return self._rows_before + (0 if self._current is None else self._current.rows_read)
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that names the columns in use, and what is not usual of the first file."""
+        """Return one line that names the columns in use, and files that are read otherwise than the first."""
         self._places = (text_at, label_at)
-        first = self._standard_input if self._paths[0] == "-" else self._open(self._paths[0])
-        assert first is not None
-        try:
-            return f"{first.describe(text_at, label_at)}; {len(self._paths) - 1:,} more files like it"
-        finally:
-            if first is not self._standard_input:
-                first.close()
+        said, others = "", []
+        for place in range(len(self._paths)):
+            with self._opened(place) as source:
+                self._check(source)
+                line = source.describe(text_at, label_at)
+                if place == 0:
+                    said, usual = line, line.removeprefix(source.name)
+                elif line.removeprefix(source.name) != usual:
+                    others.append(line)
+        return "; ".join([f"{said}; {len(self._paths):,} files", *others])
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all rows, numbered through, at most `rows` at a time."""
-        for path in self._paths:
-            source = self._standard_input if path == "-" else self._open(path)
-            assert source is not None
-            self._current = source
-            self._check(source)
-            if self._places is not None:
-                source.describe(*self._places)
-            for chunk in source.chunks(rows):
-                yield dataclasses.replace(chunk, first=self._rows_before + chunk.first)
-            self._rows_before += source.rows_read
-            self._bytes_before += source.bytes_read
-            self._current = None
-            source.close()
+        for place in range(len(self._paths)):
+            with self._opened(place) as source:
+                self._current = source
+                self._check(source)
+                if self._places is not None:
+                    source.describe(*self._places)
+                for chunk in source.chunks(rows):
+                    yield dataclasses.replace(chunk, first=self._rows_before + chunk.first)
+                self._rows_before += source.rows_read
+                self._bytes_before += source.bytes_read
+                self._current = None

@@ -30,7 +30,7 @@ _SAID = {
     ";": "semicolons between cells",
     "|": "vertical bars between cells",
 }
-_LONGEST_CELL = 1 << 27
+_LONGEST_CELL = 1 << 26  # the csv module keeps four bytes a character while it reads one
 
 CHUNK_ROWS = 8192
 CHUNK_BYTES = 1 << 23  # about: long rows need no more memory than short ones
@@ -304,6 +304,11 @@ def require_column(
     place = find_column(columns, wanted, usual, name)
     if place is None and len(columns) == 1 and "\t" in columns[0]:
         raise DataError(f"{name} looks as if tabs separate its cells; say so with --input-format tsv")
+    if place is None and list(columns) == ["text"] and _suffix(name) == ".txt":
+        raise DataError(
+            f"{name} has no {what} column: a .txt is read as one text a line; if it is a table, say so with "
+            "--input-format csv"
+        )
     if place is None:
         raise DataError(
             f"{name} has no {what} column: none of its columns ({listing(columns)}) is named "

@@ -198,6 +198,18 @@ def test_what_cannot_be_streamed(saved, tmp_path, options):
     assert "--stream writes csv, tsv or jsonl to standard output" in one_line(done, status=2)
 
 
+def test_streaming_does_not_read_ahead_to_guess(saved, tmp_path):
+    done = run_cli("predict", EMAILS, "-m", saved, "--stream", "--encoding", "detect", cwd=tmp_path)
+    assert "--encoding detect reads ahead" in one_line(done, status=2)
+
+
+def test_pipes_as_files(saved, tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"id,text\n1,win\n"))
+    line = f"{PROGRAM} predict <(gzip -dc a.csv.gz) a.csv.gz <(gzip -dc a.csv.gz) -m {saved} -q | wc -l"
+    done = shell(line, tmp_path)
+    assert (done.stdout.strip(), done.stderr) == (b"4", b"")
+
+
 def test_csv_needs_no_package_of_other_formats(saved, tmp_path):
     other = "{'pyarrow', 'zstandard', 'charset_normalizer', 'pandas', 'gzip'}"
     program = (

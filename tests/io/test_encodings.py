@@ -72,6 +72,7 @@ def test_a_named_encoding(tmp_path):
         ("utf-16", b"\xff\xfet\0\n\0a\0\n\0\0\xdc\n\0", r"row 2 \(line 3\): byte 10 \(0x00\)"),
         ("utf-16", b"\xff\xfet\0\n\0a", r"row 1 \(line 2\): byte 6 \(0x61\)"),
         ("utf-16-le", b"t\0\n\0\0\0\n\0", r"row 1 \(line 2\): a NUL character"),
+        ("utf-7", b"t\n+2AA-\n", r"row 1 \(line 2\): half of a surrogate pair"),
         (None, b"t\0\n\0", r"header \(line 1\): byte 1 is NUL.*utf-16-le"),
     ],
 )
@@ -84,7 +85,7 @@ def test_bad_bytes_are_named_by_row_and_byte(tmp_path, monkeypatch, encoding, co
         read(path, encoding)
 
 
-@pytest.mark.parametrize("name", ["nonsense", "rot13", "base64", "", "a\0b", "hex"])
+@pytest.mark.parametrize("name", ["nonsense", "rot13", "base64", "", "a\0b", "hex", "idna", "unicode_escape"])
 def test_no_such_encoding(tmp_path, name):
     path = tmp_path / "t.csv"
     path.write_text("text\na\n")
@@ -113,6 +114,13 @@ def test_detection(tmp_path, content, encoding):
             line.split(",") for line in content.splitlines()[1:]
         ]
         assert "(found by --encoding detect)" in table.describe(0, 1)
+
+
+def test_what_western_and_other_encodings_share_is_taken_for_western(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("id;text\n1;Größe\n".encode("latin-1"))
+    with open_source(str(path), encoding="detect") as table:
+        assert "encoding cp1252 (found" in table.describe(1, None)
 
 
 def test_detection_reads_on_after_its_sample(tmp_path, monkeypatch):

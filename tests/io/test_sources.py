@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import bz2
+import gzip
+import lzma
 import os
+import subprocess
 
 import pytest
 from hypothesis import given, settings
@@ -86,6 +89,11 @@ def test_a_format_asked_for(tmp_path):
     path.write_text('{"text": "a"}\n')
     with open_source(str(path), format="jsonl") as source:
         assert source.columns == ["text"]
+    path.write_text("text,label\na,b\n")
+    with pytest.raises(
+        DataError, match="no label column: a .txt is read as one text a line; .*--input-format csv"
+    ):
+        read_tables([str(path)], say=lambda line: None)
     with pytest.raises(OptionError, match="--stream reads text row by row"):
         open_source("t.parquet", stream=True)
 
@@ -104,10 +112,75 @@ def test_several_files(tmp_path):
         ["3", "c"],
     ]
     with open_sources([str(a), str(b)], open_source) as table:
-        assert table.describe(1, None) == f"{a}: text column 'text'; 1 more files like it"
+        assert table.describe(1, None) == f"{a}: text column 'text'; 2 files"
         assert table.size == a.stat().st_size + b.stat().st_size
         assert [rows.first for rows in table.chunks(2)] == [1, 3, 4]
         assert (table.rows_read, table.bytes_read) == (4, table.size)
+
+
+def test_files_read_otherwise_than_the_first_are_said(tmp_path):
+    a, b, c = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "c.csv"
+    a.write_text("id,text\n1,a\n")
+    b.write_text("id;text\n2;b\n")
+    c.write_text("id,text\n3,c\n")
+    with open_sources([str(a), str(b), str(c)], open_source) as table:
+        assert table.describe(1, None) == (
+            f"{a}: text column 'text'; 3 files; {b}: text column 'text'; semicolons between cells"
+        )
+    assert cells(a, b, c) == [["1", "a"], ["2", "b"], ["3", "c"]]
+
+
+def test_keys_of_json_lines_have_no_order(tmp_path):
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    a.write_text('{"id": 1, "text": "a"}\n')
+    b.write_text('{"text": "b", "id": 2}\n')
+    assert cells(a, b) == [["1", "a"], ["2", "b"]]
+    b.write_text('{"text": "b"}\n')
+    with pytest.raises(DataError, match="it lacks 'id'"):
+        cells(a, b)
+
+
+def test_pipes_are_opened_once(tmp_path):
+    (tmp_path / "a.csv").write_text("text\nb\n")
+    pipes = [tmp_path / "p1", tmp_path / "p2"]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    line = "cat a.csv > p1 & cat a.csv > p2 & wait"
+    with subprocess.Popen(["sh", "-c", line], cwd=tmp_path) as process:
+        with open_sources(
+            [str(path) for path in (pipes[0], tmp_path / "a.csv", pipes[1])], open_source
+        ) as table:
+            assert table.describe(0, None).endswith("'text'; 3 files")
+            assert [row for chunk in table.chunks() for row in chunk.cells] == [["b"]] * 3
+        assert process.wait(20) == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    content=st.binary(max_size=60) | st.text('{}[]":,;\\\n\tatex1u ', max_size=40).map(str.encode),
+    name=st.sampled_from(
+        ["t.csv", "t.tsv", "t", "t.jsonl", "t.txt", "t.parquet", "t.csv.gz", "t.csv.zst", "t.csv.xz"]
+    ),
+    encoding=st.sampled_from([None, "utf-16", "cp1252", "gb18030", "utf-7", "detect", "shift_jis", "utf-8"]),
+    packed=st.booleans(),
+)
+def test_any_bytes_are_rows_or_one_line(tmp_path_factory, content, name, encoding, packed):
+    path = tmp_path_factory.mktemp("t") / name
+    if packed and name.endswith(".gz"):
+        content = gzip.compress(content)
+    if packed and name.endswith(".xz"):
+        content = lzma.compress(content)
+    path.write_bytes(content)
+    problem = name
+    try:
+        with open_source(str(path), encoding=encoding) as source:
+            source.describe(0, None)
+            for rows in source.chunks():
+                assert all(len(row) == len(source.columns) for row in rows.cells)
+    except DataError as error:
+        problem = str(error)
+    assert name in problem
+    assert "\n" not in problem
 
 
 @pytest.mark.parametrize(
