@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmclassify.cli.common import Display, LabelColumn, Run, TextColumn, TextOrJson, command
+from lmclassify.cli.common import (
+    TABLE,
+    Display,
+    Encoding,
+    InputFormat,
+    LabelColumn,
+    Run,
+    TextColumn,
+    TextOrJson,
+    command,
+)
 from lmclassify.errors import LMClassifyError, OptionError
 from lmclassify.report.methods import METHODS
 
@@ -28,7 +38,7 @@ def register(app: typer.Typer) -> None:
     @command(app, "benchmark")
     def benchmark(
         run: Run,
-        data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file to learn from.")],
+        data: Annotated[str, typer.Argument(metavar="DATA", help=f"What to learn from: {TABLE}.")],
         test: Annotated[
             str | None,
             typer.Option("--test", metavar="FILE", help="What to try on. Default: cross-validation on DATA."),
@@ -72,6 +82,8 @@ def register(app: typer.Typer) -> None:
         ] = None,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        input_format: InputFormat = None,
+        encoding: Encoding = None,
         format: TextOrJson = "text",
     ) -> None:
         """Compare lmclassify with the usual classifiers on your own texts.
@@ -101,7 +113,14 @@ def register(app: typer.Typer) -> None:
         from lmclassify.report.benchmark_results import ResultsFile
 
         def read(path: str) -> Source:
-            rows = read_tables([path], text_column=text_column, label_column=label_column, say=run.say)
+            rows = read_tables(
+                [path],
+                text_column=text_column,
+                label_column=label_column,
+                format=input_format,
+                encoding=encoding,
+                say=run.say,
+            )
             return Source(path, file_sha256(path), rows)
 
         plan = Plan(

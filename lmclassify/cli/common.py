@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "./lmclassify-model"
 
+TABLE = "CSV, TSV, JSON Lines, Parquet or text, compressed or not"
+"""What commands read, for their help."""
+
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="The model's folder.")]
 TextColumn = Annotated[
     str | None,
@@ -47,6 +50,22 @@ Exact = Annotated[
     ),
 ]
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="How to print.")]
+
+InputFormat = Annotated[
+    Literal["csv", "tsv", "jsonl", "parquet", "text"] | None,
+    typer.Option(
+        "--input-format",
+        help="What the data are; text: one text a line. Default: what the file's name ends in, else csv.",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Of the data, such as latin-1; detect guesses. Default: UTF-8, or UTF-16 with its mark.",
+    ),
+]
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -12,7 +12,9 @@ import typer
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
     Display,
+    Encoding,
     Exact,
+    InputFormat,
     Model,
     Run,
     TextColumn,
@@ -24,6 +26,7 @@ from lmclassify.errors import DataError, OptionError
 if TYPE_CHECKING:
     from lmclassify.classify.explain import InformativeWord, Shares
     from lmclassify.classify.fitted import FittedModel
+    from lmclassify.io.sources import Source
 
 _BAR = "█"
 
@@ -51,10 +54,12 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--texts",
                 metavar="FILE",
-                help="Instead: words that speak most for each label in a CSV or TSV.",
+                help="Instead: words that speak most for each label in a table (or in lines of a .txt).",
             ),
         ] = None,
         text_column: TextColumn = None,
+        input_format: InputFormat = None,
+        encoding: Encoding = None,
         n: Annotated[int, typer.Option("-n", min=1, help="With --texts: how many words a label.")] = 10,
         format: Annotated[
             Literal["text", "json", "html"],
@@ -66,6 +71,7 @@ def register(app: typer.Typer) -> None:
 
         Parts are in nats and add up to the decision: the log-odds of the label against the other.
         """
+        from lmclassify.io.sources import open_source
         from lmclassify.report.explanation import informative_words_to_text, to_html, to_text
 
         if (text is None) == (texts is None):
@@ -74,7 +80,9 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
         fitted = load_model(run, model, exact)
         if texts is not None:
-            words = _informative_words(run, fitted, _texts(run, texts, text_column), n)
+            with open_source(texts, format=input_format, encoding=encoding) as table:
+                found = _texts(run, table, text_column)
+            words = _informative_words(run, fitted, found, n)
             print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
             return
         given = _standard_input() if text == "-" else str(text)
@@ -124,13 +132,12 @@ def _coloured(text: str, speaks_for: bool) -> str:
     return typer.style(text, fg=typer.colors.GREEN if speaks_for else typer.colors.RED)
 
 
-def _texts(run: Run, name: str, column: str | None) -> list[str]:
-    from lmclassify.io.tables import TEXT_COLUMNS, TableReader, require_column
+def _texts(run: Run, table: Source, column: str | None) -> list[str]:
+    from lmclassify.io.tables import TEXT_COLUMNS, require_column
 
     found: list[str] = []
-    with TableReader(name) as table:
-        text_at = require_column(table.columns, column, TEXT_COLUMNS, "text", table.name)
-        run.say(table.describe(text_at, None))
-        for chunk in table.chunks():
-            found += [text for text in chunk.column(text_at) if text.strip()]
+    text_at = require_column(table.columns, column, TEXT_COLUMNS, "text", table.name)
+    run.say(table.describe(text_at, None))
+    for chunk in table.chunks():
+        found += [text for text in chunk.column(text_at) if text.strip()]
     return found

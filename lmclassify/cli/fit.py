@@ -15,7 +15,10 @@ import typer
 from lmclassify.classify.settings import Settings
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
+    TABLE,
     Display,
+    Encoding,
+    InputFormat,
     LabelColumn,
     Run,
     TextColumn,
@@ -66,7 +69,7 @@ def register(app: typer.Typer) -> None:
     def fit(
         run: Run,
         data: Annotated[
-            list[str] | None, typer.Argument(metavar="DATA", help="CSV or TSV files; - is stdin.")
+            list[str] | None, typer.Argument(metavar="DATA", help=f"{TABLE}; - is standard input.")
         ] = None,
         labels: Annotated[
             list[str] | None,
@@ -85,13 +88,14 @@ def register(app: typer.Typer) -> None:
         ] = DEFAULT_MODEL,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        input_format: InputFormat = None,
+        encoding: Encoding = None,
         unlabelled: Annotated[
             list[str] | None,
             typer.Option(
                 "--unlabelled",
                 metavar="FILE",
-                help="More texts, labels unknown, to learn the language at large from: .csv, .tsv, or one a "
-                "line.",
+                help="More texts, labels unknown, to learn the language at large from: tables or lines.",
             ),
         ] = None,
         tensorboard: Annotated[
@@ -137,25 +141,34 @@ def register(app: typer.Typer) -> None:
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.bundled import bundled_data
         from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
+        from lmclassify.io.several import expand
 
         check_target(output)
         scalars = None if tensorboard is None else Scalars(tensorboard)
         fail = on_bad_row == "fail"
         if files:
-            data_read = read_files(files, fail_on_bad_row=fail, say=run.say)
+            data_read = read_files(files, fail_on_bad_row=fail, encoding=encoding, say=run.say)
         else:
             if not data:
                 data = [str(bundled_data())]
                 run.say("no DATA given: learning from the bundled subject lines")
             data_read = read_tables(
-                data,
+                expand(data),
                 names,
                 text_column=text_column,
                 label_column=label_column,
                 fail_on_bad_row=fail,
+                format=input_format,
+                encoding=encoding,
                 say=run.say,
             )
-        more = read_unlabelled(unlabelled or [], text_column=text_column, fail_on_bad_row=fail, say=run.say)
+        more = read_unlabelled(
+            expand(unlabelled or []),
+            text_column=text_column,
+            fail_on_bad_row=fail,
+            encoding=encoding,
+            say=run.say,
+        )
         if more:
             run.say(f"{len(more):,} texts without label for the background model")
         found = sorted(set(data_read.labels))

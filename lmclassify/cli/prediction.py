@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,9 +12,12 @@ import typer
 
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
+    TABLE,
     Counter,
     Display,
+    Encoding,
     Exact,
+    InputFormat,
     LabelColumn,
     Model,
     Run,
@@ -32,7 +36,13 @@ if TYPE_CHECKING:
     from lmclassify.report.evaluation import Evaluation
     from lmclassify.report.labelling import TableLabeller
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - is standard input.")]
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA...",
+        help=f"{TABLE}; several with the same columns, or wildcards in quotes; - is standard input.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,8 +58,13 @@ def register(app: typer.Typer) -> None:
             Literal["csv", "tsv", "jsonl", "parquet", "table"] | None,
             typer.Option("--format", help="What to write. Default: what FILE's name says, else csv."),
         ] = None,
+        stream: Annotated[
+            bool, typer.Option("--stream", help="Write each row to standard output as soon as it is read.")
+        ] = False,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        input_format: InputFormat = None,
+        encoding: Encoding = None,
         overwrite_columns: Annotated[
             bool, typer.Option("--overwrite-columns", help="Replace columns named like the new ones.")
         ] = False,
@@ -63,19 +78,20 @@ def register(app: typer.Typer) -> None:
         Where the rows have a label column, a classification report follows on standard error.
         """
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.io.tables import (
-            LABEL_COLUMNS,
-            TEXT_COLUMNS,
-            TableReader,
-            find_column,
-            require_column,
-        )
+        from lmclassify.io.several import open_sources
+        from lmclassify.io.sources import open_source
+        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
         from lmclassify.io.writing import TableWriter, format_of
         from lmclassify.report.labelling import TableLabeller
 
+        if stream and (output != "-" or format in ("parquet", "table")):
+            raise OptionError("--stream writes csv, tsv or jsonl to standard output")
+        if stream and encoding == "detect":
+            raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
         fitted = load_model(run, model, exact)
         decisions = decisions_of(fitted, deciding, run.say)
-        with TableReader(data) as table:
+        opening = functools.partial(open_source, format=input_format, encoding=encoding, stream=stream)
+        with open_sources(data, opening) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
             run.say(table.describe(text_at, label_at))
@@ -84,8 +100,10 @@ def register(app: typer.Typer) -> None:
                 labeller.check_columns(table.columns, table.name)
             writing = TableWriter(output, format_of(output, format))
             with writing as writer, Counter(run, table.size) as counter:
-                for chunk in table.chunks():
+                for chunk in table.chunks(1) if stream else table.chunks():
                     writer.write(labeller.label(chunk))
+                    if stream:
+                        writer.flush()
                     counter.add(len(chunk), table.bytes_read)
         if labeller.without_text:
             run.say(f"note: {labeller.without_text:,} rows have no text and were given no label")
@@ -101,6 +119,8 @@ def register(app: typer.Typer) -> None:
         model: Model = DEFAULT_MODEL,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        input_format: InputFormat = None,
+        encoding: Encoding = None,
         format: TextOrJson = "text",
         drift: Annotated[
             bool, typer.Option("--drift", help="Say whether the texts look unlike held-out ones, over time.")
@@ -129,13 +149,9 @@ def register(app: typer.Typer) -> None:
         With --drift, texts without labels will do, too.
         """
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.io.tables import (
-            LABEL_COLUMNS,
-            TEXT_COLUMNS,
-            TableReader,
-            find_column,
-            require_column,
-        )
+        from lmclassify.io.several import open_sources
+        from lmclassify.io.sources import open_source
+        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
         from lmclassify.report.evaluation import evaluate_rows
         from lmclassify.report.labelling import TableLabeller
 
@@ -148,7 +164,8 @@ def register(app: typer.Typer) -> None:
         with _page_writer(html) as page:
             fitted = load_model(run, model, exact)
             decisions = decisions_of(fitted, deciding, run.say)
-            with TableReader(data) as table:
+            opening = functools.partial(open_source, format=input_format, encoding=encoding)
+            with open_sources(data, opening) as table:
                 text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
                 if drift and page is None:
                     label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)

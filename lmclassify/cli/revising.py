@@ -8,7 +8,10 @@ import typer
 
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
+    TABLE,
     Display,
+    Encoding,
+    InputFormat,
     LabelColumn,
     Model,
     Run,
@@ -19,6 +22,7 @@ from lmclassify.errors import DataError, OptionError, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.classifier import LMClassifier
+    from lmclassify.io.sources import Source
     from lmclassify.lm.training import EpochRecord
 
 _LEARNED_AS = "learned_as"
@@ -38,20 +42,25 @@ def register(app: typer.Typer) -> None:
         run: Run,
         label: Name,
         texts: Annotated[
-            list[str], typer.Argument(metavar="FILE...", help="Its texts: CSV or TSV, or one text a line.")
+            list[str], typer.Argument(metavar="FILE...", help="Its texts: tables, or one text a line.")
         ],
         model: Model = DEFAULT_MODEL,
         output: Output = None,
         text_column: TextColumn = None,
+        input_format: InputFormat = None,
+        encoding: Encoding = None,
     ) -> None:
         """Learn one label more; the other labels' files stay as they are."""
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.labelled import read_unlabelled
+        from lmclassify.io.several import expand
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
         name = _of_type(classifier, label)
-        found = read_unlabelled(texts, text_column=text_column, say=run.say)
+        found = read_unlabelled(
+            expand(texts), text_column=text_column, format=input_format, encoding=encoding, say=run.say
+        )
         run.say(f"learning {shorten(label)} from {len(found):,} texts")
         from lmclassify.classify.adding import trainings
 
@@ -65,11 +74,13 @@ def register(app: typer.Typer) -> None:
     @command(app, "update")
     def update(
         run: Run,
-        data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - is standard input.")],
+        data: Annotated[str, typer.Argument(metavar="DATA", help=f"{TABLE}; - is standard input.")],
         model: Model = DEFAULT_MODEL,
         output: Output = None,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        input_format: InputFormat = None,
+        encoding: Encoding = None,
     ) -> None:
         """Learn from corrected rows.
 
@@ -77,10 +88,12 @@ def register(app: typer.Typer) -> None:
         is to unlearn it; blank for none. Files of labels that no row names stay as they are.
         """
         from lmclassify.classify.persistence import check_target
+        from lmclassify.io.sources import open_source
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
-        texts, labels, wrong = _corrections(run, classifier, data, text_column, label_column)
+        with open_source(data, format=input_format, encoding=encoding) as table:
+            texts, labels, wrong = _corrections(run, classifier, table, text_column, label_column)
         run.say(f"learning from {len(texts):,} rows")
         with _Progress(run, "learning", len(set(labels))) as progress:
             classifier.set_params(callback=progress.update)
@@ -148,39 +161,38 @@ def _of_type(classifier: LMClassifier, name: str) -> Any:
 
 
 def _corrections(
-    run: Run, classifier: LMClassifier, name: str, text_column: str | None, label_column: str | None
+    run: Run, classifier: LMClassifier, table: Source, text_column: str | None, label_column: str | None
 ) -> tuple[list[str], list[Any], list[Any]]:
     """Return texts, their labels, and the labels that had wrongly learnt them or None."""
-    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, TableReader, require_column
+    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, require_column
 
     texts: list[str] = []
     labels: list[Any] = []
     wrong: list[Any] = []
     known = {str(label): label for label in classifier.classes_.tolist()}
-    with TableReader(name) as table:
-        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-        label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
-        run.say(table.describe(text_at, label_at))
-        wrong_at = table.columns.index(_LEARNED_AS) if _LEARNED_AS in table.columns else None
-        for chunk in table.chunks():
-            for row, cells in enumerate(chunk.cells, chunk.first):
-                text, label = cells[text_at], cells[label_at]
-                unlearnt = "" if wrong_at is None else cells[wrong_at]
-                if not text.strip() or not label.strip():
-                    continue
-                for given in (label, *([unlearnt] if unlearnt.strip() else [])):
-                    if given not in known:
-                        raise DataError(
-                            f"{table.name}, row {row}: the model has no label {shorten(given)}; "
-                            "add-label adds one"
-                        )
-                if label == unlearnt:
+    text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+    label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+    run.say(table.describe(text_at, label_at))
+    wrong_at = table.columns.index(_LEARNED_AS) if _LEARNED_AS in table.columns else None
+    for chunk in table.chunks():
+        for row, cells in enumerate(chunk.cells, chunk.first):
+            text, label = cells[text_at], cells[label_at]
+            unlearnt = "" if wrong_at is None else cells[wrong_at]
+            if not text.strip() or not label.strip():
+                continue
+            for given in (label, *([unlearnt] if unlearnt.strip() else [])):
+                if given not in known:
                     raise DataError(
-                        f"{table.name}, row {row}: {shorten(label)} cannot both learn and unlearn a text"
+                        f"{table.name}, row {row}: the model has no label {shorten(given)}; "
+                        "add-label adds one"
                     )
-                texts.append(text)
-                labels.append(known[label])
-                wrong.append(known[unlearnt] if unlearnt.strip() else None)
+            if label == unlearnt:
+                raise DataError(
+                    f"{table.name}, row {row}: {shorten(label)} cannot both learn and unlearn a text"
+                )
+            texts.append(text)
+            labels.append(known[label])
+            wrong.append(known[unlearnt] if unlearnt.strip() else None)
     if not texts:
         raise DataError(f"{table.name}: no row has both a text and a label")
     if len(texts) < table.rows_read:

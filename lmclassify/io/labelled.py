@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lmclassify.errors import DataError, listing, shorten
-from lmclassify.io.tables import (
-    LABEL_COLUMNS,
-    TABLE_SUFFIXES,
-    TEXT_COLUMNS,
-    TableReader,
-    read_lines,
-    require_column,
-)
+from lmclassify.io.sources import InputFormat, format_of_input, open_source
+from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, read_lines, require_column
 
 Say = Callable[[str], object]
 """Told, as one line, what a user should know (a column chosen, rows skipped)."""
@@ -37,6 +30,8 @@ def read_tables(
     text_column: str | None = None,
     label_column: str | None = None,
     fail_on_bad_row: bool = False,
+    format: InputFormat | None = None,
+    encoding: str | None = None,
     say: Say = print,
 ) -> LabelledTexts:
     """Read texts and labels from columns of tables.
@@ -46,13 +41,15 @@ def read_tables(
     Parameters
     ----------
     paths : sequence of str
-        CSV or TSV files, each with its own header.
+        Each with its own header.
     names : sequence of str, optional
         Labels to keep; by default all.
     text_column, label_column : str, optional
         By default found by usual names.
     fail_on_bad_row : bool, default=False
         Raise for the first row without text or label.
+    format, encoding : str, optional
+        See `lmclassify.io.sources.open_source`.
     say : callable, optional
 
     Raises
@@ -64,7 +61,7 @@ def read_tables(
     seen: dict[str, None] = {}
     for path in paths:
         skipped = 0
-        with TableReader(path) as table:
+        with open_source(path, format=format, encoding=encoding) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
             say(table.describe(text_at, label_at))
@@ -104,7 +101,13 @@ def read_tables(
     return result
 
 
-def read_files(files: Mapping[str, str], *, fail_on_bad_row: bool = False, say: Say = print) -> LabelledTexts:
+def read_files(
+    files: Mapping[str, str],
+    *,
+    fail_on_bad_row: bool = False,
+    encoding: str | None = None,
+    say: Say = print,
+) -> LabelledTexts:
     """Read one file of texts per label, one text a line; blank lines are skipped and counted.
 
     Parameters
@@ -113,6 +116,8 @@ def read_files(files: Mapping[str, str], *, fail_on_bad_row: bool = False, say: 
         Label to path.
     fail_on_bad_row : bool, default=False
         Raise for the first blank line.
+    encoding : str, optional
+        See `lmclassify.io.sources.open_source`.
     say : callable, optional
 
     Raises
@@ -122,7 +127,7 @@ def read_files(files: Mapping[str, str], *, fail_on_bad_row: bool = False, say: 
     """
     result = LabelledTexts()
     for label, path in files.items():
-        kept = _read_texts(path, fail_on_bad_row, say)
+        kept = _read_texts(path, fail_on_bad_row, encoding, say)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} is empty")
         result.texts += kept
@@ -135,9 +140,11 @@ def read_unlabelled(
     *,
     text_column: str | None = None,
     fail_on_bad_row: bool = False,
+    format: InputFormat | None = None,
+    encoding: str | None = None,
     say: Say = print,
 ) -> list[str]:
-    """Read texts alone: a column of a table (.csv, .tsv, .tab), or else one text a line.
+    """Read texts alone: a column of a table (CSV, TSV, JSON Lines, Parquet), or else one text a line.
 
     Blank texts are skipped and counted.
 
@@ -148,6 +155,8 @@ def read_unlabelled(
         Of the tables that have it; else found by usual names.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
+    format, encoding : str, optional
+        See `lmclassify.io.sources.open_source`; but a file whose name does not tell holds one text a line.
     say : callable, optional
 
     Raises
@@ -157,19 +166,20 @@ def read_unlabelled(
     """
     result = []
     for path in paths:
-        if Path(path).suffix.lower() in TABLE_SUFFIXES:
-            kept = _read_column(path, text_column, fail_on_bad_row, say)
+        kind = format or format_of_input(path)
+        if kind is not None and kind != "text":
+            kept = _read_column(path, text_column, fail_on_bad_row, format, encoding, say)
         else:
             say(f"{path}: one text a line")
-            kept = _read_texts(path, fail_on_bad_row, say)
+            kept = _read_texts(path, fail_on_bad_row, encoding, say)
         if not kept:
             raise DataError(f"{path} holds no text")
         result += kept
     return result
 
 
-def _read_texts(path: str, fail_on_bad_row: bool, say: Say) -> list[str]:
-    lines = read_lines(path)
+def _read_texts(path: str, fail_on_bad_row: bool, encoding: str | None, say: Say) -> list[str]:
+    lines = read_lines(path, encoding)
     kept = [line for line in lines if line.strip()]
     if len(kept) < len(lines):
         first = next(number for number, line in enumerate(lines, 1) if not line.strip())
@@ -182,9 +192,16 @@ def _read_texts(path: str, fail_on_bad_row: bool, say: Say) -> list[str]:
     return kept
 
 
-def _read_column(path: str, text_column: str | None, fail_on_bad_row: bool, say: Say) -> list[str]:
+def _read_column(
+    path: str,
+    text_column: str | None,
+    fail_on_bad_row: bool,
+    format: InputFormat | None,
+    encoding: str | None,
+    say: Say,
+) -> list[str]:
     kept: list[str] = []
-    with TableReader(path) as table:
+    with open_source(path, format=format, encoding=encoding) as table:
         wanted = text_column if text_column in table.columns else None
         text_at = require_column(table.columns, wanted, TEXT_COLUMNS, "text", table.name)
         say(table.describe(text_at, None))

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Column = Sequence[str] | npt.NDArray[np.float64]
 """One value a row: texts, or numbers that are NaN where there is none."""
+
+
+class Original(Protocol):
+    """Rows as a format with types has them: what cells do not tell."""
+
+    def without(self, names: Collection[str]) -> Original:
+        """Return the rows without columns of these names."""
+        ...
+
+    def json_objects(self) -> list[str]:
+        """Return each row as a JSON object on one line."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,10 @@ class Rows:
     """The first row's number; rows count from 1, without the header."""
     added: dict[str, Column] = field(default_factory=dict)
     """Columns after those, by name."""
+    original: Original | None = None
+    """The rows as they came, without the added columns, where that was not as cells."""
+    stray: str = ""
+    """What is in `original` but in no column, where there is such a thing: one line for the user."""
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -41,6 +58,8 @@ class Rows:
         """Return the rows with columns at their end, in place of columns of their names."""
         kept = [place for place, name in enumerate(self.columns) if name not in added]
         if len(kept) == len(self.columns):
-            return Rows(self.columns, self.cells, self.first, added)
+            return Rows(self.columns, self.cells, self.first, added, self.original, self.stray)
         cells = [[row[place] for place in kept] for row in self.cells]
-        return Rows([self.columns[place] for place in kept], cells, self.first, added)
+        original = None if self.original is None else self.original.without(added)
+        columns = [self.columns[place] for place in kept]
+        return Rows(columns, cells, self.first, added, original, self.stray)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
-import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from lmclassify.errors import DataError, listing, shorten
+from lmclassify.io.compression import split_compression
+from lmclassify.io.encodings import BadBytesError, lines_of
+from lmclassify.io.inputs import Input
 from lmclassify.io.rows import Rows
+from lmclassify.io.separators import UNUSUAL_SEPARATORS, Ahead, sniff_separator
 
 TEXT_COLUMNS = ("text", "subject", "message", "body", "title", "content")
 LABEL_COLUMNS = ("label", "class", "category", "target", "spam/ham")
@@ -23,61 +24,32 @@ LABEL_COLUMNS = ("label", "class", "category", "target", "spam/ham")
 _TAB_SUFFIXES = (".tsv", ".tab")
 TABLE_SUFFIXES = (".csv", *_TAB_SUFFIXES)
 
-_CHUNK_ROWS = 8192
-_CHUNK_BYTES = 1 << 23  # about: long rows need no more memory than short ones
+_SAID = {
+    ",": "commas between cells",
+    "\t": "tabs between cells",
+    ";": "semicolons between cells",
+    "|": "vertical bars between cells",
+}
+_LONGEST_CELL = 1 << 26  # the csv module keeps four bytes a character while it reads one
+
+CHUNK_ROWS = 8192
+CHUNK_BYTES = 1 << 23  # about: long rows need no more memory than short ones
 _STEP_ROWS = 128
 
 
-class _BadBytesError(Exception):
-    """Bytes that are no text; the reader that knows the row makes a DataError of it."""
-
-
-class _Lines:
-    """The lines of a binary stream as str, line ends kept, with a count of lines and bytes."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.number = 0
-        self.bytes = 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._stream:
-            self.number += 1
-            try:
-                text = line.decode("utf-8-sig" if self.number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                found = " ".join(f"0x{byte:02x}" for byte in line[error.start : error.start + 1])
-                raise _BadBytesError(
-                    f"byte {self.bytes + error.start:,} ({found}) is not valid UTF-8; save the file as UTF-8"
-                ) from None
-            if "\0" in text:
-                at = self.bytes + line.index(b"\0")
-                raise _BadBytesError(f"byte {at:,} is NUL; no text holds it: is this a text file?")
-            self.bytes += len(line)
-            yield text
-
-
-def _open(path: str) -> BinaryIO:
-    if path == "-":
-        return sys.stdin.buffer
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise DataError(f"no such file: {path}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder; name a file in it") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-
-
 class TableReader:
-    """Reads a CSV or TSV file (RFC 4180, UTF-8) in chunks.
+    """Reads a CSV or TSV file (RFC 4180) in chunks.
 
     Parameters
     ----------
     path : str
-        ``-`` is standard input. Tab separates cells where the name ends in ``.tsv`` or ``.tab``, or, with
-        an ending other than ``.csv``, where the header holds a tab and no comma; else a comma does.
+        ``-`` is standard input.
+    format : {"csv", "tsv"}, optional
+        By default what the name ends in. Tabs separate the cells of TSV. Those of CSV are separated by what
+        header and first row agree on: a comma if that fits, else a tab, a semicolon or a vertical bar.
+        Where the name ends in neither, a header with a tab and no comma is enough for tabs.
+    encoding : str, optional
+        See `lmclassify.io.encodings.lines_of`.
 
     Attributes
     ----------
@@ -94,28 +66,36 @@ class TableReader:
         is broken. The message names file, row (from 1, without the header) and line.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = "standard input" if path == "-" else path
-        self._stream = _open(path)
-        self._lines = _Lines(self._stream)
+    def __init__(self, path: str, format: str | None = None, encoding: str | None = None) -> None:
+        self._input = Input(path)
+        self.name = self._input.name
+        self.size = self._input.size
         self._row = 0
         self._line = 1  # where the row after it begins
-        self.size = None if path == "-" else os.fstat(self._stream.fileno()).st_size or None
         try:
-            self._begin(path)
+            self._lines = lines_of(self._input, encoding)
+            self._begin(path, format)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, path: str) -> None:
+    def _begin(self, path: str, format: str | None) -> None:
         lines = iter(self._lines)
         with self._errors():
             first = next((line for line in lines if line.strip("\r\n")), None)
         if first is None:
             raise DataError(f"{self.name} is empty; expected a header and rows")
         self._line = self._lines.number
-        csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the csv module's 128 KB are too few for mail
-        reader = csv.reader(itertools.chain([first], lines), delimiter=_separator(path, first), strict=True)
+        csv.field_size_limit(_LONGEST_CELL)  # the csv module's 128 KB are too few for mail
+        all_lines: Iterator[str] = itertools.chain([first], lines)
+        separator = _separator(path, format, first)
+        if separator is None:
+            ahead = Ahead(self._lines, first, lines)
+            separator = sniff_separator(ahead)
+            all_lines = itertools.chain(ahead.again(), lines)
+        said = "" if separator == _usual_separator(path, format) else _SAID[separator]
+        self._notes = [note for note in (said, self._lines.note) if note]
+        reader = csv.reader(all_lines, delimiter=separator, strict=True)
         with self._errors():
             self.columns = next(reader)
         self._line = self._lines.number + 1
@@ -127,8 +107,7 @@ class TableReader:
 
     def close(self) -> None:
         """Close the file."""
-        if self._stream is not sys.stdin.buffer:
-            self._stream.close()
+        self._input.close()
 
     def __enter__(self) -> TableReader:
         return self
@@ -137,22 +116,14 @@ class TableReader:
         self.close()
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that names the columns in use.
+        """Return one line that names the columns in use, and separator and encoding if they are not usual.
 
         Raises
         ------
         DataError
             If they are one and the same.
         """
-        if text_at == label_at:
-            raise DataError(
-                f"{self.name}: {shorten(self.columns[text_at])} is asked for as text and as label; name "
-                "another with --text-column or --label-column"
-            )
-        found = f"text column {self.columns[text_at]!r}"
-        if label_at is not None:
-            found += f", label column {self.columns[label_at]!r}"
-        return f"{self.name}: {found}"
+        return describe_columns(self.name, self.columns, text_at, label_at, self._notes)
 
     @property
     def rows_read(self) -> int:
@@ -162,14 +133,14 @@ class TableReader:
     @property
     def bytes_read(self) -> int:
         """How far reading has come."""
-        return self._lines.bytes
+        return self._input.position(self._lines.bytes)
 
-    def chunks(self, rows: int = _CHUNK_ROWS) -> Iterator[Rows]:
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all rows, at most `rows` at a time; fewer where they are long."""
         first, steps = 1, range(0, rows, _STEP_ROWS)
         while True:
             cells: list[list[str]] = []
-            end = self._lines.bytes + _CHUNK_BYTES
+            end = self._lines.bytes + CHUNK_BYTES
             for start in steps:
                 cells += itertools.islice(self._rows, min(_STEP_ROWS, rows - start))
                 if self._lines.bytes >= end:
@@ -200,7 +171,7 @@ class TableReader:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except _BadBytesError as error:
+        except BadBytesError as error:
             raise DataError(f"{self._place(self._lines.number)}: {error}") from None
         except csv.Error as error:
             what = str(error)
@@ -210,6 +181,10 @@ class TableReader:
                 what = "text after a closing quote; double quotes inside quoted fields"
             elif "new-line character" in what:
                 what = "a carriage return outside quotes; end lines with a line feed"
+            elif "field larger" in what:
+                what = (
+                    f"a cell of more than {_LONGEST_CELL >> 20} million characters; is a quote never closed?"
+                )
             raise DataError(f"{self._place(self._line)}: {what}") from None
 
     def _place(self, line: int) -> str:
@@ -219,29 +194,63 @@ class TableReader:
         return f"{self.name}, row {self._row + 1:,} (line {line:,})"
 
 
-def _separator(path: str, header: str) -> str:
-    suffix = Path(path).suffix.lower()
-    if suffix in _TAB_SUFFIXES:
+def _suffix(path: str) -> str:
+    return Path(split_compression(path)[0]).suffix.lower()
+
+
+def _usual_separator(path: str, format: str | None) -> str:
+    tabs = format == "tsv" or (format is None and _suffix(path) in _TAB_SUFFIXES)
+    return "\t" if tabs else ","
+
+
+def _separator(path: str, format: str | None, header: str) -> str | None:
+    """Return the separator where name or header are enough to tell."""
+    if _usual_separator(path, format) == "\t":
         return "\t"
-    return "\t" if suffix != ".csv" and "\t" in header and "," not in header else ","
+    if _suffix(path) not in TABLE_SUFFIXES and "\t" in header and "," not in header:
+        return "\t"
+    goes_on = header.count('"') % 2 == 1
+    return None if goes_on or any(separator in header for separator in UNUSUAL_SEPARATORS) else ","
 
 
-def read_lines(path: str) -> list[str]:
-    """Return the lines of a UTF-8 file without their ends: one text a line.
+def read_lines(path: str, encoding: str | None = None) -> list[str]:
+    """Return the lines of a file without their ends: one text a line.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is no UTF-8 text; the message names the line and byte.
+        If the file cannot be read or is no text; the message names the line and byte.
     """
-    name = "standard input" if path == "-" else path
-    stream = _open(path)
-    lines = _Lines(stream)
+    source = Input(path)
     try:
-        with stream if stream is not sys.stdin.buffer else contextlib.nullcontext():
+        lines = lines_of(source, encoding)
+        try:
             return [line.removesuffix("\n").removesuffix("\r") for line in lines]
-    except _BadBytesError as error:
-        raise DataError(f"{name}, line {lines.number:,}: {error}") from None
+        except BadBytesError as error:
+            raise DataError(f"{source.name}, line {lines.number:,}: {error}") from None
+    finally:
+        source.close()
+
+
+def describe_columns(
+    name: str, columns: Sequence[str], text_at: int, label_at: int | None, notes: Sequence[str] = ()
+) -> str:
+    """Return one line that names the columns in use, with notes on how they were read.
+
+    Raises
+    ------
+    DataError
+        If they are one and the same.
+    """
+    if text_at == label_at:
+        raise DataError(
+            f"{name}: {shorten(columns[text_at])} is asked for as text and as label; name another with "
+            "--text-column or --label-column"
+        )
+    found = f"text column {columns[text_at]!r}"
+    if label_at is not None:
+        found += f", label column {columns[label_at]!r}"
+    return "; ".join([f"{name}: {found}", *notes])
 
 
 def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str], name: str) -> int | None:
@@ -294,7 +303,12 @@ def require_column(
     """
     place = find_column(columns, wanted, usual, name)
     if place is None and len(columns) == 1 and "\t" in columns[0]:
-        raise DataError(f"{name} looks as if tabs separate its cells; give it a name that ends in .tsv")
+        raise DataError(f"{name} looks as if tabs separate its cells; say so with --input-format tsv")
+    if place is None and list(columns) == ["text"] and _suffix(name) == ".txt":
+        raise DataError(
+            f"{name} has no {what} column: a .txt is read as one text a line; if it is a table, say so with "
+            "--input-format csv"
+        )
     if place is None:
         raise DataError(
             f"{name} has no {what} column: none of its columns ({listing(columns)}) is named "

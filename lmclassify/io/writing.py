@@ -19,6 +19,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from lmclassify.errors import DataError, OutputError, listing, printable, shorten
+from lmclassify.io.compression import compressing, split_compression
 from lmclassify.io.rows import Rows
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "table"]
@@ -34,7 +35,7 @@ def format_of(path: str, asked: str | None) -> Format:
     DataError
         If there is no such format.
     """
-    ending = Path(path).suffix.lower().removeprefix(".")
+    ending = Path(split_compression(path)[0]).suffix.lower().removeprefix(".")
     chosen = asked or ("jsonl" if ending == "ndjson" else ending)
     for known in get_args(Format):
         if chosen == known:
@@ -92,6 +93,17 @@ class FileWriter:
         with self._told():
             self._stream.write(content)
 
+    def flush(self) -> None:
+        """Hand what is written on to its reader.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        with self._told():
+            self._stream.flush()
+
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """Turn a failure to write into an error that names the file."""
@@ -113,12 +125,16 @@ class FileWriter:
                 with self._told():
                     self._finish()
         finally:
-            if self._stream is not sys.stdout.buffer:
-                with contextlib.suppress(OSError):
-                    self._stream.close()
-            if self._draft is not None:
-                with contextlib.suppress(FileNotFoundError):  # it has become the file
-                    os.unlink(self._draft)
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Close what is open still, and remove the draft, unless it has become the file."""
+        if self._stream is not sys.stdout.buffer:
+            with contextlib.suppress(OSError):
+                self._stream.close()
+        if self._draft is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._draft)
 
     def _finish(self) -> None:
         if not self._stream.closed:
@@ -139,7 +155,7 @@ class TableWriter(FileWriter):
     Parameters
     ----------
     path : str
-        ``-`` is standard output. An existing file is replaced.
+        ``-`` is standard output. An existing file is replaced. An ending such as ``.gz`` compresses it.
     format : {"csv", "tsv", "jsonl", "parquet", "table"}
         ``table`` is aligned for reading.
 
@@ -154,10 +170,25 @@ class TableWriter(FileWriter):
         self._kept: list[Rows] = []
         self._header = True
         self._parquet: Any = None
+        self._packed: Any = None
+        compression = split_compression(path)[1]
         if format == "parquet":
-            _require_pyarrow()
+            if compression is not None:
+                raise OutputError(
+                    f"cannot write {path}: Parquet is compressed within; end its name in .parquet"
+                )
+            from lmclassify.io.parquet import require_pyarrow
+
+            require_pyarrow(OutputError)
         self._fits_terminal = path == "-" and sys.stdout.isatty()
         super().__init__(path)
+        self._sink = self._stream
+        if compression is not None:
+            try:
+                self._sink = self._packed = compressing(self._stream, compression)
+            except OutputError:
+                self._abandon()
+                raise
 
     def write(self, rows: Rows) -> None:
         """Append rows; all have the same columns.
@@ -175,11 +206,13 @@ class TableWriter(FileWriter):
             raise DataError(
                 f"columns named alike ({listing(twice)}) fit only csv, tsv and table; rename them"
             )
+        if rows.stray and self._format != "jsonl":
+            raise DataError(rows.stray)
         with self._told():
             if self._format in _SEPARATORS:
-                self._stream.write(_separated(rows, _SEPARATORS[self._format], header=self._header).encode())
+                self._sink.write(_separated(rows, _SEPARATORS[self._format], header=self._header).encode())
             elif self._format == "jsonl":
-                self._stream.write(_json_lines(rows).encode())
+                self._sink.write(_json_lines(rows).encode())
             elif self._format == "parquet":
                 self._write_parquet(rows)
             else:
@@ -190,20 +223,38 @@ class TableWriter(FileWriter):
         import pyarrow
         import pyarrow.parquet
 
-        columns = [
-            *(pyarrow.array(cells, pyarrow.string()) for cells in map(rows.column, range(len(rows.columns)))),
-            *(pyarrow.array(column, from_pandas=True) for column in rows.added.values()),
-        ]
-        table = pyarrow.table(columns, rows.names)
+        from lmclassify.io.parquet import with_added
+
+        table = with_added(rows)
         if self._parquet is None:
-            self._parquet = pyarrow.parquet.ParquetWriter(self._stream, table.schema)
+            self._parquet = pyarrow.parquet.ParquetWriter(self._sink, table.schema)
+        elif table.schema != self._parquet.schema:
+            try:
+                table = table.cast(self._parquet.schema)
+            except (pyarrow.ArrowException, ValueError) as error:
+                problem = " ".join(str(error).split())
+                raise DataError(
+                    f"from row {rows.first:,} on, columns have other types than before ({problem})"
+                ) from None
         self._parquet.write_table(table)
+
+    def _abandon(self) -> None:
+        if self._parquet is not None:
+            with contextlib.suppress(Exception):
+                self._parquet.close()
+            self._parquet.is_open = False  # else it tries again when it is collected, and complains
+        if self._packed is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._packed.close()
+        super()._abandon()
 
     def _finish(self) -> None:
         if self._kept:
-            self._stream.write(_aligned(self._kept, fit_terminal=self._fits_terminal).encode())
+            self._sink.write(_aligned(self._kept, fit_terminal=self._fits_terminal).encode())
         if self._parquet is not None:
             self._parquet.close()
+        if self._packed is not None:
+            self._packed.close()
         super()._finish()
 
 
@@ -232,16 +283,24 @@ def _separated(rows: Rows, separator: str, *, header: bool) -> str:
 
 def _json_lines(rows: Rows) -> str:
     names, encode = rows.names, json.JSONEncoder(ensure_ascii=False).encode
-    return "".join(
-        [encode(dict(zip(names, record, strict=True))) + "\n" for record in _records(rows, float, None)]
-    )
+    if rows.original is None:
+        return "".join(
+            [encode(dict(zip(names, record, strict=True))) + "\n" for record in _records(rows, float, None)]
+        )
+    objects = rows.original.json_objects()
+    if rows.stray and any(json.loads(one).keys() & rows.added.keys() for one in objects):
+        raise DataError(rows.stray)
+    new = _records(Rows([], [[] for _ in objects], added=rows.added), float, None)
+    ends = [encode(dict(zip(rows.added, record, strict=True)))[1:] for record in new]
+    return "".join([_extended(one, end) for one, end in zip(objects, ends, strict=True)])
 
 
-def _require_pyarrow() -> None:
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise OutputError('format parquet needs pyarrow: pip install "lmclassify[parquet]"') from None
+def _extended(one: str, end: str) -> str:
+    """Return a JSON object with more in it, before its last brace, as a line; the rest stays as written."""
+    begun = one[:-1]
+    if end == "}":
+        return f"{one}\n"
+    return f"{begun}{'' if begun.rstrip() == '{' else ', '}{end}\n"
 
 
 def _is_special(path: str) -> bool:

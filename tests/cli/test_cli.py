@@ -440,7 +440,7 @@ BROKEN = {
     "quotes.csv": b'text,label\na,spam\n"b,ham\n',
     "blank.csv": b"text,label\n,spam\n ,ham\n",
     "one.csv": b"text,label\na,spam\nb,spam\n",
-    "tabs.csv": b"text\tlabel\na\tspam\n",
+    "tabs.csv": b"text\tlabel\na spam\n",
     "missing.csv": b"text,label\na,spam\n,ham\n",
     "steer.csv": b'"te\nxt\x1b[31m",label\na,spam\n',
 }
