@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
 
 DEFAULT_MODEL = "./lmclassify-model"
+DEFAULT_FIELDS = "subject"
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="The model's folder.")]
 TextColumn = Annotated[
@@ -37,6 +38,14 @@ TextColumn = Annotated[
 LabelColumn = Annotated[
     str | None,
     typer.Option("--label-column", metavar="NAME", help="Column of labels. Default: found by usual names."),
+]
+Fields = Annotated[
+    str,
+    typer.Option(
+        "--fields",
+        metavar="NAMES",
+        help="What to read of mail: subject, body or subject,body; the same as in fit.",
+    ),
 ]
 Exact = Annotated[
     bool,

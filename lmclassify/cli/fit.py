@@ -13,8 +13,10 @@ import typer
 
 from lmclassify.classify.settings import Settings
 from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
     DEFAULT_MODEL,
     SECONDS_BETWEEN_LINES,
+    Fields,
     LabelColumn,
     Run,
     TextColumn,
@@ -67,7 +69,8 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--labels",
                 metavar="A,B | A=FILE",
-                help="Labels to keep (default: all), or, repeated, a file of texts per label, one a line.",
+                help="Labels to keep (default: all), or, repeated, a file of texts per label, one a line, or "
+                "mail: an mbox file, a Maildir, a folder of messages.",
             ),
         ] = None,
         label: Annotated[
@@ -79,6 +82,7 @@ def register(app: typer.Typer) -> None:
         ] = DEFAULT_MODEL,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        fields: Fields = DEFAULT_FIELDS,
         unlabelled: Annotated[
             list[str] | None,
             typer.Option(
@@ -115,6 +119,9 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
         if [*(data or []), *files.values(), *(unlabelled or [])].count("-") > 1:
             raise OptionError("standard input (-) can be read once only")
+        from lmclassify.io.messages import parse_fields
+
+        mail_fields = parse_fields(fields)
         parameters: dict[str, Any] = {
             "class_prior": _numbers("--class-prior", class_prior),
             "class_weight": class_weight
@@ -129,7 +136,7 @@ def register(app: typer.Typer) -> None:
         check_target(output)
         fail = on_bad_row == "fail"
         if files:
-            data_read = read_files(files, fail_on_bad_row=fail, say=run.say)
+            data_read = read_files(files, fields=mail_fields, fail_on_bad_row=fail, say=run.say)
         else:
             if not data:
                 data = [str(bundled_data())]
@@ -142,7 +149,9 @@ def register(app: typer.Typer) -> None:
                 fail_on_bad_row=fail,
                 say=run.say,
             )
-        more = read_unlabelled(unlabelled or [], text_column=text_column, fail_on_bad_row=fail, say=run.say)
+        more = read_unlabelled(
+            unlabelled or [], text_column=text_column, fields=mail_fields, fail_on_bad_row=fail, say=run.say
+        )
         if more:
             run.say(f"{len(more):,} texts without label for the background model")
         found = sorted(set(data_read.labels))

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
     DEFAULT_MODEL,
     Counter,
     Exact,
+    Fields,
     LabelColumn,
     Model,
     Run,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from lmclassify.report.drift import Drift
     from lmclassify.report.labelling import TableLabeller
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file; - is standard input.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file, or mail; - is standard input.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +47,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        fields: Fields = DEFAULT_FIELDS,
         overwrite_columns: Annotated[
             bool, typer.Option("--overwrite-columns", help="Replace columns named like the new ones.")
         ] = False,
@@ -58,19 +61,15 @@ def register(app: typer.Typer) -> None:
         Where the rows have a label column, a classification report follows on standard error.
         """
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.io.tables import (
-            LABEL_COLUMNS,
-            TEXT_COLUMNS,
-            TableReader,
-            find_column,
-            require_column,
-        )
+        from lmclassify.io.mail import open_rows
+        from lmclassify.io.messages import parse_fields
+        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
         from lmclassify.io.writing import TableWriter, format_of
         from lmclassify.report.labelling import TableLabeller
 
         fitted = load_model(run, model, exact)
         decisions = decisions_of(fitted, deciding, run.say)
-        with TableReader(data) as table:
+        with open_rows(data, parse_fields(fields)) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
             run.say(table.describe(text_at, label_at))
@@ -96,6 +95,7 @@ def register(app: typer.Typer) -> None:
         model: Model = DEFAULT_MODEL,
         text_column: TextColumn = None,
         label_column: LabelColumn = None,
+        fields: Fields = DEFAULT_FIELDS,
         format: TextOrJson = "text",
         drift: Annotated[
             bool, typer.Option("--drift", help="Say whether the texts look unlike held-out ones, over time.")
@@ -116,13 +116,9 @@ def register(app: typer.Typer) -> None:
         With --drift, texts without labels will do, too.
         """
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.io.tables import (
-            LABEL_COLUMNS,
-            TEXT_COLUMNS,
-            TableReader,
-            find_column,
-            require_column,
-        )
+        from lmclassify.io.mail import open_rows
+        from lmclassify.io.messages import parse_fields
+        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
         from lmclassify.report.evaluation import evaluate_rows
         from lmclassify.report.labelling import TableLabeller
 
@@ -134,7 +130,7 @@ def register(app: typer.Typer) -> None:
             check_plot(plot)
         fitted = load_model(run, model, exact)
         decisions = decisions_of(fitted, deciding, run.say)
-        with TableReader(data) as table:
+        with open_rows(data, parse_fields(fields)) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             if drift:
                 label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)

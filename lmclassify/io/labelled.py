@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmclassify.errors import DataError, listing, shorten
+from lmclassify.io.mail import MailReader, looks_like_mail
+from lmclassify.io.messages import DEFAULT_FIELDS
 from lmclassify.io.tables import (
     LABEL_COLUMNS,
     TABLE_SUFFIXES,
@@ -104,15 +106,23 @@ def read_tables(
     return result
 
 
-def read_files(files: Mapping[str, str], *, fail_on_bad_row: bool = False, say: Say = print) -> LabelledTexts:
-    """Read one file of texts per label, one text a line; blank lines are skipped and counted.
+def read_files(
+    files: Mapping[str, str],
+    *,
+    fields: Sequence[str] = DEFAULT_FIELDS,
+    fail_on_bad_row: bool = False,
+    say: Say = print,
+) -> LabelledTexts:
+    """Read one mailbox per label, or one file of texts, one a line; blank texts are skipped and counted.
 
     Parameters
     ----------
     files : mapping of str to str
         Label to path.
+    fields : sequence of str
+        What to read of mail.
     fail_on_bad_row : bool, default=False
-        Raise for the first blank line.
+        Raise for the first blank text.
     say : callable, optional
 
     Raises
@@ -122,7 +132,10 @@ def read_files(files: Mapping[str, str], *, fail_on_bad_row: bool = False, say: 
     """
     result = LabelledTexts()
     for label, path in files.items():
-        kept = _read_texts(path, fail_on_bad_row, say)
+        if looks_like_mail(path):
+            kept = _read_column(MailReader(path, fields), "text", fail_on_bad_row, say)
+        else:
+            kept = _read_texts(path, fail_on_bad_row, say)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} is empty")
         result.texts += kept
@@ -134,10 +147,11 @@ def read_unlabelled(
     paths: Sequence[str],
     *,
     text_column: str | None = None,
+    fields: Sequence[str] = DEFAULT_FIELDS,
     fail_on_bad_row: bool = False,
     say: Say = print,
 ) -> list[str]:
-    """Read texts alone: a column of a table (.csv, .tsv, .tab), or else one text a line.
+    """Read texts alone: a column of a table (.csv, .tsv, .tab), mail, or else one text a line.
 
     Blank texts are skipped and counted.
 
@@ -146,6 +160,8 @@ def read_unlabelled(
     paths : sequence of str
     text_column : str, optional
         Of the tables that have it; else found by usual names.
+    fields : sequence of str
+        What to read of mail.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
     say : callable, optional
@@ -157,8 +173,10 @@ def read_unlabelled(
     """
     result = []
     for path in paths:
-        if Path(path).suffix.lower() in TABLE_SUFFIXES:
-            kept = _read_column(path, text_column, fail_on_bad_row, say)
+        if looks_like_mail(path):
+            kept = _read_column(MailReader(path, fields), "text", fail_on_bad_row, say)
+        elif Path(path).suffix.lower() in TABLE_SUFFIXES:
+            kept = _read_column(TableReader(path), text_column, fail_on_bad_row, say)
         else:
             say(f"{path}: one text a line")
             kept = _read_texts(path, fail_on_bad_row, say)
@@ -182,9 +200,11 @@ def _read_texts(path: str, fail_on_bad_row: bool, say: Say) -> list[str]:
     return kept
 
 
-def _read_column(path: str, text_column: str | None, fail_on_bad_row: bool, say: Say) -> list[str]:
+def _read_column(
+    source: TableReader | MailReader, text_column: str | None, fail_on_bad_row: bool, say: Say
+) -> list[str]:
     kept: list[str] = []
-    with TableReader(path) as table:
+    with source as table:
         wanted = text_column if text_column in table.columns else None
         text_at = require_column(table.columns, wanted, TEXT_COLUMNS, "text", table.name)
         say(table.describe(text_at, None))
