@@ -1,4 +1,7 @@
-"""Asks a service on a local socket (`lmclassify serve --socket`). Standard library only."""
+"""Asks a service on a local socket (`lmclassify serve --socket`). Standard library only.
+
+One request over HTTP/1.0, by hand: importing `http.client` takes longer than the answer.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,17 @@ import contextlib
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 
-from lmclassify.errors import LMClassifyError
+from lmclassify.errors import LMClassifyError, printable
 
 SECONDS = 5.0
-"""What connecting, sending and each wait for an answer may take."""
+"""What an answer may take in all."""
 TOKEN = "LMCLASSIFY_TOKEN"
 """The environment variable that holds the service's token, if it asks for one."""
 
-
-class _Connection(HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+_LONGEST_ANSWER = 1 << 24
 
 
 def ask(path: str, text: str, timeout: float = SECONDS) -> tuple[str, Mapping[str, float]]:
@@ -37,36 +31,71 @@ def ask(path: str, text: str, timeout: float = SECONDS) -> tuple[str, Mapping[st
         The service's socket.
     text : str
     timeout : float
+        Seconds, in all.
 
     Raises
     ------
     LMClassifyError
         If there is no answer, or one that is none.
     """
-    headers = {"Content-Type": "application/json", "Connection": "close"}
-    token = os.environ.get(TOKEN)
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    connection = _Connection(path, timeout)
     try:
-        with contextlib.suppress(BrokenPipeError):  # it may refuse before it has read all, and say why
-            connection.request("POST", "/v1/predict", json.dumps({"text": text}).encode(), headers)
-        answer = connection.getresponse()
-        content = json.loads(answer.read())
-        if answer.status != 200:
-            detail = content.get("detail", "") if isinstance(content, dict) else ""
-            raise LMClassifyError(f"the service on {path} answers {answer.status} {answer.reason}: {detail}")
-        prediction = content["predictions"][0]
-        return str(prediction["label"]), {
-            str(name): float(value) for name, value in prediction["probabilities"].items()
-        }
+        status, content = _answer(path, _request(text), time.monotonic() + timeout)
     except TimeoutError:
         raise LMClassifyError(f"the service on {path} does not answer within {timeout:g} s") from None
     except OSError as error:
         raise LMClassifyError(
             f"no service on {path}: {error.strerror or error}; start one with lmclassify serve --socket"
         ) from error
-    except (HTTPException, LookupError, TypeError, ValueError) as error:
+    try:
+        found = json.loads(content)
+        if not status.startswith("200"):
+            detail = found.get("detail", "") if isinstance(found, dict) else ""
+            raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
+        prediction = found["predictions"][0]
+        return str(prediction["label"]), {
+            str(name): float(value) for name, value in prediction["probabilities"].items()
+        }
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise LMClassifyError(f"what answers on {path} is no lmclassify service") from error
-    finally:
-        connection.close()
+
+
+def _request(text: str) -> bytes:
+    content = json.dumps({"text": text}).encode()
+    lines = [
+        "POST /v1/predict HTTP/1.0",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(content)}",
+    ]
+    token = os.environ.get(TOKEN, "")
+    if token:
+        if not token.isascii() or not token.isprintable():
+            raise LMClassifyError(f"${TOKEN}: a token is one word of visible ASCII characters")
+        lines.append(f"Authorization: Bearer {token}")
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def _answer(path: str, request: bytes, deadline: float) -> tuple[str, bytes]:
+    """Return an answer's status, as in ``200 OK``, and its content."""
+    answer = b""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_until(deadline))
+        connection.connect(path)
+        with contextlib.suppress(BrokenPipeError):  # it may refuse before it has read all, and say why
+            connection.sendall(request)
+        while len(answer) < _LONGEST_ANSWER:
+            connection.settimeout(_until(deadline))
+            piece = connection.recv(1 << 16)
+            if not piece:
+                break
+            answer += piece
+    head, _, content = answer.partition(b"\r\n\r\n")
+    first = head.partition(b"\r\n")[0].decode("latin-1")
+    return first.partition(" ")[2] if first.startswith("HTTP/1.") else "", content
+
+
+def _until(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -72,7 +72,7 @@ def test_failures_pass_the_message_on(path, tmp_path):
     ("answer", "said"),
     [
         (None, b"does not answer within 0.5 s"),
-        (b"", b"no service"),
+        (b"", b"no lmclassify service"),
         (b"hello\r\n\r\n", b"no lmclassify service"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"no lmclassify service"),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 19\r\n\r\n{\"detail\": \"later\"} ", b"503 Busy: later"),
