@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import codecs
 import contextlib
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from email.headerregistry import UnstructuredHeader
@@ -42,10 +43,16 @@ _WIDER = {"ascii": "utf-8", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "
 
 
 class _Policy(EmailPolicy):
-    """The modern policy, but for long headers: parsing those takes quadratic time."""
+    """The modern policy, without its quadratic time for long headers, and parsing each header once."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        return super().header_fetch_parse(name, value[:_PARSED_CHARACTERS])
+        return _parsed_header(name, value[:_PARSED_CHARACTERS])
+
+
+@functools.lru_cache(256)
+def _parsed_header(name: str, value: str) -> Any:
+    """Return what the policy makes of a header: a reader asks for the same ones again and again."""
+    return EmailPolicy().header_fetch_parse(name, value)
 
 
 _POLICIES: tuple[Policy[Any], ...] = (_Policy(), compat32)

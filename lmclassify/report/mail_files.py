@@ -182,7 +182,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             files = MailFiles(Path(folder), train, test)
             _say(
-                f"{len(train.texts):,} texts to learn, {len(test.texts):,} to label; {files.changed():,} differ"
+                f"{len(train.texts):,} texts to learn, {len(test.texts):,} to label; {files.changed()} differ"
             )
             rows = [files.by_csv(options), files.by_mail(options)]
             program = shutil.which("bogofilter")
