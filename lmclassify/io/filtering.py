@@ -57,8 +57,10 @@ def filter_standard_input(arguments: Sequence[str], judge: Callable[[Filtering],
     """
     asked = EXIT_CODE in arguments
     failed = FAILED_WITH_EXIT_CODE if asked else FAILED
+    if sys.stdin is None or sys.stdout is None:
+        _say("standard input and output must be open")
+        return failed
     out, signals = sys.stdout, _Signals()
-    message = b""
     try:
         message = sys.stdin.buffer.read()
     except OSError as error:
@@ -113,6 +115,8 @@ def _write(out: BinaryIO, pieces: Sequence[Any]) -> bool:
 
 
 def _say(what: str) -> None:
+    if sys.stderr is None:
+        return
     with contextlib.suppress(OSError, ValueError):
         print(f"lmclassify: error: {printable(what)}", file=sys.stderr, flush=True)
 

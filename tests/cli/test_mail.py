@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_cli import QUICK
-from tests.conftest import bundled, run_cli
+from tests.conftest import ROOT, bundled, run_cli
 
 MESSAGE = b"From me@here Sat Jan  3 01:05:34 1996\nX-LMClassify-Label: ham\nSubject: Your free prize\n\nClick\0\xff\n"
 
@@ -123,40 +125,34 @@ def test_help_reads_no_message(tmp_path):
     assert done.returncode == 2
 
 
-def test_under_procmail(saved, tmp_path):
-    """Delivery into a folder by label, as docs/mail.md has it; where the filter fails, as it came."""
+def recipe_of_the_docs(folder: Path, program: str) -> str:
+    """The procmail recipe of docs/mail.md with another filter."""
+    text = (ROOT / "docs" / "mail.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"\*\*procmail\*\*(?s:.*?)\n\n((?:    .*\n|\n)+)", text)
+    command = "/opt/lmclassify/bin/lmclassify-filter --socket /run/user/1000/lmclassify"
+    assert command in block
+    start = f"SHELL=/bin/sh\nMAILDIR={folder}\nDEFAULT={folder}/inbox\nLOGFILE={folder}/log\n\n"
+    return start + textwrap.dedent(block).replace(command, program)
+
+
+@pytest.mark.parametrize(("model", "place"), [("saved", "junk"), ("missing", "inbox")])
+def test_under_procmail(model, place, saved, tmp_path):
+    """Delivery into a folder by label; where the filter fails, into the inbox, whatever a sender has written."""
     procmail = shutil.which("procmail")
     if procmail is None:
         pytest.skip("needs procmail")
-    assert procmail is not None
-    recipe = (
-        "SHELL=/bin/sh\nMAILDIR={folder}\nDEFAULT={folder}/inbox\nLOGFILE={folder}/log\n\n"
-        ":0 fw\n| {python} -m lmclassify filter -m {model} --unsure {zone}\n\n"
-        ":0:\n* ^X-LMClassify-Label: spam$\njunk\n"
-    )
+    folder = saved if model == "saved" else tmp_path / "missing"
+    program = f"{sys.executable} -m lmclassify filter -m {folder} --unsure 0,0"
+    rules = tmp_path / "rc"
+    rules.write_text(recipe_of_the_docs(tmp_path, program))
+    rules.chmod(0o600)  # procmail reads no recipes that others may write
     message = b"From: a@b\nSubject: Your free prize\nX-LMClassify-Label: spam\n\nFrom here\nbody\n"
-    for model, zone, place, label in (
-        (saved, "0,0", "junk", b"spam"),
-        ("no", "0,0", "junk", b""),
-    ):
-        folder = tmp_path / f"{place}{zone}{len(label)}"
-        folder.mkdir()
-        rules = recipe.format(folder=folder, python=sys.executable, model=model, zone=zone)
-        (folder / "rc").write_text(rules)
-        # Procmail reads no recipes that others may write.
-        (folder / "rc").chmod(0o600)
-        done = subprocess.run(
-            [procmail, "-m", folder / "rc"],
-            input=message,
-            env={**os.environ, "HOME": str(folder)},
-            capture_output=True,
-        )
-        assert done.returncode == 0, done.stderr
-        delivered = (folder / place).read_bytes()
-        assert delivered.endswith(b"\n\n>From here\nbody\n\n")
-        assert delivered.count(b"X-LMClassify-Label: ") == 1
-        if label:
-            assert b"X-LMClassify-Label: " + label + b"\nX-LMClassify-Score: " in delivered
-        else:
-            assert b"X-LMClassify-Score" not in delivered
-            assert b"Program failure (75)" in (folder / "log").read_bytes()
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([procmail, "-m", rules], input=message, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    delivered = (tmp_path / place).read_bytes()
+    assert delivered.endswith(b"\n\n>From here\nbody\n\n")
+    assert (b"X-LMClassify-Label: spam\nX-LMClassify-Score: " in delivered) == (model == "saved")
+    if model == "missing":
+        assert b"X-LMClassify" not in delivered
+        assert b"Program failure (75)" in (tmp_path / "log").read_bytes()
