@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
 
 from lmclassify.errors import LMClassifyError, printable
 from lmclassify.io.headers import with_headers
@@ -18,6 +17,10 @@ FAILED = 75
 FAILED_WITH_EXIT_CODE = 3
 """The same with --exit-code: an error, as bogofilter has it."""
 EXIT_CODE = "--exit-code"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
 

@@ -104,7 +104,8 @@ class MailReader:
             while len(cells) < rows and room > 0 and (found := next(self._messages, None)) is not None:
                 name, data = found
                 mail = read_message(data)
-                cells.append([mail.id or name, *mail[1:], mail.text(self._fields)])
+                cells.append([mail.id or name, mail.sender, mail.date, mail.subject, mail.body])
+                cells[-1].append(mail.text(self._fields))
                 room -= len(mail.body)
             if not cells:
                 return

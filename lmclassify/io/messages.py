@@ -15,9 +15,12 @@ from email.headerregistry import UnstructuredHeader
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import EmailPolicy, Policy, compat32
-from typing import Any, NamedTuple
 
 from lmclassify.errors import OptionError, shorten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FIELDS = ("subject", "body")
 DEFAULT_FIELDS = ("subject",)
@@ -58,15 +61,18 @@ def _parsed_header(name: str, value: str) -> Any:
 _POLICIES: tuple[Policy[Any], ...] = (_Policy(), compat32)
 
 
-class Mail(NamedTuple):
-    """What is read of one message; all as text, on one line but for the body."""
+class Mail:
+    """What is read of one message; all as text, on one line but for the body.
 
-    id: str
-    """The Message-ID, if any."""
-    sender: str
-    date: str
-    subject: str
-    body: str
+    Parameters
+    ----------
+    id : str
+        The Message-ID, if any.
+    sender, date, subject, body : str
+    """
+
+    def __init__(self, id: str, sender: str, date: str, subject: str, body: str) -> None:
+        self.id, self.sender, self.date, self.subject, self.body = id, sender, date, subject, body
 
     def text(self, fields: Sequence[str]) -> str:
         """Return the text to classify: subject, body or both, a line end between them."""

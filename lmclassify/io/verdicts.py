@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import SimpleNamespace
 
 from lmclassify.errors import OptionError, listing, shorten
 
@@ -13,14 +13,20 @@ POSITIVE, NEGATIVE, UNSURE = 0, 1, 2
 _UNSURE = "unsure"
 
 
-class Verdict(NamedTuple):
-    """On one message."""
+class Verdict(SimpleNamespace):
+    """On one message.
 
-    label: str
-    score: float
-    """Probability of the positive label."""
-    status: int
-    """`POSITIVE`, `NEGATIVE` or `UNSURE`."""
+    Parameters
+    ----------
+    label : str
+    score : float
+        Probability of the positive label.
+    status : int
+        `POSITIVE`, `NEGATIVE` or `UNSURE`.
+    """
+
+    def __init__(self, label: str, score: float, status: int) -> None:
+        super().__init__(label=label, score=score, status=status)
 
 
 def unsure_zone(given: str) -> tuple[float, float]:
