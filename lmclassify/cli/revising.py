@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
     DEFAULT_MODEL,
+    Fields,
     LabelColumn,
     Model,
     Run,
@@ -36,20 +38,24 @@ def register(app: typer.Typer) -> None:
         run: Run,
         label: Name,
         texts: Annotated[
-            list[str], typer.Argument(metavar="FILE...", help="Its texts: CSV or TSV, or one text a line.")
+            list[str],
+            typer.Argument(metavar="FILE...", help="Its texts: CSV or TSV, mail, or one text a line."),
         ],
         model: Model = DEFAULT_MODEL,
         output: Output = None,
         text_column: TextColumn = None,
+        fields: Fields = DEFAULT_FIELDS,
     ) -> None:
         """Learn one label more; the other labels' files stay as they are."""
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.labelled import read_unlabelled
+        from lmclassify.io.messages import parse_fields
 
+        mail_fields = parse_fields(fields)
         classifier, checksum = _load(run, model)
         check_target(output or model)
         name = _of_type(classifier, label)
-        found = read_unlabelled(texts, text_column=text_column, say=run.say)
+        found = read_unlabelled(texts, text_column=text_column, fields=mail_fields, say=run.say)
         run.say(f"learning {shorten(label)} from {len(found):,} texts")
         classifier.add_label(name, found)
         _save(run, classifier, model, output, checksum)

@@ -66,6 +66,10 @@ def read_tables(
     seen: dict[str, None] = {}
     for path in paths:
         skipped = 0
+        if looks_like_mail(path):
+            raise DataError(
+                f"{path} is mail, which tells no labels: give --labels NAME={path} for each label"
+            )
         with TableReader(path) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lmclassify.errors import DataError
 from lmclassify.io import mailboxes
-from lmclassify.io.labelled import read_files, read_unlabelled
+from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
 from lmclassify.io.mail import MailReader, looks_like_mail, open_rows, read_texts
 from lmclassify.io.tables import TableReader
 
@@ -170,6 +170,8 @@ def test_labels_and_texts_from_mail(mbox, tmp_path):
     with pytest.raises(DataError, match="row 4: the text is missing"):
         read_files({"spam": str(mbox)}, fail_on_bad_row=True, say=said.append)
     assert read_unlabelled([str(mbox)], fields=["body"], say=said.append)[1:] == ["hello", "hello", "broken"]
+    with pytest.raises(DataError, match="is mail, which tells no labels: give --labels NAME="):
+        read_tables([str(mbox)])
     assert read_texts(str(mbox)) == ["one", "two", "three", ""]
 
 
