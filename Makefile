@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 DEMO := build/demo
 
 # What some tests need beside Python packages: installed where this is root on Debian, else those tests skip.
-DEBIAN := chromium fonts-dejavu-core curl systemd
+DEBIAN := chromium fonts-dejavu-core curl systemd procmail bogofilter
 
 .PHONY: demo test test-long lint format benchmarks clean
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lmclassify.classify.held_out import log_odds_if_likeliest
 from lmclassify.errors import OptionError
+from lmclassify.io.verdicts import unsure_zone
 
 if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
@@ -96,7 +97,7 @@ def decisions_of(
     names = fitted.label_names
     unknown_label, min_confidence = options.get("unknown_label"), options.get("min_confidence")
     unsure, asked_rate = options.get("unsure"), options.get("unknown_rate")
-    zone = None if unsure is None else _zone(unsure)
+    zone = None if unsure is None else unsure_zone(unsure)
     rate = options.get("max_false_positive_rate")
     ways = [
         name
@@ -145,16 +146,6 @@ def decisions_of(
         unknown_label=unknown_label,
         unknown_threshold=float("inf") if unknown_label is None else fitted.unknown_threshold(unknown_rate),
     )
-
-
-def _zone(given: str) -> tuple[float, float]:
-    try:
-        low, high = map(float, given.split(","))
-    except ValueError:
-        raise OptionError(f"--unsure takes two probabilities, as in 0.2,0.9, not {given!r}") from None
-    if not 0 <= low <= high <= 1:
-        raise OptionError(f"--unsure takes LOW,HIGH with 0 <= LOW <= HIGH <= 1, not {given}")
-    return low, high
 
 
 def _positive(fitted: FittedModel, name: str | None) -> int:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
 
 DEFAULT_MODEL = "./lmclassify-model"
+DEFAULT_FIELDS = "subject"
 
-TABLE = "CSV, TSV, JSON Lines, Parquet or text, compressed or not"
+TABLE = "CSV, TSV, JSON Lines, Parquet, text or mail, compressed or not"
 """What commands read, for their help."""
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="The model's folder.")]
@@ -43,6 +44,14 @@ LabelColumn = Annotated[
     str | None,
     typer.Option("--label-column", metavar="NAME", help="Column of labels. Default: found by usual names."),
 ]
+Fields = Annotated[
+    str,
+    typer.Option(
+        "--fields",
+        metavar="NAMES",
+        help="What to read of mail: subject, body or subject,body; the same as in fit.",
+    ),
+]
 Exact = Annotated[
     bool,
     typer.Option(
@@ -52,7 +61,7 @@ Exact = Annotated[
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="How to print.")]
 
 InputFormat = Annotated[
-    Literal["csv", "tsv", "jsonl", "parquet", "text"] | None,
+    Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"] | None,
     typer.Option(
         "--input-format",
         help="What the data are; text: one text a line. Default: what the file's name ends in, else csv.",

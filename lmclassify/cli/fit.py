@@ -14,10 +14,12 @@ import typer
 
 from lmclassify.classify.settings import Settings
 from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
     DEFAULT_MODEL,
     TABLE,
     Display,
     Encoding,
+    Fields,
     InputFormat,
     LabelColumn,
     Run,
@@ -76,7 +78,8 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--labels",
                 metavar="A,B | A=FILE",
-                help="Labels to keep (default: all), or, repeated, a file of texts per label, one a line.",
+                help="Labels to keep (default: all), or, repeated, a file of texts per label, one a line, or "
+                "mail: an mbox file, a Maildir, a folder of messages.",
             ),
         ] = None,
         label: Annotated[
@@ -90,6 +93,7 @@ def register(app: typer.Typer) -> None:
         label_column: LabelColumn = None,
         input_format: InputFormat = None,
         encoding: Encoding = None,
+        fields: Fields = DEFAULT_FIELDS,
         unlabelled: Annotated[
             list[str] | None,
             typer.Option(
@@ -131,6 +135,9 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
         if [*(data or []), *files.values(), *(unlabelled or [])].count("-") > 1:
             raise OptionError("standard input (-) can be read once only")
+        from lmclassify.io.mail_fields import parse_fields
+
+        mail_fields = parse_fields(fields)
         parameters: dict[str, Any] = {
             "class_prior": _numbers("--class-prior", class_prior),
             "class_weight": class_weight
@@ -147,7 +154,9 @@ def register(app: typer.Typer) -> None:
         scalars = None if tensorboard is None else Scalars(tensorboard)
         fail = on_bad_row == "fail"
         if files:
-            data_read = read_files(files, fail_on_bad_row=fail, encoding=encoding, say=run.say)
+            data_read = read_files(
+                files, fields=mail_fields, fail_on_bad_row=fail, encoding=encoding, say=run.say
+            )
         else:
             if not data:
                 data = [str(bundled_data())]
@@ -165,6 +174,7 @@ def register(app: typer.Typer) -> None:
         more = read_unlabelled(
             expand(unlabelled or []),
             text_column=text_column,
+            fields=mail_fields,
             fail_on_bad_row=fail,
             encoding=encoding,
             say=run.say,

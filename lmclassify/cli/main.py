@@ -25,6 +25,7 @@ _HOMES = {
     "update": "revising",
     "remove-label": "revising",
     "serve": "serving",
+    "filter": "filtering",
     "benchmark": "benchmark",
     "download": "downloading",
 }
@@ -70,10 +71,22 @@ def main() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["filter"] and not {"-h", "--help"} & set(arguments):
+        sys.exit(_filter(arguments))
     if _COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # else help is wrapped, and fish takes each line for a candidate
     signal.signal(signal.SIGTERM, _end)
     _program(sys.argv[1:])(prog_name="lmclassify")
+
+
+def _filter(arguments: Sequence[str]) -> int:
+    """Run the command that must not lose what it reads, whatever happens to it."""
+    from lmclassify.io.filtering import filter_standard_input
+
+    return filter_standard_input(
+        arguments, lambda filtering: _program(arguments)(prog_name="lmclassify", obj=filtering)
+    )
 
 
 def _end(number: int, _: object) -> None:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
     DEFAULT_MODEL,
     TABLE,
     Counter,
     Display,
     Encoding,
     Exact,
+    Fields,
     InputFormat,
     LabelColumn,
     Model,
@@ -65,6 +67,7 @@ def register(app: typer.Typer) -> None:
         label_column: LabelColumn = None,
         input_format: InputFormat = None,
         encoding: Encoding = None,
+        fields: Fields = DEFAULT_FIELDS,
         overwrite_columns: Annotated[
             bool, typer.Option("--overwrite-columns", help="Replace columns named like the new ones.")
         ] = False,
@@ -78,6 +81,7 @@ def register(app: typer.Typer) -> None:
         Where the rows have a label column, a classification report follows on standard error.
         """
         from lmclassify.classify.decisions import decisions_of
+        from lmclassify.io.mail_fields import parse_fields
         from lmclassify.io.several import open_sources
         from lmclassify.io.sources import open_source
         from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
@@ -90,7 +94,13 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
         fitted = load_model(run, model, exact)
         decisions = decisions_of(fitted, deciding, run.say)
-        opening = functools.partial(open_source, format=input_format, encoding=encoding, stream=stream)
+        opening = functools.partial(
+            open_source,
+            format=input_format,
+            encoding=encoding,
+            fields=parse_fields(fields),
+            stream=stream,
+        )
         with open_sources(data, opening) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
@@ -121,6 +131,7 @@ def register(app: typer.Typer) -> None:
         label_column: LabelColumn = None,
         input_format: InputFormat = None,
         encoding: Encoding = None,
+        fields: Fields = DEFAULT_FIELDS,
         format: TextOrJson = "text",
         drift: Annotated[
             bool, typer.Option("--drift", help="Say whether the texts look unlike held-out ones, over time.")
@@ -149,6 +160,7 @@ def register(app: typer.Typer) -> None:
         With --drift, texts without labels will do, too.
         """
         from lmclassify.classify.decisions import decisions_of
+        from lmclassify.io.mail_fields import parse_fields
         from lmclassify.io.several import open_sources
         from lmclassify.io.sources import open_source
         from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
@@ -164,7 +176,9 @@ def register(app: typer.Typer) -> None:
         with _page_writer(html) as page:
             fitted = load_model(run, model, exact)
             decisions = decisions_of(fitted, deciding, run.say)
-            opening = functools.partial(open_source, format=input_format, encoding=encoding)
+            opening = functools.partial(
+                open_source, format=input_format, encoding=encoding, fields=parse_fields(fields)
+            )
             with open_sources(data, opening) as table:
                 text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
                 if drift and page is None:

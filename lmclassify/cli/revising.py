@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
     DEFAULT_MODEL,
     TABLE,
     Display,
     Encoding,
+    Fields,
     InputFormat,
     LabelColumn,
     Model,
@@ -42,24 +44,32 @@ def register(app: typer.Typer) -> None:
         run: Run,
         label: Name,
         texts: Annotated[
-            list[str], typer.Argument(metavar="FILE...", help="Its texts: tables, or one text a line.")
+            list[str], typer.Argument(metavar="FILE...", help="Its texts: tables, mail, or one text a line.")
         ],
         model: Model = DEFAULT_MODEL,
         output: Output = None,
         text_column: TextColumn = None,
         input_format: InputFormat = None,
         encoding: Encoding = None,
+        fields: Fields = DEFAULT_FIELDS,
     ) -> None:
         """Learn one label more; the other labels' files stay as they are."""
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.labelled import read_unlabelled
+        from lmclassify.io.mail_fields import parse_fields
         from lmclassify.io.several import expand
 
+        mail_fields = parse_fields(fields)
         classifier, checksum = _load(run, model)
         check_target(output or model)
         name = _of_type(classifier, label)
         found = read_unlabelled(
-            expand(texts), text_column=text_column, format=input_format, encoding=encoding, say=run.say
+            expand(texts),
+            text_column=text_column,
+            fields=mail_fields,
+            format=input_format,
+            encoding=encoding,
+            say=run.say,
         )
         run.say(f"learning {shorten(label)} from {len(found):,} texts")
         from lmclassify.classify.adding import trainings

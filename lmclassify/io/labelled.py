@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lmclassify.errors import DataError, listing, shorten
-from lmclassify.io.sources import InputFormat, format_of_input, open_source
+from lmclassify.io.mail_fields import DEFAULT_FIELDS
+from lmclassify.io.mailboxes import looks_like_mail
+from lmclassify.io.sources import InputFormat, Source, format_of_input, open_source
 from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, read_lines, require_column
 
 Say = Callable[[str], object]
@@ -61,6 +63,10 @@ def read_tables(
     seen: dict[str, None] = {}
     for path in paths:
         skipped = 0
+        if looks_like_mail(path):
+            raise DataError(
+                f"{path} is mail, which tells no labels: give --labels NAME={path} for each label"
+            )
         with open_source(path, format=format, encoding=encoding) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
@@ -104,18 +110,21 @@ def read_tables(
 def read_files(
     files: Mapping[str, str],
     *,
+    fields: Sequence[str] = DEFAULT_FIELDS,
     fail_on_bad_row: bool = False,
     encoding: str | None = None,
     say: Say = print,
 ) -> LabelledTexts:
-    """Read one file of texts per label, one text a line; blank lines are skipped and counted.
+    """Read one mailbox per label, or one file of texts, one a line; blank texts are skipped and counted.
 
     Parameters
     ----------
     files : mapping of str to str
         Label to path.
+    fields : sequence of str
+        What to read of mail.
     fail_on_bad_row : bool, default=False
-        Raise for the first blank line.
+        Raise for the first blank text.
     encoding : str, optional
         See `lmclassify.io.sources.open_source`.
     say : callable, optional
@@ -127,7 +136,10 @@ def read_files(
     """
     result = LabelledTexts()
     for label, path in files.items():
-        kept = _read_texts(path, fail_on_bad_row, encoding, say)
+        if looks_like_mail(path):
+            kept = _read_column(open_source(path, fields=fields), "text", fail_on_bad_row, say)
+        else:
+            kept = _read_texts(path, fail_on_bad_row, encoding, say)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} is empty")
         result.texts += kept
@@ -139,12 +151,13 @@ def read_unlabelled(
     paths: Sequence[str],
     *,
     text_column: str | None = None,
+    fields: Sequence[str] = DEFAULT_FIELDS,
     fail_on_bad_row: bool = False,
     format: InputFormat | None = None,
     encoding: str | None = None,
     say: Say = print,
 ) -> list[str]:
-    """Read texts alone: a column of a table (CSV, TSV, JSON Lines, Parquet), or else one text a line.
+    """Read texts alone: a column of a table (CSV, JSON Lines, ...), mail, or else one text a line.
 
     Blank texts are skipped and counted.
 
@@ -153,6 +166,8 @@ def read_unlabelled(
     paths : sequence of str
     text_column : str, optional
         Of the tables that have it; else found by usual names.
+    fields : sequence of str
+        What to read of mail.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
     format, encoding : str, optional
@@ -167,8 +182,9 @@ def read_unlabelled(
     result = []
     for path in paths:
         kind = format or format_of_input(path)
-        if kind is not None and kind != "text":
-            kept = _read_column(path, text_column, fail_on_bad_row, format, encoding, say)
+        if looks_like_mail(path) or kind not in (None, "text"):
+            source = open_source(path, format=format, encoding=encoding, fields=fields)
+            kept = _read_column(source, text_column, fail_on_bad_row, say)
         else:
             say(f"{path}: one text a line")
             kept = _read_texts(path, fail_on_bad_row, encoding, say)
@@ -192,16 +208,9 @@ def _read_texts(path: str, fail_on_bad_row: bool, encoding: str | None, say: Say
     return kept
 
 
-def _read_column(
-    path: str,
-    text_column: str | None,
-    fail_on_bad_row: bool,
-    format: InputFormat | None,
-    encoding: str | None,
-    say: Say,
-) -> list[str]:
+def _read_column(source: Source, text_column: str | None, fail_on_bad_row: bool, say: Say) -> list[str]:
     kept: list[str] = []
-    with open_source(path, format=format, encoding=encoding) as table:
+    with source as table:
         wanted = text_column if text_column in table.columns else None
         text_at = require_column(table.columns, wanted, TEXT_COLUMNS, "text", table.name)
         say(table.describe(text_at, None))

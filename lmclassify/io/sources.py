@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from lmclassify.errors import OptionError
 from lmclassify.io.compression import split_compression
+from lmclassify.io.mail_fields import DEFAULT_FIELDS
+from lmclassify.io.mailboxes import looks_like_mail
 from lmclassify.io.rows import Rows
 from lmclassify.io.tables import CHUNK_ROWS, TableReader
 
-InputFormat = Literal["csv", "tsv", "jsonl", "parquet", "text"]
+InputFormat = Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"]
 
 _ENDINGS: dict[str, InputFormat] = {
     ".csv": "csv",
@@ -67,18 +69,25 @@ def format_of_input(path: str) -> InputFormat | None:
 
 
 def open_source(
-    path: str, *, format: InputFormat | None = None, encoding: str | None = None, stream: bool = False
+    path: str,
+    *,
+    format: InputFormat | None = None,
+    encoding: str | None = None,
+    fields: Sequence[str] = DEFAULT_FIELDS,
+    stream: bool = False,
 ) -> Source:
-    """Open a file of rows.
+    """Open a file of rows, or mail.
 
     Parameters
     ----------
     path : str
         ``-`` is standard input.
-    format : {"csv", "tsv", "jsonl", "parquet", "text"}, optional
-        By default what the path ends in; CSV where that tells nothing.
+    format : {"csv", "tsv", "jsonl", "parquet", "text", "mail"}, optional
+        By default mail where it looks like that, else what the path ends in; CSV where that tells nothing.
     encoding : str, optional
         Of text, as Python names it; ``detect`` guesses. By default UTF-8, or what a byte order mark tells.
+    fields : sequence of str
+        What texts of mail are: ``subject``, ``body`` or both.
     stream : bool, default=False
         Read no more ahead than the first row.
 
@@ -90,7 +99,10 @@ def open_source(
         If there is no such encoding.
     """
     kind = format or format_of_input(path)
-    # A further kind of source is recognised here.
+    if kind == "mail" or (format is None and looks_like_mail(path)):
+        from lmclassify.io.mail import MailReader
+
+        return MailReader(path, fields)
     if kind == "jsonl":
         from lmclassify.io.json_lines import JsonLinesReader
 

@@ -1,0 +1,82 @@
+"""`lmclassify filter`: one message from standard input to standard output, with its label in headers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
+    DEFAULT_MODEL,
+    Exact,
+    Fields,
+    Model,
+    Run,
+    command,
+    load_model,
+)
+from lmclassify.errors import OptionError
+from lmclassify.io.filtering import EXIT_CODE, Filtering
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+
+    @command(app, "filter")
+    def filter_message(
+        run: Run,
+        context: typer.Context,
+        model: Model = DEFAULT_MODEL,
+        socket: Annotated[
+            str | None,
+            typer.Option(
+                "--socket",
+                metavar="PATH",
+                help="Ask the service on this socket (lmclassify serve --socket PATH); load no model.",
+            ),
+        ] = None,
+        fields: Fields = DEFAULT_FIELDS,
+        exit_code: Annotated[
+            bool,
+            typer.Option(EXIT_CODE, help="Exit with 0 for spam, 1 for ham, 2 for unsure, 3 for a failure."),
+        ] = False,
+        positive: Annotated[
+            str | None,
+            typer.Option(
+                "--positive",
+                metavar="NAME",
+                help="The label that is spam. Default: spam, or the second of two.",
+            ),
+        ] = None,
+        unsure: Annotated[
+            str | None,
+            typer.Option("--unsure", metavar="LOW,HIGH", help="unsure where its probability lies between."),
+        ] = None,
+        exact: Exact = False,
+    ) -> None:
+        """Copy a message from standard input to standard output, with its label in headers.
+
+        The headers are X-LMClassify-Label and X-LMClassify-Score, the probability of spam. In every failure
+        the message is copied unchanged, and the exit status is 75, so that mail is tried again.
+        """
+        filtering = context.obj
+        if not isinstance(filtering, Filtering):
+            raise OptionError("filter comes first: lmclassify filter [OPTIONS]")
+        if socket is not None:
+            from lmclassify.client import judge_by_service
+
+            if model != DEFAULT_MODEL or exact:
+                raise OptionError("with --socket the service has the model; drop --model and --exact")
+            judge_by_service(filtering, socket, fields=fields, positive=positive, unsure=unsure)
+            return
+        from lmclassify.io.mail_fields import parse_fields
+        from lmclassify.io.messages import read_message
+        from lmclassify.io.verdicts import unsure_zone, verdict_of
+
+        names = parse_fields(fields)
+        zone = None if unsure is None else unsure_zone(unsure)
+        fitted = load_model(run, model, exact)
+        text = read_message(filtering.message, names).text(names)
+        shares = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
+        filtering.verdict = verdict_of(max(shares, key=shares.__getitem__), shares, positive, zone)

@@ -1,0 +1,158 @@
+"""Mail on the command line: fit, predict, and the filter as a mail system starts it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import QUICK
+from tests.conftest import ROOT, bundled, run_cli
+
+MESSAGE = b"From me@here Sat Jan  3 01:05:34 1996\nX-LMClassify-Label: ham\nSubject: Your free prize\n\nClick\0\xff\n"
+
+
+def mail_of(texts: list[str]) -> bytes:
+    return b"".join(
+        b"From me@here Sat Jan  3 01:05:34 1996\nSubject: " + text.encode() + b"\n\nsee above\n\n"
+        for text in texts
+    )
+
+
+@pytest.fixture(scope="module")
+def mailboxes(tmp_path_factory) -> Path:
+    """junk.mbox and a folder Inbox of messages."""
+    folder = tmp_path_factory.mktemp("mail")
+    texts, labels = bundled(limit=120)
+    (folder / "junk.mbox").write_bytes(
+        mail_of([t for t, label in zip(texts, labels, strict=True) if label == "spam"])
+    )
+    (folder / "Inbox").mkdir()
+    for number, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        if label == "ham":
+            (folder / "Inbox" / f"{number}.eml").write_bytes(f"Subject: {text}\n\nsee above\n".encode())
+    return folder
+
+
+def test_fit_and_predict(mailboxes):
+    options = [*QUICK, "-o", "model"]
+    done = run_cli("fit", "--labels", "spam=junk.mbox", "--labels", "ham=Inbox/", *options, cwd=mailboxes)
+    assert done.returncode == 0, done.stderr
+    assert b"junk.mbox: mail, text is its subject (see --fields)" in done.stderr
+    texts, labels = bundled(limit=120)
+    done = run_cli("predict", "junk.mbox", "-m", "model", "--fields", "subject,body", cwd=mailboxes)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode())))
+    spam = [text for text, label in zip(texts, labels, strict=True) if label == "spam"]
+    assert [row["text"] for row in rows] == [f"{' '.join(text.split())}\nsee above" for text in spam]
+    assert rows[0]["id"] == "junk.mbox#1"
+    assert {"predicted_label", "p_ham", "p_spam"} < set(rows[0])
+    from_stdin = run_cli(
+        "predict", "-", "-m", "model", cwd=mailboxes, stdin=(mailboxes / "junk.mbox").read_bytes()
+    )
+    assert len(from_stdin.stdout.splitlines()) == len(spam) + 1
+
+
+def test_filter(saved):
+    done = run_cli("filter", "-m", saved, cwd=saved.parent, stdin=MESSAGE)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    first, label, score, *rest = done.stdout.splitlines(keepends=True)
+    assert label in (b"X-LMClassify-Label: spam\n", b"X-LMClassify-Label: ham\n")
+    assert score.startswith(b"X-LMClassify-Score: 0.") or score == b"X-LMClassify-Score: 1.000000\n"
+    assert first + b"X-LMClassify-Label: ham\n" + b"".join(rest) == MESSAGE
+    predicted = run_cli("predict", "-", "-m", saved, cwd=saved.parent, stdin=b"text\nYour free prize\n")
+    row = next(csv.DictReader(io.StringIO(predicted.stdout.decode())))
+    assert label.split()[1].decode() == row["predicted_label"]
+    assert float(score.split()[1]) == pytest.approx(float(row["p_spam"]), abs=1e-6)
+    for zone, status, name in (("0,0", 0, b"spam"), ("1,1", 1, b"ham"), ("0,1", 2, b"unsure")):
+        options = ["-m", saved, "--exit-code", "--unsure", zone]
+        done = run_cli("filter", *options, cwd=saved.parent, stdin=MESSAGE)
+        assert done.returncode == status, done.stderr
+        assert b"X-LMClassify-Label: " + name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["-m", "missing"], 75, b"missing"),
+        (["-m", "missing", "--exit-code"], 3, b"missing"),
+        (["--socket", "missing"], 75, b"no service on missing"),
+        (["--socket", "missing", "-m", "other"], 75, b"--socket"),
+        (["--unsure", "nonsense", "--exit-code"], 3, b"--unsure takes two probabilities"),
+        (["--fields", "title"], 75, b"--fields takes"),
+        (["--exit-code", "--no-such-option"], 3, b"--no-such-option"),
+        (["surplus"], 75, b"surplus"),
+    ],
+)
+def test_failures_pass_the_message_on(options, status, said, tmp_path):
+    done = run_cli("filter", *options, cwd=tmp_path, stdin=MESSAGE)
+    assert done.returncode == status
+    assert done.stdout == MESSAGE
+    assert said in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_filter_that_is_ended_passes_the_message_on(saved):
+    command = [sys.executable, "-m", "lmclassify", "filter", "-m", str(saved)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"Subject: x\n")
+    process.stdin.flush()
+    time.sleep(1)  # it has started, and waits for the rest
+    process.send_signal(signal.SIGTERM)
+    out, said = process.communicate(b"\nbody\n", timeout=30)
+    assert out == b"Subject: x\n\nbody\n"
+    assert process.returncode == 75
+    assert b"ended by signal 15" in said
+
+
+def test_help_reads_no_message(tmp_path):
+    done = run_cli("filter", "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert b"--exit-code" in done.stdout
+    done = run_cli("--debug", "filter", cwd=tmp_path)
+    assert done.returncode == 2
+
+
+def recipe_of_the_docs(folder: Path, program: str) -> str:
+    """The procmail recipe of docs/mail.md with another filter."""
+    text = (ROOT / "docs" / "mail.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"\*\*procmail\*\*(?s:.*?)\n\n((?:    .*\n|\n)+)", text)
+    command = "/opt/lmclassify/bin/lmclassify-filter --socket /run/user/1000/lmclassify"
+    assert command in block
+    start = f"SHELL=/bin/sh\nMAILDIR={folder}\nDEFAULT={folder}/inbox\nLOGFILE={folder}/log\n\n"
+    return start + textwrap.dedent(block).replace(command, program)
+
+
+@pytest.mark.parametrize(("model", "place"), [("saved", "junk"), ("missing", "inbox")])
+def test_under_procmail(model, place, saved, tmp_path):
+    """Delivery into a folder by label; where the filter fails, into the inbox, whatever a sender has written."""
+    procmail = shutil.which("procmail")
+    if procmail is None:
+        pytest.skip("needs procmail")
+    folder = saved if model == "saved" else tmp_path / "missing"
+    program = f"{sys.executable} -m lmclassify filter -m {folder} --unsure 0,0"
+    rules = tmp_path / "rc"
+    rules.write_text(recipe_of_the_docs(tmp_path, program))
+    rules.chmod(0o600)  # procmail reads no recipes that others may write
+    message = b"From: a@b\nSubject: Your free prize\nX-LMClassify-Label: spam\n\nFrom here\nbody\n"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([procmail, "-m", rules], input=message, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    delivered = (tmp_path / place).read_bytes()
+    assert delivered.endswith(b"\n\n>From here\nbody\n\n")
+    assert (b"X-LMClassify-Label: spam\nX-LMClassify-Score: " in delivered) == (model == "saved")
+    if model == "missing":
+        assert b"X-LMClassify" not in delivered
+        assert b"Program failure (75)" in (tmp_path / "log").read_bytes()
