@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lmclassify
-from tests.conftest import ROOT
+from tests.conftest import ROOT, bundled
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -95,6 +95,32 @@ def test_the_examples_of_the_documents(tmp_path, page, count):
     code = "\n".join(blocks)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long
+def test_the_tutorial(tmp_path):
+    """Its commands as they stand, with the bundled texts as somebody's mail."""
+    for name, file, step in (("", "subjects.csv", 4), ("new-", "emails.csv", 1)):
+        texts, labels = bundled(file)
+        for label, box in (("spam", "junk"), ("ham", "inbox")):
+            own = [text for text, given in zip(texts, labels, strict=True) if given == label][::step]
+            message = "From a@example.com Thu Jan  1 00:00:00 2026\nSubject: {}\n\nhello\n\n"
+            (tmp_path / f"{name}{box}.mbox").write_text("".join(map(message.format, own)), encoding="utf-8")
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == 5
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for block in blocks:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n{block}"],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, block + done.stderr
+    assert done.stdout.startswith("X-LMClassify-Label: spam")
+    assert (tmp_path / "report.html").exists()
 
 
 def test_the_wheel_works_elsewhere(tmp_path):
