@@ -281,7 +281,7 @@ class Scoring:
         if worker.deadline is not None:
             worker.deadline.cancel()
         self._try_alone(worker.batch)
-        if worker is self._worker:
+        if worker is self._worker and not self._stopping:
             self._worker = None
             _log.error("the scoring process ended with status %s; starting another", status)
             await self._start_again()

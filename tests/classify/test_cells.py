@@ -68,6 +68,7 @@ def test_a_model_of_before_there_were_cells_is_one_of_lstms(saved, tmp_path):
     np.testing.assert_array_equal(older.predict_proba(TEXTS), model.predict_proba(TEXTS))
 
 
+@pytest.mark.long
 def test_the_option(tmp_path):
     quick = ["--recipe", "plain", "--max-epochs", 1, "--num-lstm-units", 8, "--embedding-dim", 8]
     done = run_cli("fit", "--cell", "gru", *quick, cwd=tmp_path)

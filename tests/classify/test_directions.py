@@ -139,6 +139,7 @@ def test_texts_that_training_cuts(long_texts):
         assert scores[0] == pytest.approx(scores[1], abs=1e-5)
 
 
+@pytest.mark.long
 def test_the_option(tmp_path):
     quick = ["--recipe", "plain", "--max-epochs", 1, "--num-lstm-units", 8, "--embedding-dim", 8]
     done = run_cli("fit", "--direction", "both", *quick, cwd=tmp_path)
