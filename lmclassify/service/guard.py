@@ -77,10 +77,8 @@ class Guard:
             body = await self._admit(scope, receive)
             await self._app(scope, _receive_again(body, receive), send_with_headers)
         except RequestError as problem:
-            if method not in _WITHOUT_BODY:
-                problem.headers["Connection"] = (
-                    "close"  # what is left of the body would be taken for a request
-                )
+            if method not in _WITHOUT_BODY:  # what is left of the body would be taken for a request
+                problem.headers["Connection"] = "close"
             await problem.response()(scope, receive, send_with_headers)
         except GoneError:
             status = 499  # nobody is left to answer; the number is nginx's
@@ -154,8 +152,8 @@ class Guard:
     def _check_host(self, headers: Headers) -> None:
         """Refuse requests meant for another host: a page elsewhere may have its name lead here."""
         allowed = self._settings.allowed_hosts
-        host = headers.get("host", "").lower()
-        if allowed and re.sub(r":\d*$", "", host).strip("[]") not in allowed:
+        host = headers.get("host", "").lower()  # a browser gives one, a health check need not
+        if allowed and host and re.sub(r":\d*$", "", host).strip("[]") not in allowed:
             raise RequestError(421, "This service is not for that host name; see serve --allowed-host.")
 
 

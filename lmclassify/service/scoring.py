@@ -291,7 +291,7 @@ class Scoring:
         for job in reversed(batch):
             if job.future.done():
                 continue
-            if len(batch) == 1 or job.alone:
+            if len(batch) == 1 or job.alone or self._stopping:
                 job.future.set_exception(unavailable())
             else:
                 job.alone = True

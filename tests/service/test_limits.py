@@ -150,7 +150,7 @@ def test_a_fault_of_the_service_is_a_problem_too(caplog, monkeypatch):
 
 def test_only_hosts_that_are_allowed_are_answered():
     async def use(service, client):
-        for host in ("evil.example", "evil.example:80", "[::2]", ""):
+        for host in ("evil.example", "evil.example:80", "[::2]"):
             assert "--allowed-host" in problem(await client.get("/healthz", headers={"Host": host}), 421)
         for host in ("localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "[::1]"):
             assert (await client.get("/healthz", headers={"Host": host})).status_code == 200
