@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
     DEFAULT_MODEL,
     Display,
     Encoding,
     Exact,
+    Fields,
     InputFormat,
     Model,
     Run,
@@ -60,6 +62,7 @@ def register(app: typer.Typer) -> None:
         text_column: TextColumn = None,
         input_format: InputFormat = None,
         encoding: Encoding = None,
+        fields: Fields = DEFAULT_FIELDS,
         n: Annotated[int, typer.Option("-n", min=1, help="With --texts: how many words a label.")] = 10,
         format: Annotated[
             Literal["text", "json", "html"],
@@ -71,6 +74,7 @@ def register(app: typer.Typer) -> None:
 
         Parts are in nats and add up to the decision: the log-odds of the label against the other.
         """
+        from lmclassify.io.mail_fields import parse_fields
         from lmclassify.io.sources import open_source
         from lmclassify.report.explanation import informative_words_to_text, to_html, to_text
 
@@ -80,7 +84,9 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
         fitted = load_model(run, model, exact)
         if texts is not None:
-            with open_source(texts, format=input_format, encoding=encoding) as table:
+            with open_source(
+                texts, format=input_format, encoding=encoding, fields=parse_fields(fields)
+            ) as table:
                 found = _texts(run, table, text_column)
             words = _informative_words(run, fitted, found, n)
             print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))

@@ -155,7 +155,12 @@ def register(app: typer.Typer) -> None:
         fail = on_bad_row == "fail"
         if files:
             data_read = read_files(
-                files, fields=mail_fields, fail_on_bad_row=fail, encoding=encoding, say=run.say
+                files,
+                fields=mail_fields,
+                fail_on_bad_row=fail,
+                format=input_format,
+                encoding=encoding,
+                say=run.say,
             )
         else:
             if not data:
@@ -237,6 +242,10 @@ def _check(name: str, value: Any) -> None:
         Settings(**{name: value})
     elif name in ("class_prior", "class_weight"):
         _numbers("--" + name.replace("_", "-"), None if value == "balanced" else value)
+    elif name == "fields":
+        from lmclassify.io.mail_fields import parse_fields
+
+        parse_fields(value)
     elif name in ("labels", "label"):
         _parse_labels(*([value or [], []] if name == "labels" else [[], value or []]))
 

@@ -68,11 +68,12 @@ def _options(
 
 def main() -> None:
     """Run the program with the arguments of this process."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by the caller
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     arguments = sys.argv[1:]
-    if arguments[:1] == ["filter"] and not {"-h", "--help"} & set(arguments):
+    filters = arguments[:1] == ["filter"] and not {"-h", "--help"} & set(arguments)
+    for name, mode in (("stderr", "w"), ("stdin", "r"), ("stdout", "w")):
+        if getattr(sys, name) is None and not (filters and name != "stderr"):  # closed by the caller
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    if filters:
         sys.exit(_filter(arguments))
     if _COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # else help is wrapped, and fish takes each line for a candidate

@@ -225,7 +225,10 @@ def _decoded(decoder: Any, piece: bytes, taken: int) -> tuple[str, str]:
         problem = f"byte {at:,} ({_hex(error.object, error)}) is not valid"
         decoder.setstate(before)
         good = piece[: max(0, error.start - waiting)]
-        return decoder.decode(good) if good else "", problem
+        try:
+            return decoder.decode(good) if good else "", problem
+        except UnicodeError:  # UTF-16 without its mark
+            return "", problem
     except UnicodeError as error:  # a codec that does not say where
         return "", f"after byte {taken:,}: {' '.join(str(error).split())}: not valid"
 

@@ -112,10 +112,13 @@ def read_files(
     *,
     fields: Sequence[str] = DEFAULT_FIELDS,
     fail_on_bad_row: bool = False,
+    format: InputFormat | None = None,
     encoding: str | None = None,
     say: Say = print,
 ) -> LabelledTexts:
-    """Read one mailbox per label, or one file of texts, one a line; blank texts are skipped and counted.
+    """Read one mailbox per label, or one file of texts; blank texts are skipped and counted.
+
+    A file that is no mail, JSON Lines or Parquet, and of which nothing else is said, holds one text a line.
 
     Parameters
     ----------
@@ -125,7 +128,7 @@ def read_files(
         What to read of mail.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
-    encoding : str, optional
+    format, encoding : str, optional
         See `lmclassify.io.sources.open_source`.
     say : callable, optional
 
@@ -136,9 +139,12 @@ def read_files(
     """
     result = LabelledTexts()
     for label, path in files.items():
-        if looks_like_mail(path):
-            kept = _read_column(open_source(path, fields=fields), "text", fail_on_bad_row, say)
+        kind = format or ("mail" if looks_like_mail(path) else format_of_input(path))
+        if kind in ("mail", "jsonl", "parquet") or format not in (None, "text"):
+            source = open_source(path, format=kind, encoding=encoding, fields=fields)
+            kept = _read_column(source, None, fail_on_bad_row, say)
         else:
+            say(f"{path}: one text a line")
             kept = _read_texts(path, fail_on_bad_row, encoding, say)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} is empty")

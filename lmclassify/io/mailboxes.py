@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lmclassify.errors import DataError
+from lmclassify.io.compression import decompressed, split_compression
 from lmclassify.io.mail_fields import MOST_BYTES
 
 _LINE = 1 << 16  # bytes: longer lines are read in pieces
@@ -68,19 +69,22 @@ class Mailbox:
         """How far it has come, in bytes of its files."""
         if self._stream is None or self._stream is sys.stdin.buffer or self._stream.closed:
             return self._done
-        return self._done + self._stream.tell()
+        try:
+            return self._done + self._stream.tell()
+        except OSError:  # a pipe
+            return self._done
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """Yield each message's name (for those without Message-ID) and its beginning."""
         if self._is_folder:
             for name, file in self._files:
                 if file.exists():  # else a mail reader has moved it meanwhile
-                    yield name, self._whole(file)
+                    yield _printable(name), self._whole(file)
         elif self._path == "-":
             self._stream = sys.stdin.buffer
             yield from self._messages(self._stream)
         elif _is_single(self._path):
-            yield Path(self._path).name, self._whole(Path(self._path))
+            yield _printable(Path(self._path).name), self._whole(Path(self._path))
         else:
             yield from self._messages(self._open(Path(self._path)))
 
@@ -92,12 +96,14 @@ class Mailbox:
     def _open(self, path: Path) -> BinaryIO:
         try:
             self._stream = open(path, "rb")  # noqa: SIM115 (closed by `close` or by who asks)
-            is_gzip = self._stream.read(2) == _GZIP
-            self._stream.seek(0)
+            is_gzip = self._stream.peek(2)[:2] == _GZIP
         except FileNotFoundError:
             raise DataError(f"no such file: {path}") from None
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from error
+        suffix = split_compression(str(path))[1]
+        if suffix not in (None, ".gz"):
+            return decompressed(self._stream, suffix or "", str(path))
         if not is_gzip:
             return self._stream
         import gzip
@@ -119,7 +125,8 @@ class Mailbox:
     def _messages(self, stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
         number = 0
         for number, data in enumerate(_split(self._lines(stream)), 1):
-            yield f"{Path(self._path).name}#{number}" if self._path != "-" else f"#{number}", data
+            name = "" if self._path == "-" else _printable(Path(self._path).name)
+            yield f"{name}#{number}", data
 
     def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
         try:
@@ -180,10 +187,14 @@ def looks_like_mail(path: str) -> bool:
     return where.suffix.lower() not in (".csv", ".tsv", ".tab") and bool(_MBOX.match(_head(where)))
 
 
+def _printable(name: str) -> str:
+    """Return a file's name as text, whatever its bytes."""
+    return os.fsencode(name).decode(errors="replace")
+
+
 def _ending(path: Path) -> str:
-    """Return a file's ending in lower case, .gz left out."""
-    name = path.name.lower().removesuffix(".gz")
-    return Path(name).suffix
+    """Return a file's ending in lower case, that of a compressed file left out."""
+    return Path(split_compression(path.name.lower())[0]).suffix
 
 
 def _head(path: Path) -> bytes:
@@ -191,6 +202,9 @@ def _head(path: Path) -> bytes:
         return b""
     try:
         with open(path, "rb") as stream:
+            suffix = split_compression(path.name)[1]
+            if suffix not in (None, ".gz"):
+                return decompressed(stream, suffix or "", str(path)).read(_HEAD)
             head = stream.read(_HEAD)
             if head.startswith(_GZIP):
                 stream.seek(0)
@@ -198,7 +212,7 @@ def _head(path: Path) -> bytes:
 
                 with gzip.open(stream) as unpacked:
                     head = unpacked.read(_HEAD)
-    except (OSError, EOFError, zlib.error):
+    except (DataError, OSError, EOFError, zlib.error):
         return b""
     return head
 

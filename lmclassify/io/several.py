@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lmclassify.errors import DataError, OptionError, listing, shorten
 from lmclassify.io.json_lines import JsonLinesReader
+from lmclassify.io.mailboxes import looks_like_mail
 from lmclassify.io.rows import Rows
 from lmclassify.io.sources import Source
 from lmclassify.io.tables import CHUNK_ROWS
@@ -35,7 +36,11 @@ def expand(paths: Sequence[str]) -> list[str]:
         if path == "-" or not glob.has_magic(path) or os.path.lexists(path):
             result.append(path)
             continue
-        found = sorted(match for match in glob.glob(path, recursive=True) if not os.path.isdir(match))
+        found = sorted(
+            match
+            for match in glob.glob(path, recursive=True)
+            if not os.path.isdir(match) or looks_like_mail(match)
+        )
         if not found:
             raise DataError(f"no file matches {path}")
         result += found

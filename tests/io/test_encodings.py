@@ -138,3 +138,10 @@ def test_detection_without_its_package(tmp_path, monkeypatch):
     monkeypatch.setattr(encodings.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"needs charset-normalizer: pip install .lmclassify\[encodings\]"):
         read(path, "detect")
+
+
+def test_utf_16_without_its_mark_that_breaks_off(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\x00\x00\xdc\x41")
+    with pytest.raises(DataError, match="a.csv"):
+        open_source(str(path), encoding="utf-16")
