@@ -18,8 +18,8 @@ import typer
 from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
 from lmclassify.cli.deciding import OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.io.local_service import TOKEN
 from lmclassify.io.logs import formatter_of
-from lmclassify.service.settings import TOKEN_VARIABLE
 
 
 def register(app: typer.Typer) -> None:
@@ -48,8 +48,7 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--token-file",
                 metavar="FILE",
-                help="Ask requests for the bearer token in this file. "
-                f"Default: that in ${TOKEN_VARIABLE}, if any.",
+                help=f"Ask requests for the bearer token in this file. Default: that in ${TOKEN}, if any.",
             ),
         ] = None,
         allowed_host: Annotated[
@@ -165,7 +164,7 @@ def _allowed_hosts(asked: list[str], host: str | None) -> tuple[str, ...]:
 
 def _token(file: str | None) -> str | None:
     if file is None:
-        token, where = os.environ.get(TOKEN_VARIABLE), f"${TOKEN_VARIABLE}"
+        token, where = os.environ.get(TOKEN), f"${TOKEN}"
         if token is None:
             return None
     else:

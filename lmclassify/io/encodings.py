@@ -6,7 +6,7 @@ import codecs
 import importlib.util
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, Self
 
 from lmclassify.errors import DataError, OptionError, listing, shorten
 from lmclassify.io.inputs import Input
@@ -51,6 +51,28 @@ class Lines(Protocol):
     """The encoding where it is not UTF-8, for the user; else empty."""
 
     def __iter__(self) -> Iterator[str]: ...
+
+
+class LineReader:
+    """What readers of lines have in common: closing, and how far they have come."""
+
+    _input: Input
+    _lines: Lines
+
+    def close(self) -> None:
+        """Close the file."""
+        self._input.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def bytes_read(self) -> int:
+        """How far reading has come."""
+        return self._input.position(self._lines.bytes)
 
 
 def lines_of(source: Input, encoding: str | None = None) -> Lines:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lmclassify.errors import DataError, shorten
-from lmclassify.io.encodings import BadBytesError, lines_of
+from lmclassify.io.encodings import BadBytesError, LineReader, lines_of
 from lmclassify.io.inputs import Input
 from lmclassify.io.rows import Rows
 from lmclassify.io.tables import CHUNK_BYTES, CHUNK_ROWS, describe_columns
@@ -46,7 +46,7 @@ class JsonObjects:
         return self.lines
 
 
-class JsonLinesReader:
+class JsonLinesReader(LineReader):
     """Reads JSON Lines in chunks.
 
     Columns are the keys of the first chunk, in order of appearance. A row may lack some of them: such cells
@@ -85,21 +85,6 @@ class JsonLinesReader:
             self.close()
             raise
         self.columns = list(dict.fromkeys(key for _, record in self._begun for key in record))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._input.close()
-
-    def __enter__(self) -> JsonLinesReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def bytes_read(self) -> int:
-        """How far reading has come."""
-        return self._input.position(self._lines.bytes)
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use; from now on, texts must be strings or null.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.io.mail_fields import DEFAULT_FIELDS
 from lmclassify.io.mailboxes import looks_like_mail
-from lmclassify.io.sources import InputFormat, Source, format_of_input, open_source
+from lmclassify.io.sources import InputFormat, Source, kind_of_input, open_source
 from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, read_lines, require_column
 
 Say = Callable[[str], object]
@@ -139,7 +139,7 @@ def read_files(
     """
     result = LabelledTexts()
     for label, path in files.items():
-        kind = format or ("mail" if looks_like_mail(path) else format_of_input(path))
+        kind = format or kind_of_input(path)
         if kind in ("mail", "jsonl", "parquet") or format not in (None, "text"):
             source = open_source(path, format=kind, encoding=encoding, fields=fields)
             kept = _read_column(source, None, fail_on_bad_row, say)
@@ -187,9 +187,9 @@ def read_unlabelled(
     """
     result = []
     for path in paths:
-        kind = format or format_of_input(path)
-        if looks_like_mail(path) or kind not in (None, "text"):
-            source = open_source(path, format=format, encoding=encoding, fields=fields)
+        kind = format or kind_of_input(path)
+        if kind not in (None, "text"):
+            source = open_source(path, format=kind, encoding=encoding, fields=fields)
             kept = _read_column(source, text_column, fail_on_bad_row, say)
         else:
             say(f"{path}: one text a line")

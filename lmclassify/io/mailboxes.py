@@ -7,6 +7,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -95,20 +96,12 @@ class Mailbox:
 
     def _open(self, path: Path) -> BinaryIO:
         try:
-            self._stream = open(path, "rb")  # noqa: SIM115 (closed by `close` or by who asks)
-            is_gzip = self._stream.peek(2)[:2] == _GZIP
+            stream = self._stream = open(path, "rb")  # noqa: SIM115 (closed by `close` or by who asks)
+            return _unpacked(stream, str(path))
         except FileNotFoundError:
             raise DataError(f"no such file: {path}") from None
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from error
-        suffix = split_compression(str(path))[1]
-        if suffix not in (None, ".gz"):
-            return decompressed(self._stream, suffix or "", str(path))
-        if not is_gzip:
-            return self._stream
-        import gzip
-
-        return gzip.open(self._stream)  # type: ignore[return-value]
 
     def _whole(self, path: Path) -> bytes:
         stream = self._open(path)
@@ -202,19 +195,21 @@ def _head(path: Path) -> bytes:
         return b""
     try:
         with open(path, "rb") as stream:
-            suffix = split_compression(path.name)[1]
-            if suffix not in (None, ".gz"):
-                return decompressed(stream, suffix or "", str(path)).read(_HEAD)
-            head = stream.read(_HEAD)
-            if head.startswith(_GZIP):
-                stream.seek(0)
-                import gzip
-
-                with gzip.open(stream) as unpacked:
-                    head = unpacked.read(_HEAD)
+            return _unpacked(stream, str(path)).read(_HEAD)
     except (DataError, OSError, EOFError, zlib.error):
         return b""
-    return head
+
+
+def _unpacked(stream: BufferedReader, name: str) -> BinaryIO:
+    """Return what a file holds: gzip is known by its first bytes, the rest by the file's name."""
+    suffix = split_compression(name)[1]
+    if suffix is not None and suffix != ".gz":
+        return decompressed(stream, suffix, name)
+    if stream.peek(2)[:2] != _GZIP:
+        return stream
+    import gzip
+
+    return gzip.open(stream)  # type: ignore[return-value]
 
 
 def _is_single(path: str) -> bool:

@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Iterator
 
 from lmclassify.errors import DataError
-from lmclassify.io.encodings import BadBytesError, lines_of
+from lmclassify.io.encodings import BadBytesError, LineReader, lines_of
 from lmclassify.io.inputs import Input
 from lmclassify.io.rows import Rows
 from lmclassify.io.tables import CHUNK_BYTES, CHUNK_ROWS, describe_columns
 
 
-class PlainTextReader:
+class PlainTextReader(LineReader):
     """Reads lines as rows of a column ``text``; a blank line is a row without text.
 
     Parameters
@@ -44,21 +44,6 @@ class PlainTextReader:
             self.close()
             raise
         self._texts = itertools.chain([first], self._texts)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._input.close()
-
-    def __enter__(self) -> PlainTextReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def bytes_read(self) -> int:
-        """How far reading has come."""
-        return self._input.position(self._lines.bytes)
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how the file is read."""

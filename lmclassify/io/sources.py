@@ -68,6 +68,11 @@ def format_of_input(path: str) -> InputFormat | None:
     return _ENDINGS.get(Path(split_compression(path)[0]).suffix.lower())
 
 
+def kind_of_input(path: str) -> InputFormat | None:
+    """Return ``mail`` where a path looks like that, else what `format_of_input` does."""
+    return "mail" if looks_like_mail(path) else format_of_input(path)
+
+
 def open_source(
     path: str,
     *,
@@ -98,8 +103,8 @@ def open_source(
     OptionError
         If there is no such encoding.
     """
-    kind = format or format_of_input(path)
-    if kind == "mail" or (format is None and looks_like_mail(path)):
+    kind = format or kind_of_input(path)
+    if kind == "mail":
         from lmclassify.io.mail import MailReader
 
         return MailReader(path, fields)

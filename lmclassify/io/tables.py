@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.io.compression import split_compression
-from lmclassify.io.encodings import BadBytesError, lines_of
+from lmclassify.io.encodings import BadBytesError, LineReader, lines_of
 from lmclassify.io.inputs import Input
 from lmclassify.io.rows import Rows
 from lmclassify.io.separators import UNUSUAL_SEPARATORS, Ahead, sniff_separator
@@ -37,7 +37,7 @@ CHUNK_BYTES = 1 << 23  # about: long rows need no more memory than short ones
 _STEP_ROWS = 128
 
 
-class TableReader:
+class TableReader(LineReader):
     """Reads a CSV or TSV file (RFC 4180) in chunks.
 
     Parameters
@@ -105,16 +105,6 @@ class TableReader:
             raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows")
         self._rows = itertools.chain([first_row], rows)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._input.close()
-
-    def __enter__(self) -> TableReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use, and separator and encoding if they are not usual.
 
@@ -129,11 +119,6 @@ class TableReader:
     def rows_read(self) -> int:
         """How many rows have been read."""
         return self._row
-
-    @property
-    def bytes_read(self) -> int:
-        """How far reading has come."""
-        return self._input.position(self._lines.bytes)
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all rows, at most `rows` at a time; fewer where they are long."""

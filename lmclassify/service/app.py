@@ -69,6 +69,7 @@ class Service:
         self._scoring = Scoring(command, settings, self._scored)
         self._metrics = Metrics(lambda: self._scoring.waiting)
         self.ready = False
+        self._reloading = asyncio.Lock()
         self.app: ASGIApp = Guard(self._application(), settings, self._answered)
 
     async def start(self) -> None:
@@ -87,12 +88,13 @@ class Service:
 
     async def reload(self) -> bool:
         """Load the model again and return True; if it cannot be used, the old one stays."""
-        try:
-            await self._scoring.reload()
-        except LMClassifyError as error:
-            self._metrics.reloaded(False)
-            _log.error("the model was not loaded again, the old one stays in service: %s", error)
-            return False
+        async with self._reloading:  # else an older model could come last
+            try:
+                await self._scoring.reload()
+            except LMClassifyError as error:
+                self._metrics.reloaded(False)
+                _log.error("the model was not loaded again, the old one stays in service: %s", error)
+                return False
         self._metrics.reloaded(True)
         _log.info("model loaded again")
         return True

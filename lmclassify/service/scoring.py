@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.io.local_service import TOKEN
 from lmclassify.service.frames import read_frame_soon, write_frame
 from lmclassify.service.problems import RequestError, fault
-from lmclassify.service.settings import TOKEN_VARIABLE, ServiceSettings
+from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
 
@@ -356,6 +357,6 @@ def unavailable() -> RequestError:
 
 def _environment() -> dict[str, str]:
     """Return the process's: it imports what this one would, and its tokenizer starts no threads."""
-    own = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    own = {name: value for name, value in os.environ.items() if name != TOKEN}
     places = os.pathsep.join(place for place in sys.path if place)
     return {"TOKENIZERS_PARALLELISM": "false", **own, "PYTHONPATH": places}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TOKEN_VARIABLE = "LMCLASSIFY_TOKEN"
-
 
 @dataclass(frozen=True)
 class ServiceSettings:
