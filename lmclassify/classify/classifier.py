@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import platform
@@ -24,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lmclassify import __version__
 from lmclassify.classify.adding import add_label
+from lmclassify.classify.checkpoints import Checkpoints
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
 from lmclassify.classify.held_out import PositiveThreshold
@@ -196,6 +198,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         unlabelled: Iterable[str] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> LMClassifier:
         """Learn a language model for each label.
 
@@ -213,6 +216,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         unlabelled : iterable of str, optional
             More texts of the same sort, whose labels nobody knows: recipe ``tuned`` trains its
             background model on them too.
+        checkpoints : Checkpoints, optional
+            Where training notes how far it has come. The model is the same as without.
 
         Returns
         -------
@@ -224,7 +229,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         DataError
             If texts or labels cannot be used (a ValueError).
         OptionError
-            If a parameter makes no sense (a ValueError).
+            If a parameter makes no sense, or the checkpoints are another fit's (a ValueError).
         """
         started = datetime.now(UTC)
         clock = time.perf_counter()
@@ -254,6 +259,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self._seed(),
             unlabelled=more,
         )
+        if checkpoints is not None:
+            checkpoints.begin(self._what_decides(lesson, settings, course.device))
+            course.checkpoints = checkpoints
         learnt = (learn_tuned if settings.recipe == "tuned" else learn_plain)(lesson, course)
         if learnt.cut:
             read = "beginning" if settings.long_texts == "truncate" else _READ_OF_LONG[settings.direction]
@@ -293,6 +301,28 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             n_jobs=self.n_jobs,
         )
         return self
+
+    def _what_decides(self, lesson: Lesson, settings: Settings, device: str) -> dict[str, Any]:
+        """Return all that what is learnt depends on, as plain data; texts by their SHA-256."""
+
+        def digest(*parts: object) -> str:
+            found = hashlib.sha256()
+            for part in parts:
+                content = part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass")
+                found.update(len(content).to_bytes(8, "little") + content)
+            return found.hexdigest()
+
+        weights = None if lesson.weights is None else lesson.weights.tobytes()
+        return {
+            **asdict(settings),
+            "labels": digest(lesson.classes.tolist(), lesson.codes.tobytes(), weights),
+            "priors": digest(lesson.log_priors.tobytes(), lesson.log_frequencies.tobytes()),
+            "texts": digest(*lesson.texts),
+            "unlabelled texts": digest(*lesson.unlabelled),
+            "seed": lesson.seed,
+            "device": device,
+            "versions": _versions(),
+        }
 
     def _settings(self) -> Settings:
         return Settings(**{item.name: getattr(self, item.name) for item in fields(Settings)})

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lmclassify.classify.checkpoints import Checkpoints
 from lmclassify.classify.settings import Settings
 from lmclassify.engines.local import run_in_rounds
 from lmclassify.lm.model import BaseLanguageModel, LanguageModel
@@ -37,6 +38,8 @@ class Course:
     callback: ProgressCallback | None = None
     stop: Event = field(default_factory=Event)
     """Set by an interrupt; training then ends early and keeps the best weights so far."""
+    checkpoints: Checkpoints | None = None
+    """Where training notes how far it has come, to be gone on with when it was killed."""
 
 
 @dataclass
@@ -139,17 +142,33 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
         After the epochs in hand have ended; `Trainer.interrupt` then gives what there is.
     """
 
+    checkpoints = course.checkpoints
+    numbers: dict[int, int] = {}
+    if checkpoints is not None:
+        for label, trainer in jobs:
+            numbers[id(trainer)] = number = checkpoints.next_number()
+            state = checkpoints.load(number)
+            if state is not None:
+                trainer.load_state(state)
+                if course.callback is not None:
+                    for record in trainer.records:
+                        course.callback(label, record)
+
     def run_epoch(job: tuple[Any, Trainer]) -> bool:
         label, trainer = job
         known = len(trainer.records)
         more = trainer.run_epoch()
-        if course.callback is not None and len(trainer.records) > known:
-            course.callback(label, trainer.records[-1])
+        if len(trainer.records) > known:
+            if checkpoints is not None and not trainer.interrupted:
+                checkpoints.save(numbers[id(trainer)], trainer.state, finished=not more)
+            if course.callback is not None:
+                course.callback(label, trainer.records[-1])
         return more
 
     before = torch.get_num_threads()
+    unfinished = [job for job in jobs if not job[1].finished]
     try:
-        longest_first = sorted(jobs, key=lambda job: -job[1].tokens_per_epoch)
+        longest_first = sorted(unfinished, key=lambda job: -job[1].tokens_per_epoch)
         run_in_rounds(
             run_epoch, longest_first, course.threads, course.stop, before=lambda: torch.set_num_threads(1)
         )

@@ -9,6 +9,8 @@
     does not list are ignored, and removed after the next commit.
 ``training.jsonl``
     the training record, the only place for times and dates. It names the model it belongs to.
+``unfinished``
+    a folder that is no part of the model: checkpoints of a fit that has not ended.
 
 Each of them has the word lmclassify near its beginning, so that no file of another kind is taken for
 part of a model. A crash at any moment leaves the old model or the new one.
@@ -38,6 +40,8 @@ FORMAT = "lmclassify model"
 FORMAT_VERSION = 4
 CONFIG = "config.json"
 TRAINING = "training.jsonl"
+UNFINISHED = "unfinished"
+"""Folder in a model's for the checkpoints of a fit; see `lmclassify.classify.checkpoints`."""
 
 _PART = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")
 _LARGEST_CONFIG = 1 << 26  # bytes
@@ -103,6 +107,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
+    if path.name == UNFINISHED and path.is_dir() and not path.is_symlink():
+        return True
     if path.name not in (CONFIG, TRAINING) and not _PART.fullmatch(path.name):
         return False
     try:
@@ -318,6 +324,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder} is a file; a model is a folder: {remedy}")
     path = folder / CONFIG
     if not path.exists():
+        if (folder / UNFINISHED).is_dir():
+            remedy = "its fit was not finished: go on with the same `lmclassify fit` and --resume"
         raise ModelError(f"{folder} holds no model (it has no {CONFIG}): {remedy}")
     content = _read(path, _LARGEST_CONFIG)
     try:

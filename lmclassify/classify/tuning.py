@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,15 @@ from lmclassify.classify.scoring import asked_log_likelihoods
 from lmclassify.engines.local import WorkerMap, worker_map
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.optimizer import AdamW
-from lmclassify.lm.training import EpochRecord
+from lmclassify.lm.training import EpochRecord, load_training_arrays, training_arrays
+from lmclassify.lm.training_state import (
+    Arrays,
+    TrainingState,
+    generator_state,
+    named,
+    set_generator_state,
+    under,
+)
 from lmclassify.text.sequences import PADDING_ID, Batch, Ids, SequenceStore, batches_by_length
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -124,21 +133,67 @@ class ConditionalTuner:
         self._step = 0
         self.records: list[EpochRecord] = []
         self.best, self.best_epoch = list(start), 0
-        self._best_loss = self._validation_loss() if len(validation) else math.inf
+        self._best_loss: float | None = None
 
     def run(self) -> None:
         """Tune until the epochs are over, two bring nothing better, or the course is stopped."""
+        checkpoints = self._course.checkpoints
+        number = 0 if checkpoints is None else checkpoints.next_number()
+        state = None if checkpoints is None else checkpoints.load(number)
+        if state is not None:
+            self.load_state(state)
+            for record in self.records:
+                self._tell(record)
+        elif len(self._validation):
+            self._best_loss = self._validation_loss()
         before = torch.get_num_threads()
         try:
             with worker_map(
                 min(self._course.threads, len(self._models)), before=lambda: torch.set_num_threads(1)
             ) as each:
-                for epoch in range(1, self._epochs + 1):
-                    self._run_epoch(epoch, each)
-                    if self._course.stop.is_set() or epoch - self.best_epoch >= _PATIENCE:
-                        break
+                while not self.finished and not self._course.stop.is_set():
+                    self._run_epoch(len(self.records) + 1, each)
+                    if checkpoints is not None and not self._course.stop.is_set():
+                        checkpoints.save(number, self.state, finished=self.finished)
         finally:
             torch.set_num_threads(before)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no epoch left to train."""
+        epochs = len(self.records)
+        return epochs >= self._epochs or epochs - self.best_epoch >= _PATIENCE
+
+    def state(self) -> TrainingState:
+        """Return what it has come to, between two epochs; see `load_state`."""
+        arrays: Arrays = {}
+        for label, (model, optimizer) in enumerate(zip(self._models, self._optimizers, strict=True)):
+            best = {name: self.best[label][name] for name in model.trained_arrays()}
+            arrays |= named(f"{label}/best", best)
+            if not self.finished:
+                arrays |= named(str(label), training_arrays(model, optimizer))
+        plain = {
+            "records": [asdict(record) for record in self.records],
+            "best_epoch": self.best_epoch,
+            "best_loss": self._best_loss,
+            "step": self._step,
+            "steps": [optimizer.steps for optimizer in self._optimizers],
+            "order": generator_state(self._rng),
+        }
+        return TrainingState(arrays, plain)
+
+    def load_state(self, state: TrainingState) -> None:
+        """Go on from where a tuner of the same texts, settings and seed returned its `state`."""
+        plain = state.plain
+        self.records = [EpochRecord(**record) for record in plain["records"]]
+        self.best_epoch, self._step = plain["best_epoch"], plain["step"]
+        self._best_loss = plain["best_loss"]
+        set_generator_state(self._rng, plain["order"])
+        for label, (model, optimizer) in enumerate(zip(self._models, self._optimizers, strict=True)):
+            arrays = under(str(label), state.arrays)
+            self.best[label] = self.best[label] | under("best", arrays)
+            if not self.finished:
+                load_training_arrays(model, optimizer, arrays, plain["steps"][label])
 
     def _run_epoch(self, epoch: int, each: WorkerMap) -> None:
         started = time.perf_counter()
@@ -151,7 +206,7 @@ class ConditionalTuner:
             total += self._learn(self._training[places], each) * len(places)
             tokens += int((self._lengths[places] - 1).sum()) * self._compared.shape[1]
         loss = self._validation_loss()
-        better = math.isfinite(loss) and loss < self._best_loss
+        better = math.isfinite(loss) and (self._best_loss is None or loss < self._best_loss)
         if better:
             self._best_loss, self.best_epoch = loss, epoch
             self.best = [model.arrays() for model in self._models]
@@ -166,6 +221,9 @@ class ConditionalTuner:
             seconds=time.perf_counter() - started,
         )
         self.records.append(record)
+        self._tell(record)
+
+    def _tell(self, record: EpochRecord) -> None:
         if self._course.callback is not None:
             self._course.callback(None, record)
 

@@ -102,6 +102,10 @@ def register(app: typer.Typer) -> None:
                 help="More texts, labels unknown, to learn the language at large from: tables or lines.",
             ),
         ] = None,
+        resume: Annotated[
+            bool,
+            typer.Option("--resume", help="Go on with a fit of the same data and settings that was killed."),
+        ] = False,
         tensorboard: Annotated[
             str | None,
             typer.Option(
@@ -145,6 +149,7 @@ def register(app: typer.Typer) -> None:
             else _numbers("--class-weight", class_weight),
         }
 
+        from lmclassify.classify.checkpoints import Checkpoints
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.bundled import bundled_data
         from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
@@ -199,16 +204,20 @@ def register(app: typer.Typer) -> None:
             n_jobs=run.threads,
             device=run.device,
         )
-        with _EpochDisplay(run, found, settings["recipe"]) as display, scalars or contextlib.nullcontext():
+        with Checkpoints(output, resume=resume, say=run.say) as checkpoints:
+            with (
+                _EpochDisplay(run, found, settings["recipe"]) as display,
+                scalars or contextlib.nullcontext(),
+            ):
 
-            def told(label: Any, record: EpochRecord) -> None:
-                display.update(label, record)
-                if scalars is not None:
-                    scalars.update(display.name_of(label), record)
+                def told(label: Any, record: EpochRecord) -> None:
+                    display.update(label, record)
+                    if scalars is not None:
+                        scalars.update(display.name_of(label), record)
 
-            classifier.set_params(callback=told)
-            classifier.fit(data_read.texts, data_read.labels, unlabelled=more)
-        classifier.save(output)
+                classifier.set_params(callback=told)
+                classifier.fit(data_read.texts, data_read.labels, unlabelled=more, checkpoints=checkpoints)
+            classifier.save(output)
         for kind in ("label", "backward label"):
             for entry in classifier.model_.training_entries(kind):
                 run.say(_summary(entry))

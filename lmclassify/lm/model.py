@@ -164,6 +164,11 @@ class BaseLanguageModel(nn.Module):
             tensors[name] = tensors["embedding.weight"]
         self.load_state_dict(tensors)
 
+    def trained_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return a copy of the weights that training changes."""
+        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {name: array for name, array in self.arrays().items() if name in trained}
+
     def _shared(self) -> set[str]:
         return set() if self.projection is None else {"output.weight"}
 

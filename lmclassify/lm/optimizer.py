@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import nn
+
+from lmclassify.lm.training_state import Arrays
 
 _FIRST, _SECOND = 0.9, 0.999  # shares of the old moments that are kept
 _EPSILON = 1e-8
@@ -28,6 +31,11 @@ class AdamW:
     max_grad_norm : float
         Before a step all gradients together are scaled down to this norm.
     decay_all : bool, default=False
+
+    Attributes
+    ----------
+    steps : int
+        Taken so far.
     """
 
     def __init__(
@@ -42,15 +50,15 @@ class AdamW:
         self._moments = [(torch.zeros_like(of), torch.zeros_like(of)) for of in self._parameters]
         self._decays = [weight_decay if of.ndim > 1 or decay_all else 0.0 for of in self._parameters]
         self._max_grad_norm = max_grad_norm
-        self._steps = 0
+        self.steps = 0
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Change the parameters by their gradients, which are used up."""
         torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
-        self._steps += 1
-        correction = math.sqrt(1 - _SECOND**self._steps)
-        rate = learning_rate * correction / (1 - _FIRST**self._steps)
+        self.steps += 1
+        correction = math.sqrt(1 - _SECOND**self.steps)
+        rate = learning_rate * correction / (1 - _FIRST**self.steps)
         for parameter, (first, second), decay in zip(
             self._parameters, self._moments, self._decays, strict=True
         ):
@@ -63,3 +71,21 @@ class AdamW:
                 parameter.mul_(1 - learning_rate * decay)
             parameter.addcdiv_(first, second.sqrt().add_(_EPSILON * correction), value=-rate)
             parameter.grad = None
+
+    def arrays(self) -> Arrays:
+        """Return a copy of the moments; see `load_arrays`."""
+        return {
+            f"{which}.{number}": moment.cpu().numpy().copy()
+            for number, both in enumerate(self._moments)
+            for which, moment in zip(("first", "second"), both, strict=True)
+            if self._parameters[number].requires_grad
+        }
+
+    @torch.no_grad()
+    def load_arrays(self, arrays: Arrays, steps: int) -> None:
+        """Take over the moments that `arrays` returned after so many steps."""
+        self.steps = steps
+        for number, both in enumerate(self._moments):
+            for which, moment in zip(("first", "second"), both, strict=True):
+                if f"{which}.{number}" in arrays:
+                    moment.copy_(torch.from_numpy(np.array(arrays[f"{which}.{number}"])))

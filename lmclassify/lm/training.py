@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Event
 
 import numpy as np
@@ -17,6 +17,14 @@ from lmclassify.lm.loss import mean_nll
 from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.optimizer import AdamW
 from lmclassify.lm.settings import LanguageModelSettings
+from lmclassify.lm.training_state import (
+    Arrays,
+    TrainingState,
+    generator_state,
+    named,
+    set_generator_state,
+    under,
+)
 from lmclassify.text.sequences import PADDING_ID, Ids, SequenceStore, batches_by_length
 
 _VALIDATION_BATCH = 256
@@ -181,6 +189,38 @@ class Trainer:
         self.restore_best()
 
     @property
+    def finished(self) -> bool:
+        """Whether there is no epoch left to train."""
+        return bool(self.records) and self.records[-1].finished
+
+    def state(self) -> TrainingState:
+        """Return what it has come to, between two epochs; see `load_state`."""
+        arrays = named("best", {name: self._best[name] for name in self.model.trained_arrays()})
+        if not self.finished:
+            arrays |= training_arrays(self.model, self._optimizer)
+        plain = {
+            "records": [asdict(record) for record in self.records],
+            "best_epoch": self.best_epoch,
+            "best_loss": self._best_loss if math.isfinite(self._best_loss) else None,
+            "step": self._step,
+            "order": generator_state(self._rng),
+        }
+        return TrainingState(arrays, plain)
+
+    def load_state(self, state: TrainingState) -> None:
+        """Go on from where a trainer of the same texts, settings and seed returned its `state`."""
+        arrays, plain = state.arrays, state.plain
+        self.records = [EpochRecord(**record) for record in plain["records"]]
+        self.best_epoch, self._step = plain["best_epoch"], plain["step"]
+        self._best_loss = math.inf if plain["best_loss"] is None else plain["best_loss"]
+        set_generator_state(self._rng, plain["order"])
+        self._best = self._best | under("best", arrays)
+        if self.finished:
+            self.restore_best()
+        else:
+            load_training_arrays(self.model, self._optimizer, arrays, self._step)
+
+    @property
     def best_validation_loss(self) -> float | None:
         """Of the weights kept, nats per token; None without validation part or before it was taken."""
         return self._best_loss if len(self._parts[1]) and math.isfinite(self._best_loss) else None
@@ -234,3 +274,16 @@ class Trainer:
             total += float(loss) * float(of_tokens)
             weight += float(of_tokens)
         return total / weight
+
+
+def training_arrays(model: BaseLanguageModel, optimizer: AdamW) -> Arrays:
+    """Return a copy of what a step of training depends on; see `load_training_arrays`."""
+    arrays = named("weights", model.trained_arrays()) | named("moments", optimizer.arrays())
+    return arrays | {"generator": model.generator.get_state().numpy()}
+
+
+def load_training_arrays(model: BaseLanguageModel, optimizer: AdamW, arrays: Arrays, steps: int) -> None:
+    """Take over what `training_arrays` returned after so many steps."""
+    model.load_arrays(model.arrays() | under("weights", arrays))
+    optimizer.load_arrays(under("moments", arrays), steps)
+    model.generator.set_state(torch.from_numpy(np.array(arrays["generator"])))

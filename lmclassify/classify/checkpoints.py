@@ -1,0 +1,206 @@
+"""Checkpoints of a fit: how far each language model's training has come, so that a killed fit can go on.
+
+They lie in a folder ``unfinished`` in the model's, until the model is complete::
+
+    fit.json                what is learnt from and how, to tell whether a fit is the same
+    <number>.safetensors    the state of the number-th model trained, followed by its SHA-256
+
+A fit of the same texts, settings and seed trains the same models in the same order, so a number tells
+which one it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import safetensors.numpy
+
+from lmclassify.classify.persistence import UNFINISHED
+from lmclassify.errors import OptionError, OutputError, listing
+from lmclassify.lm.training_state import TrainingState
+
+if sys.platform != "win32":
+    import fcntl
+
+_FIT = "fit.json"
+_BETWEEN = 1.0  # seconds of training that may be lost, where epochs are shorter
+_DIGEST = hashlib.sha256().digest_size
+
+
+class Checkpoints:
+    """Keeps states of training in a model's folder; a context manager, to be left once the model is saved.
+
+    One fit at a time may keep them in a folder. A disk that cannot take them is said once, and training
+    goes on without.
+
+    Parameters
+    ----------
+    model : path
+        The folder of the model-to-be.
+    resume : bool, default=False
+        Go on with the unfinished fit there, if there is one; else it is forgotten.
+    say : callable, optional
+        Told in a line what the user should know.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        say: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        self._model = Path(model)
+        self._folder = self._model / UNFINISHED
+        self._resume = resume
+        self._say = say
+        self._lock: int | None = None
+        self._began = time.monotonic()
+        self._saved_at: dict[int, float] = {}
+        self._numbers = 0
+        self._failed = threading.Event()
+        self._begun = self._keeps = False
+
+    def __enter__(self) -> Checkpoints:
+        try:
+            self._new_model = not self._model.exists()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = self._locked()
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"cannot write to {self._folder}: {error.strerror}") from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if self._keeps and kind is not None:
+                if self._begun:
+                    self._say("what has been trained is kept: the same command with --resume goes on with it")
+            else:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                if kind is not None and self._new_model:
+                    with contextlib.suppress(OSError):
+                        self._model.rmdir()
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+
+    def _locked(self) -> int | None:
+        """Let one fit in at a time: the lock ends with its process, come what may."""
+        if sys.platform == "win32":
+            return None
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise OutputError(
+                f"another fit is training for {self._model}: wait for its end, or choose another folder (-o)"
+            ) from None
+        except OSError:
+            pass  # not every file system has locks
+        return descriptor
+
+    def begin(self, what: dict[str, Any]) -> None:
+        """Say what is being fitted, before anything is loaded or saved.
+
+        Parameters
+        ----------
+        what : dict
+            All that the result depends on, by names that a user knows, in what JSON can hold.
+
+        Raises
+        ------
+        OptionError
+            If the unfinished fit that is to be gone on with is another one.
+        """
+        what = json.loads(json.dumps(what))
+        before = self._unfinished()
+        if self._resume and before is not None:
+            self._keeps = True
+            differing = [name for name in sorted({*what, *before}) if what.get(name) != before.get(name)]
+            if differing:
+                raise OptionError(
+                    f"{self._model} holds an unfinished fit with other {listing(differing)}: give what it "
+                    "was begun with, or leave --resume out to begin anew"
+                )
+            self._begun = True
+            states = len(list(self._folder.glob("*.safetensors")))
+            self._say(f"going on with an unfinished fit: {states:,} language models begun or done")
+            return
+        if self._resume:
+            self._say(f"no unfinished fit in {self._model}: beginning one")
+        elif before is not None:
+            self._say(f"an unfinished fit in {self._model} is replaced (--resume would have gone on with it)")
+        for entry in self._folder.iterdir():
+            entry.unlink()
+        self._begun = True
+        self._write(_FIT, json.dumps(what, indent=1).encode("ascii"))
+
+    def _unfinished(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self._folder / _FIT).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def next_number(self) -> int:
+        """Return the number of the model that is trained next."""
+        self._numbers += 1
+        return self._numbers
+
+    def load(self, number: int) -> TrainingState | None:
+        """Return the state of a model's training, None where there is none that is whole."""
+        try:
+            content = (self._folder / f"{number}.safetensors").read_bytes()
+        except OSError:
+            return None
+        content, digest = content[:-_DIGEST], content[-_DIGEST:]
+        if hashlib.sha256(content).digest() != digest:
+            self._say(f"checkpoint {number} is damaged: what it held is trained again")
+            return None
+        length = int.from_bytes(content[:8], "little")
+        plain = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["lmclassify"])
+        return TrainingState(safetensors.numpy.load(content), plain)
+
+    def save(self, number: int, state: Callable[[], TrainingState], *, finished: bool) -> None:
+        """Keep the state of a model's training, unless what would be lost is hardly worth it."""
+        now = time.monotonic()
+        if now - (self._began if finished else self._saved_at.get(number, self._began)) < _BETWEEN:
+            return
+        found = state()
+        content = safetensors.numpy.save(found.arrays, {"lmclassify": json.dumps(found.plain)})
+        self._write(f"{number}.safetensors", content + hashlib.sha256(content).digest())
+        self._saved_at[number] = now
+
+    def _write(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        if self._failed.is_set():
+            return
+        draft = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".draft", delete=False) as file:
+                draft = file.name
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, self._folder / name)
+            self._keeps = self._keeps or name != _FIT
+        except OSError as error:
+            self._failed.set()
+            if draft is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(draft)
+            self._say(f"note: no checkpoints any more, training goes on ({self._folder}: {error.strerror})")
