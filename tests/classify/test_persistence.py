@@ -49,21 +49,6 @@ def test_saving_again_gives_the_same_bytes(classifier, saved, tmp_path):
         assert (saved / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
-@pytest.mark.long
-def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
-    program = (
-        "import sys; from lmclassify import LMClassifier; from tests.conftest import SMALL, bundled\n"
-        "LMClassifier(**SMALL).fit(*bundled(limit=100)).save(sys.argv[1])"
-    )
-    for number in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": number}
-        subprocess.run([sys.executable, "-c", program, tmp_path / number], check=True, env=environment)
-    assert names(tmp_path / "1") == names(tmp_path / "2")
-    for name in names(tmp_path / "1"):
-        if name != "training.jsonl":
-            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
-
-
 def test_the_layout(saved):
     config = json.loads((saved / "config.json").read_text())
     parts = ["1.json", *(f"{number}.safetensors" for number in range(2, 5))]
