@@ -12,6 +12,7 @@ from lmclassify.service.connections import Connections
 from lmclassify.service.problems import MEDIA_TYPE, RequestError
 
 _MOST_BYTES = 1 << 16
+_MOST_PIPELINED = 100  # beyond it the connection is closed, after the answers to these
 _END_OF_HEAD = b"\r\n\r\n"
 # Upgrades (h2c, which some clients offer with every request) are not taken, and offers of them make the
 # parser leave out the body.
@@ -57,15 +58,25 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._unset_keepalive_if_required()
                 self._start_timer()
                 return
-            self._stop_timer()
-            self._in_head, self._head = False, b""
+            self._head = b""
             if b"upgrade" in head.lower():
                 head = _OFFERS.sub(b"", head + b"\r\n").removesuffix(b"\r\n")
             data = head + end + body
         super().data_received(data)
+        idle = self.cycle is None or self.cycle.response_complete
+        if self._in_head and idle and self.timeout_keep_alive_task is None:  # empty lines are no request
+            self._start_timer()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, but not one behind a body in chunks: of those there could be any number."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin a request; the one before it may have come in the same piece of data."""
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            raise ValueError("too many requests wait on one connection")
+        self._stop_timer()
         self._in_head = False
         self.places.work(self)
         super().on_headers_complete()

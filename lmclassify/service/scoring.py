@@ -211,14 +211,17 @@ class Scoring:
                 queue.remove(job)
 
     async def _start(self) -> _Worker:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", self._command.module),
-            stdin=PIPE,
-            stdout=PIPE,
-            env=_environment(),
-            limit=_BUFFER,
-            start_new_session=True,  # Ctrl-C is for the service
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", self._command.module),
+                stdin=PIPE,
+                stdout=PIPE,
+                env=_environment(),
+                limit=_BUFFER,
+                start_new_session=True,  # Ctrl-C is for the service
+            )
+        except OSError as error:  # too many files or processes, say
+            raise LMClassifyError(f"no scoring process can be started: {error.strerror}") from error
         assert process.stdin is not None
         assert process.stdout is not None
         try:
