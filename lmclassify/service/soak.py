@@ -118,18 +118,18 @@ class _Soaking:
         self._start = time.monotonic()
         until = self._start + seconds
         async with asyncio.TaskGroup() as group:
+            swapping = group.create_task(self._swap(seconds / (swaps + 1), swaps))
             for _ in range(_CLIENTS):
-                group.create_task(self._ask_until(until))
-            group.create_task(self._swap(seconds / (swaps + 1), swaps))
+                group.create_task(self._ask_until(until, swapping))
             group.create_task(self._kill(seconds / (kills + 1), kills))
             group.create_task(self._measure_until(until))
         self.found.seconds = time.monotonic() - self._start
-        await asyncio.sleep(2 * 5)  # idle connections are closed after 5 s
+        await asyncio.sleep(2)  # until the last connections are closed
         await self._measure_idle()
         return self.found
 
-    async def _ask_until(self, until: float) -> None:
-        while time.monotonic() < until:
+    async def _ask_until(self, until: float, swapping: asyncio.Task[None]) -> None:
+        while time.monotonic() < until or not swapping.done():
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             try:
                 for _ in range(self._mixture.random.randint(1, _MOST_REQUESTS_OF_A_CONNECTION)):
@@ -196,8 +196,8 @@ class _Soaking:
         return None if alike(question.answers[number % len(self._models)], found) else "another answer"
 
     async def _swap(self, pause: float, swaps: int) -> None:
-        for _ in range(swaps):
-            await asyncio.sleep(pause)
+        for number in range(1, swaps + 1):
+            await asyncio.sleep(max(0.0, self._start + number * pause - time.monotonic()))
             self._begun += 1
             self._measure_workers()
             await asyncio.to_thread(self._models[self._begun % len(self._models)].save, self._live)

@@ -42,7 +42,9 @@ def with_service(
 class Running:
     """`lmclassify serve` in a process."""
 
-    def __init__(self, *options: object, cwd: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *options: object, cwd: Path, environment: dict[str, str] | None = None, **more: object
+    ) -> None:
         command = [sys.executable, "-m", "lmclassify", "serve", *map(str, options)]
         self.process = subprocess.Popen(
             command,
@@ -50,6 +52,7 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(environment or {})},
+            **more,
         )
         self.said: list[str] = []
         self.url = self.wait_for(r"serving .* on (\S+)")
@@ -76,8 +79,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(*options: object, cwd: Path, environment: dict[str, str] | None = None) -> Iterator[Running]:
-    service = Running(*options, cwd=cwd, environment=environment)
+def running(*options: object, cwd: Path, **more: object) -> Iterator[Running]:
+    service = Running(*options, cwd=cwd, **more)
     try:
         yield service
     finally:

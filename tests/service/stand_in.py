@@ -42,7 +42,7 @@ class StandIn:
         return [{"word": prefix, "probability": 1 / n}]
 
     def facts(self):
-        return {"model": self.name, "python_path": sys.path}
+        return {"model": self.name, "checksum": f"checksum of {self.name}", "python_path": sys.path}
 
 
 if __name__ == "__main__":

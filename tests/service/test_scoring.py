@@ -234,3 +234,102 @@ def test_a_long_request_is_finished_by_the_old_model(tmp_path):
         assert late["label"] == "old"
 
     with_service(use, {"name_file": str(name)})
+
+
+def many(count=600):
+    """Return texts for more than one batch, the first of which takes a while."""
+    return {"texts": ["sleep 0.4", *["a"] * (count - 1)]}
+
+
+def test_one_model_answers_all_of_a_request(tmp_path):
+    name = tmp_path / "name"
+    name.write_text("old")
+
+    async def use(service, client):
+        long = asyncio.create_task(client.post("/v1/predict", json=many()))
+        await asyncio.sleep(0.1)
+        name.write_text("new")
+        await service.reload()  # while the first of its pieces is scored
+        quick = (await ask(client, "a"))[0]
+        assert quick.headers["LMClassify-Model"] == "checksum of new"
+        late = await long
+        assert {item["label"] for item in late.json()["predictions"]} == {"old"}
+        assert late.headers["LMClassify-Model"] == "checksum of old"
+        while len(service._scoring._listening) > 1:  # the old process ends
+            await asyncio.sleep(0.02)
+
+    with_service(use, {"name_file": str(name)})
+
+
+def test_a_request_begun_by_a_process_that_dies_is_begun_again(tmp_path):
+    name = tmp_path / "name"
+    name.write_text("old")
+
+    async def use(service, client):
+        long = asyncio.create_task(client.post("/v1/predict", json=many()))
+        await asyncio.sleep(0.1)
+        name.write_text("new")
+        dying = asyncio.create_task(ask(client, "die"))  # after the first of its pieces
+        assert (await dying)[0].status_code == 503
+        labels = {item["label"] for item in (await long).json()["predictions"]}
+        assert labels == {"new"}
+        assert service._scoring.waiting == 0
+
+    with_service(use, {"name_file": str(name)})
+
+
+def test_a_request_begun_by_an_old_process_that_dies_goes_to_the_new_one(tmp_path):
+    name = tmp_path / "name"
+    name.write_text("old")
+
+    async def use(service, client):
+        texts = [*many(257)["texts"], *["a"] * 255, "sleep 0.4", "a"]  # three pieces
+        long = asyncio.create_task(client.post("/v1/predict", json={"texts": texts}))
+        asked = asyncio.create_task(client.post("/v1/predict", json={"texts": texts}))
+        await asyncio.sleep(0.1)
+        old = service._scoring._worker
+        name.write_text("new")
+        await service.reload()
+        while not old.begun:
+            await asyncio.sleep(0.01)
+        old.process.kill()
+        for answer in await asyncio.gather(long, asked):
+            # what it was alone with is refused
+            labels = {item["label"] for item in answer.json().get("predictions", [])}
+            assert (answer.status_code, labels) in ((200, {"new"}), (503, set()))
+        assert service._scoring.waiting == 0
+
+    with_service(use, {"name_file": str(name)})
+
+
+def test_where_no_process_can_be_started_it_tries_again(monkeypatch):
+    start = asyncio.create_subprocess_exec
+    failures = []
+
+    async def fail_twice(*arguments, **options):
+        if len(failures) < 2:
+            failures.append(OSError(24, "Too many open files"))
+            raise failures[-1]
+        return await start(*arguments, **options)
+
+    async def use(service, client):
+        monkeypatch.setattr("asyncio.create_subprocess_exec", fail_twice)
+        monkeypatch.setattr("lmclassify.service.scoring._SECONDS_BETWEEN_STARTS", 0.05)
+        assert not await service.reload()
+        assert predictions(await ask(client, "a"))
+        assert (await ask(client, "die"))[0].status_code == 503
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+        assert len(failures) == 2
+
+    with_service(use)
+
+
+def test_another_token_may_be_asked_for():
+    async def use(service, client):
+        client.headers["Authorization"] = "Bearer new"
+        assert (await client.get("/v1/model")).status_code == 401
+        service.change_token("new")
+        assert (await client.get("/v1/model")).status_code == 200
+
+    with_service(use, token="old")
