@@ -119,8 +119,7 @@ def test_learning_and_serving_ask_no_network_and_start_no_program(audited, tmp_p
     environment, said = audited
     data = labelled_texts(tmp_path / "texts.csv")
     run(environment, "-m", "lmclassify", "fit", data, "-q", "--max-epochs", 1, "-o", "model", cwd=tmp_path)
-    for output in ("out.csv", "out.parquet"):
-        run(environment, "-m", "lmclassify", "predict", data, "-m", "model", "-o", output, cwd=tmp_path)
+    run(environment, "-m", "lmclassify", "predict", data, "-m", "model", "-o", "out.parquet", cwd=tmp_path)
     run(environment, "-m", "lmclassify", "evaluate", data, "-m", "model", "--html", "page.html", cwd=tmp_path)
     with (
         running("-m", "model", "--port", 0, cwd=tmp_path, environment=environment) as service,

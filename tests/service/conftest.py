@@ -32,7 +32,10 @@ def with_service(
         service = Service(command, ServiceSettings(**settings))  # type: ignore[arg-type]
         await service.start()
         transport = httpx2.ASGITransport(app=service.app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with (
+            httpx2.AsyncClient(transport=transport, base_url="http://test") as client,
+            asyncio.timeout(60),  # a test that waits in vain fails
+        ):
             await use(service, client)
         await service.stop()
 

@@ -24,6 +24,9 @@ class StandIn:
         for text in texts:
             if text.startswith("sleep "):
                 time.sleep(float(text.split()[1]))
+            elif text.startswith("wait for "):
+                while not Path(text.removeprefix("wait for ")).exists():
+                    time.sleep(0.01)
             elif text.startswith("fail"):
                 raise ValueError(text)
             elif text == "die":

@@ -236,70 +236,76 @@ def test_a_long_request_is_finished_by_the_old_model(tmp_path):
     with_service(use, {"name_file": str(name)})
 
 
-def many(count=600):
-    """Return texts for more than one batch, the first of which takes a while."""
-    return {"texts": ["sleep 0.4", *["a"] * (count - 1)]}
+def post(client, *texts):
+    """Ask for many texts, in three pieces, the first of which begins with `texts`."""
+    body = {"texts": [*texts, *["a"] * (600 - len(texts))]}
+    return asyncio.create_task(client.post("/v1/predict", json=body))
+
+
+def labels_of(answer):
+    return {item["label"] for item in answer.json()["predictions"]}
 
 
 def test_one_model_answers_all_of_a_request(tmp_path):
-    name = tmp_path / "name"
+    name, go_on = tmp_path / "name", tmp_path / "go on"
     name.write_text("old")
 
     async def use(service, client):
-        long = asyncio.create_task(client.post("/v1/predict", json=many()))
-        await asyncio.sleep(0.1)
+        long = post(client, f"wait for {go_on}")
+        while not service._scoring._worker.batch:
+            await asyncio.sleep(0.01)
         name.write_text("new")
         await service.reload()  # while the first of its pieces is scored
         quick = (await ask(client, "a"))[0]
         assert quick.headers["LMClassify-Model"] == "checksum of new"
+        go_on.touch()
         late = await long
-        assert {item["label"] for item in late.json()["predictions"]} == {"old"}
+        assert labels_of(late) == {"old"}
         assert late.headers["LMClassify-Model"] == "checksum of old"
         while len(service._scoring._listening) > 1:  # the old process ends
             await asyncio.sleep(0.02)
 
-    with_service(use, {"name_file": str(name)})
+    with_service(use, {"name_file": str(name)}, timeout=30)
 
 
 def test_a_request_begun_by_a_process_that_dies_is_begun_again(tmp_path):
-    name = tmp_path / "name"
+    name, go_on = tmp_path / "name", tmp_path / "go on"
     name.write_text("old")
 
     async def use(service, client):
-        long = asyncio.create_task(client.post("/v1/predict", json=many()))
-        await asyncio.sleep(0.1)
+        long = post(client, f"wait for {go_on}")
+        while not service._scoring._worker.batch:
+            await asyncio.sleep(0.01)
         name.write_text("new")
-        dying = asyncio.create_task(ask(client, "die"))  # after the first of its pieces
-        assert (await dying)[0].status_code == 503
-        labels = {item["label"] for item in (await long).json()["predictions"]}
-        assert labels == {"new"}
+        dying = post(client, "die")  # after the first piece of the other
+        while service._scoring.waiting < 2:
+            await asyncio.sleep(0.01)
+        go_on.touch()
+        assert (await dying).status_code == 503
+        assert labels_of(await long) == {"new"}
         assert service._scoring.waiting == 0
 
-    with_service(use, {"name_file": str(name)})
+    with_service(use, {"name_file": str(name)}, timeout=30)
 
 
 def test_a_request_begun_by_an_old_process_that_dies_goes_to_the_new_one(tmp_path):
-    name = tmp_path / "name"
+    name, never = tmp_path / "name", tmp_path / "never"
     name.write_text("old")
 
     async def use(service, client):
-        texts = [*many(257)["texts"], *["a"] * 255, "sleep 0.4", "a"]  # three pieces
-        long = asyncio.create_task(client.post("/v1/predict", json={"texts": texts}))
-        asked = asyncio.create_task(client.post("/v1/predict", json={"texts": texts}))
-        await asyncio.sleep(0.1)
+        long, stuck = post(client), post(client, f"wait for {never}")
+        while not [job for job in service._scoring._queue if job.bodies]:
+            await asyncio.sleep(0.001)
         old = service._scoring._worker
         name.write_text("new")
         await service.reload()
-        while not old.begun:
-            await asyncio.sleep(0.01)
+        assert len(old.begun) == 1
         old.process.kill()
-        for answer in await asyncio.gather(long, asked):
-            # what it was alone with is refused
-            labels = {item["label"] for item in answer.json().get("predictions", [])}
-            assert (answer.status_code, labels) in ((200, {"new"}), (503, set()))
+        assert labels_of(await long) == {"new"}
+        assert (await stuck).status_code == 503  # the process was alone with it
         assert service._scoring.waiting == 0
 
-    with_service(use, {"name_file": str(name)})
+    with_service(use, {"name_file": str(name)}, timeout=30)
 
 
 def test_where_no_process_can_be_started_it_tries_again(monkeypatch):

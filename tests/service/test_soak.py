@@ -21,7 +21,7 @@ def folders(saved, tuned_folder, tmp_path):
 
 @pytest.mark.long
 def test_no_answer_is_wrong_and_none_is_lost(folders):
-    found = soak(folders, bundled("emails.csv")[0], seconds=25, swaps=8)
+    found = soak(folders, bundled("emails.csv")[0], seconds=20, swaps=8)
     assert found.failures == 0, found.text()
     assert found.swaps == 8
     assert not [name for name in found.answered if name.endswith(("503", "504"))]
@@ -33,9 +33,9 @@ def test_no_answer_is_wrong_and_none_is_lost(folders):
 
 @pytest.mark.long
 def test_processes_that_are_killed_cost_no_wrong_answer(folders):
-    found = soak(folders, bundled("emails.csv")[0], seconds=12, swaps=2, kills=4)
+    found = soak(folders, bundled("emails.csv")[0], seconds=8, swaps=2, kills=3)
     assert found.failures == 0, found.text()
-    assert (found.swaps, found.kills) == (2, 4)
+    assert (found.swaps, found.kills) == (2, 3)
 
 
 def test_failures_are_counted():

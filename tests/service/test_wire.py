@@ -275,6 +275,6 @@ def test_random_bytes_harm_nothing(service, pieces):
 
 @pytest.mark.long
 @given(PIECES)
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_many_random_bytes_harm_nothing(service, pieces):
     random_bytes_harm_nothing(service, pieces)
