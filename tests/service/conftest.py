@@ -32,12 +32,14 @@ def with_service(
         service = Service(command, ServiceSettings(**settings))  # type: ignore[arg-type]
         await service.start()
         transport = httpx2.ASGITransport(app=service.app)
-        async with (
-            httpx2.AsyncClient(transport=transport, base_url="http://test") as client,
-            asyncio.timeout(60),  # a test that waits in vain fails
-        ):
-            await use(service, client)
-        await service.stop()
+        try:
+            async with (
+                httpx2.AsyncClient(transport=transport, base_url="http://test") as client,
+                asyncio.timeout(60),  # a test that waits in vain fails
+            ):
+                await use(service, client)
+        finally:
+            await service.stop()
 
     asyncio.run(run())
 
