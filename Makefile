@@ -8,7 +8,7 @@ DEMO := build/demo
 # What some tests need beside Python packages: installed where this is root on Debian, else those tests skip.
 DEBIAN := chromium fonts-dejavu-core curl systemd procmail bogofilter
 
-.PHONY: demo test test-long lint format benchmarks clean
+.PHONY: demo test test-long lint format benchmarks audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lmclassify fit data/subjects.csv --labels spam,ham -o $(DEMO)/model
@@ -35,6 +35,13 @@ format: $(VENV)/.installed-dev
 DATA ?= ../shared/data
 benchmarks: $(VENV)/.installed
 	$(BIN)/python -m lmclassify.report.measurements $(DATA)
+
+# Asks a database of known vulnerabilities about the pinned versions; fails where it cannot be asked about one.
+AUDIT := build/audit
+audit:
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -103,16 +103,10 @@ def write_config(path: str, options: Mapping[str, Any], hints: Mapping[str, Any]
         content = "".join(lines).encode("utf-8")
     except UnicodeEncodeError:
         raise OutputError(f"cannot write {path}: an option holds bytes that are not valid UTF-8") from None
-    if path == "-":
-        sys.stdout.buffer.write(content)
-        return
-    draft = f"{path}.{os.getpid()}.draft"
-    try:
-        Path(draft).write_bytes(content)
-        os.replace(draft, path)
-    except OSError as error:
-        Path(draft).unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
+    from lmclassify.io.writing import FileWriter
+
+    with FileWriter(path) as file:
+        file.write_bytes(content)
 
 
 def _checked(option: str, value: Any, hint: Any) -> Any:

@@ -69,6 +69,14 @@ def register(app: typer.Typer) -> None:
         max_waiting: Annotated[
             int, typer.Option("--max-waiting", min=1, help="Most requests that wait at once.")
         ] = 256,
+        max_connections: Annotated[
+            int,
+            typer.Option(
+                "--max-connections",
+                min=1,
+                help="Most connections at once; one more takes the place of an idle one.",
+            ),
+        ] = 1000,
         timeout: Annotated[
             float, typer.Option("--timeout", min=0.001, help="Seconds for receiving, and for answering.")
         ] = 10.0,
@@ -92,7 +100,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Answer over HTTP: a JSON interface, and a page to try the model on.
 
-        SIGTERM finishes the requests that run; SIGHUP loads the model again.
+        SIGTERM finishes the requests that run; SIGHUP loads the model and the token again.
         """
         if socket is not None and (host is not None or port is not None):
             raise OptionError("--socket is instead of --host and --port")
@@ -115,6 +123,7 @@ def register(app: typer.Typer) -> None:
             max_texts=max_texts,
             max_characters=max_characters,
             max_waiting=max_waiting,
+            max_connections=max_connections,
             timeout=timeout,
             batching=batching,
             batch_milliseconds=batch_milliseconds,
@@ -141,6 +150,7 @@ def register(app: typer.Typer) -> None:
                 settings,
                 listener,
                 watch=model if watch else None,
+                token_again=None if token_file is None else lambda: _token(token_file),
                 on_start=lambda: run.say(f"serving {model} on {where}"),
             )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from lmclassify.errors import DataError, DownloadError, OutputError
 from lmclassify.io.download import Download, Progress
 from lmclassify.io.public_sets import PublicFile, PublicSet
+from lmclassify.io.writing import FileWriter
 
 Say = Callable[[str], object]
 
@@ -136,12 +137,8 @@ class _Checksums:
         if new.items() <= self._known.items():
             return
         self._known = self._read() | dict(new)  # another set may have come meanwhile
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        try:
-            draft.write_text(json.dumps(self._known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            os.replace(draft, self._path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from None
+        with FileWriter(str(self._path)) as file:
+            file.write_bytes(json.dumps(self._known, indent=1, sort_keys=True).encode() + b"\n")
 
 
 @contextlib.contextmanager

@@ -53,7 +53,8 @@ class FileWriter:
     Parameters
     ----------
     path : str
-        ``-`` is standard output. An existing file is replaced.
+        ``-`` is standard output. An existing file is replaced; its permissions stay. New files have those
+        that the umask leaves.
 
     Raises
     ------
@@ -70,6 +71,10 @@ class FileWriter:
             return
         if not path or path.endswith(("/", os.sep)):
             raise OutputError(f"cannot write {shorten(path)}: it names no file")
+        if _is_planted(path):
+            raise OutputError(
+                f"cannot write {path}: it is another user's, in a folder that all may write to; name another"
+            )
         try:
             if path.startswith(("/dev/", "/proc/")) or _is_special(self._path):
                 self._stream = open(path, "wb")  # noqa: SIM115 (closed in __exit__)
@@ -144,8 +149,7 @@ class FileWriter:
         if not self._stream.closed:
             os.fsync(self._stream.fileno())
             self._stream.close()
-        mode = os.stat(self._path).st_mode if os.path.exists(self._path) else 0o666 & ~_umask()
-        os.chmod(self._draft, stat.S_IMODE(mode))
+        _take_over_permissions(self._path, self._draft)
         os.replace(self._draft, self._path)
 
 
@@ -306,6 +310,40 @@ def _extended(one: str, end: str) -> str:
 def _is_special(path: str) -> bool:
     """Return whether a path is a pipe, a device or a folder: what cannot be replaced by a file."""
     return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _is_planted(path: str) -> bool:
+    """Return whether a file or link was put in a shared folder such as /tmp by another user.
+
+    Through a link of theirs one would overwrite a file of one's own. Linux refuses to follow it
+    (fs.protected_symlinks), but the file is replaced by name here, which it would let pass.
+    """
+    if not hasattr(os, "geteuid"):  # Windows
+        return False
+    try:
+        found, folder = os.lstat(path), os.stat(os.path.dirname(path) or ".")
+    except OSError:
+        return False
+    shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    return bool(shared) and found.st_uid not in (os.geteuid(), folder.st_uid)
+
+
+def _take_over_permissions(old: str, new: str) -> None:
+    """Give a new file the mode and owner of the one that it replaces, else the mode that the umask leaves."""
+    if not os.path.exists(old):
+        os.chmod(new, 0o666 & ~_umask())
+        return
+    status = os.stat(old)
+    mode = stat.S_IMODE(status.st_mode)
+    if hasattr(os, "chown"):
+        try:
+            os.chown(new, status.st_uid, status.st_gid)
+        except OSError:  # only root may give files away
+            try:
+                os.chown(new, -1, status.st_gid)
+            except OSError:
+                mode &= ~stat.S_IRWXG  # it would be another group's
+    os.chmod(new, mode)
 
 
 def _umask() -> int:

@@ -15,26 +15,27 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.types import ASGIApp
 
 from lmclassify import __version__
 from lmclassify.errors import LMClassifyError
 from lmclassify.service import schemas
+from lmclassify.service.bodies import StrictRoute
 from lmclassify.service.docs import STATIC, add_docs
 from lmclassify.service.guard import GoneError, Guard
 from lmclassify.service.metrics import Metrics
 from lmclassify.service.problems import MEDIA_TYPE, RequestError, fault, pointer
-from lmclassify.service.scoring import Scoring, WorkerCommand, unavailable
+from lmclassify.service.scoring import Scored, Scoring, WorkerCommand, unavailable
 from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
 _texts = logging.getLogger("lmclassify.texts")
 
 
+MODEL_HEADER = "LMClassify-Model"
+_SAYS_MODEL = "Checksum of the model that gave all of the answer, as in /v1/model."
 _BEFORE, _AFTER = b'{"predictions":[', b"]}"
 _MOST_TEXTS, _MOST_CHARACTERS = 256, 1 << 16  # scored at a time
 _SECONDS_UNWATCHED = 0.1  # a client that goes away within them is not noticed, which saves time
-_NO_JSON = RequestError(400, "The body is no JSON, in UTF-8, that can be read.")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATHS = (
     "/",
@@ -70,7 +71,7 @@ class Service:
         self._metrics = Metrics(lambda: self._scoring.waiting)
         self.ready = False
         self._reloading = asyncio.Lock()
-        self.app: ASGIApp = Guard(self._application(), settings, self._answered)
+        self.app = Guard(self._application(), settings, self._answered)
 
     async def start(self) -> None:
         """Load the model; see `Scoring.start`."""
@@ -85,6 +86,10 @@ class Service:
     def kill(self) -> None:
         """End the scoring process at once."""
         self._scoring.kill()
+
+    def change_token(self, token: str | None) -> None:
+        """Ask for another bearer token from now on, or for none."""
+        self.app.change_token(token)
 
     async def reload(self) -> bool:
         """Load the model again and return True; if it cannot be used, the old one stays."""
@@ -109,13 +114,16 @@ class Service:
             redirect_slashes=False,
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
+        app.router.route_class = StrictRoute
         app.add_exception_handler(RequestValidationError, _invalid)
         app.add_exception_handler(HTTPException, _http_error)
         app.add_exception_handler(RequestError, _problem)
         app.add_exception_handler(Exception, _fault)
         route = partial(app.add_api_route, response_class=JSONResponse)
         limits = _responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
-        post = partial(route, methods=["POST"], tags=["model"], responses=limits)
+        header = {"description": _SAYS_MODEL, "schema": {"type": "string"}}
+        responses = {200: {"headers": {MODEL_HEADER: header}}, **limits}
+        post = partial(route, methods=["POST"], tags=["model"], responses=responses)
         post("/v1/predict", self._predict, response_model=schemas.Predictions, summary="Label texts")
         post("/v1/explain", self._explain, response_model=schemas.Explanation, summary="Say why")
         post("/v1/suggest", self._suggest, response_model=schemas.Suggestions, summary="Suggest next words")
@@ -158,32 +166,27 @@ class Service:
             raise _too_much("/texts", f"at most {self._settings.max_texts:,} texts a request")
         self._check_texts(texts, "texts" if several else "text")
         # A large request is answered piece by piece, so that others need not wait for all of it.
-        until = self._deadline()
-        pieces = [await self._answer(request, until, "predict", some, len(some)) for some in _pieces(texts)]
-        inner = [piece.removeprefix(_BEFORE).removesuffix(_AFTER) for piece in pieces]
-        return _json(_BEFORE + b",".join(inner) + _AFTER)
+        scored = await self._answer(request, "predict", list(_pieces(texts)))
+        inner = [body.removeprefix(_BEFORE).removesuffix(_AFTER) for body in scored.bodies]
+        return _json(_BEFORE + b",".join(inner) + _AFTER, scored.model)
 
     async def _explain(self, asked: schemas.ExplainRequest, request: Request) -> Response:
         self._check_texts([asked.text], "text")
         for field in ("label", "against"):
             self._check_texts([getattr(asked, field) or ""], field)
-        arguments = (asked.text, asked.label, asked.against)
-        return _json(await self._answer(request, self._deadline(), "explain", arguments))
+        scored = await self._answer(request, "explain", [(asked.text, asked.label, asked.against)])
+        return _json(scored.bodies[0], scored.model)
 
     async def _suggest(self, asked: schemas.SuggestRequest, request: Request) -> Response:
         self._check_texts([asked.prefix], "prefix")
         self._check_texts([asked.label or ""], "label")
-        arguments = (asked.prefix, asked.label, asked.n)
-        return _json(await self._answer(request, self._deadline(), "suggest", arguments))
+        scored = await self._answer(request, "suggest", [(asked.prefix, asked.label, asked.n)])
+        return _json(scored.bodies[0], scored.model)
 
-    def _deadline(self) -> float:
-        return time.monotonic() + self._settings.timeout
-
-    async def _answer(
-        self, request: Request, until: float, kind: str, arguments: Any, texts: int = 0
-    ) -> bytes:
-        """Return the scoring process's answer, which must be there `until` a time of the monotonic clock."""
-        answer = self._scoring.submit(kind, arguments, texts)
+    async def _answer(self, request: Request, kind: str, pieces: Sequence[Any]) -> Scored:
+        """Return the scoring process's answer."""
+        until = time.monotonic() + self._settings.timeout
+        answer = self._scoring.submit(kind, pieces)
         await asyncio.wait({answer}, timeout=min(_SECONDS_UNWATCHED, until - time.monotonic()))
         if not answer.done() and await self._is_given_up(request, until, answer):
             answer.cancel()  # nobody waits for it: what others ask need not wait for it either
@@ -196,7 +199,7 @@ class Service:
             raise RequestError(504, f"There was no result within {seconds}; send less at a time.")
         return answer.result()
 
-    async def _is_given_up(self, request: Request, until: float, answer: asyncio.Future[bytes]) -> bool:
+    async def _is_given_up(self, request: Request, until: float, answer: asyncio.Future[Scored]) -> bool:
         """Wait for an answer as long as it may take, and return whether the client went away before."""
         gone = asyncio.ensure_future(request.receive())  # there is nothing more to receive but that
         either: set[asyncio.Future[Any]] = {answer, gone}
@@ -258,8 +261,8 @@ def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+def _json(body: bytes, model: str) -> Response:
+    return Response(body, media_type="application/json", headers={MODEL_HEADER: model} if model else None)
 
 
 def _pieces(texts: list[str]) -> Iterator[list[str]]:
@@ -290,8 +293,6 @@ async def _fault(_: Request, __: Exception) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 400:  # FastAPI's, where JSON is no UTF-8 or too deep
-        return _NO_JSON.response()
     return RequestError(
         error.status_code, f"{error.detail}.".replace("..", "."), headers=error.headers
     ).response()
@@ -299,8 +300,6 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    if error.errors()[0]["type"] == "json_invalid":
-        return _NO_JSON.response()
     errors = [
         {"pointer": pointer(*(item["loc"][1:])), "detail": str(item["msg"])[:200]}
         for item in error.errors()[:10]

@@ -53,7 +53,11 @@ class Guard:
         self._app = app
         self._settings = settings
         self._answered = answered
-        self._token = None if settings.token is None else settings.token.encode()
+        self.change_token(settings.token)
+
+    def change_token(self, token: str | None) -> None:
+        """Ask for another bearer token from now on, or for none."""
+        self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; see the ASGI specification."""
@@ -151,6 +155,8 @@ class Guard:
 
     def _check_host(self, headers: Headers) -> None:
         """Refuse requests meant for another host: a page elsewhere may have its name lead here."""
+        if len(headers.getlist("host")) > 1:  # RFC 9112, 3.2
+            raise RequestError(400, "A request has one Host header.")
         allowed = self._settings.allowed_hosts
         host = headers.get("host", "").lower()  # a browser gives one, a health check need not
         if allowed and host and re.sub(r":\d*$", "", host).strip("[]") not in allowed:

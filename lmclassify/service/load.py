@@ -139,13 +139,17 @@ def median(loads: Sequence[Load]) -> Load:
     return Load(**values, failed=sum(load.failed for load in loads))
 
 
-def megabytes(process: int) -> float:
-    """Return what a process and those that it started hold in memory (Linux)."""
+def children_of(process: int) -> list[int]:
+    """Return the processes that a process started and that run (Linux)."""
     tasks = Path(f"/proc/{process}/task").glob("*/children")
-    children = [int(child) for file in tasks for child in file.read_text().split()]
+    return [int(child) for file in tasks for child in file.read_text().split()]
+
+
+def megabytes(process: int, *, with_children: bool = True) -> float:
+    """Return what a process holds in memory, with those that it started or without (Linux)."""
     status = Path(f"/proc/{process}/status").read_text()
     own = int(status.split("VmRSS:")[1].split()[0]) / 1024
-    return own + sum(map(megabytes, children))
+    return own + sum(map(megabytes, children_of(process) if with_children else ()))
 
 
 def at_share(url: str, bodies: Path, seconds: float, rate: float) -> Load:

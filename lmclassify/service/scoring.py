@@ -1,7 +1,8 @@
 """Jobs queued for the scoring process, and how another model takes its place.
 
-Jobs that wait together go to the process together. A new model is loaded by a new process, which takes
-over when it is ready; the old one first finishes what it has.
+Jobs that wait together go to the process together; large ones go piece by piece, so that others need not
+wait for all of it. A new model is loaded by a new process, which takes over when it is ready; the old one
+first finishes what it has begun, so that each job is answered by one model.
 """
 
 from __future__ import annotations
@@ -41,15 +42,35 @@ class WorkerCommand:
     module: str = "lmclassify.service.worker"
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A job's answer."""
+
+    bodies: list[bytes]
+    """JSON, of each piece of the job."""
+    model: str
+    """Checksum of the model that gave all of them; empty where it has none."""
+
+
 @dataclass(eq=False)
 class _Job:
     kind: str
-    arguments: Any
-    texts: int
-    """How many there are to predict."""
-    future: asyncio.Future[bytes]
+    pieces: Sequence[Any]
+    """What it asks, piece by piece."""
+    future: asyncio.Future[Scored]
+    bodies: list[bytes] = field(default_factory=list)
+    """Of the pieces that are answered."""
     alone: bool = False
     """Whether it must not share a batch: one that it was in ended the process."""
+
+    @property
+    def piece(self) -> Any:
+        return self.pieces[len(self.bodies)]
+
+    @property
+    def texts(self) -> int:
+        """How many there are to predict in the next piece."""
+        return len(self.piece) if self.kind == "predict" else 0
 
 
 @dataclass
@@ -58,6 +79,8 @@ class _Worker:
     facts: dict[str, Any]
     batch: list[_Job] = field(default_factory=list)
     """What it has to answer now."""
+    begun: deque[_Job] = field(default_factory=deque)
+    """What it alone goes on with since another has taken its place."""
     deadline: asyncio.TimerHandle | None = None
     """When it is given up."""
 
@@ -151,7 +174,7 @@ class Scoring:
             raise unavailable()
         return self._worker.facts
 
-    def submit(self, kind: str, arguments: Any, texts: int = 0) -> asyncio.Future[bytes]:
+    def submit(self, kind: str, pieces: Sequence[Any]) -> asyncio.Future[Scored]:
         """Queue a job and return where the JSON that answers it will be; see `lmclassify.service.worker`.
 
         A job whose future is cancelled before its turn is left out. The future's exception is a
@@ -160,9 +183,8 @@ class Scoring:
         Parameters
         ----------
         kind : {"predict", "explain", "suggest"}
-        arguments : plain data
-        texts : int
-            How many there are to predict.
+        pieces : sequence of plain data
+            Arguments, one or more; those of predict are lists of texts.
 
         Raises
         ------
@@ -175,7 +197,7 @@ class Scoring:
             raise RequestError(
                 503, "Too many requests are waiting; try again soon.", headers={"Retry-After": "1"}
             )
-        job = _Job(kind, arguments, texts, asyncio.get_running_loop().create_future())
+        job = _Job(kind, pieces, asyncio.get_running_loop().create_future())
         job.future.add_done_callback(lambda _: self._leave(job))
         self.waiting += 1
         self._queue.append(job)
@@ -184,18 +206,22 @@ class Scoring:
 
     def _leave(self, job: _Job) -> None:
         self.waiting -= 1
-        if job in self._queue:  # it has been given up
-            self._queue.remove(job)
+        for queue in (self._queue, *(worker.begun for worker in self._listening.values())):
+            if job in queue:  # it has been given up
+                queue.remove(job)
 
     async def _start(self) -> _Worker:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", self._command.module),
-            stdin=PIPE,
-            stdout=PIPE,
-            env=_environment(),
-            limit=_BUFFER,
-            start_new_session=True,  # Ctrl-C is for the service
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", self._command.module),
+                stdin=PIPE,
+                stdout=PIPE,
+                env=_environment(),
+                limit=_BUFFER,
+                start_new_session=True,  # Ctrl-C is for the service
+            )
+        except OSError as error:  # too many files or processes, say
+            raise LMClassifyError(f"no scoring process can be started: {error.strerror}") from error
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -223,8 +249,10 @@ class Scoring:
         if self._stopping:
             self._worker = None
             _end(worker)
-        if old is not None and not old.batch:
-            _end(old)
+        if old is not None:
+            old.begun.extend(job for job in self._queue if job.bodies)
+            self._queue = deque(job for job in self._queue if not job.bodies)
+            self._go_on(old)
         task = asyncio.create_task(self._listen(worker))
         self._listening[task] = worker
         task.add_done_callback(self._listening.pop)
@@ -242,27 +270,38 @@ class Scoring:
 
     def _hand_over(self) -> None:
         self._timer = None
-        if self._worker is None or self._worker.batch:
-            return
-        batch = self._next_batch()
-        if batch:
-            assert self._worker.process.stdin is not None
-            write_frame(self._worker.process.stdin, [(job.kind, job.arguments) for job in batch])
-            self._worker.batch = batch
-            seconds = _TIMEOUTS_TO_ANSWER * self._settings.timeout
-            self._worker.deadline = asyncio.get_running_loop().call_later(seconds, _give_up, self._worker)
+        if self._worker is not None and not self._worker.batch:
+            self._send(self._worker, self._queue)
 
-    def _next_batch(self) -> list[_Job]:
+    def _go_on(self, worker: _Worker) -> None:
+        """Let an idle process do what is next, and end if nothing is and another has taken its place."""
+        if worker is self._worker:
+            self._hand_over_soon()
+        elif not worker.batch and not self._send(worker, worker.begun):
+            _end(worker)
+
+    def _send(self, worker: _Worker, queue: deque[_Job]) -> bool:
+        """Give an idle process the next batch of a queue, and return whether there is one."""
+        batch = self._next_batch(queue)
+        if batch:
+            assert worker.process.stdin is not None
+            write_frame(worker.process.stdin, [(job.kind, job.piece) for job in batch])
+            worker.batch = batch
+            seconds = _TIMEOUTS_TO_ANSWER * self._settings.timeout
+            worker.deadline = asyncio.get_running_loop().call_later(seconds, _give_up, worker)
+        return bool(batch)
+
+    def _next_batch(self, queue: deque[_Job]) -> list[_Job]:
         batch: list[_Job] = []
         texts = 0
-        while self._queue:
-            job = self._queue[0]
+        while queue:
+            job = queue[0]
             alone = not self._settings.batching or job.kind != "predict" or job.alone
             if batch and (alone or batch[0].alone or batch[0].kind != "predict"):
                 break
             if batch and texts + job.texts > _MOST_TEXTS:
                 break
-            batch.append(self._queue.popleft())
+            batch.append(queue.popleft())
             texts += job.texts
         return batch
 
@@ -281,6 +320,10 @@ class Scoring:
         status = await worker.process.wait()
         if worker.deadline is not None:
             worker.deadline.cancel()
+        for job in (*worker.batch, *worker.begun, *(self._queue if worker is self._worker else ())):
+            job.bodies.clear()  # another process may have another model
+        self._queue.extendleft(reversed(worker.begun))
+        worker.begun.clear()
         self._try_alone(worker.batch)
         if worker is self._worker and not self._stopping:
             self._worker = None
@@ -317,21 +360,22 @@ class Scoring:
         batch, worker.batch = worker.batch, []
         if worker.deadline is not None:
             worker.deadline.cancel()
-        start = 0
+        texts, start = sum(job.texts for job in batch), 0
         for job, (status, length) in zip(batch, head["answers"], strict=True):
             body = rest[start : start + length]
             start += length
             if job.future.done():
                 continue
-            if status == 200:
-                job.future.set_result(body)
-            else:
+            if status != 200:
                 job.future.set_exception(fault() if status == 500 else RequestError(status, json.loads(body)))
-        self._on_batch(sum(job.texts for job in batch), head["labels"])
-        if worker is self._worker:
-            self._hand_over_soon()
-        else:
-            _end(worker)
+                continue
+            job.bodies.append(body)
+            if len(job.bodies) == len(job.pieces):
+                job.future.set_result(Scored(job.bodies, worker.facts.get("checksum", "")))
+            else:
+                (self._queue if worker is self._worker else worker.begun).append(job)
+        self._on_batch(texts, head["labels"])
+        self._go_on(worker)
 
 
 def _give_up(worker: _Worker) -> None:

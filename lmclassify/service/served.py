@@ -82,8 +82,11 @@ class ServedModel:
         LMClassifyError
             If there is no usable model, or the options do not fit it.
         """
-        checksum = checksum_of(folder)
-        fitted = load(folder)
+        fitted, checksum, after = None, "", checksum_of(folder)
+        while fitted is None or checksum != after:  # another process may replace it meanwhile
+            checksum = after
+            fitted = load(folder)
+            after = checksum_of(folder)
         fitted.exact, fitted.n_jobs = exact, threads
         notes: list[str] = []
         decisions = decisions_of(fitted, deciding, notes.append)

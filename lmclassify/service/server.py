@@ -16,8 +16,9 @@ from pathlib import Path
 
 import uvicorn
 
-from lmclassify.errors import OutputError
+from lmclassify.errors import LMClassifyError, OutputError
 from lmclassify.service.app import Service
+from lmclassify.service.connections import Connections
 from lmclassify.service.frames import keep_for_good
 from lmclassify.service.protocol import LimitedProtocol
 from lmclassify.service.scoring import WorkerCommand
@@ -28,6 +29,7 @@ _log = logging.getLogger("lmclassify.service")
 _FileState = tuple[int, int, int] | None
 
 _BACKLOG = 2048
+_SPARE_FILES = 256  # beside connections: pipes, files of the page, connections that are being refused
 _SECONDS_BETWEEN_LOOKS = 1.0
 _MOST_SECONDS_BETWEEN_LOOKS = 30.0
 _SECONDS_TO_FINISH = 10
@@ -39,11 +41,12 @@ def serve(
     listener: socket.socket,
     *,
     watch: str | os.PathLike[str] | None = None,
+    token_again: Callable[[], str | None] | None = None,
     on_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT, then finish those that run.
 
-    SIGHUP loads the model again. A second SIGTERM or SIGINT ends at once.
+    SIGHUP loads the model and the token again. A second SIGTERM or SIGINT ends at once.
 
     Parameters
     ----------
@@ -54,6 +57,8 @@ def serve(
         Bound; see `listen_on_port`, `listen_on_path`.
     watch : path, optional
         A model's folder: load the model again when that has changed.
+    token_again : callable, optional
+        Returns the token as it is now, or raises an `LMClassifyError`.
     on_start : callable, optional
         Called once requests are answered.
 
@@ -63,7 +68,8 @@ def serve(
         If the model cannot be loaded.
     """
     service = Service(command, settings)
-    protocol = type("Protocol", (LimitedProtocol,), {"seconds": settings.timeout})
+    places = Connections(_most_connections(settings.max_connections), settings.timeout)
+    protocol = type("Protocol", (LimitedProtocol,), {"seconds": settings.timeout, "places": places})
     config = uvicorn.Config(
         service.app,
         http=protocol,
@@ -76,17 +82,23 @@ def serve(
         backlog=_BACKLOG,
         timeout_graceful_shutdown=math.ceil(settings.timeout) + _SECONDS_TO_FINISH,
     )
-    _raise_limit_of_open_files()
-    _Server(config, service, None if watch is None else Path(watch), on_start).run(sockets=[listener])
+    server = _Server(config, service, None if watch is None else Path(watch), token_again, on_start)
+    server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, service: Service, watch: Path | None, on_start: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        watch: Path | None,
+        token_again: Callable[[], str | None] | None,
+        on_start: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._service = service
         self._watch = watch
+        self._token_again = token_again
         self._on_start = on_start
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_wanted = asyncio.Event()
@@ -150,6 +162,11 @@ class _Server(uvicorn.Server):
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
+            if self._token_again is not None:
+                try:
+                    self._service.change_token(self._token_again())
+                except LMClassifyError as error:
+                    _log.error("the token was not read again, the old one stays: %s", error)
             await self._service.reload()
 
     async def _look_for_changes(self, loaded: _FileState) -> None:
@@ -175,11 +192,20 @@ class _Server(uvicorn.Server):
         return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _raise_limit_of_open_files() -> None:
-    """Let there be as many connections as this user may have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _most_connections(wanted: int) -> int:
+    """Return how many connections there may be, once as many files may be open as this user may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    most = max(1, min(wanted, soft - min(_SPARE_FILES, soft // 2)))
+    if most < wanted:
+        _log.warning(
+            "at most %d connections, not %d: the limit of open files (ulimit -n) is low", most, wanted
+        )
+    return most
 
 
 def listen_on_port(host: str, port: int) -> socket.socket:

@@ -17,8 +17,11 @@ class ServiceSettings:
     """Of a text; more: status 422."""
     max_waiting: int = 256
     """Requests that wait for the scoring process or are in it; more: status 503."""
+    max_connections: int = 1000
+    """Open at once; one more takes the place of an idle one, or is refused (status 503)."""
     timeout: float = 10.0
-    """Seconds for receiving a request (status 408), and again for answering it (status 504)."""
+    """Seconds for receiving a request (status 408), and again for answering it (status 504); and for which a
+    client may read nothing of its answer."""
     batching: bool = True
     """Score texts of requests that wait together; else one request after the other."""
     batch_milliseconds: float = 0.0

@@ -2,12 +2,14 @@
 
 It is a process of its own because Python lets one thread run at a time: here scoring takes nothing from the
 service's handling of requests, nor can it take that down. It reads from standard input and writes to
-standard output; see `lmclassify.service.frames`. It ends when its input does.
+standard output; see `lmclassify.service.frames`. It ends when its input does, or (Linux) when the service
+dies, even while it hangs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import logging
 import os
@@ -25,6 +27,8 @@ from lmclassify.service.frames import keep_for_good, read_frame, write_frame
 from lmclassify.service.served import ServedModel
 
 _log = logging.getLogger("lmclassify.service")
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class Scorer(Protocol):
@@ -60,6 +64,8 @@ def work(load: Callable[[Any], Scorer]) -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the service ends by closing the input
         signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     warnings.simplefilter("ignore")
     requests, answers = sys.stdin.buffer, _take_standard_output()
     first = read_frame(requests)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 import numpy as np
 import pandas as pd
@@ -143,3 +144,78 @@ def test_bytes_are_written_whole_or_not_at_all(tmp_path):
     assert path.read_text(encoding="utf-8") == "né"
     with pytest.raises(OutputError, match="cannot write .*nowhere.page.html: No such file"):
         FileWriter(str(tmp_path / "nowhere" / "page.html"))
+
+
+def write(path, content=b"new"):
+    with FileWriter(str(path)) as file:
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_new_files_have_the_permissions_that_the_umask_leaves(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write(tmp_path / "new")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_file_that_is_replaced_keeps_its_permissions_and_owner(tmp_path, mode):
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 23456)
+    before = path.stat()
+    write(path)
+    after = path.stat()
+    assert path.read_bytes() == b"new"
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_where_the_group_cannot_be_kept_no_other_group_may_read(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    monkeypatch.setattr(os, "chown", refuse)
+    write(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "file"])
+def test_what_another_user_put_into_a_shared_folder_is_left_alone(tmp_path, monkeypatch, kind):
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    if kind != "dangling link":
+        own.write_bytes(b"precious")
+    path = shared / "out.csv"
+    path.symlink_to(own) if kind != "file" else path.write_bytes(b"precious")
+    write(path)  # one's own is fine
+    own.write_bytes(b"precious")
+    real = os.lstat
+
+    def of_another_user(asked, **options):
+        found = real(asked, **options)
+        if os.fspath(asked) != str(path):
+            return found
+        return os.stat_result([*found[:4], found.st_uid + 1, *found[5:10]])
+
+    monkeypatch.setattr(os, "lstat", of_another_user)
+    with pytest.raises(OutputError, match="another user's"):
+        FileWriter(str(path))
+    shared.chmod(0o755)  # only its owner puts files there
+    write(path)
+    assert own.read_bytes() == (b"precious" if kind == "file" else b"new")
+
+
+def test_a_draft_is_nobodys_but_ones_own(tmp_path):
+    with FileWriter(str(tmp_path / "new")) as file:
+        file.write_bytes(b"half")
+        (draft,) = tmp_path.iterdir()
+        assert stat.S_IMODE(draft.stat().st_mode) == 0o600

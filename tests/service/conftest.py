@@ -32,9 +32,14 @@ def with_service(
         service = Service(command, ServiceSettings(**settings))  # type: ignore[arg-type]
         await service.start()
         transport = httpx2.ASGITransport(app=service.app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-            await use(service, client)
-        await service.stop()
+        try:
+            async with (
+                httpx2.AsyncClient(transport=transport, base_url="http://test") as client,
+                asyncio.timeout(60),  # a test that waits in vain fails
+            ):
+                await use(service, client)
+        finally:
+            await service.stop()
 
     asyncio.run(run())
 
@@ -42,7 +47,9 @@ def with_service(
 class Running:
     """`lmclassify serve` in a process."""
 
-    def __init__(self, *options: object, cwd: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *options: object, cwd: Path, environment: dict[str, str] | None = None, **more: object
+    ) -> None:
         command = [sys.executable, "-m", "lmclassify", "serve", *map(str, options)]
         self.process = subprocess.Popen(
             command,
@@ -50,6 +57,7 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(environment or {})},
+            **more,
         )
         self.said: list[str] = []
         self.url = self.wait_for(r"serving .* on (\S+)")
@@ -76,8 +84,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(*options: object, cwd: Path, environment: dict[str, str] | None = None) -> Iterator[Running]:
-    service = Running(*options, cwd=cwd, environment=environment)
+def running(*options: object, cwd: Path, **more: object) -> Iterator[Running]:
+    service = Running(*options, cwd=cwd, **more)
     try:
         yield service
     finally:

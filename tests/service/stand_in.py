@@ -24,6 +24,9 @@ class StandIn:
         for text in texts:
             if text.startswith("sleep "):
                 time.sleep(float(text.split()[1]))
+            elif text.startswith("wait for "):
+                while not Path(text.removeprefix("wait for ")).exists():
+                    time.sleep(0.01)
             elif text.startswith("fail"):
                 raise ValueError(text)
             elif text == "die":
@@ -42,7 +45,7 @@ class StandIn:
         return [{"word": prefix, "probability": 1 / n}]
 
     def facts(self):
-        return {"model": self.name, "python_path": sys.path}
+        return {"model": self.name, "checksum": f"checksum of {self.name}", "python_path": sys.path}
 
 
 if __name__ == "__main__":

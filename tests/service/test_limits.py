@@ -74,8 +74,8 @@ def test_an_answer_takes_only_so_long():
         )
         for answer in answers:
             assert "0.2 s" in problem(answer, 504)
-        await asyncio.sleep(0.7)
-        assert (await client.post("/v1/explain", json={"text": "a"})).status_code == 200
+        while (await client.post("/v1/explain", json={"text": "a"})).status_code != 200:
+            await asyncio.sleep(0.05)
 
     with_service(use, timeout=0.2, batch_milliseconds=0.0)
 

@@ -234,3 +234,108 @@ def test_a_long_request_is_finished_by_the_old_model(tmp_path):
         assert late["label"] == "old"
 
     with_service(use, {"name_file": str(name)})
+
+
+def post(client, *texts):
+    """Ask for many texts, in three pieces, the first of which begins with `texts`."""
+    body = {"texts": [*texts, *["a"] * (600 - len(texts))]}
+    return asyncio.create_task(client.post("/v1/predict", json=body))
+
+
+def labels_of(answer):
+    return {item["label"] for item in answer.json()["predictions"]}
+
+
+def test_one_model_answers_all_of_a_request(tmp_path):
+    name, go_on = tmp_path / "name", tmp_path / "go on"
+    name.write_text("old")
+
+    async def use(service, client):
+        long = post(client, f"wait for {go_on}")
+        while not service._scoring._worker.batch:
+            await asyncio.sleep(0.01)
+        name.write_text("new")
+        await service.reload()  # while the first of its pieces is scored
+        quick = (await ask(client, "a"))[0]
+        assert quick.headers["LMClassify-Model"] == "checksum of new"
+        go_on.touch()
+        late = await long
+        assert labels_of(late) == {"old"}
+        assert late.headers["LMClassify-Model"] == "checksum of old"
+        while len(service._scoring._listening) > 1:  # the old process ends
+            await asyncio.sleep(0.02)
+
+    with_service(use, {"name_file": str(name)}, timeout=30)
+
+
+def test_a_request_begun_by_a_process_that_dies_is_begun_again(tmp_path):
+    name, go_on = tmp_path / "name", tmp_path / "go on"
+    name.write_text("old")
+
+    async def use(service, client):
+        long = post(client, f"wait for {go_on}")
+        while not service._scoring._worker.batch:
+            await asyncio.sleep(0.01)
+        name.write_text("new")
+        dying = post(client, "die")  # after the first piece of the other
+        while service._scoring.waiting < 2:
+            await asyncio.sleep(0.01)
+        go_on.touch()
+        assert (await dying).status_code == 503
+        assert labels_of(await long) == {"new"}
+        assert service._scoring.waiting == 0
+
+    with_service(use, {"name_file": str(name)}, timeout=30)
+
+
+def test_a_request_begun_by_an_old_process_that_dies_goes_to_the_new_one(tmp_path):
+    name, never = tmp_path / "name", tmp_path / "never"
+    name.write_text("old")
+
+    async def use(service, client):
+        long, stuck = post(client), post(client, f"wait for {never}")
+        while not [job for job in service._scoring._queue if job.bodies]:
+            await asyncio.sleep(0.001)
+        old = service._scoring._worker
+        name.write_text("new")
+        await service.reload()
+        assert len(old.begun) == 1
+        old.process.kill()
+        assert labels_of(await long) == {"new"}
+        assert (await stuck).status_code == 503  # the process was alone with it
+        assert service._scoring.waiting == 0
+
+    with_service(use, {"name_file": str(name)}, timeout=30)
+
+
+def test_where_no_process_can_be_started_it_tries_again(monkeypatch):
+    start = asyncio.create_subprocess_exec
+    failures = []
+
+    async def fail_twice(*arguments, **options):
+        if len(failures) < 2:
+            failures.append(OSError(24, "Too many open files"))
+            raise failures[-1]
+        return await start(*arguments, **options)
+
+    async def use(service, client):
+        monkeypatch.setattr("asyncio.create_subprocess_exec", fail_twice)
+        monkeypatch.setattr("lmclassify.service.scoring._SECONDS_BETWEEN_STARTS", 0.05)
+        assert not await service.reload()
+        assert predictions(await ask(client, "a"))
+        assert (await ask(client, "die"))[0].status_code == 503
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+        assert len(failures) == 2
+
+    with_service(use)
+
+
+def test_another_token_may_be_asked_for():
+    async def use(service, client):
+        client.headers["Authorization"] = "Bearer new"
+        assert (await client.get("/v1/model")).status_code == 401
+        service.change_token("new")
+        assert (await client.get("/v1/model")).status_code == 200
+
+    with_service(use, token="old")

@@ -135,6 +135,25 @@ def test_a_token_from_the_environment_or_a_file(folder):
             assert client.get("/v1/model").status_code == 200
 
 
+def test_the_token_is_read_again(folder):
+    file = folder.parent / "token"
+    file.write_text("old\n")
+    with (
+        running("-m", folder, "--port", 0, "--token-file", file, cwd=folder.parent) as service,
+        service.client() as client,
+    ):
+        for content, works in (("two words\n", "old"), ("new\n", "new")):
+            file.write_text(content)
+            service.process.send_signal(signal.SIGHUP)
+            service.wait_for("model loaded again")
+            client.headers["Authorization"] = f"Bearer {works}"
+            assert client.get("/v1/model").status_code == 200
+        client.headers["Authorization"] = "Bearer old"
+        assert client.get("/v1/model").status_code == 401
+        assert service.stop() == 0
+        assert "the token was not read again, the old one stays" in "".join(service.said)
+
+
 def test_labels_are_decided_as_options_say(tuned_folder):
     options = ["--unknown-label", "other", "--unknown-rate", "0.9"]
     with (
@@ -156,7 +175,17 @@ def test_every_limit_is_an_option(folder):
         60,
         "--exact",
     ]
-    options += ["--max-waiting", 1, "--batch-milliseconds", 1, "--no-batching", "--log-texts", "-v"]
+    options += [
+        "--max-waiting",
+        1,
+        "--max-connections",
+        2,
+        "--batch-milliseconds",
+        1,
+        "--no-batching",
+        "--log-texts",
+        "-v",
+    ]
     with (
         running("-m", folder, "--port", 0, *options, cwd=folder.parent) as service,
         service.client() as client,
@@ -185,6 +214,22 @@ def test_a_second_signal_ends_at_once(folder):
         assert time.monotonic() - started < 5
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
+
+
+def test_a_scoring_process_that_hangs_dies_with_the_service(folder):
+    with running("-m", folder, "--port", 0, cwd=folder.parent) as service:
+        (worker,) = children_of(service.process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        service.process.kill()
+        service.process.wait()
+        ended = time.monotonic() + 2
+        while Path(f"/proc/{worker}").exists() and state_of(worker) != "Z":
+            assert time.monotonic() < ended
+            time.sleep(0.02)
+
+
+def state_of(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def test_a_signal_while_the_model_loads_ends_it(folder):
