@@ -48,11 +48,9 @@ def file_system(url: str, error: type[LMClassifyError]) -> tuple[Any, str]:
         if urlsplit(url).scheme.lower() in _BY_PYARROW:
             from pyarrow.fs import FileSystem
 
-            query = urlsplit(url).query
-            bare = url.removesuffix(f"?{query}")
-            scheme, _, rest = bare.partition("://")
-            bucket, slash, path = rest.partition("/")
-            files, base = FileSystem.from_uri(f"{scheme}://{bucket}" + (f"?{query}" if query else ""))
+            scheme, rest, options = _split(url)
+            bucket, slash, path = rest.partition("/")  # a path may hold wildcards: not for pyarrow
+            files, base = FileSystem.from_uri(f"{scheme}://{bucket}{options}")
             return ArrowFSWrapper(files), f"{base}{slash}{path}"
         files, path = fsspec.url_to_fs(url)
         return files, path
@@ -101,20 +99,26 @@ def find(url: str, endings: tuple[str, ...] | None) -> list[str]:
         If there are none, or they cannot be listed.
     """
     files, path = file_system(url, DataError)
-    scheme, _, rest = url.partition("://")
-    query = urlsplit(url).query if scheme.lower() in _BY_PYARROW else ""
-    rest = rest.removesuffix(f"?{query}") if query else rest
+    scheme, rest, options = _split(url)
     with told(url, DataError):
         if any(sign in rest for sign in "*["):
-            found = [one for one in files.glob(path) if not files.isdir(one)]
+            found = [one for one in files.glob(path) if "/." not in one and not files.isdir(one)]
         elif files.isfile(path):
             return [url]
         else:
             found = [one for one in files.find(path) if is_data(one, path, endings)]
     if not found:
         raise DataError(f"no file matches {url}")
-    tail = f"?{query}" if query else ""
-    return [f"{scheme}://{one.removeprefix(f'{scheme}://').lstrip('/')}{tail}" for one in sorted(found)]
+    return [f"{scheme}://{one.removeprefix(f'{scheme}://').lstrip('/')}{options}" for one in sorted(found)]
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Return a URL's scheme, what follows it, and pyarrow's options behind a question mark, with that."""
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in _BY_PYARROW:
+        return scheme, rest, ""  # a question mark may be part of a name, or what a server wants
+    rest, sign, options = rest.partition("?")
+    return scheme, rest, sign + options
 
 
 def is_data(path: str, folder: str, endings: tuple[str, ...] | None) -> bool:
