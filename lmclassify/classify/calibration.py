@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+LARGEST = 1e9
+"""Of weights, biases and log priors, in amount; they stay far below. With it, every score is finite."""
+
 LSTMS = ("lstm", "tuned lstm")
 """The experts whose scores are log-likelihoods under the labels' LSTM language models; they come last."""
 
@@ -46,8 +49,9 @@ class Combination:
 
     def __post_init__(self) -> None:
         fits = self.weights.shape == (len(self.experts),) and self.bias.ndim == 1
-        fits = fits and self.gap >= 0 and 0 <= self.slope < math.inf and 0 < self.length < math.inf
-        if not fits or not np.isfinite(self.weights).all() or not np.isfinite(self.bias).all():
+        fits = fits and self.gap >= 0 and 0 <= self.slope <= LARGEST and 1 / LARGEST <= self.length <= LARGEST
+        numbers = np.append(self.weights, self.bias) if fits else np.zeros(0)
+        if not fits or not (np.abs(numbers) <= LARGEST).all():
             raise ValueError("a combination whose numbers do not fit one another or are not finite")
         if (self.weights < 0).any():
             raise ValueError("a combination with a negative weight")
@@ -168,6 +172,8 @@ class Combination:
             If the text is not such JSON.
         """
         content = json.loads(text)
+        if not isinstance(content["experts"], list):
+            raise TypeError("experts that are no list")
         return cls(
             tuple(str(name) for name in content["experts"]),
             np.array(content["weights"], dtype=np.float64),

@@ -6,12 +6,14 @@ import hashlib
 import math
 import os
 import platform
+import re
 import time
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from numbers import Number
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,12 +32,15 @@ from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
 from lmclassify.classify.held_out import PositiveThreshold
 from lmclassify.classify.language_models import Course, ProgressCallback
+from lmclassify.classify.persistence import CONFIG, problem
 from lmclassify.classify.recipes import Lesson, learn_plain, learn_tuned
 from lmclassify.classify.revising import remove_label
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.updating import update
 from lmclassify.engines.local import number_of_threads
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Array = npt.NDArray[np.float64]
 
@@ -578,8 +583,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 if isinstance(parameters.get(name), dict):
                     parameters[name] = {pair["label"]: pair["value"] for pair in parameters[name]["pairs"]}
             classifier = cls(**asdict(model.settings), **parameters)
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{path} holds parameters of no estimator: {error}; make it again") from error
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{Path(path) / CONFIG} holds parameters of no estimator: {problem(error)}; make it again"
+            ) from error
         classifier.classes_ = model.classes_
         classifier.class_log_prior_ = model.log_priors
         classifier.model_ = model
@@ -619,6 +626,8 @@ def _classes_and_codes(y: Any, n: int) -> tuple[npt.NDArray[Any], npt.NDArray[np
     distinct = set(labels)
     if len({isinstance(label, str) for label in distinct}) > 1:
         raise DataError("labels mix str with numbers; make them all str")
+    if any(isinstance(label, str) and _LONE_SURROGATE.search(label) for label in distinct):
+        raise DataError("a label holds half a character (a lone surrogate), which no file can")
     if any(isinstance(label, str) and label.endswith("\0") for label in distinct):
         raise DataError("a label ends in a NUL character; numpy cannot tell it from the one without")
     classes = np.array(sorted(distinct))

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
 
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.explain import (
@@ -40,9 +39,7 @@ from lmclassify.classify.storage import from_stored, to_stored
 from lmclassify.engines.local import number_of_threads
 from lmclassify.errors import (
     DataError,
-    LMClassifyError,
     LMClassifyWarning,
-    ModelError,
     OptionError,
     listing,
     shorten,
@@ -534,11 +531,7 @@ class FittedModel:
         ModelError
             If there is none, it is damaged, or a newer version made it.
         """
-        stored = read_model(path)
-        try:
-            return cls(**from_stored(stored))
-        except (KeyError, TypeError, ValueError, AttributeError, LMClassifyError, SafetensorError) as error:
-            raise ModelError(f"{path} holds no usable model: {error}; make the model again") from error
+        return cls(**from_stored(read_model(path)))
 
     def training_entries(self, kind: str) -> list[dict[str, Any]]:
         """Return the entries of one kind of the training record; there are none if it was lost."""

@@ -63,9 +63,10 @@ class HeldOut:
     """(m,) nats per word; see `lmclassify.classify.novelty.cross_entropies`."""
 
     def __post_init__(self) -> None:
-        m = len(self.codes)
+        m = self.codes.size
         scores = (self.joint, self.signals, self.cross_entropies)
-        if [array.ndim for array in scores] != [2, 2, 1] or any(len(array) != m for array in scores):
+        sizes = [array.ndim for array in (*scores, self.codes)]
+        if sizes != [2, 2, 1, 1] or any(len(array) != m for array in scores):
             raise ValueError("held-out scores that do not fit one another")
         if not all(np.isfinite(array).all() for array in scores):
             raise ValueError("a held-out score is not finite")
@@ -201,7 +202,7 @@ class HeldOutTexts:
     """(m,) log-likelihoods under a background model that had not seen them."""
 
     def __post_init__(self) -> None:
-        fits = self.scores.ndim == 3 and (
+        fits = (self.scores.ndim, self.codes.ndim, self.background.ndim) == (3, 1, 1) and (
             len(self.texts) == len(self.codes) == len(self.background) == self.scores.shape[1]
         )
         if not fits or not all(np.isfinite(array).all() for array in (self.scores, self.background)):

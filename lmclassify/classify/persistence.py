@@ -8,17 +8,22 @@
     model before it needs; a part that has not changed stays where it is. Files that config.json
     does not list are ignored, and removed after the next commit.
 ``training.jsonl``
-    the training record, the only place for times and dates. It names the model it belongs to.
+    the training record, the only place for times and dates. It names the model it belongs to. It is
+    written beforehand, under a number, and takes its name once the model is committed.
 ``unfinished``
     a folder that is no part of the model: checkpoints of a fit that has not ended.
 
 Each of them has the word lmclassify near its beginning, so that no file of another kind is taken for
 part of a model. A crash at any moment leaves the old model or the new one.
+
+A folder may come from anybody, and a checksum is soon made to fit: what is read is bounded in size, and is
+of plain files alone, for a link leads anywhere and a pipe keeps its reader waiting.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -29,9 +34,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from lmclassify.errors import ModelError, OutputError, listing, shorten
+from safetensors import SafetensorError
+
+from lmclassify.classify.training_record import is_entry
+from lmclassify.errors import ModelError, OptionError, OutputError, listing, printable, shorten
 
 if sys.platform != "win32":
     import fcntl
@@ -45,9 +53,28 @@ UNFINISHED = "unfinished"
 
 _PART = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")
 _LARGEST_CONFIG = 1 << 26  # bytes
+_LARGEST_TRAINING = 1 << 26
+_MOST_VALUES = 1 << 20  # of a JSON file: each takes up to 130 bytes of memory, and few of the file
+_HOLLOW = 1 << 27  # bytes from which on a file that is nearly all holes is refused
+_LONGEST_PROBLEM = 200  # characters of a message that a file's content may have a part in
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _MARK = b"lmclassify"
+_RECORD_OF = "lmclassify"
 _MARK_WITHIN = 256  # bytes
 _READ_ATTEMPTS = 20
+_WRITE_ATTEMPTS = 20
+UNUSABLE = (
+    AttributeError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    OptionError,
+    SafetensorError,
+)
+"""What content that makes no sense leads to where it is read."""
 _ENTRY_TYPES = {"name": str, "role": str, "size": int, "sha256": str}
 
 
@@ -62,6 +89,8 @@ class Part:
     """``json`` or ``safetensors``."""
     label: int | None = None
     """Index of the label that it belongs to."""
+    path: str = field(default="", compare=False)
+    """Where it was read."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +101,8 @@ class StoredModel:
     """All of config.json but format, files and checksum."""
     parts: list[Part]
     training: list[dict[str, Any]] = field(default_factory=list)
+    path: str = field(default="", compare=False)
+    """Where config.json was read."""
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
@@ -112,12 +143,12 @@ def _is_ours(path: Path) -> bool:
     if path.name not in (CONFIG, TRAINING) and not _PART.fullmatch(path.name):
         return False
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with open(path, "rb") as file:
+        with _open(path) as file:
             head = file.read(_MARK_WITHIN)
     except FileNotFoundError:  # another writer has just tidied it away
-        return not path.is_symlink()
+        return True
+    except ModelError:
+        return False
     return not head or _MARK in head  # a crash may leave an empty file
 
 
@@ -139,19 +170,25 @@ def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: s
     """
     folder = check_target(path)
     _render(model.config)  # what JSON cannot hold fails before anything is written
-    record = [json.dumps(entry) + "\n" for entry in model.training]
+    record = "".join(json.dumps(entry) + "\n" for entry in model.training)
     new_folder = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder):
-            if replaces is not None and checksum_of(folder) != replaces:
-                raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
-            _commit(folder, model, record)
-    except OSError as error:
-        if new_folder:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+    for attempt in range(_WRITE_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _lock(folder):
+                if replaces is not None and checksum_of(folder) != replaces:
+                    raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
+                _commit(folder, model, record)
+            return
+        except OSError as error:
+            if attempt + 1 < _WRITE_ATTEMPTS and new_folder and not folder.exists():
+                continue  # another process has tried whether it can write there, and tidied up
+            if new_folder:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
 
 
 def checksum_of(path: str | os.PathLike[str]) -> str:
@@ -165,7 +202,7 @@ def checksum_of(path: str | os.PathLike[str]) -> str:
     return str(_read_config(Path(path))["checksum"])
 
 
-def _commit(folder: Path, model: StoredModel, record: Sequence[str]) -> None:
+def _commit(folder: Path, model: StoredModel, record: str) -> None:
     written: list[Path] = []
     try:
         number = _next_number(folder)
@@ -184,11 +221,16 @@ def _commit(folder: Path, model: StoredModel, record: Sequence[str]) -> None:
             "format_version": FORMAT_VERSION,
             **model.config,
             "files": files,
-            "next_number": number + 1,
+            "next_number": number + 2,
         }
         config["checksum"] = _checksum(config)
-        draft = folder / f"{number}.json"
-        _write(draft, _render(config), written)
+        draft, record_draft = folder / f"{number}.json", folder / f"{number + 1}.json"
+        content = _render(config)
+        if len(content) > _LARGEST_CONFIG or _values(content) > _MOST_VALUES:
+            raise OutputError(f"cannot write the model to {folder}: it has too many labels")
+        _write(draft, content, written)
+        first = json.dumps({_RECORD_OF: config["checksum"]}) + "\n"
+        _write(record_draft, (first + record).encode("ascii"), written)
         _sync_folder(folder)
         os.replace(draft, folder / CONFIG)
     except OSError:
@@ -196,9 +238,9 @@ def _commit(folder: Path, model: StoredModel, record: Sequence[str]) -> None:
             file.unlink(missing_ok=True)
         raise
     with contextlib.suppress(OSError):  # the model is committed
+        os.replace(record_draft, folder / TRAINING)
         _sync_folder(folder)
     _tidy(folder, {entry["name"] for entry in files})
-    _write_training(folder, record, config["checksum"])
 
 
 @contextlib.contextmanager
@@ -274,13 +316,6 @@ def _tidy(folder: Path, keep: set[str]) -> None:
                 entry.unlink()
 
 
-def _write_training(folder: Path, record: Sequence[str], checksum: str) -> None:
-    """Write the record. The model is committed by now: without its record it is still whole."""
-    first = json.dumps({"lmclassify": checksum}) + "\n"
-    with contextlib.suppress(OSError):
-        (folder / TRAINING).write_text("".join([first, *record]), encoding="ascii")
-
-
 def _render(config: dict[str, Any]) -> bytes:
     return json.dumps(config, indent=1, allow_nan=False).encode("ascii") + b"\n"
 
@@ -288,6 +323,14 @@ def _render(config: dict[str, Any]) -> bytes:
 def _checksum(config: dict[str, Any]) -> str:
     rest = {key: value for key, value in config.items() if key != "checksum"}
     return hashlib.sha256(_render(rest)).hexdigest()
+
+
+def _with_checksum(content: bytes) -> bytes:
+    """Return what `_render` made with the checksum that it should have, which stands last."""
+    end = len(b',\n "checksum": ""\n}\n') + 2 * hashlib.sha256().digest_size
+    rest = content[:-end]
+    checksum = hashlib.sha256(rest + b"\n}\n").hexdigest()
+    return rest + f',\n "checksum": "{checksum}"\n}}\n'.encode()
 
 
 def read_model(path: str | os.PathLike[str]) -> StoredModel:
@@ -311,9 +354,10 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
             config = again  # another process has replaced the model meanwhile
     else:
         raise ModelError(f"{folder} is replaced faster than it can be read; try again")
-    training = _read_training(folder, config["checksum"])
+    training = _read_training(folder, config)
     own = {"format", "format_version", "files", "next_number", "checksum"}
-    return StoredModel({key: value for key, value in config.items() if key not in own}, parts, training)
+    rest = {key: value for key, value in config.items() if key not in own}
+    return StoredModel(rest, parts, training, str(folder / CONFIG))
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -323,15 +367,15 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelError(f"{folder} is a file; a model is a folder: {remedy}")
     path = folder / CONFIG
-    if not path.exists():
+    if not os.path.lexists(path):
         if (folder / UNFINISHED).is_dir():
             remedy = "its fit was not finished: go on with the same `lmclassify fit` and --resume"
         raise ModelError(f"{folder} holds no model (it has no {CONFIG}): {remedy}")
     content = _read(path, _LARGEST_CONFIG)
     try:
-        config = json.loads(content)
+        config = parse_json(content)
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"it is no JSON ({error})") from None
+        raise _damaged(path, f"it is no JSON ({problem(error)})") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ModelError(f"{path} is not the config of an lmclassify model")
     version = config.get("format_version")
@@ -342,11 +386,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"{path}: {other} lmclassify made this model (format {version}; this one reads format "
             f"{FORMAT_VERSION}): {remedy}"
         )
-    try:
-        whole = _render(config) == content and _checksum(config) == config.get("checksum")
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole or version != FORMAT_VERSION:
+    if type(version) is not int or content != _with_checksum(content):
         raise _damaged(path, "its checksum is wrong")
     if not _lists_files(config):
         raise _damaged(path, "its list of files makes no sense")
@@ -364,7 +404,7 @@ def _lists_files(config: dict[str, Any]) -> bool:
             return False
         if not 0 <= entry["size"] < 1 << 48 or type(entry.get("label", 0)) is not int:
             return False
-    return True
+    return len({entry["name"] for entry in files}) == len(files)  # else a small file could be read often
 
 
 def _read_part(folder: Path, entry: dict[str, Any]) -> Part:
@@ -376,29 +416,94 @@ def _read_part(folder: Path, entry: dict[str, Any]) -> Part:
     content = _read(path, entry["size"])
     if len(content) != entry["size"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise _damaged(path, "its size or checksum is wrong")
-    return Part(entry["role"], content, match[2], entry.get("label"))
+    return Part(entry["role"], content, match[2], entry.get("label"), str(path))
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """Return a file's bytes, at most one more than `limit`."""
+    """Return a file's bytes, none of them where there are more than `limit`."""
     try:
-        with open(path, "rb") as file:
-            return file.read(limit + 1)
+        with _open(path) as file:
+            about = os.fstat(file.fileno())
+            if about.st_size > limit:
+                raise _damaged(path, "its size or checksum is wrong")
+            if about.st_size > _HOLLOW and _is_hollow(file, about):
+                raise _damaged(path, "nearly all of it is missing")
+            return file.read(about.st_size + 1)
     except FileNotFoundError:
         raise _damaged(path, "it is missing") from None
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _read_training(folder: Path, checksum: str) -> list[dict[str, Any]]:
-    """Return the training record, empty where it is absent, damaged or another model's."""
+def _open(path: Path) -> BinaryIO:
+    """Open a plain file.
+
+    Raises
+    ------
+    ModelError
+        If it is something else.
+    OSError
+        If it cannot be opened.
+    """
     try:
-        lines = (folder / TRAINING).read_text(encoding="ascii").splitlines()
-        first, *entries = [json.loads(line) for line in lines]
-        whole = first == {"lmclassify": checksum} and all("kind" in entry for entry in entries)
-    except (OSError, ValueError, TypeError, RecursionError):
-        return []
-    return entries if whole else []
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            return open(path, "rb", opener=lambda name, flags: os.open(name, flags | _PLAIN))
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a link that has just come
+            raise
+    raise ModelError(
+        f"{path} is a link, a folder or a device, and a model's files are plain files: copy the model "
+        "with what its links lead to (cp -rL)"
+    )
+
+
+def _is_hollow(file: BinaryIO, about: os.stat_result) -> bool:
+    """Return whether a file takes hardly any room on the disk, and is not merely compressed there."""
+    if not hasattr(os, "SEEK_HOLE") or about.st_blocks * 512 * 16 > about.st_size:
+        return False
+    hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return hole < about.st_size
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse a JSON file of a model.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is no JSON, holds NaN or an infinite number, or has more values than a model's may.
+    """
+    require_few_values(content)
+    return json.loads(content, parse_constant=_refuse_constant)
+
+
+def require_few_values(content: bytes) -> None:
+    """Raise ValueError if some JSON text would take far more memory than its bytes."""
+    if _values(content) > _MOST_VALUES:
+        raise ValueError("too many values")
+
+
+def _values(content: bytes) -> int:
+    """Return how many values some JSON text holds, at most."""
+    return sum(map(content.count, (b",", b"[", b"{")))
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"the number {name}")
+
+
+def _read_training(folder: Path, config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the training record, empty where it is absent, damaged or another model's."""
+    draft = f"{config['next_number'] - 1}.json"  # its name if the writer ended before it got the other
+    for name in (TRAINING, draft):
+        with contextlib.suppress(ModelError, ValueError, RecursionError):
+            content = _read(folder / name, _LARGEST_TRAINING)
+            require_few_values(content)
+            first, *entries = [json.loads(line) for line in content.splitlines()]
+            if first == {_RECORD_OF: config["checksum"]} and all(map(is_entry, entries)):
+                return entries
+    return []
 
 
 def _damaged(path: Path, what: str) -> ModelError:
@@ -417,3 +522,21 @@ def only_part(parts: Sequence[Part], role: str) -> Part:
     if len(found) != 1:
         raise ValueError(f"{len(found)} files with role {role}, expected 1")
     return found[0]
+
+
+@contextlib.contextmanager
+def content_of(path: str) -> Iterator[None]:
+    """Name the file whose content is not what a model needs, in a ModelError."""
+    try:
+        yield
+    except UNUSABLE as error:
+        raise ModelError(
+            f"{path} holds no usable model: {problem(error)}; make the model again or restore it from a copy"
+        ) from error
+
+
+def problem(error: BaseException) -> str:
+    """Return an error's text as a short part of a line."""
+    what = f"no entry {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    what = " ".join(printable(what[: 4 * _LONGEST_PROBLEM]).split())
+    return what if len(what) <= _LONGEST_PROBLEM else what[: _LONGEST_PROBLEM - 1] + "…"

@@ -42,6 +42,7 @@ class Settings(LanguageModelSettings):
         None,
         "Words, subwords or characters learnt at most (none: 4000 words, else 1000).",
         minimum=2,
+        maximum=250_000,
         optional=int,
     )
     lowercase: bool | None = setting(None, "Fold letter case (default: that of words only).", optional=bool)

@@ -12,15 +12,22 @@ beside the others or, with direction backward, instead.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.calibration import LSTMS, Combination
+from lmclassify.classify.calibration import LARGEST, LSTMS, Combination
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts
-from lmclassify.classify.persistence import Part, StoredModel, only_part
+from lmclassify.classify.persistence import (
+    Part,
+    StoredModel,
+    content_of,
+    only_part,
+    require_few_values,
+)
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.stored_weights import (
     ByReading,
@@ -35,9 +42,15 @@ from lmclassify.classify.stored_weights import (
     read_arrays,
     readings,
 )
+from lmclassify.errors import ModelError
 from lmclassify.lm.directions import AnyLanguageModel
+from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.text.tokenizer import Tokenizer
+
+_LARGEST_LOG_PRIOR = 700.0  # of which there is an exponential
+_PARAMETERS = ("class_prior", "class_weight", "random_state")
+_MOST_CHARACTERS = 1 << 24  # of labels: numpy has room for the longest in each
 
 if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel
@@ -83,19 +96,20 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
 
     Raises
     ------
-    KeyError, TypeError, ValueError, AttributeError, LMClassifyError, SafetensorError
-        If they are not those of a model.
+    ModelError
+        If a file's content is not that of a model; it names the file.
     """
+    with content_of(stored.path):
+        return _fields(stored)
+
+
+def _fields(stored: StoredModel) -> dict[str, Any]:
     config, parts = stored.config, stored.parts
-    labels = config["labels"]
-    if not isinstance(labels, list) or len({type(label) for label in labels}) != 1:
-        raise ValueError("labels that are not all of one type")
-    if type(labels[0]) not in (str, int, float, bool) or labels != sorted(set(labels)):
-        raise ValueError("labels that are not sorted or not distinct")
+    labels = _labels(config["labels"])
     tokenizer = _tokenizer(parts, "tokenizer")
-    log_priors = np.array(config["log_priors"], dtype=np.float64)
-    if log_priors.shape != (len(labels),) or not np.isfinite(log_priors).all():
-        raise ValueError("priors that fit no labels")
+    log_priors = _numbers(config["log_priors"], len(labels), "priors")
+    if log_priors.max() > _LARGEST_LOG_PRIOR:
+        raise ValueError("priors that are no usable numbers")
     settings = Settings(**config["settings"])
     reads = readings(settings.direction)
     combined = any(part.role == "combination" for part in parts)
@@ -106,30 +120,28 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         return language_models(of_role, tokenizer, settings)
 
     fields: dict[str, Any] = {
-        "classes_": np.array(labels),
+        "classes_": labels,
         "log_priors": log_priors,
         "tokenizer": tokenizer,
         "models": models(own),
         "settings": settings,
-        "parameters": dict(config["parameters"]),
-        "versions": dict(config["versions"]),
+        "parameters": _plain(config["parameters"], _PARAMETERS),
+        "versions": _plain(config["versions"]),
         "training": stored.training,
-        "held_out": HeldOut(**read_arrays(only_part(parts, "held-out"))),
+        "held_out": _held_out(only_part(parts, "held-out"), len(labels), combined),
         "label_weights": _label_weights(config["label_weights"], len(labels)),
     }
     expected = len(reads) * len(labels) + 2
     if shared is not None:
-        combination = Combination.from_json(only_part(parts, "combination").content.decode())
         ngrams = ngram_models(parts, len(labels))
-        names = [name for model in ngrams for name in model.score_names]
-        if list(combination.experts) != [*names, *LSTMS] or combination.bias.shape != (len(labels),):
-            raise ValueError("a combination of other experts or labels")
+        if not ngrams or ngrams[0].contexts is None or ngrams[0].view.symbols == "subword":
+            raise ValueError("no n-gram language model of characters")
+        combination = _combination(only_part(parts, "combination"), ngrams, len(labels))
         fields |= {
             "background": models(shared)[0],
             "tuned": models(lstms(parts, "tuned-lm", len(labels), settings, shared, own)),
             "token_ngrams": [
-                TokenNgrams(read_arrays(part), tokenizer.vocab_size, tokenizer.begin_id)
-                for part in of_labels(parts, "token-ngrams", len(labels))
+                _token_ngrams(part, tokenizer) for part in of_labels(parts, "token-ngrams", len(labels))
             ],
             "subwords": _tokenizer(parts, "subwords"),
             "ngrams": ngrams,
@@ -137,34 +149,100 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
         }
         expected += 3 + 2 * len(labels) + len(reads)
         expected += sum(part.role.endswith("tuned-lm") for part in parts)
-    if fields["held_out"].joint.shape[1] != len(labels):
-        raise ValueError("held-out scores of other labels")
-    if fields["held_out"].signals.shape[1] != (2 if "combination" in fields else 1):
-        raise ValueError("held-out scores of another recipe")
     if any(part.role == "held-out-texts" for part in parts):
-        fields["held_out_texts"] = _held_out_texts(parts, fields["combination"])
+        fields["held_out_texts"] = _held_out_texts(parts, fields.get("combination"))
         expected += 2
     if len(parts) != expected:
         raise ValueError("files that belong to no label")
     return fields
 
 
-def _held_out_texts(parts: list[Part], combination: Combination) -> HeldOutTexts:
-    content = json.loads(only_part(parts, "held-out-texts").content)
-    arrays = read_arrays(only_part(parts, "expert-scores"))
-    scores = arrays["scores"]
-    texts = [str(text) for text in content["texts"]]
-    if (len(scores), scores.shape[2]) != (len(combination.experts), len(combination.bias)):
-        raise ValueError("held-out texts with scores of other experts or labels")
-    return HeldOutTexts(texts, np.array(content["codes"], dtype=np.int32), scores, arrays["background"])
+def _labels(given: Any) -> npt.NDArray[Any]:
+    if not isinstance(given, list) or len({type(label) for label in given}) != 1:
+        raise ValueError("labels that are not all of one type")
+    if type(given[0]) not in (str, int, float, bool) or given != sorted(set(given)):
+        raise ValueError("labels that are not sorted or not distinct")
+    if isinstance(given[0], str):
+        if len(given) * max(map(len, given)) > _MOST_CHARACTERS:
+            raise ValueError("labels that are too long")
+        "".join(given).encode()  # what cannot be written could not be predicted
+    labels = np.array(given)
+    if labels.dtype.kind not in "Uifb" or labels.tolist() != given:
+        raise ValueError("labels that numpy cannot hold")
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("labels that are not finite")
+    return labels
+
+
+def _numbers(given: Any, count: int, what: str) -> npt.NDArray[np.float64]:
+    numbers = np.array(given, dtype=np.float64)
+    if numbers.shape != (count,) or not (np.abs(numbers) <= LARGEST).all():
+        raise ValueError(f"{what} that fit no labels, or are no usable numbers")
+    return numbers
+
+
+def _plain(given: Any, known: Collection[str] | None = None) -> dict[str, Any]:
+    """Return what says more about a model by name, for a reader or for fitting again."""
+    if not isinstance(given, dict) or (known is not None and not set(given) <= set(known)):
+        raise ValueError("parameters or versions that make no sense")
+    return given
+
+
+def _held_out(part: Part, labels: int, combined: bool) -> HeldOut:
+    arrays = read_arrays(part, joint="f4", codes="i4", signals="f4", cross_entropies="f4")
+    with content_of(part.path):
+        found = HeldOut(**arrays)
+        if found.joint.shape[1] != labels:
+            raise ValueError("held-out scores of other labels")
+        if found.signals.shape[1] != (2 if combined else 1):
+            raise ValueError("held-out scores of another recipe")
+        return found
+
+
+def _combination(part: Part, ngrams: Sequence[NgramModel], labels: int) -> Combination:
+    names = [name for model in ngrams for name in model.score_names]
+    with content_of(part.path):
+        require_few_values(part.content)
+        found = Combination.from_json(part.content.decode())
+        if list(found.experts) != [*names, *LSTMS] or found.bias.shape != (labels,):
+            raise ValueError("a combination of other experts or labels")
+        return found
+
+
+def _token_ngrams(part: Part, tokenizer: Tokenizer) -> TokenNgrams:
+    arrays = read_arrays(part)
+    with content_of(part.path):
+        return TokenNgrams(arrays, tokenizer.vocab_size, tokenizer.begin_id)
+
+
+def _held_out_texts(parts: list[Part], combination: Combination | None) -> HeldOutTexts:
+    of_texts, of_scores = only_part(parts, "held-out-texts"), only_part(parts, "expert-scores")
+    arrays = read_arrays(of_scores, scores="f4", background="f4")
+    with content_of(of_texts.path):
+        content = json.loads(of_texts.content)
+        texts, codes = content["texts"], np.array(content["codes"], dtype=np.int32)
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("held-out texts that are no texts")
+    with content_of(of_scores.path):
+        found = HeldOutTexts(texts, codes, arrays["scores"], arrays["background"])
+        experts, _, labels = found.scores.shape
+        if combination is None or (experts, labels) != (len(combination.experts), len(combination.bias)):
+            raise ValueError("held-out texts with scores of other experts or labels")
+        return found
 
 
 def _label_weights(given: Any, labels: int) -> npt.NDArray[np.float64]:
-    weights = np.array(given, dtype=np.float64)
-    if weights.shape != (labels,) or not np.isfinite(weights).all() or (weights <= 0).any():
+    weights = _numbers(given, labels, "weights of labels")
+    if (weights <= 0).any():
         raise ValueError("weights of labels that make no sense")
     return weights
 
 
 def _tokenizer(parts: list[Part], role: str) -> Tokenizer:
-    return Tokenizer.from_json(only_part(parts, role).content.decode())
+    part = only_part(parts, role)
+    with content_of(part.path):
+        require_few_values(part.content)
+        try:
+            return Tokenizer.from_json(part.content.decode())
+        except ModelError as error:
+            raise ValueError(error) from error

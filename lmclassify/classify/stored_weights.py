@@ -12,13 +12,28 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from lmclassify.classify.persistence import Part, only_part
+from lmclassify.classify.persistence import Part, content_of, only_part
 from lmclassify.classify.settings import Settings
 from lmclassify.lm.directions import AnyLanguageModel, DirectedLanguageModel, directed
 from lmclassify.lm.inference import NumpyLanguageModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.text.ngrams import NgramView
 from lmclassify.text.tokenizer import Tokenizer
+
+_LONGEST_HEADER = 1 << 20  # bytes; some hundred arrays take a few thousand
+_LARGEST_WEIGHT = float(np.finfo(np.float16).max)
+"""Of a language model, in amount: `fit` rounds to 16 bits. With it, no score is infinite."""
+_LARGEST_COUNT = 1e25  # of which a million add up to a number of 32 bits
+_OF_LABEL = {
+    "known": "i8",
+    "bias": "f4",
+    "tuned": "f2",
+    "tuned.where": "u1",
+    "counts": "u1 u2 f4",
+    "counts.where": "u1",
+}
+_LARGE = 1 << 28  # bytes from which on n-grams' weights may not be made of next to nothing
+_SPARSEST = 32
 
 Arrays = dict[str, npt.NDArray[Any]]
 ByReading = dict[str, list[NumpyLanguageModel]]
@@ -30,9 +45,44 @@ def arrays_part(role: str, arrays: Mapping[str, npt.NDArray[Any]], label: int | 
     return Part(role, safetensors.numpy.save(dict(arrays), {"lmclassify": role}), "safetensors", label)
 
 
-def read_arrays(part: Part) -> Arrays:
-    """Return the arrays of a part."""
-    return safetensors.numpy.load(part.content)
+def read_arrays(part: Part, **kinds: str) -> Arrays:
+    """Return the arrays of a part.
+
+    Parameters
+    ----------
+    part : Part
+    **kinds : str
+        What the arrays are to be, where it is known: a name and the types that it may have, in numpy's
+        letters ("f4" or "f2 f4", say). There must be no others.
+
+    Raises
+    ------
+    ModelError
+        If they are not there, or others are; it names the file.
+    """
+    with content_of(part.path):
+        header = int.from_bytes(part.content[:8], "little")
+        if header > _LONGEST_HEADER:
+            raise ValueError(f"a header of {header:,} bytes")
+        arrays = safetensors.numpy.load(part.content)
+        if kinds and set(arrays) != set(kinds):
+            raise ValueError(f"unexpected or missing arrays: {sorted(set(arrays) ^ set(kinds))}")
+        for name, allowed in kinds.items():
+            require_type(arrays[name], allowed, name)
+        return arrays
+
+
+def require_type(array: npt.NDArray[Any], allowed: str, name: str) -> None:
+    """Raise ValueError if an array is of none of some types, in numpy's letters."""
+    if array.dtype.str[1:] not in allowed.split():
+        raise ValueError(f"{name} is {array.dtype}, expected one of {allowed}")
+
+
+def _exceeds(array: npt.NDArray[Any], limit: float) -> bool:
+    """Return whether a number is larger in amount, or NaN; of 16 bits or fewer none is, unless infinite."""
+    if array.dtype.itemsize < 4 or not array.size:
+        return False
+    return not max(float(array.max()), -float(array.min())) <= limit
 
 
 def of_labels(parts: list[Part], role: str, labels: int) -> list[Part]:
@@ -129,8 +179,14 @@ def lstms(
 
 
 def _lstm(part: Part, common: Mapping[str, npt.NDArray[np.float32]]) -> NumpyLanguageModel:
-    own = {name: array.astype(np.float32) for name, array in read_arrays(part).items()}
-    return NumpyLanguageModel({**common, **own})
+    arrays = read_arrays(part)
+    with content_of(part.path):
+        for name, array in arrays.items():
+            require_type(array, "f2 f4", name)
+            if _exceeds(array, _LARGEST_WEIGHT):
+                raise ValueError(f"{name} holds a value that is not finite, or too large")
+        own = {name: array.astype(np.float32) for name, array in arrays.items()}
+        return NumpyLanguageModel({**common, **own})
 
 
 def language_models(found: ByReading, tokenizer: Tokenizer, settings: Settings) -> list[AnyLanguageModel]:
@@ -139,13 +195,14 @@ def language_models(found: ByReading, tokenizer: Tokenizer, settings: Settings) 
     Raises
     ------
     ValueError
-        If they are of another vocabulary or cell.
+        If they are of another vocabulary, cell or number of layers.
     """
+    expected = settings.cell, settings.num_lstm_layers
     for models in found.values():
         if any(model.vocab_size != tokenizer.vocab_size for model in models):
             raise ValueError("a language model of another vocabulary")
-        if any(model.cell != settings.cell for model in models):
-            raise ValueError("a language model of another cell than the settings say")
+        if any((model.cell, model.num_lstm_layers) != expected for model in models):
+            raise ValueError("a language model of another cell or number of layers than the settings say")
     return directed(found.get(""), found.get("backward-"), tokenizer.end_id)
 
 
@@ -196,38 +253,94 @@ def ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
     KeyError, ValueError
         If the parts are not theirs.
     """
-    known = read_arrays(only_part(parts, "ngrams"))
-    of_each = [read_arrays(part) for part in of_labels(parts, "ngram-weights", labels)]
+    part = only_part(parts, "ngrams")
+    known = read_arrays(part)
+    names = sorted(name for name in known if name.count(".") == 2)
+    with content_of(part.path):
+        if [name.split(".")[0] for name in names] != [str(number) for number in range(len(names))]:
+            raise ValueError("views of n-grams that are not numbered from 0")
+    of_each = of_labels(parts, "ngram-weights", labels)
+    kinds = {f"{number}.{name}": kind for number in range(len(names)) for name, kind in _OF_LABEL.items()}
+    weights = [read_arrays(part, **kinds) for part in of_each]
     models = []
-    for name in sorted(name for name in known if name.count(".") == 2):
-        number, symbols, longest = name.split(".")
-        order = known.get(f"{number}.order")
-        order = None if order is None else order.astype(np.intp)
-        size = len(known[name])
-        models.append(
-            NgramModel(
-                NgramView(symbols, int(longest)),  # type: ignore[arg-type]
-                known[name],
-                known[f"{number}.idf"],
-                _columns(of_each, number, "tuned", size, order),
-                np.concatenate([arrays[f"{number}.bias"] for arrays in of_each]),
-                _columns(of_each, number, "counts", size, order),
-                known.get(f"{number}.contexts"),
-                order,
-                [int(arrays[f"{number}.known"][0]) for arrays in of_each],
+    for number, name in enumerate(names):
+        with content_of(part.path):
+            view, keys, idf, contexts, order = _known(known, name)
+        sizes = []
+        for of_label, arrays in zip(of_each, weights, strict=True):
+            with content_of(of_label.path):
+                sizes.append(_number_known(arrays, number, len(keys)))
+        with content_of(part.path):
+            if 8 * len(keys) * labels > _LARGE and sum(sizes) * _SPARSEST < len(keys) * labels:
+                raise ValueError("n-grams that hardly any label knows")
+            models.append(
+                NgramModel(
+                    view,
+                    keys,
+                    idf,
+                    _columns(of_each, weights, f"{number}.tuned", sizes, len(keys), order),
+                    np.concatenate([arrays[f"{number}.bias"] for arrays in weights]),
+                    _columns(of_each, weights, f"{number}.counts", sizes, len(keys), order),
+                    contexts,
+                    order,
+                    sizes,
+                )
             )
-        )
     return models
 
 
+def _known(
+    known: Arrays, name: str
+) -> tuple[
+    NgramView,
+    npt.NDArray[np.uint64],
+    npt.NDArray[np.float32],
+    npt.NDArray[np.int32] | None,
+    npt.NDArray[np.intp] | None,
+]:
+    """Return what a view's n-grams are: view, keys, idf, contexts and order."""
+    number, symbols, longest = name.split(".")
+    keys, idf = known[name], known[f"{number}.idf"]
+    contexts, order = known.get(f"{number}.contexts"), known.get(f"{number}.order")
+    for array, kind in ((keys, "u8"), (idf, "f4"), (contexts, "i4"), (order, "i4")):
+        if array is not None:
+            require_type(array, kind, name)
+            if array.shape != (len(keys),):
+                raise ValueError("n-grams that do not fit one another")
+    view = NgramView(symbols, int(longest))  # type: ignore[arg-type]
+    return view, keys, idf, contexts, None if order is None else order.astype(np.intp)
+
+
+def _number_known(arrays: Arrays, number: int, size: int) -> int:
+    """Return how many n-grams a label knows, if its weights fit them."""
+    counted, bias = arrays[f"{number}.known"], arrays[f"{number}.bias"]
+    known = int(counted[0]) if counted.shape == (1,) else -1
+    if not 0 <= known <= size or bias.shape != (1,):
+        raise ValueError("weights of other n-grams")
+    for name in ("tuned", "counts"):
+        values, where = arrays[f"{number}.{name}"], arrays[f"{number}.{name}.where"]
+        if where.shape != (-(-known // 8),) or values.ndim != 1:
+            raise ValueError("weights of other n-grams")
+        if _exceeds(values, _LARGEST_COUNT):
+            raise ValueError("a weight or count of an n-gram that is not finite, or too large")
+    return known
+
+
 def _columns(
-    of_each: list[Arrays], number: str, name: str, size: int, order: npt.NDArray[np.intp] | None
+    parts: list[Part],
+    of_each: list[Arrays],
+    name: str,
+    sizes: list[int],
+    size: int,
+    order: npt.NDArray[np.intp] | None,
 ) -> npt.NDArray[np.float32]:
     """Return all labels' weights, (F, K): none for what became known later than a label."""
     result = np.zeros((size, len(of_each)), dtype=np.float32)
-    for label, arrays in enumerate(of_each):
-        known = int(arrays[f"{number}.known"][0])
-        bits = np.unpackbits(arrays[f"{number}.{name}.where"], count=known)
-        places = np.flatnonzero(bits)
-        result[places if order is None else order[places], label] = arrays[f"{number}.{name}"]
+    for label, (part, arrays, known) in enumerate(zip(parts, of_each, sizes, strict=True)):
+        bits = np.unpackbits(arrays[f"{name}.where"], count=known)
+        places, values = np.flatnonzero(bits), arrays[name]
+        with content_of(part.path):
+            if len(values) != len(places):
+                raise ValueError("weights of other n-grams")
+        result[places if order is None else order[places], label] = values
     return result

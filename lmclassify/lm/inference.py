@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.errors import listing
 from lmclassify.lm.recurrence import Floats, Layer, cell_of, layer_shapes, matrix_product
 from lmclassify.text.sequences import Ids, places_within, sequence_lengths
 
@@ -320,6 +321,8 @@ def _check_arrays(arrays: Mapping[str, Floats]) -> None:
         cell = cell_of(_layer(arrays, 0))
     except (KeyError, ValueError, IndexError):
         raise ValueError("not the weights of a language model") from None
+    if 0 in (vocab_size, embedding_dim, units):
+        raise ValueError("a language model without units, columns or tokens")
     layers = sum(name.endswith("weight_hh_l0") for name in arrays)
     expected: dict[str, tuple[int, ...]] = {
         "embedding.weight": (vocab_size, embedding_dim),
@@ -333,7 +336,7 @@ def _check_arrays(arrays: Mapping[str, Floats]) -> None:
     else:
         expected["output.weight"] = (vocab_size, units)
     if set(arrays) != set(expected):
-        raise ValueError(f"unexpected or missing weights: {sorted(set(arrays) ^ set(expected))}")
+        raise ValueError(f"unexpected or missing weights: {listing(sorted(set(arrays) ^ set(expected)), 4)}")
     for name, shape in expected.items():
         array = arrays[name]
         if array.shape != shape or array.dtype != np.float32:

@@ -22,6 +22,8 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Arrays = dict[str, npt.NDArray[Any]]
 
+_LARGEST_COUNT = 1 << 40
+
 _PARTS = ("contexts", "starts", "tokens", "counts")
 
 
@@ -75,6 +77,8 @@ class TokenNgrams:
             self._order([self.arrays[f"{length}.{part}"] for part in _PARTS], vocab_size)
             for length in lengths
         ]
+        if any((order.tokens == token).any() for order in self._orders for token in (PADDING_ID, begin_id)):
+            raise ValueError("an n-gram of a language model with a token that is never predicted")
         predicted = np.ones(vocab_size)
         predicted[[PADDING_ID, begin_id]] = 0.0
         self._lowest = predicted / predicted.sum()
@@ -138,8 +142,12 @@ class TokenNgrams:
             or (contexts[1:] <= contexts[:-1]).any()
         ):
             raise ValueError("n-grams of a language model that are out of order")
-        if (tokens >= vocab_size).any() or (counts < 1).any():
-            raise ValueError("an n-gram of a language model with an unknown token or no count")
+        if (tokens >= vocab_size).any() or (counts < 1).any() or (counts > _LARGEST_COUNT).any():
+            raise ValueError("an n-gram of a language model with an unknown token or no usable count")
+        ascend = tokens[1:] > tokens[:-1]
+        ascend[bounds[1:-1] - 1] = True
+        if not ascend.all():
+            raise ValueError("an n-gram of a language model that stands there twice")
         own, others = self._taken(counts.astype(np.int64))
         if not len(contexts):
             return _Order(contexts, bounds, tokens, own, others)

@@ -14,6 +14,8 @@ from lmclassify.lm.sums import add_by_text, some_texts
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
+_SMALLEST = np.finfo(np.float32).tiny  # what very many shares of shares may come to is not 0
+
 Indices = npt.NDArray[np.intp]
 
 
@@ -84,5 +86,5 @@ class WittenBell:
         for contexts, ngrams in pairwise(columns):
             p *= self._shorter.take(contexts[predicted - 1], axis=0, mode="wrap")
             p += self._own.take(ngrams[predicted], axis=0, mode="wrap")
-        np.log(p, out=p)
+        np.log(np.maximum(p, _SMALLEST, out=p), out=p)
         return p

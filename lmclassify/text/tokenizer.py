@@ -20,6 +20,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -31,6 +32,9 @@ from lmclassify.errors import ModelError, OptionError
 from lmclassify.text.sequences import PADDING_ID, Ids
 
 TokenizerKind = Literal["word", "subword", "char"]
+
+MOST_TOKENS = 250_000
+"""Learnt ones (`lmclassify.classify.settings` says so, too); more would take much memory to be refused."""
 
 _SPACE = "▁"  # marks the beginning of a word in subword and char tokens
 _LEAST_PAIRS = 10  # of two subwords, to become one: with fewer, few texts would be learnt by heart
@@ -273,10 +277,14 @@ class Tokenizer:
                 raise ValueError("unexpected entries")
             if kind not in get_args(TokenizerKind) or not isinstance(content["lowercase"], bool):
                 raise ValueError("unknown kind of tokenizer")
-            if not all(isinstance(token, str) and token for token in tokens):
+            if not isinstance(tokens, list) or not isinstance(merges, list) or not all(tokens):
                 raise ValueError("a token that is no text")
-            pairs = [(str(left), str(right)) for left, right in merges]
-            return cls(kind, tokens, pairs, content["lowercase"])
+            if max(len(tokens), len(merges)) > MOST_TOKENS:
+                raise ValueError("too many tokens")
+            if not set(map(type, merges)) <= {list} or not set(map(len, merges)) <= {2}:
+                raise ValueError("a merge that is no pair of tokens")
+            "".join([*tokens, *chain.from_iterable(merges)]).encode()  # raises where one is no text
+            return cls(kind, tokens, [(left, right) for left, right in merges], content["lowercase"])
         except Exception as error:  # tokenizers raises bare Exception for bad merges
             raise ModelError(f"not a tokenizer of lmclassify: {error}") from error
 
