@@ -23,6 +23,7 @@ from lmclassify.classify.explain import (
     InformativeWord,
     explanation,
     informative_words,
+    most_words,
     share_out,
 )
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, PositiveThreshold
@@ -465,7 +466,14 @@ class FittedModel:
             raise OptionError("a model with one label has no other to hold it against")
         if chosen[0] is not None and chosen[0] == chosen[1]:
             raise OptionError(f"label {shorten(label)} cannot be held against itself")
-        return explanation(next(share_out(self, as_texts([text]))), self.label_names, *chosen)
+        shares, most = next(share_out(self, as_texts([text]))), most_words(len(self.classes_))
+        if len(shares.spans) > most:
+            warnings.warn(
+                f"of {len(shares.spans):,} words, the last {len(shares.spans) - most + 1:,} are explained as one",
+                LMClassifyWarning,
+                stacklevel=2,
+            )
+        return explanation(shares, self.label_names, *chosen)
 
     def informative_words(self, texts: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
         """Return the words of some texts that speak most for each label.
