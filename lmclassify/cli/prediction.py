@@ -71,6 +71,14 @@ def register(app: typer.Typer) -> None:
         overwrite_columns: Annotated[
             bool, typer.Option("--overwrite-columns", help="Replace columns named like the new ones.")
         ] = False,
+        escape_formulas: Annotated[
+            bool,
+            typer.Option(
+                "--escape-formulas",
+                help="For spreadsheets: put ' before cells and column names of csv and tsv that begin like "
+                "formulas (=, +, -, @, tab, line end), but for numbers. Else all is kept as it is.",
+            ),
+        ] = False,
         exact: Exact = False,
         **deciding: Any,
     ) -> None:
@@ -90,6 +98,8 @@ def register(app: typer.Typer) -> None:
 
         if stream and (output != "-" or format in ("parquet", "table")):
             raise OptionError("--stream writes csv, tsv or jsonl to standard output")
+        if escape_formulas and format_of(output, format) not in ("csv", "tsv"):
+            raise OptionError("--escape-formulas is for csv and tsv; jsonl and parquet have no formulas")
         if stream and encoding == "detect":
             raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
         fitted = load_model(run, model, exact)
@@ -108,7 +118,7 @@ def register(app: typer.Typer) -> None:
             labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
             if not overwrite_columns:
                 labeller.check_columns(table.columns, table.name)
-            writing = TableWriter(output, format_of(output, format))
+            writing = TableWriter(output, format_of(output, format), escape_formulas=escape_formulas)
             with writing as writer, Counter(run, table.size) as counter:
                 for chunk in table.chunks(1) if stream else table.chunks():
                     writer.write(labeller.label(chunk))
@@ -300,4 +310,4 @@ def _report(run: Run, labeller: TableLabeller, column: str) -> None:
         run.report(classification_report(labeller.counts, sorted(true | set(labeller.labels))))
     else:
         known = listing(labeller.labels)
-        run.say(f"note: no report: column {column!r} holds none of the labels {known}")
+        run.say(f"note: no report: column {shorten(column)} holds none of the labels {known}")

@@ -360,7 +360,9 @@ def _together(counts: Sequence[NgramCounts]) -> NgramCounts:
     size = int(column.max(initial=0)) + 1
     pairs, places = np.unique(owner * size + column, return_inverse=True)
     owners, found = np.divmod(pairs, size)
-    return NgramCounts(counts[0].texts, owners, found, np.bincount(places, count, len(pairs)))
+    return NgramCounts(
+        counts[0].texts, owners, found, np.bincount(places, count, len(pairs)).astype(np.float64)
+    )
 
 
 def _new(windows: Windows, seen: int) -> Indices:

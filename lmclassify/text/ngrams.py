@@ -17,6 +17,7 @@ from tokenizers import normalizers
 
 from lmclassify.text.parts import parts_of
 from lmclassify.text.sequences import Ids, places_within
+from lmclassify.text.tokenizer import encodable
 
 Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
@@ -24,7 +25,6 @@ Symbols = Literal["character", "subword", "word"]
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _NFC = normalizers.NFC()  # unicodedata's takes quadratic time for a run of combining marks
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _SYMBOLS_AT_A_TIME = 1 << 18
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -154,10 +154,7 @@ def _composed(text: str) -> str:
     """Return the text with each letter and its marks as one character, where there is one (NFC)."""
     if text.isascii():
         return text
-    try:
-        return str(_NFC.normalize_str(text))
-    except UnicodeEncodeError:  # lone surrogates
-        return str(_NFC.normalize_str(_SURROGATES.sub("\ufffd", text)))
+    return str(_NFC.normalize_str(encodable(text)))
 
 
 def _hashes(words: Sequence[str]) -> Keys:

@@ -38,6 +38,7 @@ _SPACE = "▁"  # marks the beginning of a word in subword and char tokens
 _LEAST_PAIRS = 10  # of two subwords, to become one: with fewer, few texts would be learnt by heart
 _LONG = 1 << 18  # characters: longer texts are encoded part by part
 _TEXTS_AT_A_TIME = 10_000  # to be encoded: what the engine returns of each takes a kilobyte and more
+_LONG_WORD = re.compile(r"\S{1000}")  # the trainer takes quadratic time for a word
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that byte fallback looks for
 _WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # what str.split() takes for white space
@@ -120,7 +121,7 @@ class Tokenizer:
         if kind not in get_args(TokenizerKind):
             raise OptionError(f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}")
         engine = _engine(kind, lowercase)
-        normalized = [engine.normalizer.normalize_str(_encodable(text)) for text in texts]
+        normalized = [engine.normalizer.normalize_str(encodable(text)) for text in texts]
         if kind == "word":
             counts = Counter(
                 word for text in normalized for word, _ in engine.pre_tokenizer.pre_tokenize_str(text)
@@ -136,7 +137,9 @@ class Tokenizer:
             vocab_size=vocab_size, min_frequency=_LEAST_PAIRS, initial_alphabet=[_SPACE], show_progress=False
         )
         engine.model = models.BPE()
-        engine.train_from_iterator((text.translate(rare) for text in normalized), trainer)
+        engine.train_from_iterator(
+            (_LONG_WORD.sub(r"\g<0> ", text.translate(rare)) for text in normalized), trainer
+        )
         learnt = json.loads(engine.to_str())["model"]
         return cls(
             kind, list(learnt["vocab"]), [(left, right) for left, right in learnt["merges"]], lowercase
@@ -147,7 +150,7 @@ class Tokenizer:
         result = []
         for first in range(0, len(texts), _TEXTS_AT_A_TIME):
             some = texts[first : first + _TEXTS_AT_A_TIME]
-            whole = [_encodable(text) if len(text) <= _LONG else "" for text in some]
+            whole = [encodable(text) if len(text) <= _LONG else "" for text in some]
             encodings = self._engine.encode_batch_fast(whole, add_special_tokens=False)
             result += [
                 np.array([self.begin_id, *encoding.ids, self.end_id], dtype=np.int64)
@@ -345,11 +348,17 @@ def _most_frequent(counts: Counter[str], limit: int) -> list[str]:
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
-    return parts_of(_encodable(text), _LONG)
+    return parts_of(encodable(text), _LONG)
 
 
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 text can hold, character by character."""
+def encodable(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 text can hold, character by character.
+
+    >>> encodable("a\\ud800b")
+    'a\ufffdb'
+    """
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
