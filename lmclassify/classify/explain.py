@@ -29,6 +29,8 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 ByLabel = dict[str, float]
 
+_MOST_WORDS = 100_000
+
 
 class ExplainedWord(TypedDict):
     """A whitespace-delimited piece of the text and what it adds."""
@@ -234,7 +236,7 @@ def _whole(shares: Shares, model: FittedModel) -> Shares:
 
 def most_words(labels: int) -> int:
     """Return how many words an explanation lists at most: its dictionaries take far more room than a text."""
-    return min(100_000, 1_000_000 // labels)
+    return min(_MOST_WORDS, 1_000_000 // labels)
 
 
 def _listed(shares: Shares, most: int) -> Shares:

@@ -170,7 +170,7 @@ def _hashes(words: Sequence[str]) -> Keys:
 
 def _windows(symbols: Keys, lengths: Indices, start: int, end: int, longest: int) -> Windows:
     """Return the windows of the symbols from `start` to before `end`."""
-    if end - start >= len(symbols):
+    if start == 0 and end >= len(symbols):
         owner, place = np.repeat(np.arange(len(lengths)), lengths), places_within(lengths)
     else:
         at, ends = np.arange(start, min(end, len(symbols))), np.cumsum(lengths)
