@@ -10,6 +10,7 @@ from lmclassify.io.filtering import EXIT_CODE, Filtering, filter_standard_input
 from lmclassify.io.local_service import SECONDS, TOKEN, ask
 from lmclassify.io.mail_fields import DEFAULT_FIELDS, parse_fields
 from lmclassify.io.messages import read_message
+from lmclassify.io.terminal import guard_standard_streams
 from lmclassify.io.verdicts import unsure_zone, verdict_of
 
 
@@ -68,6 +69,7 @@ def judge_by_service(
 
 def main() -> None:
     """Run the program with the arguments of this process."""
+    guard_standard_streams()
     arguments = sys.argv[1:]
     parser = _parser()
     if {"-h", "--help"} & set(arguments):

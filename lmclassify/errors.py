@@ -3,6 +3,8 @@
 Every message is one line. The command line prints it as it stands; see ``lmclassify/cli``.
 """
 
+_LONGEST_ITEM = 200
+
 
 class LMClassifyError(Exception):
     """Base of all errors that lmclassify raises on purpose."""
@@ -38,6 +40,8 @@ class LMClassifyWarning(UserWarning):
 
 def printable(text: str) -> str:
     """Return a text with characters that would steer a terminal replaced by visible escapes."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
@@ -48,7 +52,8 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def listing(values: object, limit: int = 12) -> str:
-    """Return the first `limit` of some values, comma-separated, and how many more there are."""
+    """Return the first `limit` values, each cut if long, comma-separated, and how many more there are."""
     items = [str(value) for value in values]  # type: ignore[attr-defined]
     more = f", and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more
+    most = _LONGEST_ITEM
+    return ", ".join(item if len(item) <= most else f"{item[: most - 1]}…" for item in items[:limit]) + more

@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import platform
-import re
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -39,8 +38,7 @@ from lmclassify.classify.settings import Settings
 from lmclassify.classify.updating import update
 from lmclassify.engines.local import number_of_threads
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+from lmclassify.text.tokenizer import encodable
 
 Array = npt.NDArray[np.float64]
 
@@ -429,7 +427,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"label {shorten(label)} is no {type(known[0]).__name__}, as the other labels are"
             )
         together = np.array([*known, label])
-        if together.dtype.kind not in "Uifb" or together.tolist() != [*known, label] or label in _INFINITE:
+        broken = isinstance(label, str) and encodable(label) != label
+        kept = together.dtype.kind in "Uifb" and together.tolist() == [*known, label]
+        if broken or not kept or label in _INFINITE:
             raise DataError(f"label {shorten(label)} cannot be kept beside the others as it is")
         if not texts:
             raise DataError(f"no texts to learn label {shorten(label)} from")
@@ -626,8 +626,9 @@ def _classes_and_codes(y: Any, n: int) -> tuple[npt.NDArray[Any], npt.NDArray[np
     distinct = set(labels)
     if len({isinstance(label, str) for label in distinct}) > 1:
         raise DataError("labels mix str with numbers; make them all str")
-    if any(isinstance(label, str) and _LONE_SURROGATE.search(label) for label in distinct):
-        raise DataError("a label holds half a character (a lone surrogate), which no file can")
+    broken = [label for label in distinct if isinstance(label, str) and encodable(label) != label]
+    if broken:
+        raise DataError(f"label {shorten(broken[0])} holds half of a surrogate pair, which is no text")
     if any(isinstance(label, str) and label.endswith("\0") for label in distinct):
         raise DataError("a label ends in a NUL character; numpy cannot tell it from the one without")
     classes = np.array(sorted(distinct))

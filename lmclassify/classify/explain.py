@@ -29,6 +29,8 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 ByLabel = dict[str, float]
 
+_MOST_WORDS = 100_000
+
 
 class ExplainedWord(TypedDict):
     """A whitespace-delimited piece of the text and what it adds."""
@@ -70,6 +72,7 @@ class Explanation(TypedDict):
     """The label's joint log-probability less that of the other, nats: the sum of the ``part`` of all."""
     prior: ExplainedRest
     words: list[ExplainedWord]
+    """At most `most_words`: of longer texts, the last one is all the rest."""
     end_of_text: ExplainedEnd
 
 
@@ -231,6 +234,24 @@ def _whole(shares: Shares, model: FittedModel) -> Shares:
     return replace(shares, spans=spans, log_probabilities=log_probabilities, parts=parts)
 
 
+def most_words(labels: int) -> int:
+    """Return how many words an explanation lists at most: its dictionaries take far more room than a text."""
+    return min(_MOST_WORDS, 1_000_000 // labels)
+
+
+def _listed(shares: Shares, most: int) -> Shares:
+    """Join what follows the first words into one last word, so that there are `most`."""
+    if len(shares.spans) <= most:
+        return shares
+    first = most - 1
+    spans = [*shares.spans[:first], (shares.spans[first][0], shares.spans[-1][1])]
+    log_probabilities, parts = (
+        np.concatenate([of[:first], of[first:-1].sum(axis=0, keepdims=True), of[-1:]])
+        for of in (shares.log_probabilities, shares.parts)
+    )
+    return replace(shares, spans=spans, log_probabilities=log_probabilities, parts=parts)
+
+
 def explanation(shares: Shares, names: Sequence[str], label: int | None, against: int | None) -> Explanation:
     """Return shares as plain data.
 
@@ -242,6 +263,7 @@ def explanation(shares: Shares, names: Sequence[str], label: int | None, against
     label, against : int, optional
         Which label to explain and what to hold it against; by default the likeliest ones.
     """
+    shares = _listed(shares, most_words(len(names)))
     joint = shares.joint
     ranked = np.argsort(-joint, kind="stable").tolist()
     if label is None:

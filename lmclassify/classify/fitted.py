@@ -22,6 +22,7 @@ from lmclassify.classify.explain import (
     InformativeWord,
     explanation,
     informative_words,
+    most_words,
     share_out,
 )
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, PositiveThreshold
@@ -50,7 +51,7 @@ from lmclassify.lm.inference import NumpyLanguageModel, perplexity
 from lmclassify.lm.interpolation import Interpolation, NextTokenModel
 from lmclassify.lm.ngram import NgramModel
 from lmclassify.lm.token_ngrams import TokenNgrams
-from lmclassify.text.tokenizer import Tokenizer
+from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Array = npt.NDArray[np.float64]
 
@@ -398,7 +399,8 @@ class FittedModel:
         if n < 1:
             raise OptionError(f"n must be at least 1, not {n}")
         model = self.next_token_model(self._index(label), "generate")
-        begun = self.tokenizer.sequences(as_texts([prefix]))[0][:-1]
+        prefix = as_texts([prefix])[0]
+        begun = self.tokenizer.sequences([prefix])[0][:-1]
         texts = sample(
             model,
             self.tokenizer,
@@ -462,7 +464,12 @@ class FittedModel:
             raise OptionError("a model with one label has no other to hold it against")
         if chosen[0] is not None and chosen[0] == chosen[1]:
             raise OptionError(f"label {shorten(label)} cannot be held against itself")
-        return explanation(next(share_out(self, as_texts([text]))), self.label_names, *chosen)
+        shares, most = next(share_out(self, as_texts([text]))), most_words(len(self.classes_))
+        if len(shares.spans) > most:
+            rest = len(shares.spans) - most + 1
+            message = f"the last {rest:,} of {len(shares.spans):,} words are explained as one"
+            warnings.warn(message, LMClassifyWarning, stacklevel=2)
+        return explanation(shares, self.label_names, *chosen)
 
     def informative_words(self, texts: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
         """Return the words of some texts that speak most for each label.
@@ -555,7 +562,8 @@ def as_texts(texts: object) -> list[str]:
     Parameters
     ----------
     texts : iterable of str
-        A list, tuple, pandas Series or one-dimensional numpy array, say. "" is a text.
+        A list, tuple, pandas Series or one-dimensional numpy array, say. "" is a text. Lone surrogates,
+        which are no characters, are read as U+FFFD.
 
     Raises
     ------
@@ -574,7 +582,7 @@ def as_texts(texts: object) -> list[str]:
             missing = item is None or type(item).__name__ in ("NAType", "NaTType") or item != item
             problem = "is missing (None or NaN)" if missing else f"is no str: {shorten(item)}"
             raise DataError(f"text {row} {problem}; every text must be a str (an empty one is fine)")
-    return [str(item) for item in items] if any(type(item) is not str for item in items) else list(items)
+    return [encodable(item if type(item) is str else str(item)) for item in items]
 
 
 def load(path: str | os.PathLike[str]) -> FittedModel:

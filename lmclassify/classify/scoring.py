@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -200,13 +199,8 @@ def ngram_scores(
 
 
 def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return `NgramModel.background` of a model over characters or words, (2, n)."""
-    symbols = replace(model.view, longest=1)  # what it looks at
-    parts = []
-    for chunk in chunks_of(texts):
-        windows = symbols.windows(texts[chunk], [])
-        columns = model.look_up(windows)
-        parts.append(model.background(columns, windows.owner, windows.place, len(texts[chunk])))
+    """Return `NgramModel.background_of` the texts, (2, n)."""
+    parts = [model.background_of(texts[chunk]) for chunk in chunks_of(texts)]
     return np.concatenate(parts, axis=1)
 
 

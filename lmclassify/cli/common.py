@@ -23,6 +23,7 @@ from lmclassify.errors import (
     printable,
 )
 from lmclassify.io.logs import json_line
+from lmclassify.io.terminal import unescaped
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -268,7 +269,7 @@ def bars() -> Progress:
         TextColumn("{task.fields[state]}", markup=False),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Console(file=unescaped(sys.stderr)), transient=True)
 
 
 class Display:

@@ -25,11 +25,13 @@ def predict_on_ray(
     reading: Mapping[str, Any],
     columns: Mapping[str, str | None],
     overwrite_columns: bool,
+    escape_formulas: bool,
     deciding: Mapping[str, Any],
 ) -> None:
     """Label files on a cluster; the parameters are the command's options."""
     from lmclassify.classify.decisions import decisions_of
     from lmclassify.engines.ray_cluster import connect, require_ray
+    from lmclassify.io.formulas import require_cells
     from lmclassify.io.mail_fields import parse_fields
     from lmclassify.io.parts import PartFolder, format_of_parts
     from lmclassify.io.several import expand_all
@@ -46,7 +48,9 @@ def predict_on_ray(
     how = {**reading, "fields": parse_fields(reading["fields"])}
     kind = how["format"]
     files = expand_all(data, any_ending=kind is not None)
-    parts = PartFolder(output, format_of_parts(format, kind or kind_of_input(files[0])))
+    format_written = format_of_parts(format, kind or kind_of_input(files[0]))
+    require_cells(escape_formulas, format_written)
+    parts = PartFolder(output, format_written, escape_formulas=escape_formulas)
     fitted = load_model(run, model, exact)
     decisions = decisions_of(fitted, deciding, run.say)
     with open_source(files[0], **how) as table:

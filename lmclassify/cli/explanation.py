@@ -24,6 +24,7 @@ from lmclassify.cli.common import (
     load_model,
 )
 from lmclassify.errors import DataError, OptionError
+from lmclassify.io.terminal import unescaped
 
 if TYPE_CHECKING:
     from lmclassify.classify.explain import InformativeWord, Shares
@@ -97,9 +98,12 @@ def register(app: typer.Typer) -> None:
         if format == "json":
             print(json.dumps(explanation))
         elif format == "html":
-            print(to_html(explanation))
+            encoding = sys.stdout.encoding
+            print(to_html(explanation).encode(encoding, "xmlcharrefreplace").decode(encoding))
         else:
-            typer.echo(to_text(explanation, _coloured, _BAR if _can_print(_BAR) else "#"))
+            style = _coloured if sys.stdout.isatty() else _plain
+            shown = to_text(explanation, style, _BAR if _can_print(_BAR) else "#")
+            print(shown, file=unescaped(sys.stdout))
 
 
 def _informative_words(
@@ -126,7 +130,6 @@ def _standard_input() -> str:
 
 
 def _can_print(text: str) -> bool:
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
@@ -136,6 +139,10 @@ def _can_print(text: str) -> bool:
 
 def _coloured(text: str, speaks_for: bool) -> str:
     return typer.style(text, fg=typer.colors.GREEN if speaks_for else typer.colors.RED)
+
+
+def _plain(text: str, _: bool) -> str:
+    return text
 
 
 def _texts(run: Run, table: Source, column: str | None) -> list[str]:

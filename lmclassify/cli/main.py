@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from lmclassify import __version__
+from lmclassify.io.terminal import guard_standard_streams
 
 _HOMES = {
     "fit": "fit",
@@ -73,6 +74,7 @@ def main() -> None:
     for name, mode in (("stderr", "w"), ("stdin", "r"), ("stdout", "w")):
         if getattr(sys, name) is None and not (filters and name != "stderr"):  # closed by the caller
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    guard_standard_streams()
     if filters:
         sys.exit(_filter(arguments))
     if _COMPLETING in os.environ:

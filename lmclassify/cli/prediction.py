@@ -90,6 +90,14 @@ def register(app: typer.Typer) -> None:
         overwrite_columns: Annotated[
             bool, typer.Option("--overwrite-columns", help="Replace columns named like the new ones.")
         ] = False,
+        escape_formulas: Annotated[
+            bool,
+            typer.Option(
+                "--escape-formulas",
+                help="For spreadsheets: put ' before cells and column names of csv and tsv that begin like "
+                "formulas (=, +, -, @, tab, line end), but for numbers. Else all is kept as it is.",
+            ),
+        ] = False,
         exact: Exact = False,
         **deciding: Any,
     ) -> None:
@@ -122,12 +130,14 @@ def register(app: typer.Typer) -> None:
                 reading={"format": input_format, "encoding": encoding, "fields": fields},
                 columns={"text_column": text_column, "label_column": label_column},
                 overwrite_columns=overwrite_columns,
+                escape_formulas=escape_formulas,
                 deciding=deciding,
             )
             return
         if address is not None:
             raise OptionError("--address goes with --engine ray")
         from lmclassify.classify.decisions import decisions_of
+        from lmclassify.io.formulas import require_cells
         from lmclassify.io.mail_fields import parse_fields
         from lmclassify.io.several import open_sources
         from lmclassify.io.sources import open_source
@@ -137,6 +147,7 @@ def register(app: typer.Typer) -> None:
 
         if stream and (output != "-" or format in ("parquet", "table")):
             raise OptionError("--stream writes csv, tsv or jsonl to standard output")
+        require_cells(escape_formulas, format_of(output, format))
         if stream and encoding == "detect":
             raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
         fitted = load_model(run, model, exact)
@@ -155,7 +166,7 @@ def register(app: typer.Typer) -> None:
             labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
             if not overwrite_columns:
                 labeller.check_columns(table.columns, table.name)
-            writing = TableWriter(output, format_of(output, format))
+            writing = TableWriter(output, format_of(output, format), escape_formulas=escape_formulas)
             with writing as writer, Counter(run, table.size) as counter:
                 for chunk in table.chunks(1) if stream else table.chunks():
                     writer.write(labeller.label(chunk))

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lmclassify.cli.common import Run
-from lmclassify.errors import listing
+from lmclassify.errors import listing, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.decisions import Decisions
@@ -28,7 +28,7 @@ def report_on(
     true = {label for label, _ in counts}
     if not true & {*decisions.labels, decisions.unknown_label}:
         known = listing(decisions.labels)
-        run.say(f"note: no report: column {label_column!r} holds none of the labels {known}")
+        run.say(f"note: no report: column {shorten(label_column)} holds none of the labels {known}")
     elif not run.quiet:
         from lmclassify.report.classification import classification_report
 

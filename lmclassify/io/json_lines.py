@@ -142,7 +142,7 @@ class JsonLinesReader(LineReader):
 
     def _check_surrogates(self, row: list[str], number: int) -> None:
         for column, cell in zip(self.columns, row, strict=True):
-            if any("\ud800" <= character <= "\udfff" for character in cell):
+            if any("\ud800" <= character <= "\udfff" for character in f"{column}{cell}"):
                 raise DataError(
                     f"{self.name}, row {number:,}: {shorten(column)} holds half of a surrogate pair, which "
                     "is no text"

@@ -28,13 +28,16 @@ class PartFolder:
     path : str
         A folder, or the URL of one.
     format : {"csv", "tsv", "jsonl", "parquet"}
+    escape_formulas : bool, default=False
+        See `lmclassify.io.writing.TableWriter`.
     """
 
-    def __init__(self, path: str, format: Format) -> None:
+    def __init__(self, path: str, format: Format, *, escape_formulas: bool = False) -> None:
         self._url = is_url(path) and without_file_scheme(path) == path
         self.name = path
         self._path = path.rstrip("/") if self._url else os.path.abspath(without_file_scheme(path))
         self._format: Format = format
+        self._escape_formulas = escape_formulas
 
     def prepare(self) -> None:
         """Make the folder.
@@ -81,14 +84,16 @@ class PartFolder:
             If it cannot be written.
         """
         if not self._url:
-            with TableWriter(os.path.join(self._path, name), self._format) as writer:
-                writer.write(rows)
+            self._write(os.path.join(self._path, name), rows)
             return
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, name)
-            with TableWriter(str(file), self._format) as writer:
-                writer.write(rows)
+            self._write(str(file), rows)
             upload(file, f"{self._path}/{name}", OutputError)
+
+    def _write(self, path: str, rows: Rows) -> None:
+        with TableWriter(path, self._format, escape_formulas=self._escape_formulas) as writer:
+            writer.write(rows)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove parts."""

@@ -232,9 +232,9 @@ def describe_columns(
             f"{name}: {shorten(columns[text_at])} is asked for as text and as label; name another with "
             "--text-column or --label-column"
         )
-    found = f"text column {columns[text_at]!r}"
+    found = f"text column {shorten(columns[text_at])}"
     if label_at is not None:
-        found += f", label column {columns[label_at]!r}"
+        found += f", label column {shorten(columns[label_at])}"
     return "; ".join([f"{name}: {found}", *notes])
 
 

@@ -20,7 +20,9 @@ import numpy as np
 
 from lmclassify.errors import DataError, OutputError, listing, printable, shorten
 from lmclassify.io.compression import compressing, split_compression
-from lmclassify.io.rows import Rows
+from lmclassify.io.formulas import without_formula
+from lmclassify.io.rows import Column, Rows
+from lmclassify.io.terminal import TerminalWriter
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "table"]
 
@@ -78,6 +80,8 @@ class FileWriter:
         try:
             if path.startswith(("/dev/", "/proc/")) or _is_special(self._path):
                 self._stream = open(path, "wb")  # noqa: SIM115 (closed in __exit__)
+                if self._stream.isatty():
+                    self._stream = TerminalWriter(self._stream, "utf-8")
                 return
             if os.path.exists(self._path) and not os.access(self._path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -162,6 +166,9 @@ class TableWriter(FileWriter):
         ``-`` is standard output. An existing file is replaced. An ending such as ``.gz`` compresses it.
     format : {"csv", "tsv", "jsonl", "parquet", "table"}
         ``table`` is aligned for reading.
+    escape_formulas : bool, default=False
+        Put an apostrophe before names and cells that a spreadsheet would take for formulas; see
+        `lmclassify.io.formulas`. Of csv and tsv.
 
     Raises
     ------
@@ -169,8 +176,9 @@ class TableWriter(FileWriter):
         If the place cannot be written to; tried at once, before any work is done.
     """
 
-    def __init__(self, path: str, format: Format) -> None:
+    def __init__(self, path: str, format: Format, *, escape_formulas: bool = False) -> None:
         self._format = format
+        self._escape_formulas = escape_formulas
         self._kept: list[Rows] = []
         self._header = True
         self._parquet: Any = None
@@ -186,6 +194,9 @@ class TableWriter(FileWriter):
             require_pyarrow(OutputError)
         self._fits_terminal = path == "-" and sys.stdout.isatty()
         super().__init__(path)
+        if format == "parquet" and self._stream.isatty():
+            self._abandon()
+            raise OutputError("Parquet is nothing to read on a terminal; name a file with -o")
         self._sink = self._stream
         if compression is not None:
             try:
@@ -214,6 +225,8 @@ class TableWriter(FileWriter):
             raise DataError(rows.stray)
         with self._told():
             if self._format in _SEPARATORS:
+                if self._escape_formulas:
+                    rows = _without_formulas(rows)
                 self._sink.write(_separated(rows, _SEPARATORS[self._format], header=self._header).encode())
             elif self._format == "jsonl":
                 self._sink.write(_json_lines(rows).encode())
@@ -275,6 +288,15 @@ def _records(rows: Rows, number: Callable[[float], str | float], missing: str | 
     if not added:
         return iter(rows.cells)
     return map(operator.add, rows.cells, map(list, zip(*added, strict=True)))
+
+
+def _without_formulas(rows: Rows) -> Rows:
+    added: dict[str, Column] = {
+        without_formula(name): column if isinstance(column, np.ndarray) else [*map(without_formula, column)]
+        for name, column in rows.added.items()
+    }
+    cells = [[*map(without_formula, row)] for row in rows.cells]
+    return Rows([*map(without_formula, rows.columns)], cells, rows.first, added)
 
 
 def _separated(rows: Rows, separator: str, *, header: bool) -> str:

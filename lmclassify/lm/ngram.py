@@ -18,7 +18,7 @@ Shapes: n texts, F n-grams known, K labels, m symbols, p pairs of a text and an 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -251,11 +251,26 @@ class NgramModel:
         log_likelihoods = self._all_labels.log_likelihoods(columns[:1], owner, place, texts)[:, 0]
         return log_likelihoods, np.bincount(owner[place > 0], minlength=texts).astype(np.float64)
 
+    def background_of(self, texts: Sequence[str]) -> tuple[Array, Array]:
+        """Return the same for texts; of a model over characters or words."""
+        log_likelihoods, lengths = np.zeros((2, len(texts)))
+        for windows, seen in replace(self.view, longest=1).pieces(texts, []):  # what it looks at
+            columns = self.look_up(windows)
+            nats, symbols = self.background(columns, windows.owner, _new(windows, seen), len(texts))
+            log_likelihoods += nats
+            lengths += symbols
+        return log_likelihoods, lengths
+
     def scores(self, texts: Sequence[str], sequences: Sequence[Ids]) -> list[Array]:
         """Return the scores of `score_names`, (n, K) each."""
-        windows = self.view.windows(texts, sequences)
-        columns = self.look_up(windows)
-        return self.scores_of(columns, windows.owner, windows.place, len(texts))
+        counts, likelihood = [], np.zeros((len(texts), self.tuned.shape[1]))
+        for windows, seen in self.view.pieces(texts, sequences):
+            columns, owner = self.look_up(windows), windows.owner
+            counts.append(count_known(columns[:, seen:], owner[seen:], len(texts)))
+            if self.contexts is not None:
+                place = _new(windows, seen)
+                likelihood += self._language_models.log_likelihoods(columns, owner, place, len(texts))
+        return self._scores(_together(counts), likelihood)
 
     def scores_of(
         self, columns: npt.NDArray[np.int32], owner: Indices, place: Indices, texts: int
@@ -271,11 +286,17 @@ class NgramModel:
         texts : int
             n.
         """
-        found = count_known(columns, owner, texts)
+        likelihood = None
+        if self.contexts is not None:
+            likelihood = self._language_models.log_likelihoods(columns, owner, place, texts)
+        return self._scores(count_known(columns, owner, texts), likelihood)
+
+    def _scores(self, found: NgramCounts, likelihood: Array | None) -> list[Array]:
+        """Return both scores, given the language model's, which a bag has not."""
         tuned = weighted_sums(found, tf_idf(found, self.idf), self.tuned) + self.bias
-        if self.contexts is None:
+        if self.contexts is None or likelihood is None:
             return [tuned, weighted_sums(found, found.count, self._bag)]
-        return [tuned, self._language_models.log_likelihoods(columns, owner, place, texts)]
+        return [tuned, likelihood]
 
     def word_scores(self, windows: Windows, word_of_symbol: Indices, words: int, texts: int) -> list[Array]:
         """Return the scores shared out among the words of some texts, (w, K) each.
@@ -327,6 +348,30 @@ def count_known(columns: npt.NDArray[np.int32], owner: Indices, texts: int) -> N
     pairs, count = np.unique(pairs, return_counts=True)
     owners, found = np.divmod(pairs, np.array(size, dtype=small))
     return NgramCounts(texts, owners.astype(np.intp), found.astype(np.intp), count.astype(np.float64))
+
+
+def _together(counts: Sequence[NgramCounts]) -> NgramCounts:
+    """Return the counts of texts that were counted piece by piece."""
+    if len(counts) == 1:
+        return counts[0]
+    owner, column, count = (
+        np.concatenate([getattr(part, name) for part in counts]) for name in ("owner", "column", "count")
+    )
+    size = int(column.max(initial=0)) + 1
+    pairs, places = np.unique(owner * size + column, return_inverse=True)
+    owners, found = np.divmod(pairs, size)
+    return NgramCounts(
+        counts[0].texts, owners, found, np.bincount(places, count, len(pairs)).astype(np.float64)
+    )
+
+
+def _new(windows: Windows, seen: int) -> Indices:
+    """Return the symbols' places, those seen before as if they were a text's first, which has no score."""
+    if not seen:
+        return windows.place
+    place = windows.place.copy()
+    place[:seen] = 0
+    return place
 
 
 def tf_idf(found: NgramCounts, idf: Floats) -> Array:

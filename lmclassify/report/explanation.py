@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.cells import cell_len
 
 from lmclassify.classify.explain import ByLabel, ExplainedEnd, ExplainedWord, Explanation, InformativeWord
 from lmclassify.errors import printable
+from lmclassify.report.page.markup import escaped
 
 _BAR = 20
 _LONGEST_WORD = 40
@@ -46,25 +46,26 @@ def to_html(explanation: Explanation) -> str:
 
     def shaded(shown: str, item: ExplainedWord | ExplainedEnd, what: str = "") -> str:
         nats = ", ".join(f"log p({label}) {item['log_probability'][label]:.3f}" for label in labels)
-        title = html.escape(f"{what}{item['part']:+.3f}; {nats}")
+        title = escaped(f"{what}{item['part']:+.3f}; {nats}")
         colour = f"rgba({_FOR if item['part'] > 0 else _AGAINST}, {abs(item['part']) / largest * 0.7:.2f})"
         style = f"background: {colour}; border-radius: 3px; padding: 1px 2px"
-        return f'<span title="{title}" style="{style}">{html.escape(shown)}</span>'
+        return f'<span title="{title}" style="{style}">{escaped(shown)}</span>'
 
-    text, pieces, done = explanation["text"], [], 0
+    text, done = explanation["text"], 0
+    pieces: list[str] = []
     for word in words:
-        pieces.append(html.escape(text[done : word["start"]]))
+        pieces.append(escaped(text[done : word["start"]]))
         pieces.append(shaded(word["word"], word))
         done = word["end"]
-    pieces.append(html.escape(text[done:]))
+    pieces.append(escaped(text[done:]))
     pieces.append(" " + shaded("⏎", end, "end of text: "))
     note = f"prior {explanation['prior']['part']:+.3f}, sum {explanation['decision']:+.3f} nats. "
     note += f"Green speaks for {explanation['label']}, red against it."
     return (
         '<div class="lmclassify-explanation" style="font-family: sans-serif; line-height: 1.8">\n'
-        f"<p><strong>{html.escape(_title(explanation))}</strong></p>\n"
+        f"<p><strong>{escaped(_title(explanation))}</strong></p>\n"
         f'<p style="white-space: pre-wrap; overflow-wrap: anywhere">{"".join(pieces)}</p>\n'
-        f"<p><small>{html.escape(note)}</small></p>\n"
+        f"<p><small>{escaped(note)}</small></p>\n"
         "</div>"
     )
 

@@ -7,21 +7,25 @@ share one is below 1 in 10 million. Every n-gram belongs to the text position wh
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import normalizers
 
+from lmclassify.text.parts import parts_of
 from lmclassify.text.sequences import Ids, places_within
+from lmclassify.text.tokenizer import encodable
 
 Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
 Symbols = Literal["character", "subword", "word"]
 
 _WORD = re.compile(r"\w+|[^\w\s]")
+_NFC = normalizers.NFC()  # unicodedata's takes quadratic time for a run of combining marks
+_SYMBOLS_AT_A_TIME = 1 << 18
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -69,6 +73,25 @@ class NgramView:
         sequences : sequence of array of int, (n,)
             The same texts as token ids.
         """
+        symbols, lengths = self._symbols(texts, sequences)
+        return _windows(symbols, lengths, 0, len(symbols), self.longest)
+
+    def pieces(self, texts: Sequence[str], sequences: Sequence[Ids]) -> Iterator[tuple[Windows, int]]:
+        """Yield the same piece by piece, so that a long text takes no more memory than many short ones.
+
+        Yields
+        ------
+        windows : Windows
+        seen : int
+            How many of its first symbols have been in the piece before, and stand there to be looked back at.
+        """
+        symbols, lengths = self._symbols(texts, sequences)
+        for start in range(0, max(1, len(symbols)), _SYMBOLS_AT_A_TIME):
+            seen = min(start, self.longest)
+            yield _windows(symbols, lengths, start - seen, start + _SYMBOLS_AT_A_TIME, self.longest), seen
+
+    def _symbols(self, texts: Sequence[str], sequences: Sequence[Ids]) -> tuple[Keys, Indices]:
+        """Return the symbols of all texts, (m,), and how many each text has, (n,)."""
         if self.symbols == "subword":
             lengths = [len(sequence) for sequence in sequences]
             symbols = np.concatenate([np.zeros(0, np.int64), *sequences]).astype(np.uint64)
@@ -78,7 +101,7 @@ class NgramView:
             symbols = _code_points("".join(spaced)).astype(np.uint64)
         else:
             lengths, symbols = _word_symbols(texts)
-        return _windows(symbols, np.array(lengths, dtype=np.intp), self.longest)
+        return symbols, np.array(lengths, dtype=np.intp)
 
     def words(self, texts: Sequence[str], word_of_token: Sequence[Indices]) -> Indices:
         """Return which whitespace-delimited word of its text each symbol of `windows` belongs to, (m,).
@@ -111,27 +134,54 @@ def _code_points(text: str) -> npt.NDArray[np.uint32]:
 
 def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
     """Return how many words each text has, and one hash a word."""
-    words = [_WORD.findall(unicodedata.normalize("NFC", text).lower()) for text in texts]
-    every = [word for of_text in words for word in of_text]
-    lengths = np.array([len(word) for word in every], dtype=np.intp)
+    lengths, hashes = [], [np.zeros(0, np.uint64)]
+    words: list[str] = []
+    waiting = 0  # characters of words without a hash
+    for text in texts:
+        lengths.append(0)
+        for _, part in parts_of(text):
+            found = _WORD.findall(_composed(part).lower())
+            lengths[-1] += len(found)
+            words += found
+            waiting += len(part)
+            if waiting >= _SYMBOLS_AT_A_TIME:
+                hashes.append(_hashes(words))
+                words, waiting = [], 0
+    return lengths, np.concatenate([*hashes, _hashes(words)])
+
+
+def _composed(text: str) -> str:
+    """Return the text with each letter and its marks as one character, where there is one (NFC)."""
+    if text.isascii():
+        return text
+    return str(_NFC.normalize_str(encodable(text)))
+
+
+def _hashes(words: Sequence[str]) -> Keys:
+    lengths = np.array([len(word) for word in words], dtype=np.intp)
     if not len(lengths):
-        return [len(of_text) for of_text in words], np.zeros(0, np.uint64)
-    points = _code_points("".join(every)).astype(np.uint64)
+        return np.zeros(0, np.uint64)
+    points = _code_points("".join(words)).astype(np.uint64)
     starts = np.cumsum(lengths) - lengths
-    place = places_within(lengths)
     powers = np.cumprod(np.full(lengths.max(), _GOLDEN))  # modulo 2**64, as all arithmetic here
-    sums = np.add.reduceat(_mix(points) * powers[place], starts)
-    return [len(of_text) for of_text in words], _mix(sums)
+    sums = np.add.reduceat(_mix(points) * powers[places_within(lengths)], starts)
+    return _mix(sums)
 
 
-def _windows(symbols: Keys, lengths: Indices, longest: int) -> Windows:
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    place = places_within(lengths)
+def _windows(symbols: Keys, lengths: Indices, start: int, end: int, longest: int) -> Windows:
+    """Return the windows of the symbols from `start` to before `end`."""
+    if start == 0 and end >= len(symbols):
+        owner, place = np.repeat(np.arange(len(lengths)), lengths), places_within(lengths)
+    else:
+        at, ends = np.arange(start, min(end, len(symbols))), np.cumsum(lengths)
+        owner = np.searchsorted(ends, at, side="right")
+        place = at - (ends - lengths)[owner]
+    symbols = symbols[start:end]
     keys = np.zeros((longest, len(symbols)), dtype=np.uint64)
     keys[0] = _mix(symbols + _GOLDEN)
     for size in range(2, longest + 1):
-        ends = np.flatnonzero(place >= size - 1)
-        keys[size - 1, ends] = _mix(keys[size - 2, ends - 1] * _GOLDEN + symbols[ends])
+        whole = np.flatnonzero(place[size - 1 :] >= size - 1) + (size - 1)
+        keys[size - 1, whole] = _mix(keys[size - 2, whole - 1] * _GOLDEN + symbols[whole])
     return Windows(owner, place, keys)
 
 

@@ -15,10 +15,11 @@ unknown token (``word``), then beginning-of-text and end-of-text. No text can sp
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -29,6 +30,7 @@ import tokenizers
 from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
 
 from lmclassify.errors import ModelError, OptionError
+from lmclassify.text.parts import parts_of
 from lmclassify.text.sequences import PADDING_ID, Ids
 
 TokenizerKind = Literal["word", "subword", "char"]
@@ -38,15 +40,18 @@ MOST_TOKENS = 250_000
 
 _SPACE = "▁"  # marks the beginning of a word in subword and char tokens
 _LEAST_PAIRS = 10  # of two subwords, to become one: with fewer, few texts would be learnt by heart
+_LONG = 1 << 18  # characters: longer texts are encoded part by part
 _TEXTS_AT_A_TIME = 10_000  # to be encoded: what the engine returns of each takes a kilobyte and more
+_LONG_WORD = re.compile(r"\S{1000}")  # the trainer takes quadratic time for a word
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that byte fallback looks for
 _WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # what str.split() takes for white space
-_CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}"
+# Without backtracking, for which the engine sets a limit that a word of a million characters would meet.
 _WORDS = (
-    rf"{_CJK}\p{{M}}*"  # scripts without spaces: one character is one word
-    rf"|(?:(?!{_CJK})[\p{{L}}\p{{M}}\p{{N}}_])+(?:['’]\p{{L}}+)*"
-    r"|([^\s\p{L}\p{M}\p{N}_])\1*"  # punctuation and symbols: runs of the same one
+    rf"[{_CJK}](?>\p{{M}}*)"  # scripts without spaces: one character is one word
+    rf"|(?>[\p{{L}}\p{{M}}\p{{N}}_&&[^{_CJK}]]+)(?:['’](?>\p{{L}}+)){{0,100}}"
+    r"|([^\s\p{L}\p{M}\p{N}_])\1{0,9999}"  # punctuation and symbols: runs of the same one
 )
 _OPENING, _CLOSING = "([{$£€#@", ".,:;!?)]}%"
 """Characters without a space after or before them in a text put together from words."""
@@ -120,7 +125,7 @@ class Tokenizer:
         if kind not in get_args(TokenizerKind):
             raise OptionError(f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}")
         engine = _engine(kind, lowercase)
-        normalized = [engine.normalizer.normalize_str(_encodable(text)) for text in texts]
+        normalized = [engine.normalizer.normalize_str(encodable(text)) for text in texts]
         if kind == "word":
             counts = Counter(
                 word for text in normalized for word, _ in engine.pre_tokenizer.pre_tokenize_str(text)
@@ -136,7 +141,9 @@ class Tokenizer:
             vocab_size=vocab_size, min_frequency=_LEAST_PAIRS, initial_alphabet=[_SPACE], show_progress=False
         )
         engine.model = models.BPE()
-        engine.train_from_iterator((text.translate(rare) for text in normalized), trainer)
+        engine.train_from_iterator(
+            (_LONG_WORD.sub(r"\g<0> ", text.translate(rare)) for text in normalized), trainer
+        )
         learnt = json.loads(engine.to_str())["model"]
         return cls(
             kind, list(learnt["vocab"]), [(left, right) for left, right in learnt["merges"]], lowercase
@@ -146,12 +153,24 @@ class Tokenizer:
         """Return one sequence (beginning-of-text, tokens, end-of-text) for each text."""
         result = []
         for first in range(0, len(texts), _TEXTS_AT_A_TIME):
-            some = [_encodable(text) for text in texts[first : first + _TEXTS_AT_A_TIME]]
+            some = texts[first : first + _TEXTS_AT_A_TIME]
+            whole = [encodable(text) if len(text) <= _LONG else "" for text in some]
+            encodings = self._engine.encode_batch_fast(whole, add_special_tokens=False)
             result += [
                 np.array([self.begin_id, *encoding.ids, self.end_id], dtype=np.int64)
-                for encoding in self._engine.encode_batch_fast(some, add_special_tokens=False)
+                if len(text) <= _LONG
+                else self._long_sequence(text)
+                for text, encoding in zip(some, encodings, strict=True)
             ]
         return result
+
+    def _long_sequence(self, text: str) -> Ids:
+        parts = (self._engine.encode(part, add_special_tokens=False).ids for _, part in _parts(text))
+        ids = [
+            np.array(part, dtype=np.int64)
+            for part in itertools.chain([[self.begin_id]], parts, [[self.end_id]])
+        ]
+        return np.concatenate(ids)
 
     def offsets(self, text: str) -> npt.NDArray[np.intp]:
         """Return where each token of a text stands in it.
@@ -163,7 +182,11 @@ class Tokenizer:
             and last. White space around a token is not part of it; tokens that are bytes of one
             character all have that character's place.
         """
-        spans = self._engine.encode(_encodable(text), add_special_tokens=False).offsets
+        spans = [
+            (begun + start, begun + end)
+            for begun, part in _parts(text)
+            for start, end in self._engine.encode(part, add_special_tokens=False).offsets
+        ]
         result: list[tuple[int, int]] = []
         following: tuple[int, int] = (len(text), len(text))
         for start, end in reversed(spans):
@@ -332,8 +355,18 @@ def _most_frequent(counts: Counter[str], limit: int) -> list[str]:
     return sorted(repeated, key=lambda item: (-counts[item], item))[:limit]
 
 
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 text can hold, character by character."""
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    return parts_of(encodable(text), _LONG)
+
+
+def encodable(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 text can hold, character by character.
+
+    >>> encodable("a\\ud800b")
+    'a\ufffdb'
+    """
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lmclassify import LMClassifier
 from lmclassify.errors import OptionError
+from lmclassify.text.tokenizer import encodable
 from tests.conftest import bundled
 
 TEXTS = st.text(st.sampled_from("aberwWn FREE ! 9 é ｆ\u0301\u3000\n中文🎉İ\ud800"), max_size=60)
@@ -26,7 +27,7 @@ def check(model, text):
         assert explanation["joint_log_probabilities"][name] == pytest.approx(joint[index], abs=1e-5)
         nats = math.fsum(item["log_probability"][name] for item in everything)
         assert nats == pytest.approx(likelihood[index], rel=1e-6, abs=1e-5)
-    assert [(word["start"], word["word"]) for word in explanation["words"]] == words(text)
+    assert [(word["start"], word["word"]) for word in explanation["words"]] == words(encodable(text))
     assert explanation["label"] == str(model.predict([text])[0])
     parts = [item["part"] for item in (*everything, explanation["prior"])]
     top, second = np.sort(joint)[::-1][:2]

@@ -29,6 +29,13 @@ def test_a_part_written_twice_is_there_once(tmp_path: Path, format: Format, expe
     assert (tmp_path / "new" / "out" / name).read_text() == expected
 
 
+def test_formulas_are_escaped_where_asked(tmp_path: Path) -> None:
+    folder = PartFolder(str(tmp_path), "csv", escape_formulas=True)
+    folder.prepare()
+    folder.write("part.csv", Rows(["=text"], [["=1+1"], ["b"]]))
+    assert (tmp_path / "part.csv").read_text() == "'=text\n'=1+1\nb\n"
+
+
 def test_whole_numbers_are_those_of_parquet_too(tmp_path: Path) -> None:
     import pyarrow.parquet
 

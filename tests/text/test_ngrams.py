@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,3 +61,29 @@ def test_a_texts_keys_do_not_depend_on_its_company(symbols, texts):
 def test_views_that_there_are_not(symbols, longest):
     with pytest.raises(ValueError, match="no view of n-grams"):
         NgramView(symbols, longest)
+
+
+@pytest.mark.parametrize("view", [NgramView("character", 4), NgramView("subword", 3), NgramView("word", 2)])
+@given(TEXTS)
+def test_pieces_hold_the_same_ngrams(view, texts):
+    sequences = [np.array([1, *map(ord, text), 2]) for text in texts]
+    whole = view.windows(texts, sequences)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmclassify.text.ngrams._SYMBOLS_AT_A_TIME", 5)
+        pieces = list(view.pieces(texts, sequences))
+    for name in ("owner", "place", "keys"):
+        new = [getattr(windows, name)[..., seen:] for windows, seen in pieces]
+        assert (np.concatenate(new, axis=-1) == getattr(whole, name))[..., whole.whole.all(axis=0)].all()
+
+
+def test_combining_marks_take_linear_time():
+    def seconds(text):
+        times = []
+        for _ in range(3):
+            started = time.process_time()
+            NgramView("word", 2).windows([text], [])
+            times.append(time.process_time() - started)
+        return min(times)
+
+    # Quadratic time, as unicodedata takes, is several hundred times that of letters with a mark each.
+    assert seconds("a" + "\u0301\u0316" * 40_000) < 30 * seconds("a\u0301" * 40_000)

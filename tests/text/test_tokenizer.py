@@ -274,3 +274,31 @@ def test_any_tokens_have_a_text(kind, numbers, after):
     text = tokenizer.decode([number % tokenizer.vocab_size for number in numbers], after=after)
     assert text.startswith(after)
     text.encode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    text=st.text("ab é\t\u0301\u65e5'!\U0001f389", max_size=60).filter(
+        lambda text: max(map(len, text.split()), default=0) <= 8
+    )
+)
+def test_long_texts_are_read_in_parts_with_the_same_tokens(kind, text):
+    tokenizer = TOKENIZERS[kind]
+    expected, words = tokenizer.sequences([text])[0].tolist(), tokenizer.words(text)[1].tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmclassify.text.tokenizer._LONG", 4)
+        assert tokenizer.sequences([text])[0].tolist() == expected
+        assert tokenizer.words(text)[1].tolist() == words
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 1_000_000, "a'" * 500_000, '"' * 1_000_000, "日" + "\u0301" * 1_000_000]
+)
+def test_a_word_of_a_million_characters(text):
+    tokenizer = TOKENIZERS["word"]
+    assert 2 < len(tokenizer.sequences([text])[0]) < 20_000  # long runs are cut, into long pieces
+
+
+def test_learning_from_long_words_takes_no_quadratic_time():
+    tokenizer = Tokenizer.train("subword", ["ab" * 50_000, "ab ab"], 40)  # took a minute
+    assert tokenizer.tokens
