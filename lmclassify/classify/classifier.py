@@ -35,6 +35,7 @@ from lmclassify.classify.revising import remove_label
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.updating import update
 from lmclassify.engines.local import number_of_threads
+from lmclassify.engines.ray_tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
 
 Array = npt.NDArray[np.float64]
@@ -199,6 +200,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: npt.ArrayLike | None = None,
         unlabelled: Iterable[str] | None = None,
         checkpoints: Checkpoints | None = None,
+        cluster: RayTasks | None = None,
     ) -> LMClassifier:
         """Learn a language model for each label.
 
@@ -218,6 +220,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             background model on them too.
         checkpoints : Checkpoints, optional
             Where training notes how far it has come. The model is the same as without.
+        cluster : RayTasks, optional
+            Train language models and count n-grams on a Ray cluster (`lmclassify.engines.ray_tasks.ray_tasks`
+            connects to one). The model is the same as without.
 
         Returns
         -------
@@ -235,6 +240,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         clock = time.perf_counter()
         settings = self._settings()
         course = self._course(settings)
+        if cluster is not None:
+            if self.device == "cuda":
+                raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
+            course.device, course.cluster = "cpu", cluster
         texts = as_texts(X)
         more = [] if unlabelled is None else as_texts(unlabelled)
         if settings.keep_held_out and settings.recipe != "tuned":

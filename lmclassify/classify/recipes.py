@@ -29,14 +29,16 @@ import numpy.typing as npt
 
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination, learn_shortcut
+from lmclassify.classify.counting import shards_of
 from lmclassify.classify.folds import deal, draw
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
 from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
-from lmclassify.classify.ngrams import Others, learn_ngram_models
+from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
+from lmclassify.engines.ray_tasks import RayTasks
 from lmclassify.errors import LMClassifyWarning, listing
 from lmclassify.lm.directions import AnyLanguageModel, directed
 from lmclassify.lm.inference import NumpyLanguageModel, rounded
@@ -248,7 +250,7 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
             warnings.warn(message, LMClassifyWarning, stacklevel=3)
         return learn_plain(lesson, course)
     rng = np.random.default_rng([lesson.seed, labels])
-    experts = learn_ngrams(lesson, course.threads, rng)
+    experts = learn_ngrams(lesson, course.threads, rng, course.cluster)
     everything, lesson = lesson, lesson.some(experts.sample)
     for kind, before, after, learnt in (
         ("texts", everything.texts, lesson.texts, "n-grams are counted in all, everything else is learnt"),
@@ -342,7 +344,9 @@ class NgramExperts:
     combination: Combination
 
 
-def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> NgramExperts:
+def learn_ngrams(
+    lesson: Lesson, threads: int, rng: np.random.Generator, cluster: RayTasks | None = None
+) -> NgramExperts:
     """Learn the n-gram models and their combination, on cross-fitted scores."""
     chosen = draw(lesson.codes, _MOST_TEXTS, rng)
     some = lesson.some(chosen)
@@ -357,9 +361,10 @@ def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> Ngra
         labels,
         deal(some.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
         weights=some.weights,
-        others=Others(rest.texts, rest.codes, rest.weights),
+        others=shards_of(rest.texts, rest.codes, rest.weights),
         seed=lesson.seed,
         threads=threads,
+        cluster=cluster,
     )
     names = [name for model in models for name in model.score_names]
     combination = learn_combination(names, held_out, some.codes, some.log_frequencies, some.weights)

@@ -76,6 +76,19 @@ Encoding = Annotated[
     ),
 ]
 
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="Where the work is done: this process, or a Ray cluster (extra ray)."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="auto|HOST:PORT",
+        help="The Ray cluster's head. Default: a cluster of this machine, for the time of the command.",
+    ),
+]
+
 SECONDS_BETWEEN_LINES = 10.0
 
 

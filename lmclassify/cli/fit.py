@@ -17,8 +17,10 @@ from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
     TABLE,
+    Address,
     Display,
     Encoding,
+    Engine,
     Fields,
     InputFormat,
     LabelColumn,
@@ -112,6 +114,8 @@ def register(app: typer.Typer) -> None:
                 "--tensorboard", metavar="FOLDER", help="Write losses by label and epoch for TensorBoard."
             ),
         ] = None,
+        engine: Engine = "local",
+        address: Address = None,
         on_bad_row: Annotated[
             Literal["skip", "fail"], typer.Option("--on-bad-row", help="What to do without text or label.")
         ] = "skip",
@@ -139,6 +143,8 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
         if [*(data or []), *files.values(), *(unlabelled or [])].count("-") > 1:
             raise OptionError("standard input (-) can be read once only")
+        if address is not None and engine != "ray":
+            raise OptionError("--address is that of a Ray cluster: it goes with --engine ray")
         from lmclassify.io.mail_fields import parse_fields
 
         mail_fields = parse_fields(fields)
@@ -156,6 +162,10 @@ def register(app: typer.Typer) -> None:
         from lmclassify.io.several import expand
 
         check_target(output)
+        if engine == "ray":
+            from lmclassify.engines.ray_cluster import require_ray
+
+            require_ray()
         scalars = None if tensorboard is None else Scalars(tensorboard)
         fail = on_bad_row == "fail"
         if files:
@@ -204,7 +214,14 @@ def register(app: typer.Typer) -> None:
             n_jobs=run.threads,
             device=run.device,
         )
-        with Checkpoints(output, resume=resume, say=run.say) as checkpoints:
+        with contextlib.ExitStack() as stack:
+            cluster = None
+            if engine == "ray":
+                from lmclassify.engines.ray_tasks import ray_tasks
+
+                cluster = stack.enter_context(ray_tasks(address, run.threads))
+                run.say(f"Ray: {cluster.processes:,} processes {'here' if address is None else 'there'}")
+            checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=run.say))
             with (
                 _EpochDisplay(run, found, settings["recipe"]) as display,
                 scalars or contextlib.nullcontext(),
@@ -216,7 +233,13 @@ def register(app: typer.Typer) -> None:
                         scalars.update(display.name_of(label), record)
 
                 classifier.set_params(callback=told)
-                classifier.fit(data_read.texts, data_read.labels, unlabelled=more, checkpoints=checkpoints)
+                classifier.fit(
+                    data_read.texts,
+                    data_read.labels,
+                    unlabelled=more,
+                    checkpoints=checkpoints,
+                    cluster=cluster,
+                )
             classifier.save(output)
         for kind in ("label", "backward label"):
             for entry in classifier.model_.training_entries(kind):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from threading import Event
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -182,6 +183,12 @@ class Trainer:
                 raise TrainingError("training diverged: no epoch has a finite loss; lower the learning rate")
             self.restore_best()
         return not finished
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_stop": None}  # belongs to this process
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_stop": Event()}
 
     def interrupt(self) -> None:
         """End training where it stands, with the best weights so far."""
