@@ -19,6 +19,8 @@ from lmclassify.classify.checkpoints import Checkpoints
 from lmclassify.classify.settings import Settings
 from lmclassify.engines.local import run_in_rounds
 from lmclassify.engines.ray_tasks import RayTasks, Shared, Stopped
+from lmclassify.engines.ray_train import Gang
+from lmclassify.lm.data_parallel import train_together
 from lmclassify.lm.model import BaseLanguageModel, LanguageModel
 from lmclassify.lm.training import EpochRecord, Trainer
 from lmclassify.lm.training_state import TrainingState
@@ -174,7 +176,7 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
     unfinished = [job for job in jobs if not job[1].finished]
     try:
         longest_first = sorted(unfinished, key=lambda job: -job[1].tokens_per_epoch)
-        at_once = course.threads if cluster is None else cluster.processes
+        at_once = course.threads if elsewhere is None else elsewhere.at_once
         run_in_rounds(run_epoch, longest_first, at_once, course.stop, before=lambda: torch.set_num_threads(1))
     finally:
         torch.set_num_threads(before)
@@ -189,21 +191,39 @@ class _Elsewhere:
     def __init__(self, cluster: RayTasks, stop: Event) -> None:
         self._cluster, self._stop = cluster, stop
         self._sent: dict[int, Shared[Trainer]] = {}
+        self._gangs: dict[int, Gang] = {}
+
+    @property
+    def at_once(self) -> int:
+        """How many models can be in training."""
+        return self._cluster.processes // self._cluster.shards
 
     def run_epoch(self, trainer: Trainer) -> bool:
         """Do what `Trainer.run_epoch` does; an epoch that is interrupted is left out."""
-        sent = self._sent.get(id(trainer))
-        if sent is None:
-            sent = self._sent[id(trainer)] = self._cluster.share(trainer)
         try:
-            state = self._cluster.call(_epoch_from, sent, trainer.state(), stop=self._stop)
+            trainer.load_state(self._together(trainer) if self._cluster.shards > 1 else self._alone(trainer))
         except Stopped:
             trainer.interrupt()
             return False
-        trainer.load_state(state)
         if trainer.finished:
-            del self._sent[id(trainer)]
+            self._sent.pop(id(trainer), None)
+            if (gang := self._gangs.pop(id(trainer), None)) is not None:
+                gang.close()
         return not trainer.finished
+
+    def _alone(self, trainer: Trainer) -> TrainingState:
+        sent = self._sent.get(id(trainer))
+        if sent is None:
+            sent = self._sent[id(trainer)] = self._cluster.share(trainer)
+        return self._cluster.call(_epoch_from, sent, trainer.state(), stop=self._stop)
+
+    def _together(self, trainer: Trainer) -> TrainingState:
+        gang = self._gangs.get(id(trainer))
+        if gang is None:
+            start = trainer.state().to_bytes() if trainer.records else None
+            payloads = trainer.dealt(self._cluster.shards)
+            gang = self._gangs[id(trainer)] = Gang(self._cluster, train_together, payloads, start)
+        return TrainingState.from_bytes(gang.next(self._stop))
 
 
 def _epoch_from(trainer: Trainer, state: TrainingState) -> TrainingState:

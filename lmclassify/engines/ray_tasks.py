@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any, Generic, TypeVar
 
 from lmclassify.engines.ray_cluster import connect, require_ray
-from lmclassify.errors import EngineError
+from lmclassify.errors import EngineError, OptionError
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
@@ -41,10 +41,17 @@ class RayTasks:
     ----------
     processes : int
         How many tasks to have run at once.
+    shards : int, default=1
+        How many processes train one language model together, each with its part of the texts.
+    storage : str, optional
+        A folder or URL that all machines of the cluster share, where such processes keep their states.
+        Without it they lie in a folder of this machine, where all processes then have to be.
     """
 
-    def __init__(self, processes: int) -> None:
-        self.processes = processes
+    def __init__(self, processes: int, *, shards: int = 1, storage: str | None = None) -> None:
+        if not 1 <= shards <= processes:
+            raise OptionError(f"{shards:,} shards need as many processes; there are {processes:,}")
+        self.processes, self.shards, self.storage = processes, shards, storage
         self._ray = require_ray()
         self._task = self._ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
 
@@ -73,7 +80,7 @@ class RayTasks:
         task = self._start(function, *arguments)
         while not self._ray.wait([task], timeout=_POLL)[0]:
             if stop.is_set():
-                self._ray.cancel(task)
+                self._ray.cancel(task, force=True)
                 raise Stopped
         result: Result = self._result(task)
         return result
@@ -91,7 +98,7 @@ class RayTasks:
                 yield self._result(running.popleft())
         finally:
             for task in running:
-                self._ray.cancel(task)
+                self._ray.cancel(task, force=True)
 
     def _start(self, *arguments: Any) -> Any:
         return self._task.remote(
@@ -117,7 +124,19 @@ def _call(function: Callable[..., Result], *arguments: Any) -> Result:
 
 
 @contextlib.contextmanager
-def ray_tasks(address: str | None = None, processes: int | None = None) -> Iterator[RayTasks]:
-    """Connect to a cluster and give what runs tasks on it; see `lmclassify.engines.ray_cluster.connect`."""
+def ray_tasks(
+    address: str | None = None,
+    processes: int | None = None,
+    *,
+    shards: int = 1,
+    storage: str | None = None,
+) -> Iterator[RayTasks]:
+    """Connect to a cluster and give what runs tasks on it; see `RayTasks`.
+
+    Raises
+    ------
+    OptionError
+        As `lmclassify.engines.ray_cluster.connect`, or if there are fewer processes than shards.
+    """
     with connect(address, processes) as number:
-        yield RayTasks(number)
+        yield RayTasks(number, shards=shards, storage=storage)

@@ -136,7 +136,7 @@ def test_a_sample_has_each_label_by_its_share_and_some_of_the_rarest():
 
 
 def test_of_very_many_texts_a_sample_is_learnt_from(monkeypatch, tmp_path):
-    monkeypatch.setattr("lmclassify.classify.recipes._MOST_TEXTS", 60)
+    monkeypatch.setattr("lmclassify.classify.recipes.MOST_TEXTS", 60)
     more = ["an altogether different subject"] * 70
     fitted = []
     for threads in (1, 2):
