@@ -29,6 +29,7 @@ from lmclassify.cli.common import (
     load_model,
 )
 from lmclassify.cli.deciding import OPTIONS
+from lmclassify.cli.reporting import report_on
 from lmclassify.errors import DataError, OptionError, listing, shorten
 
 if TYPE_CHECKING:
@@ -55,7 +56,25 @@ def register(app: typer.Typer) -> None:
         run: Run,
         data: Data,
         model: Model = DEFAULT_MODEL,
-        output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")] = "-",
+        output: Annotated[
+            str,
+            typer.Option(
+                "-o", "--output", metavar="FILE", help="Where to write. With --engine ray: a new folder."
+            ),
+        ] = "-",
+        engine: Annotated[
+            Literal["local", "ray"],
+            typer.Option("--engine", help="Where to work: on this machine, or on a Ray cluster."),
+        ] = "local",
+        address: Annotated[
+            str | None,
+            typer.Option(
+                "--address",
+                metavar="HOST:PORT",
+                help="With --engine ray: the cluster's head, or auto for one that runs on this machine. "
+                "Default: one of this machine is started, with --threads processes.",
+            ),
+        ] = None,
         format: Annotated[
             Literal["csv", "tsv", "jsonl", "parquet", "table"] | None,
             typer.Option("--format", help="What to write. Default: what FILE's name says, else csv."),
@@ -79,7 +98,35 @@ def register(app: typer.Typer) -> None:
         With --unknown-label there is a column novelty too.
 
         Where the rows have a label column, a classification report follows on standard error.
+
+        With --engine ray, DATA may be folders and URLs of object stores (s3://bucket/folder), too; all nodes
+        of the cluster must be able to read it. Rows go to part files in the folder that -o names, in the
+        format of the data, or of --format: each part is there once it is whole, and _SUCCESS once all are.
+        Columns row_file and row_number, before predicted_label, say where a row stood; parts sorted by name,
+        and the rows in them, are in the order of the data. A file that cannot be read has no part: the others
+        are done, and the command fails and names it. A process that dies is replaced; nothing is lost.
         """
+        if engine == "ray":
+            from lmclassify.cli.distributing import predict_on_ray
+
+            if stream:
+                raise OptionError("--stream is for --engine local: a cluster writes part files")
+            predict_on_ray(
+                run,
+                data,
+                output,
+                address,
+                model=model,
+                exact=exact,
+                format=format,
+                reading={"format": input_format, "encoding": encoding, "fields": fields},
+                columns={"text_column": text_column, "label_column": label_column},
+                overwrite_columns=overwrite_columns,
+                deciding=deciding,
+            )
+            return
+        if address is not None:
+            raise OptionError("--address goes with --engine ray")
         from lmclassify.classify.decisions import decisions_of
         from lmclassify.io.mail_fields import parse_fields
         from lmclassify.io.several import open_sources
@@ -115,12 +162,8 @@ def register(app: typer.Typer) -> None:
                     if stream:
                         writer.flush()
                     counter.add(len(chunk), table.bytes_read)
-        if labeller.without_text:
-            run.say(f"note: {labeller.without_text:,} rows have no text and were given no label")
-        if label_at is None:
-            run.say("note: no label column found, so no report; --label-column names one")
-        elif not run.quiet:
-            _report(run, labeller, table.columns[label_at])
+        column = None if label_at is None else table.columns[label_at]
+        report_on(run, labeller.counts, labeller.without_text, labeller.decisions, column)
 
     @command(app, "evaluate", OPTIONS)
     def evaluate(
@@ -290,14 +333,3 @@ def _drift(labeller: TableLabeller, fitted: FittedModel, name: str, times: list[
         fitted.held_out,
         labeller.labels,
     )
-
-
-def _report(run: Run, labeller: TableLabeller, column: str) -> None:
-    true = {label for label, _ in labeller.counts}
-    if true & {*labeller.labels, labeller.decisions.unknown_label}:
-        from lmclassify.report.classification import classification_report
-
-        run.report(classification_report(labeller.counts, sorted(true | set(labeller.labels))))
-    else:
-        known = listing(labeller.labels)
-        run.say(f"note: no report: column {column!r} holds none of the labels {known}")

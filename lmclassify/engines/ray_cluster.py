@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
@@ -19,6 +22,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # its errors reach us as exceptions
 }
 
 
@@ -72,7 +76,9 @@ def connect(
         "logging_level": logging.CRITICAL,
         "configure_logging": True,
     }
-    with warnings.catch_warnings():
+    if address is not None:
+        _check_answer(address)
+    with warnings.catch_warnings(), _quiet_start():
         warnings.simplefilter("ignore")
         if address is None:
             ray.init(
@@ -84,7 +90,6 @@ def connect(
                 **common,
             )
         else:
-            _check_answer(address)
             try:
                 ray.init(address=address, **common)
             except (ConnectionError, RuntimeError, ValueError) as error:
@@ -112,6 +117,23 @@ def _check_answer(address: str) -> None:
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise OptionError(f"--address {shorten(address)}: no Ray cluster answers ({why})") from None
+
+
+@contextlib.contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep what Ray's native part prints as it starts off standard error, and its signal handler out."""
+    handler = signal.getsignal(signal.SIGTERM)
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _quieten(ray: ModuleType) -> None:

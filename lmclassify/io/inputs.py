@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from lmclassify.errors import DataError
 from lmclassify.io.compression import decompressed, split_compression
+from lmclassify.io.urls import is_url, open_url
 
 
 class Input:
@@ -16,7 +17,7 @@ class Input:
     Parameters
     ----------
     path : str
-        ``-`` is standard input. An ending such as ``.gz`` says that it is compressed.
+        Of a file, or its URL; ``-`` is standard input. An ending such as ``.gz`` says that it is compressed.
 
     Attributes
     ----------
@@ -35,9 +36,12 @@ class Input:
 
     def __init__(self, path: str) -> None:
         self.name = "standard input" if path == "-" else path
-        self._file = _open(path)
+        if is_url(path):
+            self._file, self.size = open_url(path)
+        else:
+            self._file = _open(path)
+            self.size = None if path == "-" else os.fstat(self._file.fileno()).st_size or None
         self.stream = self._file
-        self.size = None if path == "-" else os.fstat(self._file.fileno()).st_size or None
         suffix = split_compression(path)[1]
         self._packed = suffix is not None
         if suffix is not None:

@@ -162,7 +162,7 @@ def with_added(rows: Rows) -> Any:
         cells = [pyarrow.array(rows.column(at), pyarrow.string()) for at in range(len(rows.columns))]
         table = pyarrow.table(cells, rows.columns)
     for name, column in rows.added.items():
-        kind = pyarrow.float64() if hasattr(column, "dtype") else pyarrow.string()
+        kind = pyarrow.from_numpy_dtype(column.dtype) if hasattr(column, "dtype") else pyarrow.string()
         table = table.append_column(name, pyarrow.array(column, kind, from_pandas=True))
     return table
 

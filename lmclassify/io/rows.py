@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Column = Sequence[str] | npt.NDArray[np.float64]
+Column = Sequence[str] | npt.NDArray[np.float64] | npt.NDArray[np.int64]
 """One value a row: texts, or numbers that are NaN where there is none."""
 
 

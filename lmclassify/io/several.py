@@ -9,11 +9,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.io.compression import COMPRESSIONS
 from lmclassify.io.json_lines import JsonLinesReader
 from lmclassify.io.mailboxes import looks_like_mail
 from lmclassify.io.rows import Rows
-from lmclassify.io.sources import Source
+from lmclassify.io.sources import ENDINGS, Source
 from lmclassify.io.tables import CHUNK_ROWS
+from lmclassify.io.urls import find, is_data, is_url, without_file_scheme
 
 Open = Callable[[str], Source]
 """Opens one file of rows."""
@@ -49,6 +51,59 @@ def expand(paths: Sequence[str]) -> list[str]:
     return result
 
 
+def expand_all(paths: Sequence[str], *, any_ending: bool = False) -> list[str]:
+    """Return paths as `expand` does, with folders and URLs, too, replaced by the files that they stand for.
+
+    Of a folder, those are the files anywhere in it that end as data do, without names that begin with a dot
+    or an underscore.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    any_ending : bool, default=False
+        Take all files of a folder.
+
+    Raises
+    ------
+    DataError
+        If no file matches.
+    """
+    endings = None if any_ending else (*ENDINGS, *(one + more for one in ENDINGS for more in COMPRESSIONS))
+    result: list[str] = []
+    for path in map(without_file_scheme, paths):
+        if is_url(path):
+            result += find(path, endings)
+        elif os.path.isdir(path) and not looks_like_mail(path):
+            inside = sorted(os.path.join(at, name) for at, _, names in os.walk(path) for name in names)
+            found = [one for one in inside if is_data(one, path, endings)]
+            if not found:
+                raise DataError(f"{path} holds no file that ends in {', '.join(ENDINGS)}")
+            result += found
+        else:
+            result += expand([path])
+    return result
+
+
+def check_columns(source: Source, columns: list[str], name: str) -> None:
+    """Raise DataError unless a source has the same columns as one of that name."""
+    if isinstance(source, JsonLinesReader) and set(source.columns) == set(columns):
+        source.columns = columns  # objects have no order of keys
+    if source.columns == columns:
+        return
+    missing = [column for column in columns if column not in source.columns]
+    more = [column for column in source.columns if column not in columns]
+    differences = [
+        *([f"it lacks {listing(map(shorten, missing))}"] if missing else []),
+        *([f"it has {listing(map(shorten, more))} besides"] if more else []),
+    ]
+    if not differences:
+        differences = [f"{listing(source.columns)} instead of {listing(columns)}"]
+    raise DataError(
+        f"{source.name} has other columns than {name}: {' and '.join(differences)}; files read "
+        "together need the same columns in the same order"
+    )
+
+
 def open_sources(paths: Sequence[str], open_one: Open) -> Source:
     """Open files as one source, their rows in order.
 
@@ -78,7 +133,7 @@ class _Several:
                     sizes.append(source.size)
                     if place == 0:
                         self.name, self.columns = source.name, source.columns
-                    self._check(source)
+                    check_columns(source, self.columns, self.name)
         except BaseException:
             self.close()
             raise
@@ -89,31 +144,13 @@ class _Several:
         """Open a file, and close it again if that is possible later."""
         path = self._paths[place]
         source = self._kept.get(place) or self._open(path)
-        if not os.path.isfile(path):
+        if not os.path.isfile(path) and not is_url(path):
             self._kept[place] = source
         try:
             yield source
         finally:
             if place not in self._kept:
                 source.close()
-
-    def _check(self, source: Source) -> None:
-        if isinstance(source, JsonLinesReader) and set(source.columns) == set(self.columns):
-            source.columns = self.columns  # objects have no order of keys
-        if source.columns == self.columns:
-            return
-        missing = [name for name in self.columns if name not in source.columns]
-        more = [name for name in source.columns if name not in self.columns]
-        differences = [
-            *([f"it lacks {listing(map(shorten, missing))}"] if missing else []),
-            *([f"it has {listing(map(shorten, more))} besides"] if more else []),
-        ]
-        if not differences:
-            differences = [f"{listing(source.columns)} instead of {listing(self.columns)}"]
-        raise DataError(
-            f"{source.name} has other columns than {self.name}: {' and '.join(differences)}; files read "
-            "together need the same columns in the same order"
-        )
 
     def close(self) -> None:
         """Close the files that are open."""
@@ -143,7 +180,7 @@ class _Several:
         said, others = "", []
         for place in range(len(self._paths)):
             with self._opened(place) as source:
-                self._check(source)
+                check_columns(source, self.columns, self.name)
                 line = source.describe(text_at, label_at)
                 if place == 0:
                     said, usual = line, line.removeprefix(source.name)
@@ -156,7 +193,7 @@ class _Several:
         for place in range(len(self._paths)):
             with self._opened(place) as source:
                 self._current = source
-                self._check(source)
+                check_columns(source, self.columns, self.name)
                 if self._places is not None:
                     source.describe(*self._places)
                 for chunk in source.chunks(rows):

@@ -15,7 +15,7 @@ from lmclassify.io.tables import CHUNK_ROWS, TableReader
 
 InputFormat = Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"]
 
-_ENDINGS: dict[str, InputFormat] = {
+ENDINGS: dict[str, InputFormat] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
@@ -65,7 +65,7 @@ class Source(Protocol):
 
 def format_of_input(path: str) -> InputFormat | None:
     """Return the format that a path's ending tells, behind that of a compressed file."""
-    return _ENDINGS.get(Path(split_compression(path)[0]).suffix.lower())
+    return ENDINGS.get(Path(split_compression(path)[0]).suffix.lower())
 
 
 def kind_of_input(path: str) -> InputFormat | None:

@@ -262,6 +262,8 @@ def _records(rows: Rows, number: Callable[[float], str | float], missing: str | 
     """Yield the values of each row; numbers go through `number`, and NaN is `missing`."""
     added: list[Sequence[Any]] = [
         [number(value) if value == value else missing for value in column.tolist()]
+        if isinstance(column, np.ndarray) and column.dtype.kind == "f"
+        else column.tolist()
         if isinstance(column, np.ndarray)
         else column
         for column in rows.added.values()

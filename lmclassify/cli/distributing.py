@@ -1,0 +1,72 @@
+"""`lmclassify predict --engine ray`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lmclassify.cli.common import Counter, Run, load_model
+from lmclassify.cli.reporting import report_on
+from lmclassify.errors import OptionError
+
+if TYPE_CHECKING:
+    from lmclassify.io.writing import Format
+
+
+def predict_on_ray(
+    run: Run,
+    data: Sequence[str],
+    output: str,
+    address: str | None,
+    *,
+    model: str,
+    exact: bool,
+    format: Format | None,
+    reading: Mapping[str, Any],
+    columns: Mapping[str, str | None],
+    overwrite_columns: bool,
+    deciding: Mapping[str, Any],
+) -> None:
+    """Label files on a cluster; the parameters are the command's options."""
+    from lmclassify.classify.decisions import decisions_of
+    from lmclassify.engines.ray_cluster import connect, require_ray
+    from lmclassify.io.mail_fields import parse_fields
+    from lmclassify.io.parts import PartFolder, format_of_parts
+    from lmclassify.io.several import expand_all
+    from lmclassify.io.sources import kind_of_input, open_source
+    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+    from lmclassify.report.distributed import Reading, check_id_columns, label_files, size_of
+    from lmclassify.report.labelling import TableLabeller
+
+    if output == "-":
+        raise OptionError("--engine ray writes a folder of part files: -o FOLDER")
+    if "-" in data:
+        raise OptionError("--engine ray reads files, not standard input (-)")
+    require_ray()
+    how = {**reading, "fields": parse_fields(reading["fields"])}
+    kind = how["format"]
+    files = expand_all(data, any_ending=kind is not None)
+    parts = PartFolder(output, format_of_parts(format, kind or kind_of_input(files[0])))
+    fitted = load_model(run, model, exact)
+    decisions = decisions_of(fitted, deciding, run.say)
+    with open_source(files[0], **how) as table:
+        text_at = require_column(table.columns, columns["text_column"], TEXT_COLUMNS, "text", table.name)
+        label_at = find_column(table.columns, columns["label_column"], LABEL_COLUMNS, table.name)
+        said = table.describe(text_at, label_at)
+    run.say(f"{said}; {len(files):,} files" if len(files) > 1 else said)
+    if not overwrite_columns:
+        TableLabeller(fitted, text_at, label_at, decisions=decisions).check_columns(table.columns, table.name)
+        check_id_columns(table.columns, table.name)
+    parts.prepare()
+    with connect(address, run.threads) as processes, Counter(run, size_of(files)) as counter:
+        outcome = label_files(
+            files,
+            Reading(table.columns, text_at, label_at, **how),
+            fitted,
+            decisions,
+            parts,
+            processes,
+            counter.add,
+        )
+    column = None if label_at is None else table.columns[label_at]
+    report_on(run, outcome.counts, outcome.without_text, decisions, column)
