@@ -16,7 +16,7 @@ def test_labels_are_multiplied_into_a_model_that_can_be_saved_and_used(tuned, tm
     np.testing.assert_allclose(loaded.predict_joint_log_proba(texts), made.predict_joint_log_proba(texts))
     assert len({model.arrays["layers.0.weight_hh_l0"].tobytes() for model in loaded.models}) == 5
     seconds, megabytes, rate = map(float, use(str(tmp_path / "model"), texts).replace(",", "").split(" | "))
-    assert seconds > 0
+    assert 0 <= seconds < 60
     assert megabytes > 10
     assert rate > 0
 
