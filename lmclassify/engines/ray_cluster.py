@@ -55,6 +55,8 @@ def connect(
 ) -> Iterator[int]:
     """Connect to a cluster, and give the number of processes to use on it; at the end let go of it.
 
+    Meanwhile standard output goes nowhere, for Ray prints there what its processes die of.
+
     Parameters
     ----------
     address : str, optional
@@ -93,11 +95,11 @@ def connect(
             try:
                 ray.init(address=address, **common)
             except (ConnectionError, RuntimeError, ValueError) as error:
-                why = " ".join(str(error).split())[:160]
-                raise OptionError(f"--address {shorten(address)}: no Ray cluster answers ({why})") from None
+                raise OptionError(f"--address {shorten(address)}: {_why(error)}") from None
         _quieten(ray)
     try:
-        yield processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+            yield processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
     finally:
         ray.shutdown()
 
@@ -117,6 +119,21 @@ def _check_answer(address: str) -> None:
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise OptionError(f"--address {shorten(address)}: no Ray cluster answers ({why})") from None
+
+
+def _why(error: BaseException) -> str:
+    """Return what kept Ray from connecting, for the user."""
+    causes: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        causes.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    if any("authentication token" in one.lower() for one in causes):
+        return (
+            "the Ray cluster asks for a token: set RAY_AUTH_MODE=token, with the cluster's token in "
+            "RAY_AUTH_TOKEN or ~/.ray/auth_token"
+        )
+    return f"no Ray cluster answers ({' '.join(causes[0].split())[:160]})"
 
 
 @contextlib.contextmanager

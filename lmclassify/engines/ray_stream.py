@@ -83,6 +83,8 @@ def stream(
         try:
             for row in done.iter_rows():
                 yield pickle.loads(row[_PIECE])
-        except (ray.exceptions.ActorDiedError, ray.exceptions.WorkerCrashedError) as error:
+        except ray.exceptions.RayTaskError:  # a mistake in what is called
+            raise
+        except ray.exceptions.RayError as error:
             why = " ".join(str(error).split())[:200]
-            raise LMClassifyError(f"processes of the Ray cluster die again and again ({why})") from error
+            raise LMClassifyError(f"the Ray cluster gave up after {_TRIES} tries ({why})") from error
