@@ -245,10 +245,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         started = datetime.now(UTC)
         clock = time.perf_counter()
         settings = self._settings()
+        if cluster is not None and self.device == "cuda":
+            raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
         course = self._course(settings)
         if cluster is not None:
-            if self.device == "cuda":
-                raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
             course.device, course.cluster = "cpu", cluster
         texts = as_texts(X)
         more = [] if unlabelled is None else as_texts(unlabelled)

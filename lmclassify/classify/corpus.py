@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.counting import LabelledChunk
+from lmclassify.classify.counting import LabelledChunk, shards_of
 from lmclassify.classify.folds import LEAST_DRAWN, MOST_TEXTS
 from lmclassify.engines.ray_tasks import RayTasks
 from lmclassify.io.labelled import LabelledTexts, TableReading
@@ -84,7 +84,7 @@ class FileShard:
             place += len(chunk.texts)
             if rest:
                 codes = np.array([self.codes[chunk.labels[number]] for number in rest], dtype=np.intp)
-                yield LabelledChunk([chunk.texts[number] for number in rest], codes, self.weights[codes])
+                yield from shards_of([chunk.texts[number] for number in rest], codes, self.weights[codes])
 
 
 def sample_tables(

@@ -78,14 +78,15 @@ Encoding = Annotated[
 
 Engine = Annotated[
     Literal["local", "ray"],
-    typer.Option("--engine", help="Where the work is done: this process, or a Ray cluster (extra ray)."),
+    typer.Option("--engine", help="Where to work: on this machine, or on a Ray cluster."),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
         "--address",
-        metavar="auto|HOST:PORT",
-        help="The Ray cluster's head. Default: a cluster of this machine, for the time of the command.",
+        metavar="HOST:PORT",
+        help="With --engine ray: the cluster's head, or auto for one that runs on this machine. "
+        "Default: one of this machine is started, with --threads processes.",
     ),
 ]
 

@@ -214,7 +214,10 @@ def register(app: typer.Typer) -> None:
                 else:
                     from lmclassify.classify.corpus import sample_tables
 
-                    data_read, rest = sample_tables(expand(data), how, cluster, seed=run.seed, say=run.say)
+                    paths = expand(data)
+                    if address is not None:  # other machines' processes stand in other folders
+                        paths = [os.path.abspath(path) for path in paths]
+                    data_read, rest = sample_tables(paths, how, cluster, seed=run.seed, say=run.say)
             more = read_unlabelled(
                 expand(unlabelled or []),
                 text_column=text_column,
