@@ -26,6 +26,10 @@ class TrainingError(LMClassifyError):
     """Training that came to nothing."""
 
 
+class EngineError(LMClassifyError):
+    """A cluster that jobs were sent to and that did not do them."""
+
+
 class OutputError(LMClassifyError, OSError):
     """A place that cannot be written to."""
 

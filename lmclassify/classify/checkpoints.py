@@ -24,8 +24,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import safetensors.numpy
-
 from lmclassify.classify.persistence import UNFINISHED
 from lmclassify.errors import OptionError, OutputError, listing
 from lmclassify.lm.training_state import TrainingState
@@ -171,17 +169,14 @@ class Checkpoints:
         if hashlib.sha256(content).digest() != digest:
             self._say(f"checkpoint {number} is damaged: what it held is trained again")
             return None
-        length = int.from_bytes(content[:8], "little")
-        plain = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["lmclassify"])
-        return TrainingState(safetensors.numpy.load(content), plain)
+        return TrainingState.from_bytes(content)
 
     def save(self, number: int, state: Callable[[], TrainingState], *, finished: bool) -> None:
         """Keep the state of a model's training, unless what would be lost is hardly worth it."""
         now = time.monotonic()
         if now - (self._began if finished else self._saved_at.get(number, self._began)) < _BETWEEN:
             return
-        found = state()
-        content = safetensors.numpy.save(found.arrays, {"lmclassify": json.dumps(found.plain)})
+        content = state().to_bytes()
         self._write(f"{number}.safetensors", content + hashlib.sha256(content).digest())
         self._saved_at[number] = now
 

@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 from lmclassify import __version__
 from lmclassify.classify.adding import add_label
 from lmclassify.classify.checkpoints import Checkpoints
+from lmclassify.classify.corpus import Rest
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.fitted import FittedModel, Suggestion, as_texts
 from lmclassify.classify.held_out import PositiveThreshold
@@ -37,6 +38,7 @@ from lmclassify.classify.revising import remove_label
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.updating import update
 from lmclassify.engines.local import number_of_threads
+from lmclassify.engines.ray_tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
 from lmclassify.text.tokenizer import encodable
 
@@ -202,6 +204,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: npt.ArrayLike | None = None,
         unlabelled: Iterable[str] | None = None,
         checkpoints: Checkpoints | None = None,
+        cluster: RayTasks | None = None,
+        rest: Rest | None = None,
     ) -> LMClassifier:
         """Learn a language model for each label.
 
@@ -221,6 +225,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             background model on them too.
         checkpoints : Checkpoints, optional
             Where training notes how far it has come. The model is the same as without.
+        cluster : RayTasks, optional
+            Train language models and count n-grams on a Ray cluster (`lmclassify.engines.ray_tasks.ray_tasks`
+            connects to one). The model is the same as without, unless several processes train each language
+            model together.
+        rest : Rest, optional
+            More labelled texts, of which recipe ``tuned`` counts the n-grams in their files; see
+            `lmclassify.classify.corpus.sample_tables`.
 
         Returns
         -------
@@ -237,7 +248,11 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         started = datetime.now(UTC)
         clock = time.perf_counter()
         settings = self._settings()
+        if cluster is not None and self.device == "cuda":
+            raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
         course = self._course(settings)
+        if cluster is not None:
+            course.device, course.cluster = "cpu", cluster
         texts = as_texts(X)
         more = [] if unlabelled is None else as_texts(unlabelled)
         if settings.keep_held_out and settings.recipe != "tuned":
@@ -245,9 +260,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn(message, LMClassifyWarning, stacklevel=2)
         if more and settings.recipe != "tuned":
             raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
+        if rest is not None and settings.recipe != "tuned":
+            raise OptionError("the texts of files have their n-grams counted, which only recipe 'tuned' does")
         classes, codes = _classes_and_codes(y, len(texts))
-        weights, weighted = self._weights(codes, classes, sample_weight)
-        class_weights = np.bincount(codes, weights, minlength=len(classes)).astype(np.float64)
+        others = np.array([0 if rest is None else rest.counts.get(label, 0) for label in classes.tolist()])
+        factors = self._class_factors(classes, np.bincount(codes) + others)
+        weights, weighted = self._weights(codes, factors, sample_weight)
+        class_weights = np.bincount(codes, weights, minlength=len(classes)) + others * factors
         _require_texts(classes, class_weights)
         log_priors = self._log_priors(classes, class_weights, settings)
 
@@ -261,9 +280,11 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             log_priors=log_priors,
             seed=self._seed(),
             unlabelled=more,
+            others=[] if rest is None else rest.shards(classes.tolist(), factors),
+            number_of_others=int(others.sum()),
         )
         if checkpoints is not None:
-            checkpoints.begin(self._what_decides(lesson, settings, course.device))
+            checkpoints.begin(self._what_decides(lesson, settings, course, rest))
             course.checkpoints = checkpoints
         learnt = (learn_tuned if settings.recipe == "tuned" else learn_plain)(lesson, course)
         if learnt.cut:
@@ -278,7 +299,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "kind": "fit",
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
-            "texts": len(texts),
+            "texts": len(texts) + int(others.sum()),
             "texts_cut": learnt.cut,
         }
         self.classes_ = classes
@@ -305,7 +326,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return self
 
-    def _what_decides(self, lesson: Lesson, settings: Settings, device: str) -> dict[str, Any]:
+    def _what_decides(
+        self, lesson: Lesson, settings: Settings, course: Course, rest: Rest | None
+    ) -> dict[str, Any]:
         """Return all that what is learnt depends on, as plain data; texts by their SHA-256."""
 
         def digest(*parts: object) -> str:
@@ -322,8 +345,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "priors": digest(lesson.log_priors.tobytes(), lesson.log_frequencies.tobytes()),
             "texts": digest(*lesson.texts),
             "unlabelled texts": digest(*lesson.unlabelled),
+            "other texts": None if rest is None else rest.digest,
             "seed": lesson.seed,
-            "device": device,
+            "device": course.device,
+            "shards": 1 if course.cluster is None else course.cluster.shards,
             "versions": _versions(),
         }
 
@@ -345,9 +370,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             plain["random_state"] = int(self.random_state)
         return plain
 
-    def _weights(
-        self, codes: npt.NDArray[np.intp], classes: npt.NDArray[Any], sample_weight: Any
-    ) -> tuple[Array, bool]:
+    def _weights(self, codes: npt.NDArray[np.intp], factors: Array, sample_weight: Any) -> tuple[Array, bool]:
         """Return each text's weight and whether any differs from 1."""
         weights = np.ones(len(codes))
         if sample_weight is not None:
@@ -356,6 +379,11 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"sample_weight must hold one number for each of {len(codes)} texts")
             if not (np.isfinite(weights) & (weights >= 0)).all():
                 raise DataError("sample_weight must hold finite numbers that are not negative")
+        weights *= factors[codes]
+        return weights, bool((weights != 1).any())
+
+    def _class_factors(self, classes: npt.NDArray[Any], texts: npt.NDArray[np.int64]) -> Array:
+        """Return what each label's weights are multiplied by, (K,), from the labels' numbers of texts."""
         if isinstance(self.class_weight, Mapping):
             unknown = set(self.class_weight) - set(classes.tolist())
             if unknown:
@@ -366,12 +394,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             by_class = np.array([float(self.class_weight.get(label, 1.0)) for label in classes.tolist()])
             if not (np.isfinite(by_class) & (by_class > 0)).all():
                 raise OptionError("class_weight must hold positive, finite numbers")
-            weights *= by_class[codes]
-        elif self.class_weight == "balanced":
-            weights *= (len(codes) / (len(classes) * np.bincount(codes)))[codes]
-        elif self.class_weight is not None:
+            return by_class
+        if self.class_weight == "balanced":
+            balanced: Array = texts.sum() / (len(texts) * texts)
+            return balanced
+        if self.class_weight is not None:
             raise OptionError(f"class_weight must be a mapping or 'balanced', not {self.class_weight!r}")
-        return weights, bool((weights != 1).any())
+        return np.ones(len(classes))
 
     def _log_priors(self, classes: npt.NDArray[Any], class_weights: Array, settings: Settings) -> Array:
         if self.class_prior is not None:

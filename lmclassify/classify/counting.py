@@ -1,14 +1,16 @@
 """Counts the n-grams of many texts, chunk by chunk: little is in memory at a time (scipy).
 
+Texts of which nothing is wanted but their labels' counts come as *shards*, each read where it is counted.
+
 Shapes: n texts, m symbols in all, F n-grams known, K labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from scipy import sparse
 
 from lmclassify.classify.scoring import chunks_of
 from lmclassify.engines.local import map_ordered
+from lmclassify.engines.ray_tasks import RayTasks
 from lmclassify.lm.ngram import count_known
 from lmclassify.lm.ngram_index import NgramIndex
 from lmclassify.text.ngrams import Keys, NgramView, Windows
@@ -26,10 +29,43 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 P = TypeVar("P")
 T = TypeVar("T")
+_NO_KEYS = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+Sorted = TypeVar("Sorted", Keys, Codes)
+Numbers = TypeVar("Numbers", npt.NDArray[np.int64], Array)
 
 _ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
-_CHUNKS_AT_A_TIME = 16  # whose results may wait to be added up
+_AT_A_TIME = 16  # chunks whose results may wait to be added up
 _MOST_NGRAMS = 1_000_000  # of very many texts: more would make scoring slow and a saved model large
+
+
+@dataclass(frozen=True)
+class LabelledChunk:
+    """Some texts with their labels: a shard of one chunk."""
+
+    texts: Sequence[str]
+    """n of them, at least one."""
+    codes: Codes
+    """(n,) the index of each text's label."""
+    weights: Array
+    """(n,)"""
+
+    def chunks(self) -> Iterator[LabelledChunk]:
+        """Yield itself."""
+        yield self
+
+
+class Shard(Protocol):
+    """Labelled texts that may lie elsewhere; it can be sent to another process."""
+
+    def chunks(self) -> Iterator[LabelledChunk]:
+        """Yield the texts, few at a time, each time in the same order."""
+
+
+def shards_of(texts: Sequence[str], codes: Codes, weights: Array | None) -> list[LabelledChunk]:
+    """Return texts in memory as shards."""
+    weights = np.ones(len(texts)) if weights is None else weights
+    chunks = chunks_of(texts) if texts else []
+    return [LabelledChunk(texts[chunk], codes[chunk], weights[chunk]) for chunk in chunks]
 
 
 @dataclass
@@ -66,9 +102,10 @@ def count_ngrams(
     view: NgramView,
     ordered: bool,
     texts: Sequence[str],
-    others: Sequence[str],
+    others: Sequence[Shard],
     subwords: Tokenizer,
     threads: int = 1,
+    cluster: RayTasks | None = None,
 ) -> CountedView:
     """Count the n-grams of each of some texts.
 
@@ -79,11 +116,13 @@ def count_ngrams(
         Whether contexts are wanted.
     texts : sequence of str, (n,)
         At least one.
-    others : sequence of str
+    others : sequence of Shard
         More texts, whose n-grams count as known too. With them, the rarest of too many are left out.
     subwords : Tokenizer
     threads : int, default=1
         The result does not depend on it.
+    cluster : RayTasks, optional
+        Count there instead of in threads; nor does it depend on that.
     """
 
     def found_in(some: Sequence[str]) -> tuple[Keys, npt.NDArray[np.int64]]:
@@ -98,7 +137,11 @@ def count_ngrams(
         starts = np.flatnonzero(first)
         return keys[starts], np.add.reduceat(of_other_text, starts, dtype=np.int64)
 
-    keys, texts_with = _added_up(_mapped(found_in, [*_chunks(texts), *_chunks(others)], threads))
+    def found_in_shard(shard: Shard) -> tuple[Keys, npt.NDArray[np.int64]]:
+        return _added_up((found_in(chunk.texts) for chunk in shard.chunks()), _NO_KEYS)
+
+    own = shards_of(texts, np.zeros(len(texts), np.intp), None)
+    keys, texts_with = _added_up(_mapped(found_in_shard, [*own, *others], threads, cluster), _NO_KEYS)
     least = 2 if view.symbols == "character" and len(texts) >= _ENOUGH_TEXTS else 1
     kept = texts_with >= least
     if others and np.count_nonzero(kept) > _MOST_NGRAMS:
@@ -111,8 +154,6 @@ def count_ngrams(
         """Return columns, lengths and counts of some texts."""
         windows = _windows(view, some, subwords)
         columns = index.look_up(windows)
-        if contexts is not None:
-            _note_contexts(contexts, columns)
         known = count_known(columns, windows.owner, len(some))
         starts = np.searchsorted(known.owner, np.arange(known.texts + 1))
         counts = sparse.csr_matrix(
@@ -121,7 +162,11 @@ def count_ngrams(
         )
         return columns, np.bincount(windows.owner, minlength=known.texts), counts
 
-    columns, lengths, counts = zip(*_mapped(placed, _chunks(texts), threads), strict=True)
+    chunks = [chunk.texts for chunk in own]
+    columns, lengths, counts = zip(*_mapped(placed, chunks, threads, cluster), strict=True)
+    if contexts is not None:
+        for some in columns:
+            _note_contexts(contexts, some)
     of_texts = sparse.vstack(counts, format="csr")
     return CountedView(
         view,
@@ -135,53 +180,75 @@ def count_ngrams(
     )
 
 
+@dataclass(frozen=True)
+class LabelCounts:
+    """What is learnt of texts by label."""
+
+    counts: Array
+    """(F, K) how often each label's texts have the n-grams, texts weighted."""
+    texts: npt.NDArray[np.int64]
+    """(K,)"""
+    weights: Array
+    """(K,) sums over texts."""
+
+
 def label_counts(
     counted: CountedView,
-    texts: Sequence[str],
+    shards: Sequence[Shard],
     subwords: Tokenizer,
-    codes: Codes,
-    weights: Array,
     labels: int,
     threads: int = 1,
-) -> Array:
-    """Return how often each label's texts have the n-grams, texts weighted, (F, K).
+    cluster: RayTasks | None = None,
+) -> LabelCounts:
+    """Count the n-grams of each label's texts.
 
     Contexts that are found here only are noted in what has been counted.
 
     Parameters
     ----------
     counted : CountedView
-    texts : sequence of str, (n,)
+    shards : sequence of Shard
     subwords : Tokenizer
-    codes : ndarray of int, (n,)
-        Index of each text's label.
-    weights : ndarray, (n,)
     labels : int
         K.
     threads : int, default=1
         The result does not depend on it.
+    cluster : RayTasks, optional
+        See `count_ngrams`.
     """
-    index = NgramIndex(counted.keys)
-    result = np.zeros(len(counted.keys) * labels)
-    chunks = _chunks(texts)
-    ends = np.cumsum([len(some) for some in chunks], dtype=np.intp)
+    index, view = NgramIndex(counted.keys), counted.view
+    size, ordered = len(counted.keys), counted.contexts is not None
 
-    def found_in(number: int) -> tuple[Codes, Array]:
-        windows = _windows(counted.view, chunks[number], subwords)
-        columns = index.look_up(windows)
-        if counted.contexts is not None:
-            _note_contexts(counted.contexts, columns)
-        known = columns >= 0
-        owner = np.broadcast_to(windows.owner, known.shape)[known] + (ends[number] - len(chunks[number]))
-        return columns[known] * np.intp(labels) + codes[owner], weights[owner]
+    def found_in(shard: Shard) -> tuple[Codes, Array, npt.NDArray[np.int32] | None, Codes, Array]:
+        """Return places in the table of counts, what to add there, contexts, texts and weights by label."""
+        contexts = np.full(size, -1, dtype=np.int32) if ordered else None
+        texts, weights = np.zeros(labels, np.intp), np.zeros(labels)
 
-    for places, added in _mapped(found_in, range(len(chunks)), threads):
-        np.add.at(result, places, added)
-    return result.reshape(len(counted.keys), labels)
+        def parts() -> Iterator[tuple[Codes, Array]]:
+            nonlocal texts, weights
+            for chunk in shard.chunks():
+                texts = texts + np.bincount(chunk.codes, minlength=labels)
+                weights = weights + np.bincount(chunk.codes, chunk.weights, minlength=labels)
+                windows = _windows(view, chunk.texts, subwords)
+                columns = index.look_up(windows)
+                if contexts is not None:
+                    _note_contexts(contexts, columns)
+                known = columns >= 0
+                owner = np.broadcast_to(windows.owner, known.shape)[known]
+                yield _by_key(columns[known] * np.intp(labels) + chunk.codes[owner], chunk.weights[owner])
 
+        places, added = _added_up(parts(), (np.zeros(0, np.intp), np.zeros(0)))
+        return places, added, contexts, texts, weights
 
-def _chunks(texts: Sequence[str]) -> list[Sequence[str]]:
-    return [texts[chunk] for chunk in chunks_of(texts)] if texts else []
+    counts = np.zeros(size * labels)
+    texts, weights = np.zeros(labels, np.int64), np.zeros(labels)
+    for places, added, contexts, texts_of, weights_of in _mapped(found_in, shards, threads, cluster):
+        counts[places] += added
+        if contexts is not None:
+            assert counted.contexts is not None
+            np.copyto(counted.contexts, contexts, where=contexts >= 0)
+        texts, weights = texts + texts_of, weights + weights_of
+    return LabelCounts(counts.reshape(size, labels), texts, weights)
 
 
 def _windows(view: NgramView, texts: Sequence[str], subwords: Tokenizer) -> Windows:
@@ -195,28 +262,40 @@ def _note_contexts(contexts: npt.NDArray[np.int32], columns: npt.NDArray[np.int3
         contexts[longer[ends]] = shorter[ends - 1]  # known, as no fewer texts have it
 
 
-def _mapped(function: Callable[[P], T], chunks: Sequence[P], threads: int) -> Iterator[T]:
-    """Yield the function's result for each chunk, in order; few of them wait to be taken."""
-    for first in range(0, len(chunks), _CHUNKS_AT_A_TIME):
-        yield from map_ordered(function, chunks[first : first + _CHUNKS_AT_A_TIME], threads)
+def _mapped(
+    function: Callable[[P], T], payloads: Sequence[P], threads: int, cluster: RayTasks | None
+) -> Iterator[T]:
+    """Yield the function's result for each payload, in order; few of them wait to be taken."""
+    if cluster is not None:
+        yield from cluster.map(function, payloads)
+        return
+    for first in range(0, len(payloads), _AT_A_TIME):
+        yield from map_ordered(function, payloads[first : first + _AT_A_TIME], threads)
 
 
 def _added_up(
-    parts: Iterator[tuple[Keys, npt.NDArray[np.int64]]],
-) -> tuple[Keys, npt.NDArray[np.int64]]:
-    """Return all keys, ascending, and the sum of each one's numbers."""
-    whole: list[tuple[Keys, npt.NDArray[np.int64]]] = []
+    parts: Iterable[tuple[Sorted, Numbers]], none: tuple[Sorted, Numbers]
+) -> tuple[Sorted, Numbers]:
+    """Return all keys, ascending, and the sum of each one's numbers; `none` where there are no parts."""
+    whole: list[tuple[Sorted, Numbers]] = []
     waiting = 0
     for part in parts:
         whole.append(part)
         waiting += len(part[0])
         if waiting > len(whole[0][0]):  # ever more rarely, as what has been added up grows
             whole, waiting = [_sum(whole)], 0
-    return _sum(whole)
+    return _sum(whole or [none])
 
 
-def _sum(parts: Sequence[tuple[Keys, npt.NDArray[np.int64]]]) -> tuple[Keys, npt.NDArray[np.int64]]:
+def _sum(parts: Sequence[tuple[Sorted, Numbers]]) -> tuple[Sorted, Numbers]:
+    if len(parts) == 1:
+        return parts[0]
     keys, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return _by_key(keys, numbers)
+
+
+def _by_key(keys: Sorted, numbers: Numbers) -> tuple[Sorted, Numbers]:
+    """Return different keys, ascending, and the sum of each one's numbers."""
     order = np.argsort(keys, kind="stable")
     keys, numbers = keys[order], numbers[order]
     starts = np.flatnonzero(_differ(keys))

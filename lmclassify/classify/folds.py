@@ -9,7 +9,10 @@ from lmclassify.text.sequences import places_within
 
 Codes = npt.NDArray[np.intp]
 
-_LEAST_DRAWN = 10  # of a label's texts, however small its share
+MOST_TEXTS = 100_000
+"""That recipe "tuned" learns everything from: more would take too much time and memory."""
+
+LEAST_DRAWN = 10  # of a label's texts, however small its share
 
 
 def deal(codes: Codes, folds: int, generator: np.random.Generator) -> Codes:
@@ -55,7 +58,7 @@ def draw(codes: Codes, most: int, generator: np.random.Generator) -> Codes:
     by_label = _by_label(codes, generator)
     texts_of = np.bincount(codes)
     place = places_within(texts_of)
-    wanted = np.maximum(np.rint(texts_of * (most / len(codes))), _LEAST_DRAWN)
+    wanted = np.maximum(np.rint(texts_of * (most / len(codes))), LEAST_DRAWN)
     return np.sort(by_label[place < wanted[codes[by_label]]])
 
 

@@ -18,8 +18,12 @@ import torch
 from lmclassify.classify.checkpoints import Checkpoints
 from lmclassify.classify.settings import Settings
 from lmclassify.engines.local import run_in_rounds
+from lmclassify.engines.ray_tasks import RayTasks, Shared, Stopped
+from lmclassify.engines.ray_train import Gang
+from lmclassify.lm.data_parallel import train_together
 from lmclassify.lm.model import BaseLanguageModel, LanguageModel
 from lmclassify.lm.training import EpochRecord, Trainer
+from lmclassify.lm.training_state import TrainingState
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -40,6 +44,8 @@ class Course:
     """Set by an interrupt; training then ends early and keeps the best weights so far."""
     checkpoints: Checkpoints | None = None
     """Where training notes how far it has come, to be gone on with when it was killed."""
+    cluster: RayTasks | None = None
+    """Where language models are trained and n-grams counted, if not in threads of this process."""
 
 
 @dataclass
@@ -142,7 +148,8 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
         After the epochs in hand have ended; `Trainer.interrupt` then gives what there is.
     """
 
-    checkpoints = course.checkpoints
+    checkpoints, cluster = course.checkpoints, course.cluster
+    elsewhere = None if cluster is None else _Elsewhere(cluster, course.stop)
     numbers: dict[int, int] = {}
     if checkpoints is not None:
         for label, trainer in jobs:
@@ -157,7 +164,7 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
     def run_epoch(job: tuple[Any, Trainer]) -> bool:
         label, trainer = job
         known = len(trainer.records)
-        more = trainer.run_epoch()
+        more = trainer.run_epoch() if elsewhere is None else elsewhere.run_epoch(trainer)
         if len(trainer.records) > known:
             if checkpoints is not None and not trainer.interrupted:
                 checkpoints.save(numbers[id(trainer)], trainer.state, finished=not more)
@@ -169,8 +176,59 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
     unfinished = [job for job in jobs if not job[1].finished]
     try:
         longest_first = sorted(unfinished, key=lambda job: -job[1].tokens_per_epoch)
-        run_in_rounds(
-            run_epoch, longest_first, course.threads, course.stop, before=lambda: torch.set_num_threads(1)
-        )
+        at_once = course.threads if elsewhere is None else elsewhere.at_once
+        run_in_rounds(run_epoch, longest_first, at_once, course.stop, before=lambda: torch.set_num_threads(1))
     finally:
         torch.set_num_threads(before)
+
+
+class _Elsewhere:
+    """Runs epochs as tasks of a cluster: a trainer is sent there once, its state with every epoch.
+
+    An epoch depends on the state before it alone, so one whose worker died is simply run again.
+    """
+
+    def __init__(self, cluster: RayTasks, stop: Event) -> None:
+        self._cluster, self._stop = cluster, stop
+        self._sent: dict[int, Shared[Trainer]] = {}
+        self._gangs: dict[int, Gang] = {}
+
+    @property
+    def at_once(self) -> int:
+        """How many models can be in training."""
+        return self._cluster.processes // self._cluster.shards
+
+    def run_epoch(self, trainer: Trainer) -> bool:
+        """Do what `Trainer.run_epoch` does; an epoch that is interrupted is left out."""
+        try:
+            trainer.load_state(self._together(trainer) if self._cluster.shards > 1 else self._alone(trainer))
+        except Stopped:
+            trainer.interrupt()
+            return False
+        if trainer.finished:
+            self._sent.pop(id(trainer), None)
+            if (gang := self._gangs.pop(id(trainer), None)) is not None:
+                gang.close()
+        return not trainer.finished
+
+    def _alone(self, trainer: Trainer) -> TrainingState:
+        sent = self._sent.get(id(trainer))
+        if sent is None:
+            sent = self._sent[id(trainer)] = self._cluster.share(trainer)
+        return self._cluster.call(_epoch_from, sent, trainer.state(), stop=self._stop)
+
+    def _together(self, trainer: Trainer) -> TrainingState:
+        gang = self._gangs.get(id(trainer))
+        if gang is None:
+            start = trainer.state().to_bytes() if trainer.records else None
+            payloads = trainer.dealt(self._cluster.shards)
+            gang = self._gangs[id(trainer)] = Gang(self._cluster, train_together, payloads, start)
+        return TrainingState.from_bytes(gang.next(self._stop))
+
+
+def _epoch_from(trainer: Trainer, state: TrainingState) -> TrainingState:
+    """Return the state that an epoch from another one leads to."""
+    torch.set_num_threads(1)
+    trainer.load_state(state)
+    trainer.run_epoch()
+    return trainer.state()

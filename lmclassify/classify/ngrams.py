@@ -16,8 +16,9 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from lmclassify.classify.counting import CountedView, count_ngrams, label_counts
+from lmclassify.classify.counting import CountedView, LabelCounts, Shard, count_ngrams, label_counts
 from lmclassify.engines.local import map_ordered
+from lmclassify.engines.ray_tasks import RayTasks
 from lmclassify.lm.ngram import NgramCounts, NgramModel
 from lmclassify.text.ngrams import NgramView
 from lmclassify.text.tokenizer import Tokenizer
@@ -35,18 +36,6 @@ _matrices = threading.Lock()  # one tf-idf matrix, and its copy in liblinear, at
 _ABSENT = -1.0  # score of a label that a fold's training part lacks: the margin of "not this label"
 
 
-@dataclass(frozen=True)
-class Others:
-    """More texts, of which no more is learnt than how often each label has the n-grams."""
-
-    texts: Sequence[str]
-    """n' of them."""
-    codes: Codes
-    """(n',)"""
-    weights: Array | None
-    """(n',)"""
-
-
 def learn_ngram_models(
     texts: Sequence[str],
     subwords: Tokenizer,
@@ -55,9 +44,10 @@ def learn_ngram_models(
     folds: Codes,
     *,
     weights: Array | None = None,
-    others: Others | None = None,
+    others: Sequence[Shard] = (),
     seed: int = 0,
     threads: int = 1,
+    cluster: RayTasks | None = None,
 ) -> tuple[list[NgramModel], list[Array], Array]:
     """Learn a model for each view, and score each text by models that have not seen it.
 
@@ -73,11 +63,13 @@ def learn_ngram_models(
         Texts of one fold are scored by models of the others.
     weights : ndarray, (n,), optional
         Of the texts.
-    others : Others, optional
-        Texts from which likelihoods are learnt too.
+    others : sequence of Shard, optional
+        More texts, of which no more is learnt than how often each label has the n-grams.
     seed : int, default=0
     threads : int, default=1
         The result does not depend on it.
+    cluster : RayTasks, optional
+        Where n-grams are counted; nor does it depend on that.
 
     Returns
     -------
@@ -92,8 +84,8 @@ def learn_ngram_models(
     held_out: list[Array] = []
     backgrounds: list[Array] = []
     for view, ordered in VIEWS.items():  # one after the other: the counts of each take memory
-        counted = count_ngrams(view, ordered, texts, others.texts if others else [], subwords, threads)
-        of_others = _OfOthers.count(counted, others, subwords, labels, threads)
+        counted = count_ngrams(view, ordered, texts, others, subwords, threads, cluster)
+        of_others = label_counts(counted, others, subwords, labels, threads, cluster)
         learner = _Learner(counted, of_others, codes, labels, weights, seed)
         model, of_folds, background = _cross_fit(learner, folds, threads)
         models.append(model)
@@ -125,35 +117,11 @@ def _cross_fit(learner: _Learner, folds: Codes, threads: int) -> tuple[NgramMode
 
 
 @dataclass(frozen=True)
-class _OfOthers:
-    """What is learnt of other texts."""
-
-    counts: Array
-    """(F, K), texts weighted."""
-    texts: npt.NDArray[np.int64]
-    """(K,)"""
-    weights: Array
-    """(K,) sums over texts."""
-
-    @classmethod
-    def count(
-        cls, counted: CountedView, others: Others | None, subwords: Tokenizer, labels: int, threads: int
-    ) -> _OfOthers:
-        others = others or Others([], np.zeros(0, np.intp), None)
-        weights = np.ones(len(others.texts)) if others.weights is None else others.weights
-        return cls(
-            label_counts(counted, others.texts, subwords, others.codes, weights, labels, threads),
-            np.bincount(others.codes, minlength=labels),
-            np.bincount(others.codes, weights, minlength=labels).astype(np.float64),
-        )
-
-
-@dataclass(frozen=True)
 class _Learner:
     """Learns a view's model from some of the texts and all others."""
 
     counted: CountedView
-    of_others: _OfOthers
+    of_others: LabelCounts
     codes: Codes
     labels: int
     weights: Array

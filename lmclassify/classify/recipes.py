@@ -29,14 +29,16 @@ import numpy.typing as npt
 
 from lmclassify.classify.calibration import LSTMS, Combination, log_softmax
 from lmclassify.classify.combining import add_experts, learn_combination, learn_shortcut
-from lmclassify.classify.folds import deal, draw
+from lmclassify.classify.counting import Shard, shards_of
+from lmclassify.classify.folds import MOST_TEXTS, deal, draw
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, some_of
 from lmclassify.classify.language_models import Course, Part, new_model, new_trainer, train
-from lmclassify.classify.ngrams import Others, learn_ngram_models
+from lmclassify.classify.ngrams import learn_ngram_models
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.tuning import ConditionalTuner, Weights, labels_to_compare
+from lmclassify.engines.ray_tasks import RayTasks
 from lmclassify.errors import LMClassifyWarning, listing
 from lmclassify.lm.directions import AnyLanguageModel, directed
 from lmclassify.lm.inference import NumpyLanguageModel, rounded
@@ -58,7 +60,6 @@ _FOLDS, _FOLDS_OF_FEW = 5, 10
 _FEW = 2000  # texts below which language models are cross-fitted, so that none is lost to validation
 _MANY = 50  # labels, from which on more folds would take too long, and an embedding each too much space
 _LM_FOLDS = 2
-_MOST_TEXTS = 100_000  # that everything is learnt from: more would take too much time and memory
 _MOST_SCORES = 100_000  # of held-out texts by recipe "plain": many labels would take long
 _READ_BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 _MOST_UNKNOWN = 0.5  # of the words of held-out text; with more, subwords say more
@@ -84,6 +85,9 @@ class Lesson:
     seed: int
     unlabelled: list[str] = field(default_factory=list)
     """Texts that the background model and its vocabulary are learnt from too."""
+    others: Sequence[Shard] = ()
+    """More labelled texts, of which recipe "tuned" counts the n-grams where they lie."""
+    number_of_others: int = 0
 
     @classmethod
     def of(cls, texts: Sequence[str], labels: Sequence[str], seed: int) -> Lesson:
@@ -94,7 +98,7 @@ class Lesson:
 
     def some(self, chosen: Codes) -> Lesson:
         """Return a lesson of some of the texts, and of some unlabelled ones where those are too many."""
-        unlabelled = some_of(len(self.unlabelled), _MOST_TEXTS, self.seed)
+        unlabelled = some_of(len(self.unlabelled), MOST_TEXTS, self.seed)
         return replace(
             self,
             texts=[self.texts[index] for index in chosen],
@@ -246,16 +250,20 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         if lesson.unlabelled:
             message = "with one label there is no background model: unlabelled texts are not used"
             warnings.warn(message, LMClassifyWarning, stacklevel=3)
+        if lesson.others:
+            message = f"with one label all is learnt from {len(lesson.texts):,} texts drawn at random"
+            warnings.warn(message, LMClassifyWarning, stacklevel=3)
         return learn_plain(lesson, course)
     rng = np.random.default_rng([lesson.seed, labels])
-    experts = learn_ngrams(lesson, course.threads, rng)
+    experts = learn_ngrams(lesson, course.threads, rng, course.cluster)
     everything, lesson = lesson, lesson.some(experts.sample)
+    number = len(everything.texts) + lesson.number_of_others
     for kind, before, after, learnt in (
-        ("texts", everything.texts, lesson.texts, "n-grams are counted in all, everything else is learnt"),
-        ("unlabelled texts", everything.unlabelled, lesson.unlabelled, "the background model is learnt"),
+        ("texts", number, lesson.texts, "n-grams are counted in all, everything else is learnt"),
+        ("unlabelled texts", len(everything.unlabelled), lesson.unlabelled, "the background model is learnt"),
     ):
-        if len(after) < len(before):
-            message = f"{len(before):,} {kind}: {learnt} from {len(after):,} drawn at random"
+        if len(after) < before:
+            message = f"{before:,} {kind}: {learnt} from {len(after):,} drawn at random"
             warnings.warn(message, LMClassifyWarning, stacklevel=3)
     combination = experts.combination
     joint = combination.joint(experts.held_out)
@@ -342,9 +350,11 @@ class NgramExperts:
     combination: Combination
 
 
-def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> NgramExperts:
+def learn_ngrams(
+    lesson: Lesson, threads: int, rng: np.random.Generator, cluster: RayTasks | None = None
+) -> NgramExperts:
     """Learn the n-gram models and their combination, on cross-fitted scores."""
-    chosen = draw(lesson.codes, _MOST_TEXTS, rng)
+    chosen = draw(lesson.codes, MOST_TEXTS, rng)
     some = lesson.some(chosen)
     subwords = Tokenizer.train("subword", some.texts, _VOCABULARY["subword"])
     labels = len(lesson.classes)
@@ -357,9 +367,10 @@ def learn_ngrams(lesson: Lesson, threads: int, rng: np.random.Generator) -> Ngra
         labels,
         deal(some.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
         weights=some.weights,
-        others=Others(rest.texts, rest.codes, rest.weights),
+        others=[*shards_of(rest.texts, rest.codes, rest.weights), *lesson.others],
         seed=lesson.seed,
         threads=threads,
+        cluster=cluster,
     )
     names = [name for model in models for name in model.score_names]
     combination = learn_combination(names, held_out, some.codes, some.log_frequencies, some.weights)

@@ -108,19 +108,15 @@ def register(app: typer.Typer) -> None:
             check_plot(plot)
 
         from lmclassify.engines.local import number_of_threads
-        from lmclassify.io.labelled import read_tables
+        from lmclassify.io.labelled import TableReading, read_tables
         from lmclassify.report.benchmark import Benchmark, Plan, Source, file_sha256
         from lmclassify.report.benchmark_results import ResultsFile
 
         def read(path: str) -> Source:
-            rows = read_tables(
-                [path],
-                text_column=text_column,
-                label_column=label_column,
-                format=input_format,
-                encoding=encoding,
-                say=run.say,
+            how = TableReading(
+                text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
             )
+            rows = read_tables([path], how, say=run.say)
             return Source(path, file_sha256(path), rows)
 
         plan = Plan(

@@ -77,6 +77,20 @@ Encoding = Annotated[
     ),
 ]
 
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="Where to work: on this machine, or on a Ray cluster."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="With --engine ray: the cluster's head, or auto for one that runs on this machine. "
+        "Default: one of this machine is started, with --threads processes.",
+    ),
+]
+
 SECONDS_BETWEEN_LINES = 10.0
 
 

@@ -17,8 +17,10 @@ from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
     TABLE,
+    Address,
     Display,
     Encoding,
+    Engine,
     Fields,
     InputFormat,
     LabelColumn,
@@ -112,6 +114,25 @@ def register(app: typer.Typer) -> None:
                 "--tensorboard", metavar="FOLDER", help="Write losses by label and epoch for TensorBoard."
             ),
         ] = None,
+        engine: Engine = "local",
+        address: Address = None,
+        shards: Annotated[
+            int,
+            typer.Option(
+                "--shards",
+                min=1,
+                help="With --engine ray: processes that train one language model together, each holding its "
+                "part of the texts.",
+            ),
+        ] = 1,
+        storage: Annotated[
+            str | None,
+            typer.Option(
+                "--storage",
+                metavar="FOLDER|URL",
+                help="With --shards on several machines: what they share, to keep states of training in.",
+            ),
+        ] = None,
         on_bad_row: Annotated[
             Literal["skip", "fail"], typer.Option("--on-bad-row", help="What to do without text or label.")
         ] = "skip",
@@ -139,6 +160,8 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
         if [*(data or []), *files.values(), *(unlabelled or [])].count("-") > 1:
             raise OptionError("standard input (-) can be read once only")
+        if engine != "ray" and (address is not None or shards > 1 or storage is not None):
+            raise OptionError("--address, --shards and --storage are a Ray cluster's: give --engine ray too")
         from lmclassify.io.mail_fields import parse_fields
 
         mail_fields = parse_fields(fields)
@@ -152,59 +175,73 @@ def register(app: typer.Typer) -> None:
         from lmclassify.classify.checkpoints import Checkpoints
         from lmclassify.classify.persistence import check_target
         from lmclassify.io.bundled import bundled_data
-        from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
+        from lmclassify.io.labelled import TableReading, read_files, read_tables, read_unlabelled
         from lmclassify.io.several import expand
 
         check_target(output)
         scalars = None if tensorboard is None else Scalars(tensorboard)
-        fail = on_bad_row == "fail"
-        if files:
-            data_read = read_files(
-                files,
-                fields=mail_fields,
-                fail_on_bad_row=fail,
-                format=input_format,
-                encoding=encoding,
-                say=run.say,
-            )
-        else:
-            if not data:
-                data = [str(bundled_data())]
-                run.say("no DATA given: learning from the bundled subject lines")
-            data_read = read_tables(
-                expand(data),
-                names,
+        with contextlib.ExitStack() as stack:
+            cluster = rest = None
+            if engine == "ray":
+                from lmclassify.engines.ray_tasks import ray_tasks
+
+                cluster = stack.enter_context(ray_tasks(address, run.threads, shards=shards, storage=storage))
+                together = f", {shards:,} of them for each language model" if shards > 1 else ""
+                run.say(f"Ray: {cluster.processes:,} processes{together}")
+            if files:
+                data_read = read_files(
+                    files,
+                    fields=mail_fields,
+                    fail_on_bad_row=on_bad_row == "fail",
+                    format=input_format,
+                    encoding=encoding,
+                    say=run.say,
+                )
+            else:
+                if not data:
+                    data = [str(bundled_data())]
+                    run.say("no DATA given: learning from the bundled subject lines")
+                how = TableReading(
+                    names=names,
+                    text_column=text_column,
+                    label_column=label_column,
+                    fail_on_bad_row=on_bad_row == "fail",
+                    format=input_format,
+                    encoding=encoding,
+                )
+                if cluster is None or settings["recipe"] != "tuned" or "-" in data:
+                    data_read = read_tables(expand(data), how, say=run.say)
+                else:
+                    from lmclassify.classify.corpus import sample_tables
+
+                    paths = expand(data)
+                    if address is not None:  # other machines' processes stand in other folders
+                        paths = [os.path.abspath(path) for path in paths]
+                    data_read, rest = sample_tables(paths, how, cluster, seed=run.seed, say=run.say)
+            more = read_unlabelled(
+                expand(unlabelled or []),
                 text_column=text_column,
-                label_column=label_column,
-                fail_on_bad_row=fail,
-                format=input_format,
+                fields=mail_fields,
+                fail_on_bad_row=on_bad_row == "fail",
                 encoding=encoding,
                 say=run.say,
             )
-        more = read_unlabelled(
-            expand(unlabelled or []),
-            text_column=text_column,
-            fields=mail_fields,
-            fail_on_bad_row=fail,
-            encoding=encoding,
-            say=run.say,
-        )
-        if more:
-            run.say(f"{len(more):,} texts without label for the background model")
-        found = sorted(set(data_read.labels))
-        if len(found) == 1:
-            run.say(f"note: all texts have one label ({found[0]}): every text will be given it")
+            if more:
+                run.say(f"{len(more):,} texts without label for the background model")
+            found = sorted(set(data_read.labels))
+            if len(found) == 1:
+                run.say(f"note: all texts have one label ({found[0]}): every text will be given it")
 
-        from lmclassify.classify.classifier import LMClassifier
+            from lmclassify.classify.classifier import LMClassifier
 
-        classifier = LMClassifier(
-            **settings,
-            **parameters,
-            random_state=run.seed,
-            n_jobs=run.threads,
-            device=run.device,
-        )
-        with Checkpoints(output, resume=resume, say=run.say) as checkpoints:
+            classifier = LMClassifier(
+                **settings,
+                **parameters,
+                random_state=run.seed,
+                n_jobs=run.threads,
+                device=run.device,
+            )
+            checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=run.say))
             with (
                 _EpochDisplay(run, found, settings["recipe"]) as display,
                 scalars or contextlib.nullcontext(),
@@ -216,7 +253,14 @@ def register(app: typer.Typer) -> None:
                         scalars.update(display.name_of(label), record)
 
                 classifier.set_params(callback=told)
-                classifier.fit(data_read.texts, data_read.labels, unlabelled=more, checkpoints=checkpoints)
+                classifier.fit(
+                    data_read.texts,
+                    data_read.labels,
+                    unlabelled=more,
+                    checkpoints=checkpoints,
+                    cluster=cluster,
+                    rest=rest,
+                )
             classifier.save(output)
         for kind in ("label", "backward label"):
             for entry in classifier.model_.training_entries(kind):

@@ -14,9 +14,11 @@ from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
     TABLE,
+    Address,
     Counter,
     Display,
     Encoding,
+    Engine,
     Exact,
     Fields,
     InputFormat,
@@ -62,19 +64,8 @@ def register(app: typer.Typer) -> None:
                 "-o", "--output", metavar="FILE", help="Where to write. With --engine ray: a new folder."
             ),
         ] = "-",
-        engine: Annotated[
-            Literal["local", "ray"],
-            typer.Option("--engine", help="Where to work: on this machine, or on a Ray cluster."),
-        ] = "local",
-        address: Annotated[
-            str | None,
-            typer.Option(
-                "--address",
-                metavar="HOST:PORT",
-                help="With --engine ray: the cluster's head, or auto for one that runs on this machine. "
-                "Default: one of this machine is started, with --threads processes.",
-            ),
-        ] = None,
+        engine: Engine = "local",
+        address: Address = None,
         format: Annotated[
             Literal["csv", "tsv", "jsonl", "parquet", "table"] | None,
             typer.Option("--format", help="What to write. Default: what FILE's name says, else csv."),

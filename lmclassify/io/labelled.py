@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lmclassify.errors import DataError, listing, shorten
@@ -25,17 +25,107 @@ class LabelledTexts:
     labels: list[str] = field(default_factory=list)
 
 
-def read_tables(
-    paths: Sequence[str],
-    names: Sequence[str] = (),
-    *,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    fail_on_bad_row: bool = False,
-    format: InputFormat | None = None,
-    encoding: str | None = None,
-    say: Say = print,
-) -> LabelledTexts:
+@dataclass(frozen=True)
+class TableReading:
+    """How texts and labels are read from the columns of a table.
+
+    Attributes
+    ----------
+    names : sequence of str
+        Labels to keep; none: all.
+    text_column, label_column : str, optional
+        By default found by usual names.
+    fail_on_bad_row : bool
+        Raise for the first row without text or label.
+    format, encoding : str, optional
+        See `lmclassify.io.sources.open_source`.
+    """
+
+    names: Sequence[str] = ()
+    text_column: str | None = None
+    label_column: str | None = None
+    fail_on_bad_row: bool = False
+    format: InputFormat | None = None
+    encoding: str | None = None
+
+    def chunks(self, path: str, seen: dict[str, None], say: Say) -> Iterator[LabelledTexts]:
+        """Yield a table's texts and labels, few at a time; rows without either are skipped and counted.
+
+        Parameters
+        ----------
+        path : str
+        seen : dict
+            Is given every label of the table as a key, kept or not.
+        say : callable
+
+        Raises
+        ------
+        DataError
+            If the table cannot be read.
+        """
+        skipped = 0
+        if looks_like_mail(path):
+            raise DataError(
+                f"{path} is mail, which tells no labels: give --labels NAME={path} for each label"
+            )
+        with open_source(path, format=self.format, encoding=self.encoding) as table:
+            text_at = require_column(table.columns, self.text_column, TEXT_COLUMNS, "text", table.name)
+            label_at = require_column(table.columns, self.label_column, LABEL_COLUMNS, "label", table.name)
+            say(table.describe(text_at, label_at))
+            for chunk in table.chunks():
+                kept = LabelledTexts()
+                for row, cells in enumerate(chunk.cells, chunk.first):
+                    text, label = cells[text_at], cells[label_at]
+                    has_label = bool(label.strip())
+                    if has_label:
+                        seen[label] = None
+                        if self.names and label not in self.names:
+                            continue
+                    if has_label and text.strip():
+                        kept.texts.append(text)
+                        kept.labels.append(label)
+                    elif self.fail_on_bad_row:
+                        missing = "text" if has_label else "label"
+                        raise DataError(f"{table.name}, row {row:,}: {_MISSING.format(missing)}")
+                    else:
+                        skipped += 1
+                yield kept
+        if skipped:
+            say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
+
+    def check(self, paths: Sequence[str], seen: Iterable[str], with_text: Collection[str], say: Say) -> None:
+        """Raise DataError unless every label asked for has a text; say which others have none.
+
+        Parameters
+        ----------
+        paths : sequence of str
+            What was read.
+        seen : iterable of str
+            The labels there.
+        with_text : collection of str
+            Those that have a text.
+        say : callable
+        """
+        seen = list(seen)
+        unknown = [name for name in self.names if name not in seen]
+        if unknown:
+            raise DataError(
+                f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
+                f"labels there are: {listing(map(shorten, sorted(seen))) or 'none'}"
+                + (" (--label names one that holds a comma)" if any("," in label for label in seen) else "")
+            )
+        without = [label for label in self.names or seen if label not in with_text]
+        if self.names and without:
+            raise DataError(
+                f"label {listing(map(shorten, without))} has no text: its rows' texts are missing"
+            )
+        if not with_text:
+            raise DataError(f"{listing(paths)}: no row has both a text and a label")
+        if without:
+            say(f"note: label {listing(map(shorten, without))} has no text and is left out")
+
+
+def read_tables(paths: Sequence[str], how: TableReading | None = None, *, say: Say = print) -> LabelledTexts:
     """Read texts and labels from columns of tables.
 
     Rows without text or label are skipped and counted.
@@ -44,66 +134,22 @@ def read_tables(
     ----------
     paths : sequence of str
         Each with its own header.
-    names : sequence of str, optional
-        Labels to keep; by default all.
-    text_column, label_column : str, optional
-        By default found by usual names.
-    fail_on_bad_row : bool, default=False
-        Raise for the first row without text or label.
-    format, encoding : str, optional
-        See `lmclassify.io.sources.open_source`.
+    how : TableReading, optional
     say : callable, optional
 
     Raises
     ------
     DataError
-        If a table cannot be read, or one of `names` has no text.
+        If a table cannot be read, or one of the labels asked for has no text.
     """
+    how = how or TableReading()
     result = LabelledTexts()
     seen: dict[str, None] = {}
     for path in paths:
-        skipped = 0
-        if looks_like_mail(path):
-            raise DataError(
-                f"{path} is mail, which tells no labels: give --labels NAME={path} for each label"
-            )
-        with open_source(path, format=format, encoding=encoding) as table:
-            text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-            label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
-            say(table.describe(text_at, label_at))
-            for chunk in table.chunks():
-                for row, cells in enumerate(chunk.cells, chunk.first):
-                    text, label = cells[text_at], cells[label_at]
-                    has_label = bool(label.strip())
-                    if has_label:
-                        seen[label] = None
-                        if names and label not in names:
-                            continue
-                    if has_label and text.strip():
-                        result.texts.append(text)
-                        result.labels.append(label)
-                    elif fail_on_bad_row:
-                        missing = "text" if has_label else "label"
-                        raise DataError(f"{table.name}, row {row:,}: {_MISSING.format(missing)}")
-                    else:
-                        skipped += 1
-        if skipped:
-            say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
-    unknown = [name for name in names if name not in seen]
-    if unknown:
-        raise DataError(
-            f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
-            f"labels there are: {listing(map(shorten, sorted(seen))) or 'none'}"
-            + (" (--label names one that holds a comma)" if any("," in label for label in seen) else "")
-        )
-    with_text = set(result.labels)
-    without = [label for label in names or seen if label not in with_text]
-    if names and without:
-        raise DataError(f"label {listing(map(shorten, without))} has no text: its rows' texts are missing")
-    if not result.texts:
-        raise DataError(f"{listing(paths)}: no row has both a text and a label")
-    if without:
-        say(f"note: label {listing(map(shorten, without))} has no text and is left out")
+        for chunk in how.chunks(path, seen, say):
+            result.texts += chunk.texts
+            result.labels += chunk.labels
+    how.check(paths, seen, set(result.labels), say)
     return result
 
 

@@ -110,8 +110,8 @@ def _slabs(values: Tensor, weight: Tensor) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-def mean_nll(nll: Tensor, mask: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the mean of `token_nll` over real tokens: sums first, one division.
+def summed_nll(nll: Tensor, mask: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the sum of `token_nll` over real tokens, and that of their weights: the mean is one division.
 
     Parameters
     ----------
@@ -122,5 +122,5 @@ def mean_nll(nll: Tensor, mask: Tensor, weights: Tensor | None = None) -> Tensor
         Weight of each text.
     """
     if weights is None:
-        return nll.sum() / mask.sum()
-    return (nll.sum(dim=1) * weights).sum() / (mask.sum(dim=1) * weights).sum()
+        return nll.sum(), mask.sum()
+    return (nll.sum(dim=1) * weights).sum(), (mask.sum(dim=1) * weights).sum()

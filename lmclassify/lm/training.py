@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from threading import Event
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from lmclassify.errors import TrainingError
-from lmclassify.lm.loss import mean_nll
+from lmclassify.lm.loss import summed_nll
 from lmclassify.lm.model import BaseLanguageModel
 from lmclassify.lm.optimizer import AdamW
 from lmclassify.lm.settings import LanguageModelSettings
@@ -52,6 +53,23 @@ class EpochRecord:
     seconds: float
 
 
+class Alone:
+    """The processes that train a model together: this one. See `lmclassify.lm.data_parallel.Together`."""
+
+    rank, size = 0, 1
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum over all processes."""
+        return values
+
+    def most(self, value: int) -> int:
+        """Return the largest over all processes."""
+        return value
+
+    def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replace each parameter's gradient by the sum over all processes."""
+
+
 class Trainer:
     """Trains a language model epoch by epoch and keeps the best weights.
 
@@ -77,6 +95,8 @@ class Trainer:
     device : str, default="cpu"
     stop : threading.Event, optional
         When it is set, training ends after the batch in hand and keeps the best weights so far.
+    group : Alone, optional
+        The processes that train together; each is given its own part of the sequences.
 
     Attributes
     ----------
@@ -102,7 +122,9 @@ class Trainer:
         seed: int = 0,
         device: str = "cpu",
         stop: Event | None = None,
+        group: Alone | None = None,
     ) -> None:
+        self._group = group or Alone()
         self.model = model.to(device)
         self.records: list[EpochRecord] = []
         self.interrupted = False
@@ -111,6 +133,7 @@ class Trainer:
         self._settings = settings
         self._device = device
         self._stop = stop or Event()
+        self._seed = seed
         self._rng = np.random.default_rng(seed)
         self.tokens_per_epoch = int((self._parts[0].lengths - 1).sum())
         if not pretrained:
@@ -121,16 +144,25 @@ class Trainer:
         self._pretrained = pretrained
         self._optimizer = AdamW(model.parameters(), settings.weight_decay, settings.max_grad_norm)
         # Few texts make small batches, so that an epoch has steps enough to get somewhere.
-        self._batch_size = min(settings.batch_size, max(_SMALLEST_BATCH, len(sequences) // _FEWEST_BATCHES))
-        self._steps = settings.max_epochs * math.ceil(len(sequences) / self._batch_size)
+        texts = self._number(len(sequences))
+        batch_size = min(settings.batch_size, max(_SMALLEST_BATCH, texts // _FEWEST_BATCHES))
+        self._batch_size = math.ceil(batch_size / self._group.size)  # of this process
+        self._batches_a_pass = math.ceil(self._group.most(len(sequences)) / self._batch_size)
+        self._steps = settings.max_epochs * self._batches_a_pass
+        self._validates = self._number(len(validation)) > 0
         self._step = 0
+
+    def _number(self, own: int) -> int:
+        return int(self._group.sum(torch.tensor(own)))
 
     def _token_counts(self) -> npt.NDArray[np.float64]:
         """Return how often each token is a target of the training part, (V,), texts weighted."""
         texts, weights = self._parts[0], self._weights[0]
-        of_texts = np.ones(len(texts)) if weights is None else weights / weights.mean()
-        of_tokens = np.repeat(of_texts, texts.lengths - 1)
-        return np.bincount(texts.targets(), of_tokens, minlength=self.model.vocab_size).astype(np.float64)
+        of_texts = np.ones(len(texts)) if weights is None else weights
+        mean = self._group.sum(torch.tensor(of_texts.sum())) / self._number(len(texts))
+        of_tokens = np.repeat(of_texts / float(mean), texts.lengths - 1)
+        counts = np.bincount(texts.targets(), of_tokens, minlength=self.model.vocab_size).astype(np.float64)
+        return self._group.sum(torch.from_numpy(counts)).numpy()
 
     def _share_of_peak(self, step: int) -> float:
         warmup = max(1, round(self._settings.warmup * self._steps))
@@ -183,6 +215,12 @@ class Trainer:
             self.restore_best()
         return not finished
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_stop": None}  # belongs to this process
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_stop": Event()}
+
     def interrupt(self) -> None:
         """End training where it stands, with the best weights so far."""
         self.interrupted = self.interrupted or not self.records or not self.records[-1].finished
@@ -229,51 +267,90 @@ class Trainer:
         """Put the best weights so far into the model."""
         self.model.load_arrays(self._best)
 
-    def _loss(self, part: int, indices: npt.NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the mean loss of a batch and the weight of its tokens."""
-        batch, weights = self._parts[part].batch(indices), self._weights[part]
+    def _sums(self, part: int, indices: npt.NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the nats of a batch and the weight of its tokens."""
+        weights = self._weights[part]
+        if not len(indices):  # others have texts left
+            return torch.zeros(()), torch.zeros((), dtype=torch.int64 if weights is None else torch.float32)
+        batch = self._parts[part].batch(indices)
         inputs = torch.from_numpy(batch.inputs).to(self._device)
         targets = torch.from_numpy(batch.targets).to(self._device)
         mask = targets != PADDING_ID
         nll = self.model.token_nll(inputs, targets)
         if weights is None:
-            return mean_nll(nll, mask), mask.sum()
-        of_texts = torch.tensor(weights[indices], dtype=nll.dtype, device=self._device)
-        return mean_nll(nll, mask, of_texts), (mask.sum(dim=1) * of_texts).sum()
+            return summed_nll(nll, mask)
+        return summed_nll(nll, mask, torch.tensor(weights[indices], dtype=nll.dtype, device=self._device))
 
     def step(self, indices: npt.NDArray[np.intp]) -> tuple[float, float]:
         """Learn from one batch of the training sequences; return its loss and the weight of its tokens."""
-        loss, weight = self._loss(0, indices)
-        loss.backward()  # type: ignore[no-untyped-call]
+        nats, weight = self._sums(0, indices)
+        weight = self._group.sum(weight)
+        loss = nats / weight
+        if len(indices):
+            loss.backward()  # type: ignore[no-untyped-call]
+        self._group.sum_gradients(self.model.parameters())
         self._optimizer.step(self._settings.learning_rate * self._share_of_peak(self._step))
         self._step += 1
-        return float(loss.detach()), float(weight)
+        return float(self._group.sum(loss.detach())), float(weight)
+
+    def _batches(self) -> list[npt.NDArray[np.intp]]:
+        """Return the batches of one pass, in random order."""
+        lengths = self._parts[0].lengths
+        if self._group.size == 1:
+            return batches_by_length(lengths, self._batch_size, self._rng)
+        # All processes go through their lengths in one order, so that none waits for another's long texts.
+        seed = np.random.SeedSequence([self._seed, len(self.records), self._group.rank])
+        self.model.generator.manual_seed(int(seed.generate_state(1)[0]))
+        mixed = np.random.default_rng(seed).permutation(len(lengths))
+        batches = [mixed[some] for some in batches_by_length(lengths[mixed], self._batch_size)]
+        batches += [mixed[:0]] * (self._batches_a_pass - len(batches))
+        return [batches[number] for number in self._rng.permutation(len(batches))]
 
     def _train_once(self) -> tuple[float, int]:
         self.model.train()
         total = weight = 0.0
         tokens = 0
         lengths = self._parts[0].lengths
-        for indices in batches_by_length(lengths, self._batch_size, self._rng):
+        for indices in self._batches():
             if self._stop.is_set():
                 break
             loss, of_tokens = self.step(indices)
             total += loss * of_tokens
             weight += of_tokens
             tokens += int((lengths[indices] - 1).sum())
-        return (total / weight if weight else math.inf), tokens
+        return (total / weight if weight else math.inf), self._number(tokens)
 
     @torch.no_grad()
     def _validation_loss(self) -> float | None:
-        if not len(self._parts[1]):
+        if not self._validates:
             return None
         self.model.eval()
         total = weight = 0.0
         for indices in batches_by_length(self._parts[1].lengths, _VALIDATION_BATCH):
-            loss, of_tokens = self._loss(1, indices)
-            total += float(loss) * float(of_tokens)
+            nats, of_tokens = self._sums(1, indices)
+            total += float(nats / of_tokens) * float(of_tokens)
             weight += float(of_tokens)
-        return total / weight
+        total, weight = self._group.sum(torch.tensor([total, weight], dtype=torch.float64)).tolist()
+        return float(total / weight)
+
+    def dealt(self, processes: int) -> list[dict[str, Any]]:
+        """Return what `Trainer` takes in each of several processes that are to train this model together."""
+        parts = {"sequences": self._parts[0], "validation": self._parts[1]}
+        weights = dict(zip(("weights", "validation_weights"), self._weights, strict=True))
+        return [
+            {
+                "model": self.model,
+                "settings": self._settings,
+                "pretrained": self._pretrained,
+                "seed": self._seed,
+                **{name: part.some(slice(rank, None, processes)) for name, part in parts.items()},
+                **{
+                    name: None if of is None else np.ascontiguousarray(of[rank::processes])
+                    for name, of in weights.items()
+                },
+            }
+            for rank in range(processes)
+        ]
 
 
 def training_arrays(model: BaseLanguageModel, optimizer: AdamW) -> Arrays:

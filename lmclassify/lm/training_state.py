@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
+
+_PLAIN = "lmclassify"
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -26,6 +30,17 @@ class TrainingState:
 
     arrays: Arrays
     plain: dict[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """Return it as the content of a safetensors file."""
+        return safetensors.numpy.save(self.arrays, {_PLAIN: json.dumps(self.plain)})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> TrainingState:
+        """Return what `to_bytes` was called of."""
+        length = int.from_bytes(content[:8], "little")
+        plain = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][_PLAIN])
+        return cls(safetensors.numpy.load(content), plain)
 
 
 def named(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:

@@ -110,6 +110,11 @@ class SequenceStore:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def some(self, which: slice) -> list[Ids]:
+        """Return some of the sequences, as they were cut."""
+        ends = self._starts + self.lengths
+        return [self._ids[start:end] for start, end in zip(self._starts[which], ends[which], strict=True)]
+
     def batch(self, indices: npt.NDArray[np.intp]) -> Batch:
         """Pad the inputs and targets of some sequences to the longest among them."""
         predicted = self.lengths[indices, np.newaxis] - 1

@@ -6,9 +6,9 @@ import pytest
 import lmclassify
 from lmclassify import LMClassifier
 from lmclassify.classify import scoring
-from lmclassify.classify.counting import count_ngrams, label_counts
+from lmclassify.classify.counting import count_ngrams, label_counts, shards_of
 from lmclassify.classify.folds import draw
-from lmclassify.classify.ngrams import VIEWS, Others, learn_ngram_models
+from lmclassify.classify.ngrams import VIEWS, learn_ngram_models
 from lmclassify.errors import LMClassifyWarning
 from lmclassify.lm.ngram_index import NgramIndex
 from lmclassify.text.tokenizer import Tokenizer
@@ -26,6 +26,10 @@ def texts_of(chosen):
     return [TEXTS[index] for index in chosen]
 
 
+def shards(chosen):
+    return shards_of(texts_of(chosen), CODES[chosen], WEIGHTS[chosen])
+
+
 def learnt(sample, others, folds):
     return learn_ngram_models(
         texts_of(sample),
@@ -34,7 +38,7 @@ def learnt(sample, others, folds):
         2,
         folds,
         weights=WEIGHTS[sample],
-        others=Others(texts_of(others), CODES[others], WEIGHTS[others]),
+        others=shards(others),
     )
 
 
@@ -70,15 +74,17 @@ def test_characters_that_one_of_many_texts_has_are_left_out(small_chunks):
 @pytest.mark.parametrize("view", VIEWS)
 def test_n_grams_of_other_texts_are_known_and_counted_by_label(view, small_chunks):
     whole = count_ngrams(view, VIEWS[view], TEXTS, [], SUBWORDS)
-    counted = count_ngrams(view, VIEWS[view], texts_of(SOME), texts_of(REST), SUBWORDS)
+    counted = count_ngrams(view, VIEWS[view], texts_of(SOME), shards(REST), SUBWORDS)
     np.testing.assert_array_equal(counted.keys, whole.keys)
     assert (counted.counts != whole.counts[SOME]).nnz == 0
     np.testing.assert_array_equal(counted.elsewhere, (whole.counts[REST] > 0).sum(axis=0).A1)
-    found = label_counts(counted, texts_of(REST), SUBWORDS, CODES[REST], WEIGHTS[REST], 3, threads=3)
+    found = label_counts(counted, shards(REST), SUBWORDS, 3, threads=3)
     for label in range(3):
         of_label = REST[CODES[REST] == label]
         expected = WEIGHTS[of_label] @ whole.counts[of_label].toarray()
-        np.testing.assert_allclose(found[:, label], expected, rtol=1e-6)
+        np.testing.assert_allclose(found.counts[:, label], expected, rtol=1e-6)
+        assert found.texts[label] == len(of_label)
+        assert found.weights[label] == pytest.approx(WEIGHTS[of_label].sum())
     if whole.contexts is not None:
         np.testing.assert_array_equal(counted.contexts, whole.contexts)
 
@@ -86,8 +92,8 @@ def test_n_grams_of_other_texts_are_known_and_counted_by_label(view, small_chunk
 @pytest.mark.parametrize("view", VIEWS)
 def test_with_other_texts_no_more_n_grams_are_known_than_can_be_kept(view, monkeypatch):
     monkeypatch.setattr("lmclassify.classify.counting._MOST_NGRAMS", 100)
-    counted = count_ngrams(view, VIEWS[view], texts_of(SOME), texts_of(REST), SUBWORDS)
-    label_counts(counted, texts_of(REST), SUBWORDS, CODES[REST], WEIGHTS[REST], 2)
+    counted = count_ngrams(view, VIEWS[view], texts_of(SOME), shards(REST), SUBWORDS)
+    label_counts(counted, shards(REST), SUBWORDS, 2)
     assert 0 < len(counted.keys) <= 100
     if counted.contexts is not None:  # an n-gram's context is kept as long as itself
         longer = view.windows(TEXTS, SUBWORDS.sequences(TEXTS)).keys[1:]
@@ -96,9 +102,9 @@ def test_with_other_texts_no_more_n_grams_are_known_than_can_be_kept(view, monke
 
 def test_of_other_texts_only_the_likelihoods_learn():
     folds = np.arange(len(SOME)) % 3
-    alone, _, _ = learnt(SOME, [], folds)
+    alone, _, _ = learnt(SOME, REST[:0], folds)
     beside, held_out, background = learnt(SOME, REST, folds)
-    whole, _, _ = learnt(np.arange(len(TEXTS)), [], np.arange(len(TEXTS)) % 3)
+    whole, _, _ = learnt(np.arange(len(TEXTS)), REST[:0], np.arange(len(TEXTS)) % 3)
     for one, more, every in zip(alone, beside, whole, strict=True):
         np.testing.assert_array_equal(more.keys, every.keys)
         np.testing.assert_allclose(more.counts, every.counts, rtol=1e-5)
@@ -130,7 +136,7 @@ def test_a_sample_has_each_label_by_its_share_and_some_of_the_rarest():
 
 
 def test_of_very_many_texts_a_sample_is_learnt_from(monkeypatch, tmp_path):
-    monkeypatch.setattr("lmclassify.classify.recipes._MOST_TEXTS", 60)
+    monkeypatch.setattr("lmclassify.classify.recipes.MOST_TEXTS", 60)
     more = ["an altogether different subject"] * 70
     fitted = []
     for threads in (1, 2):

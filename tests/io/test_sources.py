@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify import DataError, OptionError
-from lmclassify.io.labelled import read_files, read_tables, read_unlabelled
+from lmclassify.io.labelled import TableReading, read_files, read_tables, read_unlabelled
 from lmclassify.io.rows import Rows
 from lmclassify.io.several import expand, open_sources
 from lmclassify.io.sources import format_of_input, open_source
@@ -223,7 +223,7 @@ def test_texts_and_labels_of_any_format(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"label": 0}\n{"text": "b", "label": 0}\n')
     (tmp_path / "b.csv").write_bytes("text;label\né;1\n".encode("cp1252"))
     paths = [str(tmp_path / name) for name in ("a.jsonl", "b.csv")]
-    read = read_tables(paths, encoding="cp1252", say=said.append)
+    read = read_tables(paths, TableReading(encoding="cp1252"), say=said.append)
     assert (read.texts, read.labels) == (["a", "b", "é"], ["1", "0", "1"])
     assert said[-1].endswith("label column 'label'; semicolons between cells; encoding cp1252")
     assert read_unlabelled(paths, encoding="cp1252", say=said.append) == ["a", "b", "é"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmclassify.lm import LanguageModel
-from lmclassify.lm.loss import mean_nll
+from lmclassify.lm.loss import summed_nll
 from lmclassify.lm.settings import LanguageModelSettings
 from lmclassify.lm.training import Trainer
 
@@ -124,9 +124,11 @@ def test_long_sequences_are_cut():
     assert trainer.tokens_per_epoch == sum(min(len(sequence), 4) - 1 for sequence in cycles(64))
 
 
-def test_mean_nll_divides_once():
+def test_sums_are_divided_once():
     nll = torch.tensor([[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]])
     mask = nll > 0
-    assert mean_nll(nll, mask).item() == pytest.approx(10 / 4)
-    weighted = mean_nll(nll, mask, torch.tensor([1.0, 3.0])).item()
+    nats, tokens = summed_nll(nll, mask)
+    assert (nats / tokens).item() == pytest.approx(10 / 4)
+    nats, tokens = summed_nll(nll, mask, torch.tensor([1.0, 3.0]))
+    weighted = (nats / tokens).item()
     assert weighted == pytest.approx((6 + 3 * 4) / (3 + 3))
