@@ -223,7 +223,10 @@ class _Elsewhere:
             start = trainer.state().to_bytes() if trainer.records else None
             payloads = trainer.dealt(self._cluster.shards)
             gang = self._gangs[id(trainer)] = Gang(self._cluster, train_together, payloads, start)
-        return TrainingState.from_bytes(gang.next(self._stop))
+        while True:
+            state = TrainingState.from_bytes(gang.next(self._stop))
+            if len(state.plain["records"]) > len(trainer.records):
+                return state
 
 
 def _epoch_from(trainer: Trainer, state: TrainingState) -> TrainingState:

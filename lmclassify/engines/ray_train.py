@@ -73,7 +73,7 @@ class Gang:
             self._error = error
 
     def next(self, stop: Event) -> bytes:
-        """Return the state after the next round.
+        """Return the state after the next round; after a process died, perhaps one that was given before.
 
         Raises
         ------
@@ -115,6 +115,8 @@ def _work(config: dict[str, Any]) -> None:
     if before is not None:
         with before.as_directory() as folder:
             state = (Path(folder) / _STATE).read_bytes()
+        if rank == 0:  # it may have died between the two
+            config["told"].put(state)
     try:
         for after in config["rounds"](payload, state):
             with tempfile.TemporaryDirectory() as folder:
