@@ -96,7 +96,8 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
     log_priors = np.array(config["log_priors"], dtype=np.float64)
     if log_priors.shape != (len(labels),) or not np.isfinite(log_priors).all():
         raise ValueError("priors that fit no labels")
-    settings = Settings(**config["settings"])
+    # Models made before there was this setting decide as they did.
+    settings = Settings(**{"disguised_label": "none", **config["settings"]})
     reads = readings(settings.direction)
     combined = any(part.role == "combination" for part in parts)
     shared = lstms(parts, "background", None, settings) if combined else None
