@@ -1,9 +1,9 @@
 """Disguised texts: of several readings of a text, the one that speaks most for the label that is disguised.
 
 Writers of spam spell words so that no filter knows them, and add words of good mail (the good word attack,
-Lowd & Meek 2005). So a text is read as it stands, in plain spelling, and without its end where that is no
-running text, but words as if drawn one by one. A reading without the end must be surer of the label by a
-penalty, the larger the more the end's words belong together. Readings are judged by the n-gram models alone.
+Lowd & Meek 2005). So a text is read as it stands, in plain spelling, and without its end or its beginning
+where that is no running text, but words as if drawn one by one. A reading without it must be surer of the
+label by a penalty, the larger the more its words belong together. The n-gram models alone judge readings.
 
 Shapes: n texts, K labels, w words and m symbols of all texts.
 """
@@ -25,7 +25,8 @@ Decide = Callable[[list[str]], Array]
 """Returns the joint log-probabilities, (n, K), of some texts."""
 
 # Chosen on validation parts; docs/benchmarks.md has what they trade.
-_PENALTY = 3.0  # nats, of an end whose words are as likely together as one by one
+_END_PENALTY = 3.0  # nats, of an end whose words are as likely together as one by one
+_BEGINNING_PENALTY = 4.5  # the same, of a beginning
 _COHERENCE_WEIGHT = 0.35
 _MOST_PENALTY = 5.0  # hardly any reading is so much surer
 _MOST_CUTS = 4  # of a text
@@ -79,10 +80,10 @@ def readings_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tup
         if plain.text != own.text:
             found.append((index, plain))
             result.append((index, Reading(plain.text, plain.sources)))
-    for place, size, penalty in _cuts([whole.text for _, whole in found], words, label):
+    for place, first, last, penalty in _cuts([whole.text for _, whole in found], words, label):
         index, whole = found[place]
-        cut = " ".join(whole.text.split()[:size])
-        result.append((index, Reading(cut, whole.sources[:size], penalty)))
+        kept = " ".join(whole.text.split()[first:last])
+        result.append((index, Reading(kept, whole.sources[first:last], penalty)))
     return result
 
 
@@ -102,10 +103,10 @@ def _seen(words: NgramModel, columns: npt.NDArray[np.int32]) -> Array:
     return counts
 
 
-def _cuts(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int, int, float]]:
-    """Return where to cut texts: which text, after how many words, and the penalty.
+def _cuts(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int, int, int, float]]:
+    """Return parts of texts: which text, from which word, to before which, and the penalty.
 
-    Of each text, the ends whose words belong together least.
+    Of each text, those without the ends and beginnings whose words belong together least.
     """
     sizes = np.array([len(text.split()) for text in texts], dtype=np.intp)
     starts = np.cumsum(sizes) - sizes
@@ -118,21 +119,23 @@ def _cuts(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int
         np.cumsum(np.append(0.0, np.bincount(word, of_symbols, minlength=int(sizes.sum()))))
         for of_symbols in (gains, _log_odds(words, columns[0], label))
     )
+    # Between any two words of a text, its end can be dropped, or its beginning.
     text_of_word = np.repeat(np.arange(len(texts)), sizes)
-    kept = np.arange(len(text_of_word)) - starts[text_of_word] + 1  # words, if it is the last one kept
-    ends = belonging[(starts + sizes)[text_of_word]] - belonging[1:]
-    penalties = np.maximum(0.0, _PENALTY + _COHERENCE_WEIGHT * ends)
-    odds = odds[1:] - odds[starts[text_of_word]]
-    usable = np.flatnonzero(
-        (kept < sizes[text_of_word]) & (penalties < _MOST_PENALTY) & (odds > penalties - _SLACK)
-    )
-    usable = usable[np.lexsort((ends[usable], text_of_word[usable]))]
-    owners = text_of_word[usable]
-    rank = np.arange(len(usable)) - np.searchsorted(owners, owners)
+    cut = np.flatnonzero(text_of_word[:-1] == text_of_word[1:]) + 1  # before these words
+    owner = text_of_word[cut]
+    first, last = starts[owner], starts[owner] + sizes[owner]
+    kept = np.concatenate([np.stack([first, cut]), np.stack([cut, last])], axis=1)
+    dropped = np.concatenate([np.stack([cut, last]), np.stack([first, cut + 1])], axis=1)
+    owner = np.concatenate([owner, owner])
+    coherence, evidence = belonging[dropped[1]] - belonging[dropped[0]], odds[kept[1]] - odds[kept[0]]
+    penalties = np.repeat([_END_PENALTY, _BEGINNING_PENALTY], len(cut)) + _COHERENCE_WEIGHT * coherence
+    penalties = np.maximum(0.0, penalties)
+    usable = np.flatnonzero((penalties < _MOST_PENALTY) & (evidence > penalties - _SLACK))
+    usable = usable[np.lexsort((coherence[usable], owner[usable]))]
+    rank = np.arange(len(usable)) - np.searchsorted(owner[usable], owner[usable])
     usable = usable[rank < _MOST_CUTS]
-    return list(
-        zip(text_of_word[usable].tolist(), kept[usable].tolist(), penalties[usable].tolist(), strict=True)
-    )
+    from_, to = (kept[:, usable] - starts[owner[usable]]).tolist()
+    return list(zip(owner[usable].tolist(), from_, to, penalties[usable].tolist(), strict=True))
 
 
 def _log_odds(words: NgramModel, columns: npt.NDArray[np.int32], label: int) -> Array:
