@@ -30,6 +30,7 @@ _BEGINNING_PENALTY = 4.5  # the same, of a beginning
 _COHERENCE_WEIGHT = 0.35
 _MOST_PENALTY = 5.0  # hardly any reading is so much surer
 _MOST_CUTS = 4  # of a text
+_LEAST_KEPT = 2  # words: one alone says too little
 _SLACK = 2.0  # nats, that a reading may be surer of the label than its single words are
 _FOLLOWERS = 0.8  # distinct followers of a word grow like this power of how often it was seen
 
@@ -130,7 +131,8 @@ def _cuts(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int
     coherence, evidence = belonging[dropped[1]] - belonging[dropped[0]], odds[kept[1]] - odds[kept[0]]
     penalties = np.repeat([_END_PENALTY, _BEGINNING_PENALTY], len(cut)) + _COHERENCE_WEIGHT * coherence
     penalties = np.maximum(0.0, penalties)
-    usable = np.flatnonzero((penalties < _MOST_PENALTY) & (evidence > penalties - _SLACK))
+    likely = (penalties < _MOST_PENALTY) & (evidence > penalties - _SLACK)
+    usable = np.flatnonzero(likely & (kept[1] - kept[0] >= _LEAST_KEPT))
     usable = usable[np.lexsort((coherence[usable], owner[usable]))]
     rank = np.arange(len(usable)) - np.searchsorted(owner[usable], owner[usable])
     usable = usable[rank < _MOST_CUTS]

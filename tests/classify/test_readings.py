@@ -45,7 +45,7 @@ def test_readings_of_a_text(model):
     plain = [reading for index, reading in found if index == 1 and reading.penalty == 0]
     assert plain[0].text.startswith("free ")
     assert plain[0].sources[0] == (0, 1)
-    assert all(reading.text in ("plain", "text") for index, reading in found if index == 0)
+    assert not [reading for index, reading in found if index == 0]  # one word alone says too little
     assert all(0 <= reading.penalty < 5 for _, reading in found)
 
 
