@@ -28,7 +28,7 @@ _LATIN = re.compile(
 )
 _SPACED = re.compile(r"(?<!\S)\w(?:\s\w){2,}(?!\S)")
 _LONGEST_WORD = 16  # that spaced-out letters are put together to
-_MOST_SPACED = 4096  # letters of a run that are looked at
+_MOST_SPACED = 4096  # letters of a text that are put together: a long text must not take long
 _LETTERS_COST = 12.0  # nats, of a word never seen, however long
 
 
@@ -182,18 +182,18 @@ Piece = tuple[str, tuple[int, int]]
 def _joined(pieces: list[Piece], counts: WordCounts) -> list[Piece]:
     """Put runs of three and more single letters together into the likeliest words."""
     result: list[Piece] = []
+    left = _MOST_SPACED
     for single, group in groupby(pieces, lambda piece: len(piece[0]) == 1 and _has_case(piece[0])):
         run = list(group)
         if not single or len(run) < 3:
             result += run
             continue
-        for first in range(0, len(run), _MOST_SPACED):
-            some = run[first : first + _MOST_SPACED]
-            place = 0
-            for word in _segmented("".join(letter for letter, _ in some), counts):
-                source = some[place][1][0], some[place + len(word) - 1][1][1]
-                result.append((word, source))
-                place += len(word)
+        place = 0
+        for word in _segmented("".join(letter for letter, _ in run[:left]), counts):
+            result.append((word, (run[place][1][0], run[place + len(word) - 1][1][1])))
+            place += len(word)
+        result += run[place:]
+        left -= place
     return result
 
 

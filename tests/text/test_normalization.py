@@ -95,6 +95,12 @@ def test_sources_of_spaced_out_words():
     assert as_it_stands(" a  b ").sources == [(0, 1), (1, 2)]
 
 
+def test_only_so_many_letters_are_put_together():
+    words = plain("f r e e " * 2000).split()
+    assert words[:3] == ["free", "free", "free"]
+    assert words[-4:] == ["f", "r", "e", "e"]
+
+
 @pytest.mark.parametrize("piece", ["f r e e ", "раураl ", "f\u200b", "x ", "\u0301"])
 def test_time_grows_like_the_text(piece):
     def seconds(size):
