@@ -96,6 +96,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         best weights are kept.
     warmup : float
         Share of steps in which the learning rate rises; then it falls as a half cosine.
+    disguised_label : str, default="auto"
+        The label whose writers disguise their texts, with recipe ``tuned``: spelling that no filter
+        knows, words of other labels added. Of several readings of a text that decides which speaks most
+        for it; see `lmclassify.classify.readings`. ``auto``: the label spam, if there is one; ``none``.
     validation_fraction : float
         Share of each label's texts held out to stop training (and, in recipe ``tuned``, to learn the
         combination). A label with a single text has none. With fewer than 2,000 texts, or 0, recipe
@@ -151,6 +155,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_epochs: int = _DEFAULT.max_epochs,
         patience: int = _DEFAULT.patience,
         warmup: float = _DEFAULT.warmup,
+        disguised_label: str = _DEFAULT.disguised_label,
         validation_fraction: float = _DEFAULT.validation_fraction,
         keep_held_out: bool = _DEFAULT.keep_held_out,
         fit_prior: bool = _DEFAULT.fit_prior,
@@ -181,6 +186,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_epochs = max_epochs
         self.patience = patience
         self.warmup = warmup
+        self.disguised_label = disguised_label
         self.validation_fraction = validation_fraction
         self.keep_held_out = keep_held_out
         self.fit_prior = fit_prior
@@ -258,11 +264,20 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if settings.keep_held_out and settings.recipe != "tuned":
             message = "recipe plain keeps no held-out texts: it needs none to add a label"
             warnings.warn(message, LMClassifyWarning, stacklevel=2)
+        if settings.disguised_label not in ("auto", "none") and settings.recipe != "tuned":
+            message = "recipe plain reads every text as it stands: disguised_label changes nothing"
+            warnings.warn(message, LMClassifyWarning, stacklevel=2)
         if more and settings.recipe != "tuned":
             raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
         if rest is not None and settings.recipe != "tuned":
             raise OptionError("the texts of files have their n-grams counted, which only recipe 'tuned' does")
         classes, codes = _classes_and_codes(y, len(texts))
+        names = [str(label) for label in classes.tolist()]
+        if settings.disguised_label not in ("auto", "none", *names):
+            raise OptionError(
+                f"disguised_label must be auto, none or a label ({listing(names)}), "
+                f"not {shorten(settings.disguised_label)}"
+            )
         others = np.array([0 if rest is None else rest.counts.get(label, 0) for label in classes.tolist()])
         factors = self._class_factors(classes, np.bincount(codes) + others)
         weights, weighted = self._weights(codes, factors, sample_weight)

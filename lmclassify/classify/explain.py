@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.calibration import log_softmax
+from lmclassify.classify.readings import Reading
 from lmclassify.classify.scoring import chunks_of, token_log_probs
 from lmclassify.engines.local import number_of_threads
 from lmclassify.lm.directions import AnyLanguageModel
@@ -118,8 +119,29 @@ def share_out(model: FittedModel, texts: Sequence[str]) -> Iterator[Shares]:
     """
     scored = model.texts_to_score(list(texts))
     prior = _prior(model)
+    label = model.settings.disguised_among(model.label_names)
     for chunk in chunks_of(scored):
-        yield from _share_out(model, texts[chunk], scored[chunk], prior)
+        shared = _share_out(model, texts[chunk], scored[chunk], prior)
+        if model.combination is not None and label is not None:
+            readings = model.judge(scored[chunk]).readings
+            shared = (
+                of_text if reading is None else _by_reading(model, of_text, reading, label, prior)
+                for of_text, reading in zip(shared, readings, strict=True)
+            )
+        for of_text in shared:
+            yield _whole(of_text, model)
+
+
+def _by_reading(model: FittedModel, shares: Shares, reading: Reading, label: int, prior: Array) -> Shares:
+    """Return shares whose parts are those of another reading, each word's in equal parts by its sources."""
+    (read,) = _share_out(model, [reading.text], [reading.text], prior, foretold=True)
+    parts = np.zeros_like(shares.parts)
+    parts[-1] = read.parts[-1]
+    for (first, end), of_word in zip(reading.sources, read.parts[:-1], strict=True):
+        parts[first:end] += of_word / (end - first)
+    rest = read.prior + reading.shift
+    rest[label] -= reading.penalty
+    return replace(shares, parts=parts, prior=rest)
 
 
 def _prior(model: FittedModel) -> Array:
@@ -135,9 +157,17 @@ def _prior(model: FittedModel) -> Array:
 
 
 def _share_out(
-    model: FittedModel, texts: Sequence[str], scored: Sequence[str], prior: Array
+    model: FittedModel,
+    texts: Sequence[str],
+    scored: Sequence[str],
+    prior: Array,
+    *,
+    foretold: bool = False,
 ) -> Iterator[Shares]:
-    """Share out some texts, of which `scored` is what counts; see `share_out`."""
+    """Share out some texts, of which `scored` is what counts; see `share_out`.
+
+    Where `foretold`, as `FittedModel.foretold` has them.
+    """
     words = [model.tokenizer.words(text) for text in scored]
     starts = np.cumsum([0, *(len(spans) + 1 for spans, _ in words)])
     shape = (int(starts[-1]), len(model.classes_))
@@ -176,16 +206,20 @@ def _share_out(
         weight = next(weights)
         if weight:
             lstms += weight * of_lstms(model.tuned)
-        parts, rest = _decided(
-            model, parts, lstms, prior, starts, [len(subwords) for subwords in as_subwords]
-        )
+        lengths = None if foretold else [len(subwords) for subwords in as_subwords]
+        parts, rest = _decided(model, parts, lstms, prior, starts, lengths)
     for index, (text, (spans, _)) in enumerate(zip(texts, words, strict=True)):
         rows = slice(starts[index], starts[index + 1])
-        yield _whole(Shares(text, spans, log_probabilities[rows], parts[rows], rest[index]), model)
+        yield Shares(text, spans, log_probabilities[rows], parts[rows], rest[index])
 
 
 def _decided(
-    model: FittedModel, parts: Array, lstms: Array, prior: Array, starts: Indices, lengths: Sequence[int]
+    model: FittedModel,
+    parts: Array,
+    lstms: Array,
+    prior: Array,
+    starts: Indices,
+    lengths: Sequence[int] | None,
 ) -> tuple[Array, Array]:
     """Return all experts' parts, (w, K), and what is no word's, (n, K), as `Combination.together` has them.
 
@@ -197,14 +231,16 @@ def _decided(
     starts : ndarray of int, (n + 1,)
         Where each text's words begin.
     lengths : sequence of int, (n,)
-        In subwords.
+        In subwords; None: no label is contested.
     """
     combination = model.combination
     assert combination is not None
     texts = len(starts) - 1
     text_of_word = np.repeat(np.arange(texts), np.diff(starts))
     of_ngrams = prior + _add(parts, text_of_word, (texts, len(prior)))
-    contested = model.contested(of_ngrams, lengths)
+    contested = (
+        np.zeros(of_ngrams.shape, dtype=bool) if lengths is None else model.contested(of_ngrams, lengths)
+    )
     likeliest = combination.likeliest(of_ngrams)
     whole = contested[text_of_word], likeliest[text_of_word]
     of_priors = np.tile(prior, (texts, 1))

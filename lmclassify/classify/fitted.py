@@ -28,8 +28,10 @@ from lmclassify.classify.explain import (
 from lmclassify.classify.held_out import HeldOut, HeldOutTexts, PositiveThreshold
 from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
 from lmclassify.classify.persistence import read_model, write_model
+from lmclassify.classify.readings import Reading, decided, word_model
 from lmclassify.classify.scoring import (
     asked_log_likelihoods,
+    chunks_of,
     cut_texts,
     log_likelihoods,
     ngram_background,
@@ -72,6 +74,17 @@ class Scored(NamedTuple):
     """(n,) see `FittedModel.novelty`."""
     cross_entropies: Array
     """(n,) nats per word, to compare with those of held-out texts; see `lmclassify.classify.novelty`."""
+
+
+class Judged(NamedTuple):
+    """What a model with a combination makes of n texts."""
+
+    joint: Array
+    """(n, K) joint log-probabilities, nats."""
+    scores: list[Array]
+    """(n, K) each: the n-gram models' scores of the texts as they stand."""
+    readings: list[Reading | None]
+    """Which reading of each text decides; None for the text as it stands."""
 
 
 @dataclass
@@ -143,20 +156,51 @@ class FittedModel:
 
         Log prior + log-likelihood; with a combination, its weighted sum of all experts' scores. Unless
         `exact`, language models are asked only about labels that the n-gram models leave in question; see
-        `lmclassify.classify.calibration.Combination`.
+        `lmclassify.classify.calibration.Combination`. Where a label may be disguised, another reading of the
+        text may decide; see `lmclassify.classify.readings`.
         """
         if self.combination is None:
             return self.log_priors + self.log_likelihood(texts)
-        return self._decide(self.texts_to_score(as_texts(texts)))[0]
+        return self.judge(self.texts_to_score(as_texts(texts))).joint
+
+    def judge(self, texts: list[str]) -> Judged:
+        """Return what decides of texts after `texts_to_score`; needs a combination."""
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        if len(places) < len(texts):  # equal texts are scored once
+            found = self.judge(list(places))
+            back = [places[text] for text in texts]
+            return Judged(
+                found.joint[back],
+                [of_expert[back] for of_expert in found.scores],
+                [found.readings[place] for place in back],
+            )
+        joint, scores = self._decide(texts)
+        label = self.settings.disguised_among(self.label_names)
+        if label is None:
+            return Judged(joint, scores, [None] * len(texts))
+        words = word_model(self.ngrams)
+        prior_shift = self.log_priors - np.log(self.label_weights / self.label_weights.sum())
+        parts = [
+            decided(texts[chunk], joint[chunk], label, words, self.foretold, prior_shift)
+            for chunk in chunks_of(texts)
+        ]
+        return Judged(
+            np.concatenate([of_chunk for of_chunk, _ in parts]),
+            scores,
+            [reading for _, of_chunk in parts for reading in of_chunk],
+        )
+
+    def foretold(self, texts: list[str]) -> Array:
+        """Return joint log-probabilities, (n, K), as the n-gram models foretell them; needs a combination."""
+        assert self.combination is not None
+        assert self.subwords is not None
+        threads = number_of_threads(self.n_jobs)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        return self.combination.foretold(self.combination.of_ngrams(scores))
 
     def _decide(self, texts: list[str]) -> tuple[Array, list[Array]]:
         """Return joint log-probabilities and the n-gram models' scores of texts after `texts_to_score`."""
         assert self.combination is not None
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        if len(places) < len(texts):  # equal texts are scored once
-            joint, scores = self._decide(list(places))
-            back = [places[text] for text in texts]
-            return joint[back], [of_expert[back] for of_expert in scores]
         assert self.subwords is not None
         subwords = self.subwords.sequences(texts)
         scores = ngram_scores(self.ngrams, texts, subwords, threads=number_of_threads(self.n_jobs))
@@ -211,7 +255,7 @@ class FittedModel:
             log_posteriors = log_softmax(joint)
             signals = plain_familiarity(log_posteriors, likelihoods, texts)
         else:
-            joint, scores = self._decide(texts)
+            joint, scores, _ = self.judge(texts)
             likelihoods = scores[1]
             log_posteriors = log_softmax(joint)
             signals = familiarity(log_posteriors, scores, *ngram_background(self.ngrams[0], texts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lmclassify.lm.settings import LanguageModelSettings, setting
@@ -52,6 +53,12 @@ class Settings(LanguageModelSettings):
         "truncate: only their beginning counts.",
         choices=("chunk", "truncate"),
     )
+    disguised_label: str = setting(
+        "auto",
+        "Label whose writers disguise their texts by look-alike letters, invisible characters, spaced-out "
+        "spelling and words of other labels added (recipe tuned): what speaks for it is looked for below "
+        "that. auto: the label spam, if there is one; none.",
+    )
     validation_fraction: float = setting(
         0.1,
         "Share of each label's texts held out to stop training; recipe tuned, with few texts or 0, lets "
@@ -65,6 +72,15 @@ class Settings(LanguageModelSettings):
         "labels). Recipe plain needs none.",
     )
     fit_prior: bool = setting(True, "Learn the labels' priors from their frequencies (else all equal).")
+
+    def disguised_among(self, names: Sequence[str]) -> int | None:
+        """Return the index of the disguised label; None where there is none, or no other label."""
+        name = self.disguised_label
+        wanted = name if name not in ("auto", "none") else "spam" if name == "auto" else None
+        found = [index for index, label in enumerate(names) if label == wanted]
+        if name == "auto" and not found:
+            found = [index for index, label in enumerate(names) if label.casefold() == "spam"]
+        return found[0] if found and len(names) > 1 else None
 
     @property
     def limit(self) -> int | None:

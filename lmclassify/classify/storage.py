@@ -110,7 +110,8 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
     log_priors = _numbers(config["log_priors"], len(labels), "priors")
     if log_priors.max() > _LARGEST_LOG_PRIOR:
         raise ValueError("priors that are no usable numbers")
-    settings = Settings(**config["settings"])
+    # Models made before there was this setting decide as they did.
+    settings = Settings(**{"disguised_label": "none", **config["settings"]})
     reads = readings(settings.direction)
     combined = any(part.role == "combination" for part in parts)
     shared = lstms(parts, "background", None, settings) if combined else None

@@ -87,6 +87,10 @@ def _checked(name: str, value: Any, rules: Any) -> Any:
         if plain not in (False, True):
             raise OptionError(f"{name} must be true or false, not {value!r}")
         return bool(plain)
+    if rules["type"] is str:
+        if not isinstance(plain, str):
+            raise OptionError(f"{name} must be a str, not {value!r}")
+        return str(plain)
     whole = rules["type"] is int
     if (
         isinstance(plain, bool)
