@@ -30,6 +30,7 @@ _BEGINNING_PENALTY = 4.5  # the same, of a beginning
 _COHERENCE_WEIGHT = 0.35
 _MOST_PENALTY = 5.0  # hardly any reading is so much surer
 _MOST_CUTS = 4  # of a text
+_SURE = 5.0  # nats, by which the label leads as the text stands: no other reading is needed
 _LEAST_KEPT = 2  # words: one alone says too little
 _SLACK = 2.0  # nats, that a reading may be surer of the label than its single words are
 _FOLLOWERS = 0.8  # distinct followers of a word grow like this power of how often it was seen
@@ -200,14 +201,18 @@ def decided(
         likeliest one by the priors learnt.
     """
     chosen: list[Reading | None] = [None] * len(texts)
-    found = readings_of(texts, words, label)
+    learnt = joint - prior_shift
+    others = _others(learnt, label)
+    largest = np.maximum(0.0, learnt[:, label] - others)
+    unsure = np.flatnonzero(largest < _SURE).tolist()
+    found = [
+        (unsure[place], reading)
+        for place, reading in readings_of([texts[index] for index in unsure], words, label)
+    ]
     if not found:
         return joint, chosen
     rows = decide([reading.text for _, reading in found]) - prior_shift
     rows[:, label] -= [reading.penalty for _, reading in found]
-    learnt = joint - prior_shift
-    others = _others(learnt, label)
-    largest = np.maximum(0.0, learnt[:, label] - others)
     result = joint.copy()
     for (index, reading), row, other in zip(found, rows, _others(rows, label), strict=True):
         if row[label] - other > largest[index]:

@@ -52,7 +52,7 @@ def test_another_cell_than_the_settings_say_is_refused(saved, tmp_path):
     config["settings"]["cell"] = "lstm"
     config["checksum"] = persistence._checksum(config)
     (tmp_path / "model" / "config.json").write_bytes(persistence._render(config))
-    with pytest.raises(ModelError, match="of another cell than the settings say; make the model again"):
+    with pytest.raises(ModelError, match="of another cell or number of layers than the settings say; "):
         lmclassify.load(tmp_path / "model")
 
 

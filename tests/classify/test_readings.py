@@ -34,6 +34,7 @@ def spam(model):
 def no_penalty(monkeypatch):
     """The small model is never sure enough to make up for a penalty."""
     monkeypatch.setattr(readings, "_END_PENALTY", -100.0)
+    monkeypatch.setattr(readings, "_SURE", np.inf)
 
 
 def without(model):
@@ -47,6 +48,14 @@ def test_readings_of_a_text(model):
     assert plain[0].sources[0] == (0, 1)
     assert not [reading for index, reading in found if index == 0]  # one word alone says too little
     assert all(0 <= reading.penalty < 5 for _, reading in found)
+
+
+def test_what_is_surely_of_the_label_is_left_as_it_stands(model, spam, no_penalty, monkeypatch):
+    text = f"{spam[0]} {PAD}"
+    assert model.judge([text]).readings[0] is not None
+    as_it_stands = without(model).decision_function([text])[0]
+    monkeypatch.setattr(readings, "_SURE", as_it_stands - 0.1)
+    assert model.judge([text]).readings == [None]
 
 
 def test_no_text_no_readings(model):

@@ -251,6 +251,7 @@ def test_words_are_the_tokens_unless_they_leave_most_held_out_text_unknown():
     assert LMClassifier(**TUNED, tokenizer="word").fit(joined, LABELS).model_.tokenizer.kind == "word"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("weights", [None, np.full(120, 2.0)])
 def test_unlabelled_texts_teach_the_background_model(weights):
     more = ["an altogether different subject"] * 50

@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_table_results_and_plot(folder):
     arguments = [
         "benchmark",

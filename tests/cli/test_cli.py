@@ -178,6 +178,7 @@ def test_several_files_tabs_and_standard_input(tmp_path, data):
     assert done.stderr == b""
 
 
+@pytest.mark.long
 def test_every_hyper_parameter_is_an_option(tmp_path, data):
     options = "--tokenizer word --lowercase --no-tie-weights --embedding-dim none --long-texts truncate"
     options += " --class-weight balanced --no-fit-prior --num-lstm-layers 2 --dropout 0.1 --seed 7"
@@ -856,6 +857,7 @@ def test_how_to_decide_must_make_sense(saved, mixed, tmp_path):
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.long
 def test_drift(saved, tmp_path):
     rows = rows_of(EMAILS.read_bytes())
     lines = [

@@ -21,6 +21,7 @@ def predict(data: list[str], output: str, **options: Any) -> None:
         reading={"format": None, "encoding": None, "fields": "subject"},
         columns={"text_column": None, "label_column": None},
         overwrite_columns=False,
+        escape_formulas=False,
         deciding={},
         **options,
     )

@@ -114,6 +114,7 @@ def test_nothing_is_left_of_output_that_failed(saved, tmp_path):
     assert os.listdir(tmp_path) == ["t.csv.gz"]
 
 
+@pytest.mark.long
 def test_other_commands_read_the_same(saved, tmp_path):
     (tmp_path / "t.jsonl.gz").write_bytes(
         gzip.compress(b'{"text": "win a prize", "label": "spam"}\n{"text": "lunch", "label": "ham"}\n')

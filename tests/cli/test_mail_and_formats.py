@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import run_cli
 
 MESSAGE = "From a@example.com Thu Jan  1 00:00:00 2026\nFrom: a@example.com\nSubject: {}\n\nhello\n\n"
@@ -19,6 +21,7 @@ def predict(saved, cwd, *arguments):
     return done.stdout.decode().splitlines()[1:]
 
 
+@pytest.mark.long
 def test_mail_is_unpacked_as_tables_are(saved, tmp_path):
     (tmp_path / "spam.mbox.bz2").write_bytes(bz2.compress(MBOX))
     (tmp_path / "ham.mbox").write_bytes(MBOX)
@@ -68,6 +71,7 @@ def test_a_name_that_is_no_text(saved, tmp_path):
     assert row.startswith("caf\ufffd,")
 
 
+@pytest.mark.long
 def test_a_file_of_json_lines_for_a_label(tmp_path):
     for name in ("spam", "ham"):
         (tmp_path / f"{name}.jsonl").write_text('{"text": "one text"}\n{"text": "another"}\n')

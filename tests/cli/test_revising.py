@@ -25,6 +25,7 @@ def files_of(folder: Path, label: str) -> list[bytes]:
     return [(folder / file["name"]).read_bytes() for file in config["files"] if file.get("label") == at]
 
 
+@pytest.mark.long
 def test_from_two_labels_to_three_and_back(model, tmp_path):
     (tmp_path / "notices.txt").write_text("Your parcel has left\n\nParcel at the depot\n" * 5)
     ham, spam = files_of(model, "ham"), files_of(model, "spam")

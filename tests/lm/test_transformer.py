@@ -69,6 +69,7 @@ def test_numerical_gradients():
     assert torch.autograd.gradcheck(loss, weights, fast_mode=True)
 
 
+@pytest.mark.long
 def test_it_learns_and_the_seed_decides():
     settings = LanguageModelSettings(max_epochs=12, batch_size=8, learning_rate=0.01)
 

@@ -89,6 +89,7 @@ def test_everything_is_measured_in_one_run(tmp_path, tuned):
     assert result["tokens learnt from"] > 500
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
