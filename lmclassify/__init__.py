@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmclassify.classify.fitted import FittedModel, load
     from lmclassify.io.bundled import bundled_data
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 __all__ = [
     "DataError",
