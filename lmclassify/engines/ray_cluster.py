@@ -97,11 +97,11 @@ def connect(
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise OptionError(f"--address {shorten(address)}: {_why(error)}") from None
         _quieten(ray)
-    try:
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
             yield processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def _check_answer(address: str) -> None:

@@ -84,17 +84,22 @@ def test_a_model_fitted_on_a_cluster_is_the_same(tmp_path, settings, cluster):
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path, cluster):
-    settings = {**PLAIN, "max_epochs": 4}
+    settings = {**PLAIN, "max_epochs": 4, "num_lstm_units": 96}
     here = fit(tmp_path / "here", settings)
-    killed = []
+    killed, begun, ended = [], threading.Event(), threading.Event()
 
-    def kill_one(label, record):
-        if record.epoch == 2 and len(killed) < 2:  # while the other label's epoch is being trained
+    def kill_some():
+        begun.wait()
+        while len(killed) < 2 and not ended.is_set():
             for worker in busy_workers()[:1]:
                 os.kill(worker, signal.SIGKILL)
                 killed.append(worker)
 
-    there = fit(tmp_path / "there", settings, cluster, callback=kill_one)
+    killer = threading.Thread(target=kill_some)
+    killer.start()
+    there = fit(tmp_path / "there", settings, cluster, callback=lambda label, record: begun.set())
+    ended.set()
+    killer.join()
     assert killed
     assert there == here
 
