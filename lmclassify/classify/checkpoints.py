@@ -15,17 +15,22 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lmclassify.classify.persistence import UNFINISHED
-from lmclassify.errors import OptionError, OutputError, listing
+from lmclassify.classify.persistence import (
+    UNFINISHED,
+    UNFINISHED_FORMAT,
+    UNUSABLE,
+    is_checkpoint,
+    read_plain,
+)
+from lmclassify.errors import ModelError, OptionError, OutputError, listing
+from lmclassify.io.writing import FileWriter
 from lmclassify.lm.training_state import TrainingState
 
 if sys.platform != "win32":
@@ -33,6 +38,8 @@ if sys.platform != "win32":
 
 _FIT = "fit.json"
 _BETWEEN = 1.0  # seconds of training that may be lost, where epochs are shorter
+_LARGEST_FIT = 1 << 20  # bytes
+_LARGEST_STATE = 1 << 34
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -84,16 +91,23 @@ class Checkpoints:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if self._keeps and kind is not None:
-                if self._begun:
-                    self._say("what has been trained is kept: the same command with --resume goes on with it")
-            else:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._say("what has been trained is kept: the same command with --resume goes on with it")
+                return
+            if self._begun:
+                self._clear()
+            with contextlib.suppress(OSError):  # an unfinished fit that was not begun anew stays
+                self._folder.rmdir()
                 if kind is not None and self._new_model:
-                    with contextlib.suppress(OSError):
-                        self._model.rmdir()
+                    self._model.rmdir()
         finally:
             if self._lock is not None:
                 os.close(self._lock)
+
+    def _clear(self) -> None:
+        for entry in self._folder.iterdir():
+            if is_checkpoint(entry):
+                with contextlib.suppress(OSError):
+                    entry.unlink()
 
     def _locked(self) -> int | None:
         """Let one fit in at a time: the lock ends with its process, come what may."""
@@ -124,33 +138,31 @@ class Checkpoints:
         OptionError
             If the unfinished fit that is to be gone on with is another one.
         """
-        what = json.loads(json.dumps(what))
+        what = json.loads(json.dumps({"format": UNFINISHED_FORMAT, **what}))
         before = self._unfinished()
         if self._resume and before is not None:
-            self._keeps = True
             differing = [name for name in sorted({*what, *before}) if what.get(name) != before.get(name)]
             if differing:
                 raise OptionError(
                     f"{self._model} holds an unfinished fit with other {listing(differing)}: give what it "
                     "was begun with, or leave --resume out to begin anew"
                 )
-            self._begun = True
-            states = len(list(self._folder.glob("*.safetensors")))
+            self._begun = self._keeps = True
+            states = len(list(self._folder.glob("[1-9]*.safetensors")))
             self._say(f"going on with an unfinished fit: {states:,} language models begun or done")
             return
         if self._resume:
             self._say(f"no unfinished fit in {self._model}: beginning one")
         elif before is not None:
             self._say(f"an unfinished fit in {self._model} is replaced (--resume would have gone on with it)")
-        for entry in self._folder.iterdir():
-            entry.unlink()
         self._begun = True
+        self._clear()
         self._write(_FIT, json.dumps(what, indent=1).encode("ascii"))
 
     def _unfinished(self) -> dict[str, Any] | None:
         try:
-            found = json.loads((self._folder / _FIT).read_bytes())
-        except (OSError, ValueError, RecursionError):
+            found = json.loads(read_plain(self._folder / _FIT, _LARGEST_FIT))
+        except (ModelError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
 
@@ -161,15 +173,18 @@ class Checkpoints:
 
     def load(self, number: int) -> TrainingState | None:
         """Return the state of a model's training, None where there is none that is whole."""
+        path = self._folder / f"{number}.safetensors"
+        if not os.path.lexists(path):
+            return None
         try:
-            content = (self._folder / f"{number}.safetensors").read_bytes()
-        except OSError:
-            return None
-        content, digest = content[:-_DIGEST], content[-_DIGEST:]
-        if hashlib.sha256(content).digest() != digest:
-            self._say(f"checkpoint {number} is damaged: what it held is trained again")
-            return None
-        return TrainingState.from_bytes(content)
+            content = read_plain(path, _LARGEST_STATE)
+            content, digest = content[:-_DIGEST], content[-_DIGEST:]
+            if hashlib.sha256(content).digest() == digest:
+                return TrainingState.from_bytes(content)
+        except (*UNUSABLE, ModelError):
+            pass
+        self._say(f"checkpoint {number} is damaged: what it held is trained again")
+        return None
 
     def save(self, number: int, state: Callable[[], TrainingState], *, finished: bool) -> None:
         """Keep the state of a model's training, unless what would be lost is hardly worth it."""
@@ -184,18 +199,10 @@ class Checkpoints:
         """Write a file whole or not at all."""
         if self._failed.is_set():
             return
-        draft = None
         try:
-            with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".draft", delete=False) as file:
-                draft = file.name
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self._folder / name)
+            with FileWriter(str(self._folder / name)) as writer:
+                writer.write_bytes(content)
             self._keeps = self._keeps or name != _FIT
-        except OSError as error:
+        except OutputError as error:
             self._failed.set()
-            if draft is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(draft)
-            self._say(f"note: no checkpoints any more, training goes on ({self._folder}: {error.strerror})")
+            self._say(f"note: no checkpoints any more, training goes on ({error})")

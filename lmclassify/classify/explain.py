@@ -71,6 +71,9 @@ class Explanation(TypedDict):
     joint_log_probabilities: ByLabel
     decision: float
     """The label's joint log-probability less that of the other, nats: the sum of the ``part`` of all."""
+    reading: str | None
+    """The text as it was read, where another reading decides (`lmclassify.classify.readings`): words left out
+    of it add nothing, and the prior's part holds what the reading costs. None: as it stands."""
     prior: ExplainedRest
     words: list[ExplainedWord]
     """At most `most_words`: of longer texts, the last one is all the rest."""
@@ -101,6 +104,8 @@ class Shares:
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array
     """(K,) the part that is no word's."""
+    reading: str | None = None
+    """See `Explanation`."""
 
     @property
     def joint(self) -> Array:
@@ -141,7 +146,7 @@ def _by_reading(model: FittedModel, shares: Shares, reading: Reading, label: int
         parts[first:end] += of_word / (end - first)
     rest = read.prior + reading.shift
     rest[label] -= reading.penalty
-    return replace(shares, parts=parts, prior=rest)
+    return replace(shares, parts=parts, prior=rest, reading=reading.text)
 
 
 def _prior(model: FittedModel) -> Array:
@@ -334,6 +339,7 @@ def explanation(shares: Shares, names: Sequence[str], label: int | None, against
         probabilities=by_label(np.exp(log_softmax(joint[np.newaxis])[0])),
         joint_log_probabilities=by_label(joint),
         decision=difference(joint),
+        reading=shares.reading,
         prior=rest(shares.prior),
         words=words,
         end_of_text={**rest(shares.parts[-1]), "log_probability": by_label(shares.log_probabilities[-1])},

@@ -50,7 +50,9 @@ CONFIG = "config.json"
 TRAINING = "training.jsonl"
 UNFINISHED = "unfinished"
 """Folder in a model's for the checkpoints of a fit; see `lmclassify.classify.checkpoints`."""
+UNFINISHED_FORMAT = "lmclassify unfinished fit"
 
+_CHECKPOINT = re.compile(r"(\.)?(fit\.json|[1-9][0-9]{0,8}\.safetensors)(?(1)\.\w{8})")  # or its draft
 _PART = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")
 _LARGEST_CONFIG = 1 << 26  # bytes
 _LARGEST_TRAINING = 1 << 26
@@ -139,7 +141,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 
 def _is_ours(path: Path) -> bool:
     if path.name == UNFINISHED and path.is_dir() and not path.is_symlink():
-        return True
+        return _is_unfinished_fit(path)
     if path.name not in (CONFIG, TRAINING) and not _PART.fullmatch(path.name):
         return False
     try:
@@ -150,6 +152,22 @@ def _is_ours(path: Path) -> bool:
     except ModelError:
         return False
     return not head or _MARK in head  # a crash may leave an empty file
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a file of the folder `UNFINISHED` has a name of ours."""
+    return _CHECKPOINT.fullmatch(path.name) is not None
+
+
+def _is_unfinished_fit(folder: Path) -> bool:
+    entries = list(folder.iterdir())
+    if not all(is_checkpoint(entry) and stat.S_ISREG(entry.lstat().st_mode) for entry in entries):
+        return False
+    fit = folder / "fit.json"
+    if fit in entries:
+        with _open(fit) as file:
+            return UNFINISHED_FORMAT.encode() in file.read(_MARK_WITHIN)
+    return all(entry.name.startswith(".") for entry in entries)  # killed before it was written
 
 
 def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: str | None = None) -> None:
@@ -371,7 +389,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         if (folder / UNFINISHED).is_dir():
             remedy = "its fit was not finished: go on with the same `lmclassify fit` and --resume"
         raise ModelError(f"{folder} holds no model (it has no {CONFIG}): {remedy}")
-    content = _read(path, _LARGEST_CONFIG)
+    content = read_plain(path, _LARGEST_CONFIG)
     try:
         config = parse_json(content)
     except (ValueError, RecursionError) as error:
@@ -413,14 +431,20 @@ def _read_part(folder: Path, entry: dict[str, Any]) -> Part:
     if match is None:
         raise _damaged(folder / CONFIG, f"it lists a file named {shorten(name)}")
     path = folder / name
-    content = _read(path, entry["size"])
+    content = read_plain(path, entry["size"])
     if len(content) != entry["size"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise _damaged(path, "its size or checksum is wrong")
     return Part(entry["role"], content, match[2], entry.get("label"), str(path))
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """Return a file's bytes, none of them where there are more than `limit`."""
+def read_plain(path: Path, limit: int) -> bytes:
+    """Return a plain file's bytes.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or no plain file, cannot be read, or holds more than `limit` bytes.
+    """
     try:
         with _open(path) as file:
             about = os.fstat(file.fileno())
@@ -498,7 +522,7 @@ def _read_training(folder: Path, config: dict[str, Any]) -> list[dict[str, Any]]
     draft = f"{config['next_number'] - 1}.json"  # its name if the writer ended before it got the other
     for name in (TRAINING, draft):
         with contextlib.suppress(ModelError, ValueError, RecursionError):
-            content = _read(folder / name, _LARGEST_TRAINING)
+            content = read_plain(folder / name, _LARGEST_TRAINING)
             require_few_values(content)
             first, *entries = [json.loads(line) for line in content.splitlines()]
             if first == {_RECORD_OF: config["checksum"]} and all(map(is_entry, entries)):

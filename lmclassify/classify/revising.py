@@ -26,8 +26,12 @@ def remove_label(model: FittedModel, label: Any) -> FittedModel:
     combination = model.combination
     if combination is not None:
         combination = replace(combination, bias=np.delete(combination.bias, at))
+    settings = model.settings
+    if settings.disguised_label == str(label):
+        settings = replace(settings, disguised_label="none")
     changed = replace(
         model,
+        settings=settings,
         classes_=np.delete(model.classes_, at),
         log_priors=log_priors - np.logaddexp.reduce(log_priors),
         models=_without(model.models, at),

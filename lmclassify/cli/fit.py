@@ -213,10 +213,11 @@ def register(app: typer.Typer) -> None:
                     data_read = read_tables(expand(data), how, say=run.say)
                 else:
                     from lmclassify.classify.corpus import sample_tables
+                    from lmclassify.io.urls import is_url
 
                     paths = expand(data)
                     if address is not None:  # other machines' processes stand in other folders
-                        paths = [os.path.abspath(path) for path in paths]
+                        paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
                     data_read, rest = sample_tables(paths, how, cluster, seed=run.seed, say=run.say)
             more = read_unlabelled(
                 expand(unlabelled or []),
@@ -285,7 +286,8 @@ def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[st
     if save_config is not None:
         for name in hints:
             _check(name, arguments[name])
-        write_config(save_config, {name: arguments[name] for name in hints}, hints)
+        lasting = [name for name in hints if name != "resume"]  # which is for this once
+        write_config(save_config, {name: arguments[name] for name in lasting}, hints)
     return arguments
 
 

@@ -12,6 +12,7 @@ from lmclassify.report.page.markup import escaped
 
 _BAR = 20
 _LONGEST_WORD = 40
+_LONGEST_READING = 200
 _FOR, _AGAINST = "46, 160, 67", "218, 54, 51"
 
 Style = Callable[[str, bool], str]
@@ -35,7 +36,8 @@ def to_text(explanation: Explanation, style: Style, bar: str) -> str:
     cells.append(["sum", *([""] * len(shown)), f"{explanation['decision']:+.3f}"])
     bars.append("")
     lines = ["  ".join([*row, bar]).rstrip() for row, bar in zip(_aligned(cells), bars, strict=True)]
-    return "\n".join([_title(explanation), "", *lines])
+    note = _reading_note(explanation)
+    return "\n".join([_title(explanation), *([printable(note)] if note else []), "", *lines])
 
 
 def to_html(explanation: Explanation) -> str:
@@ -60,7 +62,7 @@ def to_html(explanation: Explanation) -> str:
     pieces.append(escaped(text[done:]))
     pieces.append(" " + shaded("⏎", end, "end of text: "))
     note = f"prior {explanation['prior']['part']:+.3f}, sum {explanation['decision']:+.3f} nats. "
-    note += f"Green speaks for {explanation['label']}, red against it."
+    note += f"Green speaks for {explanation['label']}, red against it. {_reading_note(explanation)}"
     return (
         '<div class="lmclassify-explanation" style="font-family: sans-serif; line-height: 1.8">\n'
         f"<p><strong>{escaped(_title(explanation))}</strong></p>\n"
@@ -82,6 +84,15 @@ def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]]) ->
         lines = ["  ".join(row) for row in _aligned(cells)]
         tables.append("\n".join([f"for {_shown(label)}", *lines]))
     return "\n\n".join(tables)
+
+
+def _reading_note(explanation: Explanation) -> str:
+    """Say which reading of a text decides, if it is not the text as it stands."""
+    reading = explanation["reading"]
+    if reading is None:
+        return ""
+    short = reading if len(reading) <= _LONGEST_READING else reading[: _LONGEST_READING - 1] + "…"
+    return f"disguised: decided by the reading “{short}”; what is not in it adds nothing"
 
 
 def _title(explanation: Explanation) -> str:

@@ -103,6 +103,9 @@ class Explanation(BaseModel):
     probabilities: dict[str, Probability]
     joint_log_probabilities: dict[str, float]
     decision: float = Field(description="The label's joint log-probability less the other's, nats.")
+    reading: str | None = Field(
+        description="The text as it was read, where that decides (disguised spam); null: as it stands."
+    )
     prior: _Rest
     words: list[ExplainedWord]
     end_of_text: ExplainedEnd

@@ -13,7 +13,7 @@ import pytest
 from lmclassify import LMClassifier
 from lmclassify.classify import checkpoints as module
 from lmclassify.classify.checkpoints import Checkpoints
-from lmclassify.classify.persistence import read_model
+from lmclassify.classify.persistence import check_target, read_model
 from lmclassify.errors import ModelError, OptionError, OutputError
 from tests.conftest import SMALL, TUNED, bundled, run_cli
 
@@ -93,6 +93,36 @@ def test_another_fit_is_not_gone_on_with(unfinished):
     assert said[0].startswith("going on with an unfinished fit")
 
 
+@pytest.mark.parametrize("resume", [True, False])
+def test_an_error_before_anything_is_replaced_leaves_an_unfinished_fit(unfinished, resume):
+    with pytest.raises(OptionError, match="class_prior must name every label"):
+        fit(unfinished, {**PLAIN, "class_prior": {"spam": 1.0}}, resume=resume)
+    said = []
+    fit(unfinished, PLAIN, resume=True, say=said.append)
+    assert said[0].startswith("going on with an unfinished fit")
+
+
+@pytest.mark.parametrize("name", ["novel.txt", "1.safetensors", "fit.json"])
+def test_a_folder_of_that_name_that_is_not_ours_is_refused_and_left(tmp_path, name):
+    folder = tmp_path / "model" / "unfinished"
+    folder.mkdir(parents=True)
+    (folder / name).write_text("mine")
+    with pytest.raises(OutputError, match="holds files that are no model's .unfinished."):
+        check_target(tmp_path / "model")
+    assert (folder / name).read_text() == "mine"
+
+
+def test_pipes_and_links_among_checkpoints_are_not_followed(unfinished, tmp_path):
+    (unfinished / "unfinished" / "1.safetensors").unlink()
+    os.mkfifo(unfinished / "unfinished" / "1.safetensors")
+    with pytest.raises(OutputError, match="holds files that are no model's"):
+        check_target(unfinished)
+    said = []
+    with Checkpoints(unfinished, resume=True, say=said.append) as checkpoints:
+        assert checkpoints.load(1) is None
+    assert said == ["checkpoint 1 is damaged: what it held is trained again"]
+
+
 def test_without_resume_an_unfinished_fit_is_replaced_and_that_is_said(unfinished, tmp_path):
     said = []
     fit(unfinished, {**PLAIN, "learning_rate": 0.01}, say=said.append)
@@ -135,11 +165,11 @@ def test_a_disk_that_takes_no_checkpoints_does_not_end_a_fit(tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     with Checkpoints(tmp_path / "model", say=said.append) as checkpoints:
-        monkeypatch.setattr(module.os, "fsync", fail)
+        monkeypatch.setattr(os, "fsync", fail)
         LMClassifier(**PLAIN).fit(TEXTS, LABELS, checkpoints=checkpoints)
         monkeypatch.undo()
     (line,) = said
-    assert line.startswith("note: no checkpoints any more, training goes on (")
+    assert line.startswith("note: no checkpoints any more, training goes on (cannot write ")
     assert line.endswith("No space left on device)")
 
 

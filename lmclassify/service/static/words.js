@@ -60,7 +60,7 @@ function showLegend(label, against) {
   byId("legend-against").replaceChildren("for ", labelName(against ?? ""));
 }
 
-function showSum({ words: all, prior, end_of_text: end, decision }) {
+function showSum({ words: all, prior, end_of_text: end, decision, reading }) {
   const parts = [
     ["prior", prior.part],
     ["words", all.reduce((sum, { part }) => sum + part, 0)],
@@ -70,6 +70,7 @@ function showSum({ words: all, prior, end_of_text: end, decision }) {
   const pairs = parts.map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, nats(value))),
   );
+  if (reading !== null) pairs.push(element("div", {}, element("dt", {}, "read as"), element("dd", {}, reading)));
   byId("sum").replaceChildren(...pairs);
 }
 
