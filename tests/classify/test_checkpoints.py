@@ -46,7 +46,9 @@ def fit(folder, settings, *, resume=False, kill_at=None, say=lambda line: None, 
     return told
 
 
-@pytest.mark.parametrize("settings", [PLAIN, TUNED], ids=["plain", "tuned"])
+@pytest.mark.parametrize(
+    "settings", [PLAIN, pytest.param(TUNED, marks=pytest.mark.long)], ids=["plain", "tuned"]
+)
 def test_a_killed_fit_goes_on_from_its_last_epoch_and_gives_the_same_model(tmp_path, settings):
     told = fit(tmp_path / "whole", settings)
     whole = read_model(tmp_path / "whole")

@@ -292,6 +292,18 @@ def test_labels_are_no_file_names_and_harmless_where_they_are_shown(tmp_path, mo
     assert "\x1b" not in lmclassify.errors.printable(str(caught.value))
 
 
+def test_a_view_of_words_without_pairs_is_refused(tuned, tmp_path):
+    """Readings of disguised texts look pairs of words up."""
+    tuned.save(tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    (name,) = [entry["name"] for entry in config["files"] if entry["role"] == "ngrams"]
+    arrays = safetensors.numpy.load((tmp_path / "model" / name).read_bytes())
+    (pairs,) = [key for key in arrays if key.endswith(".word.2")]
+    arrays[pairs.replace(".word.2", ".word.1")] = arrays.pop(pairs)
+    signed(tmp_path / "model", files={name: safetensors.numpy.save(arrays, {"lmclassify": "ngrams"})})
+    refused(tmp_path / "model", "config.json", "no n-gram model of words and pairs of words")
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -704,6 +704,7 @@ def test_ctrl_c_before_there_is_a_model_writes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.long
 def test_labels_cannot_steer_a_terminal(tmp_path):
     (tmp_path / "t.csv").write_bytes(b'text,label\na,"sp\nam\x1b[31mRED"\nb,ham\n')
     fit = run_cli("fit", "t.csv", *QUICK, cwd=tmp_path)

@@ -25,6 +25,7 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(_program(["evaluate"]), ["evaluate", *map(str, arguments)])
 
 
+@pytest.mark.long
 def test_a_page_beside_the_figures(saved, tmp_path):
     done = run_cli("evaluate", EMAILS, "-m", saved, "--html", "report.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()

@@ -55,6 +55,7 @@ def test_from_two_labels_to_three_and_back(model, tmp_path):
     assert [entry["label"] for entry in info["labels"]] == ["ham", "spam"]
 
 
+@pytest.mark.long
 def test_what_is_wrong_is_said_and_changes_nothing(model, tmp_path):
     before = {path.name: path.read_bytes() for path in model.iterdir()}
     (tmp_path / "unknown.csv").write_text("text,label\nwin,spam\nlunch,eggs\n")
