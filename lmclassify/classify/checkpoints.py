@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,20 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from lmclassify.classify.persistence import (
+    FIT,
     UNFINISHED,
     UNFINISHED_FORMAT,
     UNUSABLE,
     is_checkpoint,
+    locked,
     read_plain,
 )
 from lmclassify.errors import ModelError, OptionError, OutputError, listing
 from lmclassify.io.writing import FileWriter
 from lmclassify.lm.training_state import TrainingState
 
-if sys.platform != "win32":
-    import fcntl
-
-_FIT = "fit.json"
 _BETWEEN = 1.0  # seconds of training that may be lost, where epochs are shorter
 _LARGEST_FIT = 1 << 20  # bytes
 _LARGEST_STATE = 1 << 34
@@ -70,7 +67,7 @@ class Checkpoints:
         self._folder = self._model / UNFINISHED
         self._resume = resume
         self._say = say
-        self._lock: int | None = None
+        self._lock = contextlib.ExitStack()
         self._began = time.monotonic()
         self._saved_at: dict[int, float] = {}
         self._numbers = 0
@@ -81,10 +78,12 @@ class Checkpoints:
         try:
             self._new_model = not self._model.exists()
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
+            self._lock.enter_context(locked(self._folder, wait=False))
+        except BlockingIOError:
+            raise OutputError(
+                f"another fit is training for {self._model}: wait for its end, or choose another folder (-o)"
+            ) from None
         except OSError as error:
-            if isinstance(error, OutputError):
-                raise
             raise OutputError(f"cannot write to {self._folder}: {error.strerror}") from error
         return self
 
@@ -100,30 +99,13 @@ class Checkpoints:
                 if kind is not None and self._new_model:
                     self._model.rmdir()
         finally:
-            if self._lock is not None:
-                os.close(self._lock)
+            self._lock.close()
 
     def _clear(self) -> None:
         for entry in self._folder.iterdir():
             if is_checkpoint(entry):
                 with contextlib.suppress(OSError):
                     entry.unlink()
-
-    def _locked(self) -> int | None:
-        """Let one fit in at a time: the lock ends with its process, come what may."""
-        if sys.platform == "win32":
-            return None
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise OutputError(
-                f"another fit is training for {self._model}: wait for its end, or choose another folder (-o)"
-            ) from None
-        except OSError:
-            pass  # not every file system has locks
-        return descriptor
 
     def begin(self, what: dict[str, Any]) -> None:
         """Say what is being fitted, before anything is loaded or saved.
@@ -157,11 +139,11 @@ class Checkpoints:
             self._say(f"an unfinished fit in {self._model} is replaced (--resume would have gone on with it)")
         self._begun = True
         self._clear()
-        self._write(_FIT, json.dumps(what, indent=1).encode("ascii"))
+        self._write(FIT, json.dumps(what, indent=1).encode("ascii"))
 
     def _unfinished(self) -> dict[str, Any] | None:
         try:
-            found = json.loads(read_plain(self._folder / _FIT, _LARGEST_FIT))
+            found = json.loads(read_plain(self._folder / FIT, _LARGEST_FIT))
         except (ModelError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
@@ -202,7 +184,7 @@ class Checkpoints:
         try:
             with FileWriter(str(self._folder / name)) as writer:
                 writer.write_bytes(content)
-            self._keeps = self._keeps or name != _FIT
+            self._keeps = self._keeps or name != FIT
         except OutputError as error:
             self._failed.set()
             self._say(f"note: no checkpoints any more, training goes on ({error})")

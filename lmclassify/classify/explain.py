@@ -126,14 +126,11 @@ def share_out(model: FittedModel, texts: Sequence[str]) -> Iterator[Shares]:
     prior = _prior(model)
     label = model.settings.disguised_among(model.label_names)
     for chunk in chunks_of(scored):
-        shared = _share_out(model, texts[chunk], scored[chunk], prior)
-        if model.combination is not None and label is not None:
-            readings = model.judge(scored[chunk]).readings
-            shared = (
-                of_text if reading is None else _by_reading(model, of_text, reading, label, prior)
-                for of_text, reading in zip(shared, readings, strict=True)
-            )
-        for of_text in shared:
+        shared = list(_share_out(model, texts[chunk], scored[chunk], prior))
+        _, readings = model.read_otherwise(scored[chunk], np.array([of_text.joint for of_text in shared]))
+        for of_text, reading in zip(shared, readings, strict=True):
+            if reading is not None and label is not None:
+                of_text = _by_reading(model, of_text, reading, label, prior)
             yield _whole(of_text, model)
 
 

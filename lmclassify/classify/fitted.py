@@ -175,18 +175,35 @@ class FittedModel:
                 [found.readings[place] for place in back],
             )
         joint, scores = self._decide(texts)
+        joint, readings = self.read_otherwise(texts, joint)
+        return Judged(joint, scores, readings)
+
+    def read_otherwise(self, texts: Sequence[str], joint: Array) -> tuple[Array, list[Reading | None]]:
+        """Return what decides of texts after `texts_to_score` where other readings are looked at.
+
+        Parameters
+        ----------
+        texts : sequence of str, (n,)
+        joint : ndarray, (n, K)
+            Joint log-probabilities of the texts as they stand.
+
+        Returns
+        -------
+        joint : ndarray, (n, K)
+        readings : list of Reading or None
+            None for the text as it stands.
+        """
         label = self.settings.disguised_among(self.label_names)
-        if label is None:
-            return Judged(joint, scores, [None] * len(texts))
+        if label is None or self.combination is None:
+            return joint, [None] * len(texts)
         words = word_model(self.ngrams)
         prior_shift = self.log_priors - np.log(self.label_weights / self.label_weights.sum())
         parts = [
             decided(texts[chunk], joint[chunk], label, words, self.foretold, prior_shift)
             for chunk in chunks_of(texts)
         ]
-        return Judged(
-            np.concatenate([of_chunk for of_chunk, _ in parts]),
-            scores,
+        return (
+            np.concatenate([joint[:0], *(of_chunk for of_chunk, _ in parts)]),
             [reading for _, of_chunk in parts for reading in of_chunk],
         )
 

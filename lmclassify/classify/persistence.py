@@ -51,6 +51,8 @@ TRAINING = "training.jsonl"
 UNFINISHED = "unfinished"
 """Folder in a model's for the checkpoints of a fit; see `lmclassify.classify.checkpoints`."""
 UNFINISHED_FORMAT = "lmclassify unfinished fit"
+FIT = "fit.json"
+"""File there that says what is being fitted; its format is `UNFINISHED_FORMAT`."""
 
 _CHECKPOINT = re.compile(r"(\.)?(fit\.json|[1-9][0-9]{0,8}\.safetensors)(?(1)\.\w{8})")  # or its draft
 _PART = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")
@@ -163,7 +165,7 @@ def _is_unfinished_fit(folder: Path) -> bool:
     entries = list(folder.iterdir())
     if not all(is_checkpoint(entry) and stat.S_ISREG(entry.lstat().st_mode) for entry in entries):
         return False
-    fit = folder / "fit.json"
+    fit = folder / FIT
     if fit in entries:
         with _open(fit) as file:
             return UNFINISHED_FORMAT.encode() in file.read(_MARK_WITHIN)
@@ -193,7 +195,7 @@ def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: s
     for attempt in range(_WRITE_ATTEMPTS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _lock(folder):
+            with locked(folder):
                 if replaces is not None and checksum_of(folder) != replaces:
                     raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
                 _commit(folder, model, record)
@@ -262,15 +264,27 @@ def _commit(folder: Path, model: StoredModel, record: str) -> None:
 
 
 @contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Let one writer in at a time; the others wait. The lock ends with its process, come what may."""
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Let one writer in at a time. The lock ends with its process, come what may.
+
+    Raises
+    ------
+    BlockingIOError
+        If another one has it, and it is not to be waited for.
+    OSError
+        If the folder cannot be opened.
+    """
     if sys.platform == "win32":
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # not every file system has locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # not every file system has locks
         yield
     finally:
         os.close(descriptor)

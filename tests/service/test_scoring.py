@@ -242,6 +242,15 @@ def post(client, *texts):
     return asyncio.create_task(client.post("/v1/predict", json=body))
 
 
+async def begun(service, client, go_on, name):
+    """Ask for many texts, and let the model be another one while the first of the pieces is scored."""
+    long = post(client, f"wait for {go_on}")
+    while not service._scoring._worker.batch:
+        await asyncio.sleep(0.01)
+    name.write_text("new")
+    return long
+
+
 def labels_of(answer):
     return {item["label"] for item in answer.json()["predictions"]}
 
@@ -251,10 +260,7 @@ def test_one_model_answers_all_of_a_request(tmp_path):
     name.write_text("old")
 
     async def use(service, client):
-        long = post(client, f"wait for {go_on}")
-        while not service._scoring._worker.batch:
-            await asyncio.sleep(0.01)
-        name.write_text("new")
+        long = await begun(service, client, go_on, name)
         await service.reload()  # while the first of its pieces is scored
         quick = (await ask(client, "a"))[0]
         assert quick.headers["LMClassify-Model"] == "checksum of new"
@@ -273,10 +279,7 @@ def test_a_request_begun_by_a_process_that_dies_is_begun_again(tmp_path):
     name.write_text("old")
 
     async def use(service, client):
-        long = post(client, f"wait for {go_on}")
-        while not service._scoring._worker.batch:
-            await asyncio.sleep(0.01)
-        name.write_text("new")
+        long = await begun(service, client, go_on, name)
         dying = post(client, "die")  # after the first piece of the other
         while service._scoring.waiting < 2:
             await asyncio.sleep(0.01)
