@@ -34,7 +34,7 @@ format: $(VENV)/.installed-dev
 # Minutes: measures the figures of docs/benchmarks.md on the data sets in DATA.
 DATA ?= ../shared/data
 benchmarks: $(VENV)/.installed
-	$(BIN)/python -m lmclassify.report.measurements $(DATA)
+	$(BIN)/python -m benchmarks.measurements $(DATA)
 
 # Asks a database of known vulnerabilities about the pinned versions; fails where it cannot be asked about one.
 AUDIT := build/audit

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.resource_usage import cost_of_program
 from lmclassify import LMClassifier
 from lmclassify.cli.main import main
-from lmclassify.report.costs import cost_of_program
 from tests.conftest import SMALL
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202eevil\u2066\x08 😀 =cmd"

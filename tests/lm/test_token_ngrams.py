@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.kneser_ney import KneserNey, discounts
 from lmclassify.lm.token_ngrams import TokenNgrams
-from lmclassify.report.kneser_ney import KneserNey, discounts
 
 VOCABULARY = 7  # padding, the tokens 1 to 4, beginning (5) and end (6) of text
 BEGIN, END = 5, 6

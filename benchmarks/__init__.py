@@ -1,0 +1,1 @@
+"""Scripts behind docs/benchmarks.md; run as ``python -m benchmarks.NAME``."""

@@ -1,0 +1,120 @@
+"""Measure whole commands, as a user would run them: the script behind docs/benchmarks.md.
+
+``python -m benchmarks.measurements DATA`` runs ``lmclassify fit``, ``evaluate`` and ``predict`` as
+processes on the sets in the folder DATA (``<set>.train.csv`` and ``<set>.test.csv``) and on the bundled
+sample, and prints a Markdown table: mean and spread over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.resource_usage import cost_of_program
+from lmclassify.io.bundled import bundled_data
+
+_SETS = ("sms_spam", "enron_subjects")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Figures of one set and seed."""
+
+    accuracy: float
+    macro_f1: float
+    log_loss: float
+    """Nats."""
+    ece: float
+    fit_seconds: float
+    """Of the whole command, imports and reading included."""
+    fit_megabytes: float
+    """Peak resident memory."""
+    texts_per_second: float
+    """Of `predict`, from CSV to CSV, start-up included, on the larger of the two parts."""
+    predict_megabytes: float
+
+
+def measure(train: Path, test: Path, seed: int, recipe: str) -> Measurement:
+    """Fit on one CSV file, evaluate on another, and predict the larger of the two."""
+    with tempfile.TemporaryDirectory() as folder:
+        model, output = os.path.join(folder, "model"), os.path.join(folder, "out.csv")
+        fit = cost_of_program("fit", train, "-o", model, "--seed", seed, "--recipe", recipe, "-q")
+        result = cost_of_program("evaluate", test, "-m", model, "--format", "json", "-q").output
+        larger = max((train, test), key=lambda path: path.stat().st_size)
+        predict = cost_of_program("predict", larger, "-m", model, "-o", output, "-q")
+        with open(output, newline="", encoding="utf-8") as file:
+            rows = sum(1 for _ in csv.reader(file)) - 1
+    figures = json.loads(result)
+    return Measurement(
+        accuracy=figures["accuracy"],
+        macro_f1=figures["macro_f1"],
+        log_loss=figures["log_loss"],
+        ece=figures["ece"],
+        fit_seconds=fit.seconds,
+        fit_megabytes=fit.megabytes,
+        texts_per_second=rows / predict.seconds,
+        predict_megabytes=predict.megabytes,
+    )
+
+
+def _rows(folder: Path, seeds: Sequence[int], recipe: str) -> Iterator[str]:
+    yield (
+        "| set | train / test | accuracy | macro F1 | log-loss | ECE | fit s | fit MB "
+        "| predict texts/s | predict MB |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    sets = [(name, folder / f"{name}.train.csv", folder / f"{name}.test.csv") for name in _SETS]
+    sets.append(("bundled", bundled_data("subjects.csv"), bundled_data("emails.csv")))
+    for name, train, test in sets:
+        runs = [measure(train, test, seed, recipe) for seed in seeds]
+        cells = [
+            _mean_and_spread([run.accuracy for run in runs], 4),
+            _mean_and_spread([run.macro_f1 for run in runs], 4),
+            _mean_and_spread([run.log_loss for run in runs], 3),
+            _mean_and_spread([run.ece for run in runs], 3),
+            *(
+                f"{statistics.median(values):,.0f}"
+                for values in (
+                    [run.fit_seconds for run in runs],
+                    [run.fit_megabytes for run in runs],
+                    [run.texts_per_second for run in runs],
+                    [run.predict_megabytes for run in runs],
+                )
+            ),
+        ]
+        sizes = " / ".join(f"{_count(path):,}" for path in (train, test))
+        yield f"| {name} | {sizes} | " + " | ".join(cells) + " |"
+
+
+def _count(path: Path) -> int:
+    with open(path, newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
+
+
+def _mean_and_spread(values: Sequence[float], digits: int) -> str:
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="Measure whole commands; prints a Markdown table.")
+    parser.add_argument("data", type=Path, help="folder with <set>.train.csv and <set>.test.csv")
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds (default: 3)")
+    parser.add_argument("--recipe", default="plain", help="the recipe measured (default: plain)")
+    options = parser.parse_args()
+    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} processors")
+    for row in _rows(options.data, range(options.seeds), options.recipe):
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What parts add, on little."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks import ablation
+from lmclassify.classify.settings import Settings
+from lmclassify.report.methods import METHODS, Setup
+from tests.conftest import SMALL, bundled
+
+TEXTS, LABELS = bundled(limit=120)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    small = {
+        name: value for name, value in SMALL.items() if name not in ("recipe", "vocab_size", "random_state")
+    }
+    monkeypatch.setattr(ablation, "Settings", lambda **settings: Settings(**small, **settings))
+
+
+def test_every_variant_has_figures_and_runs_go_on_where_they_stopped(quick, tmp_path, monkeypatch, capsys):
+    for part, rows in (("train", slice(None)), ("test", slice(0, 40))):
+        lines = [
+            json.dumps(text) + "," + label for text, label in zip(TEXTS[rows], LABELS[rows], strict=True)
+        ]
+        (tmp_path / f"mail.{part}.csv").write_text("\n".join(["text,label", *lines]).replace('\\"', '""'))
+    results = tmp_path / "ablation.jsonl"
+    arguments = ["ablation", "mail", "--data", str(tmp_path), "--seeds", "1", "--results", str(results)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    ablation.main()
+    printed = capsys.readouterr().out
+    variants = [*ablation.WITHOUT, "equal weights and one temperature", *ablation.TAUGHT_OTHERWISE]
+    for variant in variants:
+        assert f"| {variant} |" in printed
+    (record,) = [json.loads(line) for line in results.read_text().splitlines()]
+    losses = [of_variant["log_loss"] for of_variant in record["figures"].values()]
+    assert np.isfinite(losses).all()
+    assert len(set(losses)) > len(variants) // 2
+    ablation.main()
+    assert capsys.readouterr().out == printed
+    assert len(results.read_text().splitlines()) == 1
+
+
+def test_leaving_out_names_experts_that_there_are(quick):
+    lesson = ablation.Lesson.of(TEXTS, LABELS, 0)
+    course = ablation.Course(ablation.Settings(), "cpu", 2)
+    learnt = ablation.learn_tuned(lesson, course)
+    assert learnt.combination is not None
+    whole = ablation._Scores.of(lesson, learnt, TEXTS[:20], 2)
+    joint = whole.joint(ablation.WITHOUT["the whole recipe"])
+    np.testing.assert_allclose(joint, learnt.combination.joint(whole.test), rtol=1e-9)
+    for variant, left_out in ablation.WITHOUT.items():
+        kept = [expert for expert in learnt.combination.experts if not left_out(expert)]
+        assert len(kept) > 0
+        assert (len(kept) < len(learnt.combination.experts)) == (variant != "the whole recipe")
+
+
+def test_n_grams_alone():
+    method = METHODS["ngrams"]
+    classifier = method.build(Setup(seed=0, threads=1, device="cpu")).fit(TEXTS, LABELS)
+    probabilities = classifier.predict_proba(TEXTS)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (classifier.classes_[probabilities.argmax(axis=1)] == np.array(LABELS)).mean() > 0.9

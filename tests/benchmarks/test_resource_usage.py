@@ -1,0 +1,23 @@
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.resource_usage import cost_of, cost_of_program
+
+
+def test_the_cost_of_a_command():
+    mine = bytearray(400_000_000)  # is not the command's
+    mine[::4096] = b"x" * len(mine[::4096])
+    cost = cost_of(
+        sys.executable, "-c", "import time; block = bytearray(50_000_000); time.sleep(0.3); print('x')"
+    )
+    assert cost.seconds > 0.3
+    assert 50 < cost.megabytes < 150
+    assert cost.output.strip() == b"x"
+
+
+def test_a_command_that_fails(capfd):
+    with pytest.raises(subprocess.CalledProcessError):
+        cost_of_program("predict", "no such file")
+    assert "no model" in capfd.readouterr().err
