@@ -23,16 +23,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify import __version__
-from lmclassify.classify.calibration import LSTMS, log_softmax
-from lmclassify.classify.combining import add_experts, best_scale, learn_combination, spread
-from lmclassify.classify.language_models import Course, Part, new_trainer
-from lmclassify.classify.recipes import Learnt, Lesson, School, Taught, learn_tuned
+from lmclassify.classify.ensemble import LSTMS, log_softmax
 from lmclassify.classify.scoring import log_likelihoods, ngram_scores
 from lmclassify.classify.settings import Settings
-from lmclassify.engines.local import number_of_threads
+from lmclassify.classify.training.ensemble import add_experts, best_scale, learn_combination, spread
+from lmclassify.classify.training.language_models import Course, Part, new_trainer
+from lmclassify.classify.training.recipes import Learnt, Lesson, School, Taught, learn_tuned
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import DataError, listing
-from lmclassify.io.labelled import LabelledTexts, read_tables
-from lmclassify.lm.training import Trainer
+from lmclassify.lm.neural.trainer import Trainer
+from lmclassify.parallel import number_of_threads
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]

@@ -25,15 +25,15 @@ import torch
 
 from benchmarks.transformer import TransformerLanguageModel
 from lmclassify import __version__
-from lmclassify.classify.language_models import Course
-from lmclassify.classify.recipes import Lesson, learn_plain, teach_alone
 from lmclassify.classify.scoring import Scorer, log_likelihoods
 from lmclassify.classify.settings import Settings
+from lmclassify.classify.training.language_models import Course
+from lmclassify.classify.training.recipes import Lesson, learn_plain, teach_alone
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import DataError, listing
-from lmclassify.io.labelled import LabelledTexts, read_tables
-from lmclassify.lm.directions import DirectedLanguageModel
-from lmclassify.lm.inference import perplexity
-from lmclassify.lm.model import BaseLanguageModel
+from lmclassify.lm.inference.directions import DirectedLanguageModel
+from lmclassify.lm.inference.forward import perplexity
+from lmclassify.lm.neural.model import BaseLanguageModel
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.fitted import FittedModel, load
-from lmclassify.classify.held_out import log_odds
-from lmclassify.io.labelled import read_tables
+from lmclassify.classify.predictor import FittedModel, load
+from lmclassify.classify.thresholds import log_odds
+from lmclassify.datasets.labelled import read_tables
 
 Array = npt.NDArray[np.float64]
 Chooser = Callable[[str, int], int]

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lmclassify.classify.classifier import LMClassifier
-from lmclassify.io.labelled import LabelledTexts, read_tables
+from lmclassify.classify.estimator import LMClassifier
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 
 _RESERVE, _CORRECTIONS = 9000, 500
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.lm.token_ngrams import TokenNgrams
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
 Array = npt.NDArray[np.float64]
 

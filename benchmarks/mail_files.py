@@ -22,10 +22,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmclassify.comparison.splits import stratified_draw
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
-from lmclassify.io.labelled import LabelledTexts, read_tables
-from lmclassify.io.mail import read_texts
-from lmclassify.report.splits import stratified_draw
+from lmclassify.mail.messages_table import read_texts
 
 _HEADERS = (
     "From sender@example.com Thu Jan  1 00:00:00 2026\n"

@@ -20,9 +20,9 @@ import numpy as np
 
 from benchmarks.resource_usage import cost_of_program
 from benchmarks.synthetic_texts import distinct_texts, write_texts
-from lmclassify.classify.fitted import load
+from lmclassify.classify.predictor import load
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
-from lmclassify.io.labelled import LabelledTexts, read_tables
 
 _HEADER = "| labels | texts | fit s | fit MB | texts/s | predict MB | disk MB | accuracy | exact | alike |"
 

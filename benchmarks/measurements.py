@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.resource_usage import cost_of_program
-from lmclassify.io.bundled import bundled_data
+from lmclassify.datasets.bundled import bundled_data
 
 _SETS = ("sms_spam", "enron_subjects")
 

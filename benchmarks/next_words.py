@@ -25,14 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.kneser_ney import KneserNey
-from lmclassify.classify.classifier import LMClassifier
-from lmclassify.classify.fitted import FittedModel, load
+from lmclassify.classify.estimator import LMClassifier
+from lmclassify.classify.predictor import FittedModel, load
 from lmclassify.classify.scoring import token_log_probs
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
-from lmclassify.io.labelled import LabelledTexts, read_tables
-from lmclassify.lm.generation import next_words
-from lmclassify.lm.inference import perplexity
-from lmclassify.lm.interpolation import NextTokenModel, take
+from lmclassify.lm.inference.forward import perplexity
+from lmclassify.lm.inference.generation import next_words
+from lmclassify.lm.inference.interpolation import NextTokenModel, take
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 

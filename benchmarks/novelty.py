@@ -19,11 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.svm import OneClassSVM
 
-from lmclassify.classify.classifier import LMClassifier
-from lmclassify.classify.fitted import FittedModel
+from lmclassify.classify.estimator import LMClassifier
+from lmclassify.classify.predictor import FittedModel
 from lmclassify.classify.scoring import ngram_scores
-from lmclassify.io.labelled import read_tables, read_unlabelled
-from lmclassify.report.rivals import class_scores, logistic_regression, svm
+from lmclassify.comparison.baselines import class_scores, logistic_regression, svm
+from lmclassify.datasets.labelled import read_tables, read_unlabelled
 
 Array = npt.NDArray[np.float64]
 Score = Callable[[Sequence[str]], Array]

@@ -23,9 +23,9 @@ import numpy.typing as npt
 from benchmarks.incremental import fitted
 from benchmarks.perturbations import CHANGES, padding, typical_words
 from lmclassify import __version__
-from lmclassify.io.labelled import LabelledTexts, read_tables
-from lmclassify.report.methods import METHODS, Setup, choose_methods
-from lmclassify.report.splits import stratified_folds
+from lmclassify.comparison.methods import METHODS, Setup, choose_methods
+from lmclassify.comparison.splits import stratified_folds
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 
 SETS = ("sms_spam", "enron_subjects")
 OURS, PLAIN_SIGHT = "lmclassify", "lmclassify, disguised_label none"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lmclassify.io.labelled import read_tables
-from lmclassify.report.rivals import Rival, svm
+from lmclassify.comparison.baselines import Rival, svm
+from lmclassify.datasets.labelled import read_tables
 from lmclassify.service.worker import Scorer, work
 
 

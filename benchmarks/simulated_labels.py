@@ -21,15 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lmclassify.classify.fitted import FittedModel, load
-from lmclassify.classify.held_out import HeldOut
+from lmclassify.classify.predictor import FittedModel, load
+from lmclassify.classify.thresholds import HeldOut
+from lmclassify.datasets.bundled import bundled_data
+from lmclassify.datasets.labelled import read_tables
 from lmclassify.errors import LMClassifyError
-from lmclassify.io.bundled import bundled_data
-from lmclassify.io.labelled import read_tables
-from lmclassify.lm.directions import AnyLanguageModel
-from lmclassify.lm.inference import NumpyLanguageModel, rounded
-from lmclassify.lm.ngram import NgramModel
-from lmclassify.lm.token_ngrams import TokenNgrams
+from lmclassify.lm.inference.directions import AnyLanguageModel
+from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
+from lmclassify.lm.ngram.models import NgramModel
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
 _HEADER = "| labels | save s | disk MB | load s | memory MB | texts/s |"
 _TEXTS_A_LABEL = 10  # as a sample of 100,000 has of 10,000 labels

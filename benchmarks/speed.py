@@ -32,14 +32,14 @@ from benchmarks import simple_training_loop as plain_loop
 from benchmarks.flops import PASSES, forward_flops, matrix_peak
 from benchmarks.speed_rows import measure_rows, prefix_share
 from lmclassify import LMClassifier
-from lmclassify.classify.language_models import Course, Part, new_trainer
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
-from lmclassify.engines.local import number_of_threads
+from lmclassify.classify.training.language_models import Course, Part, new_trainer
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError, LMClassifyWarning
-from lmclassify.io.labelled import LabelledTexts, read_tables
-from lmclassify.lm.inference import NumpyLanguageModel
-from lmclassify.lm.training import Trainer
+from lmclassify.lm.inference.forward import NumpyLanguageModel
+from lmclassify.lm.neural.trainer import Trainer
+from lmclassify.parallel import number_of_threads
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from lmclassify.classify.fitted import load
+from lmclassify.classify.predictor import load
+from lmclassify.comparison.baselines import svm
+from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import LMClassifyError
-from lmclassify.io.labelled import LabelledTexts
-from lmclassify.io.tables import TableReader, require_column
-from lmclassify.report.rivals import svm
+from lmclassify.tables.delimited import TableReader, require_column
 from lmclassify.text.sequences import Ids
 
 _COLUMN = "text"

@@ -15,10 +15,10 @@ from itertools import islice
 
 import numpy as np
 
+from lmclassify.datasets.labelled import read_tables
 from lmclassify.errors import DataError, LMClassifyError
-from lmclassify.io.labelled import read_tables
-from lmclassify.io.rows import Rows
-from lmclassify.io.writing import TableWriter
+from lmclassify.tables.rows import Rows
+from lmclassify.tables.writing import TableWriter
 
 _END = ""
 _AT_A_TIME = 8192  # rows written

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmclassify.lm.model import BaseLanguageModel, State
+from lmclassify.lm.neural.model import BaseLanguageModel, State
 
 _WIDER = 4  # the feed-forward layer than the block
 

@@ -14,9 +14,9 @@ from lmclassify.errors import (
 
 TYPE_CHECKING = False  # not from typing, whose import takes a tenth of the mail filter's time
 if TYPE_CHECKING:
-    from lmclassify.classify.classifier import LMClassifier
-    from lmclassify.classify.fitted import FittedModel, load
-    from lmclassify.io.bundled import bundled_data
+    from lmclassify.classify.estimator import LMClassifier
+    from lmclassify.classify.predictor import FittedModel, load
+    from lmclassify.datasets.bundled import bundled_data
 
 __version__ = "0.7.0"
 
@@ -39,10 +39,10 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
-        "LMClassifier": "lmclassify.classify.classifier",
-        "FittedModel": "lmclassify.classify.fitted",
-        "load": "lmclassify.classify.fitted",
-        "bundled_data": "lmclassify.io.bundled",
+        "LMClassifier": "lmclassify.classify.estimator",
+        "FittedModel": "lmclassify.classify.predictor",
+        "load": "lmclassify.classify.predictor",
+        "bundled_data": "lmclassify.datasets.bundled",
     },
 )
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.held_out import log_odds_if_likeliest
+from lmclassify.classify.thresholds import log_odds_if_likeliest
 from lmclassify.errors import OptionError
-from lmclassify.io.verdicts import unsure_zone
+from lmclassify.mail.verdicts import unsure_zone
 
 if TYPE_CHECKING:
-    from lmclassify.classify.fitted import FittedModel
+    from lmclassify.classify.predictor import FittedModel
 
 Array = npt.NDArray[np.float64]
 

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.calibration import log_softmax
-from lmclassify.classify.readings import Reading
+from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.scoring import chunks_of, token_log_probs
-from lmclassify.engines.local import number_of_threads
-from lmclassify.lm.directions import AnyLanguageModel
-from lmclassify.lm.sums import add_by_text
+from lmclassify.classify.variants import Reading
+from lmclassify.lm.inference.directions import AnyLanguageModel
+from lmclassify.lm.ngram.sums import add_by_text
+from lmclassify.parallel import number_of_threads
 
 if TYPE_CHECKING:
-    from lmclassify.classify.fitted import FittedModel
+    from lmclassify.classify.predictor import FittedModel
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -72,7 +72,7 @@ class Explanation(TypedDict):
     decision: float
     """The label's joint log-probability less that of the other, nats: the sum of the ``part`` of all."""
     reading: str | None
-    """The text as it was read, where another reading decides (`lmclassify.classify.readings`): words left out
+    """The text as it was read, where another reading decides (`lmclassify.classify.variants`): words left out
     of it add nothing, and the prior's part holds what the reading costs. None: as it stands."""
     prior: ExplainedRest
     words: list[ExplainedWord]

@@ -48,7 +48,7 @@ def familiarity(log_posteriors: Array, scores: Sequence[Array], background: Arra
     scores : sequence of ndarray, (n, K)
         Of the n-gram models; the first two are the character view's: tuned, and language model.
     background, lengths : ndarray, (n,)
-        As `lmclassify.lm.ngram.NgramModel.background` returns them for that view.
+        As `lmclassify.lm.ngram.models.NgramModel.background` returns them for that view.
     """
     ratio = likelihood_ratio(log_posteriors, scores[1], background, lengths)
     return np.column_stack([scores[0].max(axis=1), ratio])

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
-from lmclassify.engines.local import map_ordered
-from lmclassify.lm.directions import DirectedLanguageModel, reversed_batch
-from lmclassify.lm.inference import StackedLSTMs, stackable
-from lmclassify.lm.ngram import NgramModel
+from lmclassify.lm.inference.directions import DirectedLanguageModel, reversed_batch
+from lmclassify.lm.inference.forward import StackedLSTMs, stackable
+from lmclassify.lm.ngram.models import NgramModel
+from lmclassify.parallel import map_ordered
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 from lmclassify.text.tokenizer import Tokenizer
 

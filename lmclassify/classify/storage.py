@@ -19,17 +19,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.calibration import LARGEST, LSTMS, Combination
-from lmclassify.classify.held_out import HeldOut, HeldOutTexts
-from lmclassify.classify.persistence import (
+from lmclassify.classify.ensemble import LARGEST, LSTMS, Combination
+from lmclassify.classify.settings import Settings
+from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
+from lmclassify.errors import ModelError
+from lmclassify.lm.inference.directions import AnyLanguageModel
+from lmclassify.lm.ngram.models import NgramModel
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.persistence.model_folder import (
     Part,
     StoredModel,
     content_of,
     only_part,
     require_few_values,
 )
-from lmclassify.classify.settings import Settings
-from lmclassify.classify.stored_weights import (
+from lmclassify.persistence.weights import (
     ByReading,
     arrays_part,
     known_ngrams,
@@ -42,10 +46,6 @@ from lmclassify.classify.stored_weights import (
     read_arrays,
     readings,
 )
-from lmclassify.errors import ModelError
-from lmclassify.lm.directions import AnyLanguageModel
-from lmclassify.lm.ngram import NgramModel
-from lmclassify.lm.token_ngrams import TokenNgrams
 from lmclassify.text.tokenizer import Tokenizer
 
 _LARGEST_LOG_PRIOR = 700.0  # of which there is an exponential
@@ -53,7 +53,7 @@ _PARAMETERS = ("class_prior", "class_weight", "random_state")
 _MOST_CHARACTERS = 1 << 24  # of labels: numpy has room for the longest in each
 
 if TYPE_CHECKING:
-    from lmclassify.classify.fitted import FittedModel
+    from lmclassify.classify.predictor import FittedModel
 
 
 def to_stored(model: FittedModel) -> StoredModel:
@@ -114,11 +114,11 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
     settings = Settings(**{"disguised_label": "none", **config["settings"]})
     reads = readings(settings.direction)
     combined = any(part.role == "combination" for part in parts)
-    shared = lstms(parts, "background", None, settings) if combined else None
-    own = lstms(parts, "lm", len(labels), settings, shared)
+    shared = lstms(parts, "background", None, settings.direction) if combined else None
+    own = lstms(parts, "lm", len(labels), settings.direction, shared)
 
     def models(of_role: ByReading) -> list[AnyLanguageModel]:
-        return language_models(of_role, tokenizer, settings)
+        return language_models(of_role, tokenizer, settings.cell, settings.num_lstm_layers)
 
     fields: dict[str, Any] = {
         "classes_": labels,
@@ -143,7 +143,7 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         combination = _combination(only_part(parts, "combination"), ngrams, len(labels))
         fields |= {
             "background": models(shared)[0],
-            "tuned": models(lstms(parts, "tuned-lm", len(labels), settings, shared, own)),
+            "tuned": models(lstms(parts, "tuned-lm", len(labels), settings.direction, shared, own)),
             "token_ngrams": [
                 _token_ngrams(part, tokenizer) for part in of_labels(parts, "token-ngrams", len(labels))
             ],

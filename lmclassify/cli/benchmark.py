@@ -18,12 +18,12 @@ from lmclassify.cli.common import (
     TextOrJson,
     command,
 )
+from lmclassify.comparison.methods import METHODS
 from lmclassify.errors import LMClassifyError, OptionError
-from lmclassify.report.methods import METHODS
 
 if TYPE_CHECKING:
-    from lmclassify.report.benchmark import Benchmark
-    from lmclassify.report.benchmark_results import Cell, Record, Size
+    from lmclassify.comparison.results import Cell, Record, Size
+    from lmclassify.comparison.runner import Benchmark
 
 _METHODS_HELP = (
     f"Some of {', '.join(METHODS)}. Default: all but "
@@ -100,17 +100,17 @@ def register(app: typer.Typer) -> None:
         folds = None if test is not None else folds or 5
         seeds = seeds or (3 if test is not None else 1)
 
-        from lmclassify.report.methods import choose_methods
-        from lmclassify.report.plots import check_plot
+        from lmclassify.comparison.methods import choose_methods
+        from lmclassify.comparison.plots import check_plot
 
         chosen = choose_methods(names)
         if plot is not None:
             check_plot(plot)
 
-        from lmclassify.engines.local import number_of_threads
-        from lmclassify.io.labelled import TableReading, read_tables
-        from lmclassify.report.benchmark import Benchmark, Plan, Source, file_sha256
-        from lmclassify.report.benchmark_results import ResultsFile
+        from lmclassify.comparison.results import ResultsFile
+        from lmclassify.comparison.runner import Benchmark, Plan, Source, file_sha256
+        from lmclassify.datasets.labelled import TableReading, read_tables
+        from lmclassify.parallel import number_of_threads
 
         def read(path: str) -> Source:
             how = TableReading(
@@ -147,7 +147,7 @@ def register(app: typer.Typer) -> None:
             raise
         _print(job, format)
         if plot is not None:
-            from lmclassify.report.plots import plot_learning_curves
+            from lmclassify.comparison.plots import plot_learning_curves
 
             plot_learning_curves(job.records, plot)
             run.say(f"learning curves written to {plot}")
@@ -168,7 +168,7 @@ def _parse_sizes(value: str) -> list[Size]:
 
 
 def _print(job: Benchmark, format: str) -> None:
-    from lmclassify.report.benchmark_tables import to_dict, to_text
+    from lmclassify.comparison.tables import to_dict, to_text
 
     if not job.records:
         return

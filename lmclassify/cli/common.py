@@ -22,13 +22,13 @@ from lmclassify.errors import (
     OptionError,
     printable,
 )
-from lmclassify.io.logs import json_line
-from lmclassify.io.terminal import unescaped
+from lmclassify.logs import json_line
+from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from lmclassify.classify.fitted import FittedModel
+    from lmclassify.classify.predictor import FittedModel
 
 DEFAULT_MODEL = "./lmclassify-model"
 DEFAULT_FIELDS = "subject"
@@ -96,7 +96,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
     """Load a model to use as a command's options say."""
-    from lmclassify.classify.fitted import load
+    from lmclassify.classify.predictor import load
 
     fitted = load(folder)
     fitted.n_jobs, fitted.exact = run.threads, exact

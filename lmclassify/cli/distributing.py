@@ -10,7 +10,7 @@ from lmclassify.cli.reporting import report_on
 from lmclassify.errors import OptionError
 
 if TYPE_CHECKING:
-    from lmclassify.io.writing import Format
+    from lmclassify.tables.writing import Format
 
 
 def predict_on_ray(
@@ -30,15 +30,15 @@ def predict_on_ray(
 ) -> None:
     """Label files on a cluster; the parameters are the command's options."""
     from lmclassify.classify.decisions import decisions_of
-    from lmclassify.engines.ray_cluster import connect, require_ray
-    from lmclassify.io.formulas import require_cells
-    from lmclassify.io.mail_fields import parse_fields
-    from lmclassify.io.parts import PartFolder, format_of_parts
-    from lmclassify.io.several import expand_all
-    from lmclassify.io.sources import kind_of_input, open_source
-    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
-    from lmclassify.report.distributed import Reading, check_id_columns, label_files, size_of
-    from lmclassify.report.labelling import TableLabeller
+    from lmclassify.cluster.connection import connect, require_ray
+    from lmclassify.datasets.multiple_files import expand_all
+    from lmclassify.datasets.sources import kind_of_input, open_source
+    from lmclassify.mail.fields import parse_fields
+    from lmclassify.prediction.distributed import Reading, check_id_columns, label_files, size_of
+    from lmclassify.prediction.labelling import TableLabeller
+    from lmclassify.prediction.part_files import PartFolder, format_of_parts
+    from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+    from lmclassify.tables.formulas import require_cells
 
     if output == "-":
         raise OptionError("--engine ray writes a folder of part files: -o FOLDER")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmclassify.cli.common import Display, Run, command
+from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
 from lmclassify.errors import OptionError, listing
-from lmclassify.io.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
 
 if TYPE_CHECKING:
-    from lmclassify.io.download import Progress
-    from lmclassify.io.writing import TableWriter
+    from lmclassify.datasets.download import Progress
+    from lmclassify.tables.writing import TableWriter
 
 _NAMES = tuple(PUBLIC_SETS)
 _ROWS_AT_ONCE = 4096
@@ -76,9 +76,9 @@ def register(app: typer.Typer) -> None:
         if name is None:
             _list()
             return
-        from lmclassify.io.download import check_url
-        from lmclassify.io.downloads import default_cache, fetched
-        from lmclassify.io.writing import TableWriter, format_of
+        from lmclassify.datasets.download import check_url
+        from lmclassify.datasets.downloads import default_cache, fetched
+        from lmclassify.tables.writing import TableWriter, format_of
 
         chosen = PUBLIC_SETS[name]
         target = output or f"{name}.csv"
@@ -153,7 +153,7 @@ def _targets(chosen: PublicSet, target: str) -> dict[str, str]:
 
 def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWriter]) -> dict[str, int]:
     """Write the texts of each part; return their numbers."""
-    from lmclassify.io.rows import Rows
+    from lmclassify.tables.rows import Rows
 
     counts = dict.fromkeys(writers, 0)
     waiting: dict[str, list[list[str]]] = {part: [] for part in writers}

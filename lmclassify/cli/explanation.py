@@ -24,12 +24,12 @@ from lmclassify.cli.common import (
     load_model,
 )
 from lmclassify.errors import DataError, OptionError
-from lmclassify.io.terminal import unescaped
+from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
     from lmclassify.classify.explain import InformativeWord, Shares
-    from lmclassify.classify.fitted import FittedModel
-    from lmclassify.io.sources import Source
+    from lmclassify.classify.predictor import FittedModel
+    from lmclassify.datasets.sources import Source
 
 _BAR = "█"
 
@@ -75,9 +75,9 @@ def register(app: typer.Typer) -> None:
 
         Parts are in nats and add up to the decision: the log-odds of the label against the other.
         """
-        from lmclassify.io.mail_fields import parse_fields
-        from lmclassify.io.sources import open_source
-        from lmclassify.report.explanation import informative_words_to_text, to_html, to_text
+        from lmclassify.datasets.sources import open_source
+        from lmclassify.evaluation.explanation import informative_words_to_text, to_html, to_text
+        from lmclassify.mail.fields import parse_fields
 
         if (text is None) == (texts is None):
             raise OptionError("explain needs a TEXT, or a file of texts with --texts, not both")
@@ -146,7 +146,7 @@ def _plain(text: str, _: bool) -> str:
 
 
 def _texts(run: Run, table: Source, column: str | None) -> list[str]:
-    from lmclassify.io.tables import TEXT_COLUMNS, require_column
+    from lmclassify.tables.delimited import TEXT_COLUMNS, require_column
 
     found: list[str] = []
     text_at = require_column(table.columns, column, TEXT_COLUMNS, "text", table.name)

@@ -17,7 +17,7 @@ from lmclassify.cli.common import (
     load_model,
 )
 from lmclassify.errors import OptionError
-from lmclassify.io.filtering import EXIT_CODE, Filtering
+from lmclassify.mail.filter import EXIT_CODE, Filtering
 
 
 def register(app: typer.Typer) -> None:
@@ -64,15 +64,15 @@ def register(app: typer.Typer) -> None:
         if not isinstance(filtering, Filtering):
             raise OptionError("filter comes first: lmclassify filter [OPTIONS]")
         if socket is not None:
-            from lmclassify.client import judge_by_service
+            from lmclassify.mail.client import judge_by_service
 
             if model != DEFAULT_MODEL or exact:
                 raise OptionError("with --socket the service has the model; drop --model and --exact")
             judge_by_service(filtering, socket, fields=fields, positive=positive, unsure=unsure)
             return
-        from lmclassify.io.mail_fields import parse_fields
-        from lmclassify.io.messages import read_message
-        from lmclassify.io.verdicts import unsure_zone, verdict_of
+        from lmclassify.mail.fields import parse_fields
+        from lmclassify.mail.messages import read_message
+        from lmclassify.mail.verdicts import unsure_zone, verdict_of
 
         names = parse_fields(fields)
         zone = None if unsure is None else unsure_zone(unsure)

@@ -36,7 +36,7 @@ from lmclassify.errors import OptionError, listing
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from lmclassify.lm.training import EpochRecord
+    from lmclassify.lm.neural.trainer import EpochRecord
 
 
 _SETTINGS = frozenset(item.name for item in fields(Settings))
@@ -162,7 +162,7 @@ def register(app: typer.Typer) -> None:
             raise OptionError("standard input (-) can be read once only")
         if engine != "ray" and (address is not None or shards > 1 or storage is not None):
             raise OptionError("--address, --shards and --storage are a Ray cluster's: give --engine ray too")
-        from lmclassify.io.mail_fields import parse_fields
+        from lmclassify.mail.fields import parse_fields
 
         mail_fields = parse_fields(fields)
         parameters: dict[str, Any] = {
@@ -172,18 +172,18 @@ def register(app: typer.Typer) -> None:
             else _numbers("--class-weight", class_weight),
         }
 
-        from lmclassify.classify.checkpoints import Checkpoints
-        from lmclassify.classify.persistence import check_target
-        from lmclassify.io.bundled import bundled_data
-        from lmclassify.io.labelled import TableReading, read_files, read_tables, read_unlabelled
-        from lmclassify.io.several import expand
+        from lmclassify.classify.training.checkpoints import Checkpoints
+        from lmclassify.datasets.bundled import bundled_data
+        from lmclassify.datasets.labelled import TableReading, read_files, read_tables, read_unlabelled
+        from lmclassify.datasets.multiple_files import expand
+        from lmclassify.persistence.model_folder import check_target
 
         check_target(output)
         scalars = None if tensorboard is None else Scalars(tensorboard)
         with contextlib.ExitStack() as stack:
             cluster = rest = None
             if engine == "ray":
-                from lmclassify.engines.ray_tasks import ray_tasks
+                from lmclassify.cluster.tasks import ray_tasks
 
                 cluster = stack.enter_context(ray_tasks(address, run.threads, shards=shards, storage=storage))
                 together = f", {shards:,} of them for each language model" if shards > 1 else ""
@@ -212,8 +212,8 @@ def register(app: typer.Typer) -> None:
                 if cluster is None or settings["recipe"] != "tuned" or "-" in data:
                     data_read = read_tables(expand(data), how, say=run.say)
                 else:
-                    from lmclassify.classify.corpus import sample_tables
-                    from lmclassify.io.urls import is_url
+                    from lmclassify.classify.training.sampling import sample_tables
+                    from lmclassify.tables.urls import is_url
 
                     paths = expand(data)
                     if address is not None:  # other machines' processes stand in other folders
@@ -233,7 +233,7 @@ def register(app: typer.Typer) -> None:
             if len(found) == 1:
                 run.say(f"note: all texts have one label ({found[0]}): every text will be given it")
 
-            from lmclassify.classify.classifier import LMClassifier
+            from lmclassify.classify.estimator import LMClassifier
 
             classifier = LMClassifier(
                 **settings,
@@ -298,7 +298,7 @@ def _check(name: str, value: Any) -> None:
     elif name in ("class_prior", "class_weight"):
         _numbers("--" + name.replace("_", "-"), None if value == "balanced" else value)
     elif name == "fields":
-        from lmclassify.io.mail_fields import parse_fields
+        from lmclassify.mail.fields import parse_fields
 
         parse_fields(value)
     elif name in ("labels", "label"):

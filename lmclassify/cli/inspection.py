@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         format: TextOrJson = "text",
     ) -> None:
         """Suggest the likeliest next words."""
-        from lmclassify.classify.fitted import load
+        from lmclassify.classify.predictor import load
 
         fitted = load(model)
         suggestions = fitted.suggest(prefix, None if label is None else fitted.label_named(label), n)
@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
         format: TextOrJson = "text",
     ) -> None:
         """Write texts as a label's model has them, drawn at random; the same --seed gives the same texts."""
-        from lmclassify.classify.fitted import load
+        from lmclassify.classify.predictor import load
 
         fitted = load(model)
         texts = fitted.generate(
@@ -90,8 +90,8 @@ def register(app: typer.Typer) -> None:
         format: TextOrJson = "text",
     ) -> None:
         """Say what a model is."""
-        from lmclassify.classify.fitted import load
-        from lmclassify.report.facts import model_facts
+        from lmclassify.classify.predictor import load
+        from lmclassify.evaluation.model_info import model_facts
 
         if folder is not None and model is not None:
             raise OptionError("name the model once, as an argument or with -m")

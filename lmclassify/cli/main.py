@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from lmclassify import __version__
-from lmclassify.io.terminal import guard_standard_streams
+from lmclassify.text.terminal import guard_standard_streams
 
 _HOMES = {
     "fit": "fit",
@@ -85,7 +85,7 @@ def main() -> None:
 
 def _filter(arguments: Sequence[str]) -> int:
     """Run the command that must not lose what it reads, whatever happens to it."""
-    from lmclassify.io.filtering import filter_standard_input
+    from lmclassify.mail.filter import filter_standard_input
 
     return filter_standard_input(
         arguments, lambda filtering: _program(arguments)(prog_name="lmclassify", obj=filtering)

@@ -35,11 +35,11 @@ from lmclassify.cli.reporting import report_on
 from lmclassify.errors import DataError, OptionError, listing, shorten
 
 if TYPE_CHECKING:
-    from lmclassify.classify.fitted import FittedModel
-    from lmclassify.io.writing import FileWriter
-    from lmclassify.report.drift import Drift
-    from lmclassify.report.evaluation import Evaluation
-    from lmclassify.report.labelling import TableLabeller
+    from lmclassify.classify.predictor import FittedModel
+    from lmclassify.evaluation.drift import Drift
+    from lmclassify.evaluation.metrics import Evaluation
+    from lmclassify.prediction.labelling import TableLabeller
+    from lmclassify.tables.writing import FileWriter
 
 Data = Annotated[
     list[str],
@@ -128,13 +128,13 @@ def register(app: typer.Typer) -> None:
         if address is not None:
             raise OptionError("--address goes with --engine ray")
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.io.formulas import require_cells
-        from lmclassify.io.mail_fields import parse_fields
-        from lmclassify.io.several import open_sources
-        from lmclassify.io.sources import open_source
-        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
-        from lmclassify.io.writing import TableWriter, format_of
-        from lmclassify.report.labelling import TableLabeller
+        from lmclassify.datasets.multiple_files import open_sources
+        from lmclassify.datasets.sources import open_source
+        from lmclassify.mail.fields import parse_fields
+        from lmclassify.prediction.labelling import TableLabeller
+        from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+        from lmclassify.tables.formulas import require_cells
+        from lmclassify.tables.writing import TableWriter, format_of
 
         if stream and (output != "-" or format in ("parquet", "table")):
             raise OptionError("--stream writes csv, tsv or jsonl to standard output")
@@ -205,17 +205,17 @@ def register(app: typer.Typer) -> None:
         With --drift, texts without labels will do, too.
         """
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.io.mail_fields import parse_fields
-        from lmclassify.io.several import open_sources
-        from lmclassify.io.sources import open_source
-        from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
-        from lmclassify.report.evaluation import evaluate_rows
-        from lmclassify.report.labelling import TableLabeller
+        from lmclassify.datasets.multiple_files import open_sources
+        from lmclassify.datasets.sources import open_source
+        from lmclassify.evaluation.metrics import evaluate_rows
+        from lmclassify.mail.fields import parse_fields
+        from lmclassify.prediction.labelling import TableLabeller
+        from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
 
         if not drift and (plot is not None or time_column is not None):
             raise OptionError("--plot and --time-column go with --drift")
         if plot is not None:
-            from lmclassify.report.plots import check_plot
+            from lmclassify.comparison.plots import check_plot
 
             check_plot(plot)
         with _page_writer(html) as page:
@@ -266,13 +266,13 @@ def register(app: typer.Typer) -> None:
             if drift:
                 found = _drift(labeller, fitted, table.name, None if time_at is None else times)
                 if plot is not None:
-                    from lmclassify.report.plots import plot_drift
+                    from lmclassify.comparison.plots import plot_drift
 
                     plot_drift(found, plot)
                     run.say(f"drift drawn in {plot}")
             _print(evaluation, found, format)
             if page is not None and evaluation is not None:
-                from lmclassify.report.page.document import contents_of, to_page
+                from lmclassify.evaluation.page.document import contents_of, to_page
 
                 contents = contents_of(
                     labeller,
@@ -295,8 +295,8 @@ def _page_writer(path: str | None) -> Iterator[FileWriter | None]:
     if path is None:
         yield None
         return
-    from lmclassify.io.writing import FileWriter
-    from lmclassify.report.page.drawing import require_matplotlib
+    from lmclassify.evaluation.page.drawing import require_matplotlib
+    from lmclassify.tables.writing import FileWriter
 
     if path == "-":
         raise OptionError("--html -: standard output has the report as text; name a file")
@@ -318,7 +318,7 @@ def _drift(labeller: TableLabeller, fitted: FittedModel, name: str, times: list[
     import numpy as np
     import pandas as pd
 
-    from lmclassify.report.drift import measure_drift
+    from lmclassify.evaluation.drift import measure_drift
 
     order, marks = np.arange(len(labeller.rows)), [f"row {row:,}" for row in labeller.rows]
     if times is not None:

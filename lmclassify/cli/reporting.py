@@ -30,6 +30,6 @@ def report_on(
         known = listing(decisions.labels)
         run.say(f"note: no report: column {shorten(label_column)} holds none of the labels {known}")
     elif not run.quiet:
-        from lmclassify.report.classification import classification_report
+        from lmclassify.evaluation.classification_report import classification_report
 
         run.report(classification_report(counts, sorted(true | set(decisions.labels))))

@@ -23,9 +23,9 @@ from lmclassify.cli.common import (
 from lmclassify.errors import DataError, OptionError, shorten
 
 if TYPE_CHECKING:
-    from lmclassify.classify.classifier import LMClassifier
-    from lmclassify.io.sources import Source
-    from lmclassify.lm.training import EpochRecord
+    from lmclassify.classify.estimator import LMClassifier
+    from lmclassify.datasets.sources import Source
+    from lmclassify.lm.neural.trainer import EpochRecord
 
 _LEARNED_AS = "learned_as"
 
@@ -54,10 +54,10 @@ def register(app: typer.Typer) -> None:
         fields: Fields = DEFAULT_FIELDS,
     ) -> None:
         """Learn one label more; the other labels' files stay as they are."""
-        from lmclassify.classify.persistence import check_target
-        from lmclassify.io.labelled import read_unlabelled
-        from lmclassify.io.mail_fields import parse_fields
-        from lmclassify.io.several import expand
+        from lmclassify.datasets.labelled import read_unlabelled
+        from lmclassify.datasets.multiple_files import expand
+        from lmclassify.mail.fields import parse_fields
+        from lmclassify.persistence.model_folder import check_target
 
         mail_fields = parse_fields(fields)
         classifier, checksum = _load(run, model)
@@ -72,7 +72,7 @@ def register(app: typer.Typer) -> None:
             say=run.say,
         )
         run.say(f"learning {shorten(label)} from {len(found):,} texts")
-        from lmclassify.classify.adding import trainings
+        from lmclassify.classify.incremental.add_label import trainings
 
         with _Progress(
             run, f"learning {shorten(label)}", trainings(classifier.model_, len(found))
@@ -97,8 +97,8 @@ def register(app: typer.Typer) -> None:
         A column learned_as, where there is one, names the label that had wrongly learnt a row's text and
         is to unlearn it; blank for none. Files of labels that no row names stay as they are.
         """
-        from lmclassify.classify.persistence import check_target
-        from lmclassify.io.sources import open_source
+        from lmclassify.datasets.sources import open_source
+        from lmclassify.persistence.model_folder import check_target
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
@@ -113,7 +113,7 @@ def register(app: typer.Typer) -> None:
     @command(app, "remove-label")
     def remove_label(run: Run, label: Name, model: Model = DEFAULT_MODEL, output: Output = None) -> None:
         """Forget one label; the other labels' files stay as they are."""
-        from lmclassify.classify.persistence import check_target
+        from lmclassify.persistence.model_folder import check_target
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
@@ -141,8 +141,8 @@ class _Progress(Display):
 
 def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
     """Return the model and what tells it from any other."""
-    from lmclassify.classify.classifier import LMClassifier
-    from lmclassify.classify.persistence import checksum_of
+    from lmclassify.classify.estimator import LMClassifier
+    from lmclassify.persistence.model_folder import checksum_of
 
     checksum = checksum_of(folder)
     classifier = LMClassifier.load(folder)
@@ -174,7 +174,7 @@ def _corrections(
     run: Run, classifier: LMClassifier, table: Source, text_column: str | None, label_column: str | None
 ) -> tuple[list[str], list[Any], list[Any]]:
     """Return texts, their labels, and the labels that had wrongly learnt them or None."""
-    from lmclassify.io.tables import LABEL_COLUMNS, TEXT_COLUMNS, require_column
+    from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, require_column
 
     texts: list[str] = []
     labels: list[Any] = []

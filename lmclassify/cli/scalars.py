@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lmclassify.errors import LMClassifyError, OutputError
 
 if TYPE_CHECKING:
-    from lmclassify.lm.training import EpochRecord
+    from lmclassify.lm.neural.trainer import EpochRecord
 
 
 class Scalars:

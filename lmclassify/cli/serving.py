@@ -18,8 +18,8 @@ import typer
 from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
 from lmclassify.cli.deciding import OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError
-from lmclassify.io.local_service import TOKEN
-from lmclassify.io.logs import formatter_of
+from lmclassify.logs import formatter_of
+from lmclassify.mail.local_service import TOKEN
 
 
 def register(app: typer.Typer) -> None:

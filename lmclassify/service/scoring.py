@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lmclassify.errors import LMClassifyError, OptionError
-from lmclassify.io.local_service import TOKEN
+from lmclassify.mail.local_service import TOKEN
 from lmclassify.service.frames import read_frame_soon, write_frame
 from lmclassify.service.problems import RequestError, fault
 from lmclassify.service.settings import ServiceSettings

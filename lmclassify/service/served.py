@@ -9,13 +9,13 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from lmclassify.classify.calibration import log_softmax
 from lmclassify.classify.decisions import UNKNOWN_RATE, Decisions, decisions_of
+from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.explain import Explanation
-from lmclassify.classify.fitted import FittedModel, Suggestion, load
-from lmclassify.classify.persistence import checksum_of
+from lmclassify.classify.predictor import FittedModel, Suggestion, load
 from lmclassify.errors import DataError
-from lmclassify.report.facts import model_facts
+from lmclassify.evaluation.model_info import model_facts
+from lmclassify.persistence.model_folder import checksum_of
 
 
 class Prediction(TypedDict):
@@ -133,7 +133,7 @@ class ServedModel:
         return None if label is None else self._fitted.label_named(label)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the model is; see `lmclassify.report.facts`."""
+        """Return what the model is; see `lmclassify.evaluation.model_info`."""
         return {
             "model": self._name,
             "checksum": self._checksum,

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from lmclassify.errors import LMClassifyError, OptionError
-from lmclassify.io.logs import formatter_of
+from lmclassify.logs import formatter_of
 from lmclassify.service.frames import keep_for_good, read_frame, write_frame
 from lmclassify.service.served import ServedModel
 

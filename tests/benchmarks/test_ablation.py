@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import ablation
 from lmclassify.classify.settings import Settings
-from lmclassify.report.methods import METHODS, Setup
+from lmclassify.comparison.methods import METHODS, Setup
 from tests.conftest import SMALL, bundled
 
 TEXTS, LABELS = bundled(limit=120)

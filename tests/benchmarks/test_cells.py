@@ -9,7 +9,7 @@ import pytest
 from benchmarks import cells
 from lmclassify import LMClassifier
 from lmclassify.classify.settings import Settings
-from lmclassify.io.labelled import read_tables
+from lmclassify.datasets.labelled import read_tables
 from tests.conftest import SMALL, bundled
 
 TEXTS, LABELS = bundled(limit=100)

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import incremental as revisions
 from lmclassify import LMClassifier
-from lmclassify.io.labelled import LabelledTexts
+from lmclassify.datasets.labelled import LabelledTexts
 from tests.conftest import TUNED, bundled
 
 

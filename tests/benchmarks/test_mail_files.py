@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from benchmarks.mail_files import MailFiles, table
-from lmclassify.io.labelled import LabelledTexts
-from lmclassify.io.mail import read_texts
+from lmclassify.datasets.labelled import LabelledTexts
+from lmclassify.mail.messages_table import read_texts
 
 TEXTS = [
     "win  a prize",

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks import robustness as tricks
-from lmclassify.io.labelled import LabelledTexts
+from lmclassify.datasets.labelled import LabelledTexts
 from tests.conftest import bundled
 
 SOME = LabelledTexts(["win money", "see you", "win now", "call me"], ["spam", "ham", "spam", "ham"])

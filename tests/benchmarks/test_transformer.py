@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from benchmarks.transformer import TransformerLanguageModel, positions
+from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.lm.settings import LanguageModelSettings
-from lmclassify.lm.training import Trainer
-from tests.lm.test_training import V, cycles
+from tests.lm.neural.test_trainer import V, cycles
 
 IDS = torch.randint(1, V, (2, 9), generator=torch.Generator().manual_seed(0))
 

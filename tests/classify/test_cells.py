@@ -9,7 +9,7 @@ import pytest
 
 import lmclassify
 from lmclassify import LMClassifier, ModelError
-from lmclassify.classify import persistence
+from lmclassify.persistence import model_folder as persistence
 from tests.conftest import SMALL, TUNED, bundled, run_cli
 
 TEXTS, LABELS = bundled(limit=80)

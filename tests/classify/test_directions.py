@@ -10,8 +10,8 @@ import pytest
 
 import lmclassify
 from lmclassify import LMClassifier, ModelError, OptionError
-from lmclassify.classify import persistence
-from lmclassify.lm.directions import DirectedLanguageModel
+from lmclassify.lm.inference.directions import DirectedLanguageModel
+from lmclassify.persistence import model_folder as persistence
 from tests.classify.test_explain import check
 from tests.conftest import SMALL, TUNED, bundled, run_cli
 
@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_models_of_both_directions_or_none():
 
 
 def test_ctrl_c_in_the_first_directions_tuning_leaves_none(monkeypatch):
-    monkeypatch.setattr("lmclassify.classify.recipes._FEW", 10)
+    monkeypatch.setattr("lmclassify.classify.training.recipes._FEW", 10)
 
     def interrupt(label, record):
         if label is None:

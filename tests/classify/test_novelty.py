@@ -7,8 +7,8 @@ import pytest
 
 from lmclassify import FittedModel, LMClassifier
 from lmclassify.classify.decisions import UNSURE, Decisions
-from lmclassify.classify.held_out import HeldOut, log_odds
 from lmclassify.classify.novelty import likelihood_ratio, plain_familiarity
+from lmclassify.classify.thresholds import HeldOut, log_odds
 from lmclassify.errors import DataError, OptionError
 from tests.conftest import bundled
 

@@ -11,11 +11,11 @@ import torch
 
 import lmclassify
 from lmclassify import LMClassifier
-from lmclassify.classify.ngrams import VIEWS, learn_ngram_models
-from lmclassify.classify.recipes import BACKGROUND
-from lmclassify.classify.tuning import labels_to_compare
+from lmclassify.classify.training.discriminative import labels_to_compare
+from lmclassify.classify.training.ngrams import VIEWS, learn_ngram_models
+from lmclassify.classify.training.recipes import BACKGROUND
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
-from lmclassify.lm.token_ngrams import TokenNgrams
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.text.tokenizer import Tokenizer
 from tests.conftest import SMALL, TUNED, bundled
 
@@ -151,7 +151,7 @@ def test_one_label():
 
 @pytest.mark.parametrize("few", [True, False])
 def test_held_out_texts_decide_where_there_are_many(few, monkeypatch):
-    monkeypatch.setattr("lmclassify.classify.recipes._FEW", 1000 if few else 10)
+    monkeypatch.setattr("lmclassify.classify.training.recipes._FEW", 1000 if few else 10)
     told = []
     fitted = LMClassifier(**TUNED, callback=lambda label, record: told.append(label)).fit(TEXTS, LABELS)
     entry = fitted.model_.training_entries("label")[0]
@@ -198,7 +198,7 @@ def test_truncated_texts_count_by_their_beginning():
 
 
 def test_ctrl_c_in_tuning_keeps_the_best_so_far(monkeypatch):
-    monkeypatch.setattr("lmclassify.classify.recipes._FEW", 10)
+    monkeypatch.setattr("lmclassify.classify.training.recipes._FEW", 10)
 
     def interrupt(label, record):
         if label is None and record.epoch == 1:
@@ -235,7 +235,7 @@ def test_ctrl_c_while_models_of_a_part_train_leaves_none():
 
 
 def test_a_labels_only_text_is_learnt_from(monkeypatch):
-    monkeypatch.setattr("lmclassify.classify.recipes._FEW", 10)
+    monkeypatch.setattr("lmclassify.classify.training.recipes._FEW", 10)
     fitted = LMClassifier(**TUNED).fit(TEXTS, [*LABELS[:-1], "single"])
     entries = {entry["label"]: entry for entry in fitted.model_.training_entries("label")}
     assert entries["single"]["training_texts"] == 1

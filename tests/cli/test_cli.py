@@ -18,8 +18,8 @@ import pytest
 
 import lmclassify
 from lmclassify import bundled_data
-from lmclassify.classify import persistence
 from lmclassify.errors import printable
+from lmclassify.persistence import model_folder as persistence
 from tests.conftest import ROOT, run_cli
 
 QUICK = [

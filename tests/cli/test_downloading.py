@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lmclassify.io.public_sets import PUBLIC_SETS
+from lmclassify.datasets.public_sets import PUBLIC_SETS
 from tests.cli.test_cli import one_line
 from tests.conftest import run_cli
-from tests.io.test_download import Server, server  # noqa: F401
-from tests.io.test_public_sets import CLINC, SMS
+from tests.datasets.test_download import Server, server  # noqa: F401
+from tests.datasets.test_public_sets import CLINC, SMS
 
 TREC = {"/train_5500.label": b"DESC:manner How ?\nLOC:city Where ?\n", "/TREC_10.label": b"HUM:ind Who ?\n"}
 _SHA256 = {name[1:]: hashlib.sha256(content).hexdigest() for name, content in TREC.items()}

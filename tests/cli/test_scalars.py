@@ -10,7 +10,7 @@ import pytest
 
 from lmclassify.cli.main import _program
 from lmclassify.cli.scalars import Scalars
-from lmclassify.lm.training import EpochRecord
+from lmclassify.lm.neural.trainer import EpochRecord
 from tests.cli.test_cli import QUICK
 
 

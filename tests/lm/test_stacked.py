@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.lm import NumpyLanguageModel
-from lmclassify.lm.inference import StackedLSTMs, stackable
+from lmclassify.lm.inference.forward import StackedLSTMs, stackable
 from lmclassify.text.sequences import make_batch
-from tests.lm.test_inference import a_model, batches
+from tests.lm.inference.test_forward import a_model, batches
 
 
 def numpy_models(layers: int, tied: bool, seeds: list[int]) -> list[NumpyLanguageModel]:

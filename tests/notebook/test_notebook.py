@@ -9,9 +9,9 @@ from torch import nn
 
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.lm import LanguageModel, NumpyLanguageModel
-from lmclassify.lm.directions import DirectedLanguageModel
-from lmclassify.lm.loss import token_nll
-from lmclassify.lm.model import last_step
+from lmclassify.lm.inference.directions import DirectedLanguageModel
+from lmclassify.lm.neural.loss import token_nll
+from lmclassify.lm.neural.model import last_step
 from lmclassify.text.sequences import input_and_target, make_batch, pad, padding_mask, sequence_lengths
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -106,7 +106,7 @@ def test_lstm_equals_torch_and_the_formulas():
 
 @pytest.mark.parametrize("cell", ["gru", "peephole", "coupled"])
 def test_variants(cell):
-    """One step of each by hand; tests/lm/test_cells.py has the rest, gradient checks too."""
+    """One step of each by hand; tests/lm/neural/test_cells.py has the rest, gradient checks too."""
     model = a_model(cell=cell)
     ids = np.array([[7, 9]])
     outputs, _ = model.outputs(torch.from_numpy(ids))

@@ -22,7 +22,7 @@ import pytest
 
 from lmclassify import FittedModel, LMClassifier
 from lmclassify.errors import DataError
-from lmclassify.io.tables import TEXT_COLUMNS, TableReader
+from lmclassify.tables.delimited import TEXT_COLUMNS, TableReader
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
 expect = sync_api.expect

@@ -1,0 +1,1 @@
+"""One label added, updated or removed."""

@@ -1,0 +1,1 @@
+"""Helpers for Ray: connection, tasks, streams, process groups."""

@@ -1,0 +1,164 @@
+"""A connection to a Ray cluster, or a local one for the time of a command."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+
+from lmclassify.errors import OptionError, shorten
+from lmclassify.parallel import number_of_threads
+
+_OBJECT_STORE_BYTES = 256 << 20  # of a local cluster: chunks of rows pass through it, and stay few
+_SECONDS_TO_ANSWER = 5.0
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # its errors reach us as exceptions
+}
+
+
+def require_ray() -> ModuleType:
+    """Return the package ray, made to tell nobody of its use.
+
+    Raises
+    ------
+    OptionError
+        If it is not there.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+            import ray.data
+    except ImportError:
+        raise OptionError("--engine ray needs Ray: pip install 'lmclassify[ray]'") from None
+    return ray
+
+
+@contextlib.contextmanager
+def connect(
+    address: str | None = None,
+    processes: int | None = None,
+    *,
+    object_store_bytes: int = _OBJECT_STORE_BYTES,
+) -> Iterator[int]:
+    """Connect to a cluster, and give the number of processes to use on it; at the end let go of it.
+
+    Meanwhile standard output goes nowhere, for Ray prints there what its processes die of.
+
+    Parameters
+    ----------
+    address : str, optional
+        ``auto``, for the cluster that runs on this machine, or the ``host:port`` of a cluster's head. None: a
+        cluster of this machine alone is started, and ends with the connection.
+    processes : int, optional
+        By default one for each processor of the cluster.
+    object_store_bytes : int
+        Memory for objects shared by the processes of a cluster that is started here.
+
+    Raises
+    ------
+    OptionError
+        If Ray is not there, or no cluster answers.
+    """
+    ray = require_ray()
+    common = {
+        "log_to_driver": False,
+        "logging_level": logging.CRITICAL,
+        "configure_logging": True,
+    }
+    if address is not None:
+        _check_answer(address)
+    with warnings.catch_warnings(), _quiet_start():
+        warnings.simplefilter("ignore")
+        if address is None:
+            ray.init(
+                address="local",  # whatever RAY_ADDRESS says
+                num_cpus=number_of_threads(processes),
+                num_gpus=0,
+                include_dashboard=False,
+                object_store_memory=object_store_bytes,
+                **common,
+            )
+        else:
+            try:
+                ray.init(address=address, **common)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise OptionError(f"--address {shorten(address)}: {_why(error)}") from None
+        _quieten(ray)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            yield processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        finally:
+            ray.shutdown()
+
+
+def _check_answer(address: str) -> None:
+    """Raise OptionError unless something listens at an address: Ray itself tries for many minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or "/" in host:
+        raise OptionError(
+            f"--address {shorten(address)} is neither auto nor HOST:PORT of a cluster's head, as head:6379"
+        )
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER):
+            pass
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OptionError(f"--address {shorten(address)}: no Ray cluster answers ({why})") from None
+
+
+def _why(error: BaseException) -> str:
+    """Return what kept Ray from connecting, for the user."""
+    causes: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        causes.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    if any("authentication token" in one.lower() for one in causes):
+        return (
+            "the Ray cluster asks for a token: set RAY_AUTH_MODE=token, with the cluster's token in "
+            "RAY_AUTH_TOKEN or ~/.ray/auth_token"
+        )
+    return f"no Ray cluster answers ({' '.join(causes[0].split())[:160]})"
+
+
+@contextlib.contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep what Ray's native part prints as it starts off standard error, and its signal handler out."""
+    handler = signal.getsignal(signal.SIGTERM)
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _quieten(ray: ModuleType) -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.enable_auto_log_stats = False
+    for name in ("ray", "ray.data"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL)
+        logger.propagate = False

@@ -1,0 +1,1 @@
+"""`lmclassify benchmark`: baselines, runner, tables."""

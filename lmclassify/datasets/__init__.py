@@ -1,0 +1,1 @@
+"""Rows and labelled texts from any file or mailbox, public data sets, bundled data."""

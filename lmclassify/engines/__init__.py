@@ -1,1 +1,0 @@
-"""Where jobs run. An engine runs callables over payloads and knows no labels."""

@@ -1,0 +1,1 @@
+"""Metrics, curves, drift, explanations and the HTML report."""

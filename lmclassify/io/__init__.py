@@ -1,1 +1,0 @@
-"""Files in and out: tables, lists of texts, the bundled sample."""

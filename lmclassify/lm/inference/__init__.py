@@ -1,0 +1,1 @@
+"""Language models in numpy: scoring, next words, sampling."""

@@ -1,0 +1,274 @@
+"""Next words from a mixture of language models, and whole texts sampled from one (numpy).
+
+Shapes: M models, B partial words of the beam or texts, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.errors import OptionError
+from lmclassify.lm.inference.interpolation import NextTokenModel, take
+from lmclassify.text.sequences import Ids
+from lmclassify.text.tokenizer import Tokenizer
+
+_MAX_TOKENS = 40
+"""Longest word tried, in tokens."""
+_TEXTS_AT_A_TIME = 256
+
+
+def next_words(
+    models: Sequence[NextTokenModel],
+    log_weights: npt.ArrayLike,
+    tokenizer: Tokenizer,
+    prefix: Ids,
+    n: int,
+    *,
+    beam_width: int | None = None,
+) -> list[tuple[str, float]]:
+    """Return the likeliest next whole words, by beam search over their tokens.
+
+    A word's probability is that of its tokens and of a word boundary (a token that begins a word, or
+    end-of-text) after them; different tokens for the same word are added up.
+
+    Parameters
+    ----------
+    models : sequence of NextTokenModel
+        M models over one vocabulary.
+    log_weights : array_like of float, (M,)
+        Log-weight of each model given the prefix; they sum to 1 as probabilities.
+    tokenizer : Tokenizer
+    prefix : ndarray of int
+        Beginning-of-text and the tokens so far.
+    n : int
+        How many words at most.
+    beam_width : int, optional
+        Partial words kept at each step; by default 64, or 4 `n` where that is more.
+
+    Returns
+    -------
+    list of (str, float)
+        Words with probabilities, likeliest first. The unknown token is no word: its probability is none's.
+    """
+    beam_width = beam_width or max(64, 4 * n)
+    boundary = tokenizer.starts_word.copy()
+    boundary[tokenizer.end_id] = True
+    if tokenizer.unknown_id is not None:
+        boundary[tokenizer.unknown_id] = True
+    within = ~boundary
+    within[[0, tokenizer.begin_id]] = False
+    states, next_log_probs = [], []
+    for model in models:
+        log_probs, state = model.read(prefix[np.newaxis])
+        states.append(state)
+        next_log_probs.append(log_probs)
+    joint = np.asarray(log_weights, dtype=np.float64)[:, np.newaxis]  # (M, B) of model and partial word
+    words = [b""]
+    allowed = tokenizer.starts_word
+    finished: dict[bytes, float] = {}
+    for _ in range(_MAX_TOKENS):
+        if not allowed.any():  # every token is a word
+            break
+        extended = joint[:, :, np.newaxis] + np.stack(next_log_probs)  # (M, B, V)
+        scores = np.logaddexp.reduce(extended, axis=0)
+        scores[:, ~allowed] = -np.inf
+        best = np.argsort(-scores, axis=None, kind="stable")[:beam_width]
+        best = best[scores.ravel()[best] > _worst_needed(finished, n)]
+        if not len(best):
+            break
+        parents, tokens = np.unravel_index(best, scores.shape)
+        words = [
+            words[parent] + tokenizer.token_bytes(int(token))
+            for parent, token in zip(parents, tokens, strict=True)
+        ]
+        joint = extended[:, parents, tokens]
+        allowed = within
+        next_log_probs = []
+        for number, model in enumerate(models):
+            log_probs, states[number] = model.read(tokens[:, np.newaxis], take(states[number], parents))
+            next_log_probs.append(log_probs)
+        ends = np.logaddexp.reduce(np.stack(next_log_probs)[:, :, boundary], axis=2)
+        for word, log_prob in zip(words, np.logaddexp.reduce(joint + ends, axis=0), strict=True):
+            if word and _is_utf8(word):
+                finished[word] = finished.get(word, 0.0) + float(np.exp(log_prob))
+    ranked = sorted(finished.items(), key=lambda item: (-item[1], item[0]))
+    return [(word.decode(), probability) for word, probability in ranked[:n]]
+
+
+def _worst_needed(finished: dict[bytes, float], n: int) -> float:
+    """Return the log-probability below which partial words are dropped.
+
+    None of them can come among the first `n`, nor, as another way to spell one of these, change its
+    probability by more than a hundredth.
+    """
+    if len(finished) < n:
+        return -np.inf
+    return float(np.log(sorted(finished.values())[-n] / 100))
+
+
+def _is_utf8(word: bytes) -> bool:
+    try:
+        word.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def sample(
+    model: NextTokenModel,
+    tokenizer: Tokenizer,
+    prefix: Ids,
+    n: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    max_tokens: int = 100,
+    seed: int | None = None,
+) -> list[list[int]]:
+    """Draw texts from a language model, token by token.
+
+    The unknown token is never drawn, nor bytes that do not make UTF-8, nor (where any word is known) an empty
+    text: what remains has all the probability.
+
+    Parameters
+    ----------
+    model : NextTokenModel
+    tokenizer : Tokenizer
+    prefix : ndarray of int
+        Beginning-of-text and tokens that all texts begin with; the next one begins a word.
+    n : int
+        How many texts.
+    temperature : float, default=1.0
+        Log-probabilities are divided by it; 0 draws the likeliest token always.
+    top_k : int, optional
+        Draw among so many of the likeliest tokens (Fan et al. 2018).
+    top_p : float, optional
+        Draw among the fewest likeliest tokens (of those that `top_k` leaves) that have this much
+        probability together: nucleus sampling (Holtzman et al. 2020).
+    max_tokens : int, default=100
+        A text ends after so many tokens, if not before.
+    seed : int, optional
+        The first texts of a larger `n` with the same seed are the same. None: others each time.
+
+    Returns
+    -------
+    list of list of int
+        n texts' tokens, without prefix and end of text.
+
+    Raises
+    ------
+    OptionError
+        If an option makes no sense.
+    """
+    _check(temperature, top_k, top_p, max_tokens, seed)
+    generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]
+    following = _Following(tokenizer, may_end=len(prefix) > 1)
+    log_probs, state = model.read(prefix[np.newaxis])
+    texts: list[list[int]] = []
+    while len(texts) < n:
+        some = generators[len(texts) : len(texts) + _TEXTS_AT_A_TIME]
+        written: list[list[int]] = [[] for _ in some]
+        unfinished = np.arange(len(some))
+        of_some, before = log_probs, state
+        rows = np.zeros(len(some), dtype=np.intp)  # all go on from the prefix
+        for _ in range(max_tokens):
+            scores, before = of_some[rows], take(before, rows)
+            scores[[~following.allowed(written[index]) for index in unfinished]] = -np.inf
+            drawn = np.array([some[index].random() for index in unfinished])
+            tokens = _draw(scores, drawn, temperature, top_k, top_p)
+            rows = np.flatnonzero(tokens != tokenizer.end_id)
+            unfinished, tokens = unfinished[rows], tokens[rows]
+            if not len(rows):
+                break
+            for index, token in zip(unfinished, tokens.tolist(), strict=True):
+                written[index].append(token)
+            of_some, before = model.read(tokens[:, np.newaxis], take(before, rows))
+            rows = np.arange(len(rows))
+        texts += written
+    return texts
+
+
+def _check(
+    temperature: float, top_k: int | None, top_p: float | None, max_tokens: int, seed: int | None
+) -> None:
+    if not 0 <= temperature < np.inf:
+        raise OptionError(f"temperature must be 0 (always the likeliest token) or more, not {temperature}")
+    if top_k is not None and top_k < 1:
+        raise OptionError(f"top_k must be at least 1, not {top_k}; leave it out to allow all tokens")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise OptionError(f"top_p must be above 0 and at most 1, not {top_p}; 1 allows all tokens")
+    if max_tokens < 1:
+        raise OptionError(f"max_tokens must be at least 1, not {max_tokens}")
+    if seed is not None and seed < 0:
+        raise OptionError(f"seed must be 0 or more, not {seed}")
+
+
+def _draw(
+    scores: npt.NDArray[np.float64],
+    drawn: npt.NDArray[np.float64],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+) -> npt.NDArray[np.intp]:
+    """Return one token a row of log-probabilities (B, V), by a number from 0 to 1 for each, (B,)."""
+    if temperature == 0:
+        likeliest: npt.NDArray[np.intp] = scores.argmax(axis=1)
+        return likeliest
+    with np.errstate(over="ignore"):  # by a tiny temperature: to minus infinity
+        p = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+    order = np.argsort(-p, axis=1, kind="stable")[:, :top_k]
+    p = np.take_along_axis(p, order, axis=1)
+    p /= p.sum(axis=1, keepdims=True)
+    if top_p is not None and top_p < 1:
+        p[np.cumsum(p, axis=1) - p >= top_p] = 0.0
+    sums = np.cumsum(p, axis=1)
+    places = (sums <= drawn[:, np.newaxis] * sums[:, -1:]).sum(axis=1)
+    chosen: npt.NDArray[np.intp] = np.take_along_axis(order, places[:, np.newaxis], axis=1)[:, 0]
+    return chosen
+
+
+class _Following:
+    """Which tokens may follow those of a text, so that it can be written in UTF-8."""
+
+    def __init__(self, tokenizer: Tokenizer, may_end: bool) -> None:
+        self._byte_of = tokenizer.byte_of
+        whole = np.ones(tokenizer.vocab_size, dtype=bool)
+        whole[[0, tokenizer.begin_id]] = False
+        if tokenizer.unknown_id is not None:
+            whole[tokenizer.unknown_id] = False
+        alone = (self._byte_of < 0x80) | ((self._byte_of >= 0xC2) & (self._byte_of <= 0xF4))
+        self._whole = whole & alone
+        self._first = self._whole & tokenizer.starts_word
+        self._first[tokenizer.end_id] = may_end or not self._first.any()
+
+    def allowed(self, text: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Return what may come next, (V,)."""
+        if not text:
+            return self._first
+        lead, missing = _unfinished(self._byte_of[list(text[-3:])].tolist())
+        if not missing:
+            return self._whole
+        lowest, highest = 0x80, 0xBF
+        if missing == _LENGTH[lead >> 4] - 1:  # the byte after the first one (Unicode 17.0, table 3-7)
+            lowest = {0xE0: 0xA0, 0xF0: 0x90}.get(lead, lowest)
+            highest = {0xED: 0x9F, 0xF4: 0x8F}.get(lead, highest)
+        following: npt.NDArray[np.bool_] = (self._byte_of >= lowest) & (self._byte_of <= highest)
+        return following
+
+
+_LENGTH = {0xC: 2, 0xD: 2, 0xE: 3, 0xF: 4}
+"""Bytes of a character, by the first half of its first byte."""
+
+
+def _unfinished(last: Sequence[int]) -> tuple[int, int]:
+    """Return the first byte of a character that has only begun, and how many it lacks; -1 is no byte."""
+    for back, byte in enumerate(reversed(last), start=1):
+        if byte >= 0xC0:
+            return byte, max(0, _LENGTH[byte >> 4] - back)
+        if byte < 0x80:
+            break
+    return 0, 0

@@ -1,0 +1,1 @@
+"""Training of neural language models (torch)."""

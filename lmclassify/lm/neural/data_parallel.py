@@ -1,0 +1,66 @@
+"""Training of one language model by several processes, each of which holds a part of the sequences (torch).
+
+Every process has the whole model. In a step each takes the gradient of its part of the batch; the sums of
+nats and of tokens are added up over all before the one division, so that a step is that of the whole batch
+(synchronous data parallelism: Chen, Pan, Monga, Bengio & Jozefowicz 2016, "Revisiting distributed
+synchronous SGD").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import distributed
+
+from lmclassify.lm.neural.trainer import Alone, Trainer
+from lmclassify.lm.neural.training_state import TrainingState
+
+
+class Together(Alone):
+    """The processes of a torch.distributed group that train one model."""
+
+    def __init__(self) -> None:
+        self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum over all processes."""
+        values = values.clone()
+        distributed.all_reduce(values)
+        return values
+
+    def most(self, value: int) -> int:
+        """Return the largest over all processes."""
+        values = torch.tensor(value)
+        distributed.all_reduce(values, distributed.ReduceOp.MAX)
+        return int(values)
+
+    def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replace each parameter's gradient by the sum over all processes."""
+        learning = [parameter for parameter in parameters if parameter.requires_grad]
+        gradients = [torch.zeros_like(of) if of.grad is None else of.grad for of in learning]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        sizes = [parameter.numel() for parameter in learning]
+        for parameter, gradient in zip(learning, torch.split(flat, sizes), strict=True):
+            parameter.grad = gradient.view_as(parameter)
+
+
+def train_together(arguments: Mapping[str, Any], state: bytes | None) -> Iterator[bytes]:
+    """Train a model with the other processes of the group; yield the trainer's state after each epoch.
+
+    Parameters
+    ----------
+    arguments : mapping
+        What `Trainer.dealt` returned for this process.
+    state : bytes, optional
+        `TrainingState.to_bytes` of the state to go on from.
+    """
+    torch.set_num_threads(1)
+    trainer = Trainer(**arguments, group=Together())
+    if state is not None:
+        trainer.load_state(TrainingState.from_bytes(state))
+    while not trainer.finished:
+        trainer.run_epoch()
+        yield trainer.state().to_bytes()

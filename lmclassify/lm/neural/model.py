@@ -1,0 +1,260 @@
+"""The recurrent language model as a torch module: what learns.
+
+Shapes: B texts, T steps, E embedding columns, H units, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from lmclassify.lm.neural.cells import new_layer
+from lmclassify.lm.neural.loss import linear_nll, token_nll
+from lmclassify.text.sequences import PADDING_ID
+
+State = list[tuple[Tensor, Tensor]]
+"""Output and cell state of each layer, (1, B, H) both; gru has no cell state: (1, B, 0)."""
+
+
+def default_embedding_dim(vocab_size: int) -> int:
+    """Return the fourth root of the vocabulary size, rounded down: 10 for 10,000."""
+    root = int(vocab_size**0.25)
+    return root + 1 if (root + 1) ** 4 <= vocab_size else root  # 0.25 of 10**4 may come out as 9.99…
+
+
+class BaseLanguageModel(nn.Module):
+    """What every language model in torch has: embedding, layers that read, a dense layer to the vocabulary.
+
+    Parameters
+    ----------
+    vocab_size : int
+        V, number of token ids, padding (id 0) included.
+    max_length : int
+        Longest sequence, in tokens, that training reads; kept here, applied by who makes batches.
+    embedding_dim : int
+        E.
+    width : int
+        H, columns of the layers' outputs.
+    layers : callable
+        Makes the layers.
+    dropout : float
+    tie_weights : bool
+        Use the embedding as the output layer too, after a projection from H to E columns (Press &
+        Wolf 2017).
+    seed : int
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        max_length: int,
+        embedding_dim: int,
+        width: int,
+        layers: Callable[[], nn.ModuleList],
+        *,
+        dropout: float,
+        tie_weights: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+        self.max_length = max_length
+        self.embedding_dim = embedding_dim
+        self.dropout = dropout
+        self.generator = torch.Generator().manual_seed(seed)
+        to_output = embedding_dim if tie_weights else width
+        with torch.device("meta"):  # draws nothing from torch's global stream of random numbers
+            # Not initialised, and no to_empty below: for either torch would import its compiler.
+            empty = torch.empty(vocab_size, embedding_dim)
+            self.embedding = nn.Embedding(vocab_size, embedding_dim, _weight=empty)
+            self.layers = layers()
+            self.projection = nn.Linear(width, to_output, bias=False) if tie_weights else None
+            self.output = nn.Linear(to_output, vocab_size)
+        for module in self.modules():
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
+        if tie_weights:
+            self.output.weight = self.embedding.weight
+        self._initialise(width)
+
+    @torch.no_grad()
+    def _initialise(self, width: int) -> None:
+        for parameter in self.parameters():  # torch's own ranges for nn.LSTM and nn.Linear
+            parameter.uniform_(-(width**-0.5), width**-0.5, generator=self.generator)
+        half = 0.5 / self.embedding_dim
+        self.embedding.weight.uniform_(-half, half, generator=self.generator)
+        self.output.bias.zero_()
+
+    @torch.no_grad()
+    def start_from_unigram(self, counts: npt.NDArray[np.float64], smoothing: float = 0.5) -> None:
+        """Set the output biases to the log-probabilities of a smoothed unigram model.
+
+        Training then begins at a naive Bayes model instead of at chance, and tokens never seen stay
+        as likely as the smoothing made them, which matters where texts are few.
+
+        Parameters
+        ----------
+        counts : ndarray, (V,)
+            How often each token is a target.
+        smoothing : float, default=0.5
+            Added to each count (Lidstone).
+        """
+        smoothed = torch.from_numpy(counts) + smoothing
+        self.output.bias.copy_(torch.log(smoothed / smoothed.sum()))
+
+    @abstractmethod
+    def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Run the layers: from ids (B, T) and a state to outputs (B, T, H) and the state after step T."""
+
+    def _drop(self, values: Tensor) -> Tensor:
+        if not self.training or not self.dropout:
+            return values
+        keep = 1.0 - self.dropout
+        kept = torch.rand(values.shape, generator=self.generator) < keep
+        return values * (kept.to(values) / keep)
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Return unnormalised log-probabilities (..., V) from outputs (..., H)."""
+        if self.projection is not None:
+            outputs = self.projection(outputs)
+        logits: Tensor = self.output(outputs)
+        return logits
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return logits (B, T, V) and the state after step T; see `outputs`."""
+        outputs, state = self.outputs(ids, state)
+        return self.logits(outputs), state
+
+    def token_nll(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the negative log-probability of each target, (B, T) nats, zero at padding."""
+        outputs, _ = self.outputs(inputs)
+        return token_nll(outputs, targets, targets != PADDING_ID, self._nll)
+
+    def _nll(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the negative log-probability of each target, (N,), after outputs (N, H)."""
+        if self.projection is not None:
+            outputs = self.projection(outputs)
+        return linear_nll(outputs, self.output.weight, self.output.bias, targets)
+
+    def predict_next(self, ids: Tensor) -> Tensor:
+        """Return the likeliest next token after each padded text: (B, T) to (B,)."""
+        logits, _ = self(ids)
+        return last_step(logits.argmax(dim=-1), ids != PADDING_ID)
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return a copy of the weights, by the names that `lmclassify.lm.inference.forward` reads."""
+        own = {name: value for name, value in self.state_dict().items() if name not in self._shared()}
+        return {name: value.detach().cpu().numpy().astype(np.float32) for name, value in own.items()}
+
+    def load_arrays(self, arrays: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Take over weights that `arrays` returned.
+
+        Raises
+        ------
+        RuntimeError
+            If names or shapes differ from this model's.
+        """
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+        for name in self._shared():
+            tensors[name] = tensors["embedding.weight"]
+        self.load_state_dict(tensors)
+
+    def trained_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return a copy of the weights that training changes."""
+        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {name: array for name, array in self.arrays().items() if name in trained}
+
+    def _shared(self) -> set[str]:
+        return set() if self.projection is None else {"output.weight"}
+
+
+class LanguageModel(BaseLanguageModel):
+    """An LSTM language model: from the tokens so far to one distribution over the vocabulary.
+
+    Embedding, `num_lstm_layers` recurrent layers (by default of Hochreiter & Schmidhuber 1997; gates as in
+    torch.nn.LSTM), dropout on each layer's outputs, a dense layer to the vocabulary. Padding comes after
+    a text's tokens, so it can reach no score: outputs at real steps equal those of the text alone.
+
+    Parameters
+    ----------
+    vocab_size : int
+        V, number of token ids, padding (id 0) included.
+    max_length : int
+        Longest sequence, in tokens, that training reads; kept here, applied by who makes batches.
+    num_lstm_units : int
+        H, units of each layer.
+    num_lstm_layers : int, default=1
+    cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
+        Of every layer; `lmclassify.lm.neural.cells` has the formulas.
+    embedding_dim : int, optional
+        E; by default ``int(vocab_size ** 0.25)``.
+    dropout : float, default=0.5
+        Share of cell outputs zeroed in training (none in evaluation).
+    tie_weights : bool, default=False
+        Use the embedding as the output layer too, after a projection from H to E columns (Press &
+        Wolf 2017).
+    seed : int, default=0
+        Of the first weights and of dropout. The model has its own stream of random numbers, so
+        models trained at the same time in several threads do not disturb one another.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        max_length: int,
+        num_lstm_units: int,
+        num_lstm_layers: int = 1,
+        *,
+        cell: str = "lstm",
+        embedding_dim: int | None = None,
+        dropout: float = 0.5,
+        tie_weights: bool = False,
+        seed: int = 0,
+    ) -> None:
+        embedding_dim = embedding_dim or default_embedding_dim(vocab_size)
+        sizes = [embedding_dim] + [num_lstm_units] * (num_lstm_layers - 1)
+        super().__init__(
+            vocab_size,
+            max_length,
+            embedding_dim,
+            num_lstm_units,
+            lambda: nn.ModuleList(new_layer(cell, size, num_lstm_units) for size in sizes),
+            dropout=dropout,
+            tie_weights=tie_weights,
+            seed=seed,
+        )
+
+    def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Run the recurrent layers.
+
+        Parameters
+        ----------
+        ids : Tensor of int64, (B, T)
+        state : State, optional
+            Where an earlier call left off; zero without it.
+
+        Returns
+        -------
+        outputs : Tensor, (B, T, H)
+            Of the last layer, dropout applied.
+        state : State
+            After step T. For a text shorter than T it is of no use: its padding was read too.
+        """
+        values = self.embedding(ids)
+        after: State = []
+        for number, layer in enumerate(self.layers):
+            values, layer_state = layer(values, None if state is None else state[number])
+            values = self._drop(values)
+            after.append(layer_state)
+        return values, after
+
+
+def last_step(values: Tensor, mask: Tensor) -> Tensor:
+    """Return each row's value at its last real step (sum of its mask - 1): (B, T) to (B,)."""
+    last = mask.sum(dim=1) - 1
+    return values[torch.arange(len(values), device=values.device), last]

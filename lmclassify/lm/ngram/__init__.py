@@ -1,0 +1,1 @@
+"""N-gram models: counts, Witten-Bell smoothing."""

@@ -1,0 +1,210 @@
+"""An n-gram language model of some texts' tokens that gives every next token's probability (numpy).
+
+Interpolated: a token's probability after a context is its share of what followed the context in the texts,
+plus what the context leaves to shorter ones.
+
+Shapes: B texts, T steps, V vocabulary, C contexts of one length, G n-grams of one length, N the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.text.ngrams import Keys, NgramView
+from lmclassify.text.sequences import PADDING_ID, Ids
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+Arrays = dict[str, npt.NDArray[Any]]
+
+_LARGEST_COUNT = 1 << 40
+
+_PARTS = ("contexts", "starts", "tokens", "counts")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """The n-grams of one length, grouped by context: the n-gram less its last token."""
+
+    contexts: Keys
+    """(C,) ascending."""
+    starts: npt.NDArray[np.int64]
+    """(C + 1,) where each context's n-grams begin."""
+    tokens: npt.NDArray[Any]
+    """(G,) their last tokens."""
+    shares: Array
+    """(G,) what they have of their context's probability."""
+    left: Array
+    """(C,) what shorter contexts have."""
+
+
+class TokenNgrams:
+    """An n-gram language model of tokens, interpolated.
+
+    It is an `lmclassify.lm.inference.interpolation.NextTokenModel`.
+
+    ``p(w | h) = (c(h w) + t(h) p(w | h less its first token)) / (c(h) + t(h))`` (Witten & Bell 1991), where
+    t(h) is how many different tokens follow h. c counts n-grams of N tokens; of a shorter one it counts, as
+    Kneser & Ney (1995) do, how many different tokens stand before it (how often it occurs, where it begins
+    a text). What is left to the empty context is shared equally by the vocabulary.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        As `learn` makes them: by length from 1 to N, ``<length>.contexts`` (C,) uint64, hashed,
+        ``<length>.starts`` (C + 1,), ``<length>.tokens`` (G,) and ``<length>.counts`` (G,).
+    vocab_size : int
+        V.
+    begin_id : int
+        Beginning-of-text; like padding it is never predicted.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not those of such a model.
+    """
+
+    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], vocab_size: int, begin_id: int) -> None:
+        self.arrays = dict(arrays)
+        self.longest = len(arrays) // len(_PARTS)
+        lengths = range(1, self.longest + 1)
+        if self.longest < 2 or set(arrays) != {f"{length}.{part}" for length in lengths for part in _PARTS}:
+            raise ValueError("not the n-grams of a language model")
+        self._orders = [
+            self._order([self.arrays[f"{length}.{part}"] for part in _PARTS], vocab_size)
+            for length in lengths
+        ]
+        if any((order.tokens == token).any() for order in self._orders for token in (PADDING_ID, begin_id)):
+            raise ValueError("an n-gram of a language model with a token that is never predicted")
+        predicted = np.ones(vocab_size)
+        predicted[[PADDING_ID, begin_id]] = 0.0
+        self._lowest = predicted / predicted.sum()
+        self._view = NgramView("subword", self.longest - 1)
+
+    @classmethod
+    def learn(cls, sequences: Sequence[Ids], vocab_size: int, longest: int = 5) -> Self:
+        """Count the n-grams of some texts.
+
+        Parameters
+        ----------
+        sequences : sequence of array of int
+            At least one text as token ids, each with beginning and end of text.
+        vocab_size : int
+            V.
+        longest : int, default=5
+            N, at least 2.
+        """
+        windows = NgramView("subword", longest).windows([], sequences)
+        symbols = np.concatenate(sequences)
+        arrays: Arrays = {}
+        for length in range(1, longest + 1):
+            ends = np.flatnonzero(windows.place >= max(1, length - 1))
+            contexts = windows.keys[length - 2, ends - 1] if length > 1 else np.zeros(len(ends), np.uint64)
+            order = np.lexsort((symbols[ends], contexts))
+            ends, contexts = ends[order], contexts[order]
+            new_context = _differ(contexts)
+            new = new_context | _differ(symbols[ends])
+            ngram = np.zeros(len(symbols), np.intp)
+            ngram[ends] = np.cumsum(new) - 1
+            counted = ends
+            if length < longest:
+                longer = np.flatnonzero(windows.place >= length)
+                distinct = longer[np.unique(windows.keys[length, longer], return_index=True)[1]]
+                counted = np.append(distinct, ends[windows.place[ends] == length - 1])
+            arrays |= {
+                f"{length}.contexts": contexts[new_context],
+                f"{length}.starts": _small(np.append(np.flatnonzero(new_context[new]), new.sum())),
+                f"{length}.tokens": _small(symbols[ends[new]]),
+                f"{length}.counts": _small(np.bincount(ngram[counted])),
+            }
+        return cls(arrays, vocab_size, int(sequences[0][0]))
+
+    @staticmethod
+    def _taken(counts: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return what each n-gram has and leaves to shorter ones, (G,) both, before scaling."""
+        return counts.astype(np.float64), np.ones(len(counts))
+
+    def _order(self, arrays: Sequence[npt.NDArray[Any]], vocab_size: int) -> _Order:
+        contexts, starts, tokens, counts = arrays
+        whole = [array.dtype.kind == "u" and array.ndim == 1 for array in (contexts, starts, tokens, counts)]
+        sizes = len(starts) == len(contexts) + 1, len(tokens) == len(counts)
+        if not all(whole) or not all(sizes) or contexts.dtype != np.uint64:
+            raise ValueError("n-grams of a language model that do not fit one another")
+        bounds = starts.astype(np.int64)
+        kinds = np.diff(bounds)
+        if (
+            bounds[0]
+            or bounds[-1] != len(tokens)
+            or (kinds < 1).any()
+            or (contexts[1:] <= contexts[:-1]).any()
+        ):
+            raise ValueError("n-grams of a language model that are out of order")
+        if (tokens >= vocab_size).any() or (counts < 1).any() or (counts > _LARGEST_COUNT).any():
+            raise ValueError("an n-gram of a language model with an unknown token or no usable count")
+        ascend = tokens[1:] > tokens[:-1]
+        ascend[bounds[1:-1] - 1] = True
+        if not ascend.all():
+            raise ValueError("an n-gram of a language model that stands there twice")
+        own, others = self._taken(counts.astype(np.int64))
+        if not len(contexts):
+            return _Order(contexts, bounds, tokens, own, others)
+        left = np.add.reduceat(others, bounds[:-1])
+        totals = np.add.reduceat(own, bounds[:-1]) + left
+        return _Order(contexts, bounds, tokens, own / np.repeat(totals, kinds), left / totals)
+
+    def read(self, ids: Ids, state: Ids | None = None) -> tuple[Array, Ids]:
+        """Return log-probabilities of the token after some texts, (B, V) nats, and the state there.
+
+        Parameters
+        ----------
+        ids : ndarray of int, (B, T)
+            Without padding.
+        state : ndarray of int, (B, N - 1), optional
+            The last tokens that an earlier call has read, padding on the left.
+        """
+        before = np.full((len(ids), self.longest - 1), PADDING_ID) if state is None else state
+        after = np.concatenate([before, ids], axis=1)[:, ids.shape[1] :]
+        return self.log_probabilities(after), after
+
+    def log_probabilities(self, contexts: Ids) -> Array:
+        """Return log-probabilities (B, V) after contexts (B, N - 1), padding on the left."""
+        p = np.tile(self._lowest, (len(contexts), 1))
+        read = [row[row != PADDING_ID] for row in contexts]
+        lengths = np.array([len(row) for row in read])
+        windows = self._view.windows([], read)
+        for length, of in enumerate(self._orders):
+            rows = np.flatnonzero(lengths >= length)
+            keys = np.zeros(len(rows), np.uint64)
+            if length:
+                keys = windows.keys[length - 1, np.cumsum(lengths)[rows] - 1]
+            places = np.searchsorted(of.contexts, keys)
+            for row, place, key in zip(rows, places, keys, strict=True):
+                if place < len(of.contexts) and of.contexts[place] == key:
+                    ngrams = slice(of.starts[place], of.starts[place + 1])
+                    p[row] *= of.left[place]
+                    p[row, of.tokens[ngrams]] += of.shares[ngrams]
+        with np.errstate(divide="ignore"):  # padding and beginning-of-text
+            log_p: Array = np.log(p)
+        return log_p
+
+    @property
+    def num_parameters(self) -> int:
+        """How many n-grams there are."""
+        return sum(len(order.tokens) for order in self._orders)
+
+
+def _differ(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return whether each value differs from the one before it; the first does."""
+    result = np.ones(len(values), dtype=bool)
+    result[1:] = values[1:] != values[:-1]
+    return result
+
+
+def _small(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return whole numbers in as few bits as hold them."""
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))

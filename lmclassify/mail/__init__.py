@@ -1,0 +1,1 @@
+"""Mail: messages, mailboxes, the mail filter and its client."""

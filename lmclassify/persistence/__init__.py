@@ -1,0 +1,1 @@
+"""Files and arrays of saved models; knows no classifier."""

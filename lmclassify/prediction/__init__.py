@@ -1,0 +1,1 @@
+"""Rows in, rows with labels out: local and on Ray."""

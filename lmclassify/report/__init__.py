@@ -1,1 +1,0 @@
-"""Numbers as dataclasses, then as text or JSON."""

@@ -1,0 +1,1 @@
+"""Tables: CSV, TSV, JSON Lines, Parquet and plain text, read and written."""

@@ -1,0 +1,215 @@
+"""Parquet by pyarrow, batch by batch; types are kept where Parquet is written again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lmclassify.errors import DataError, LMClassifyError, listing, shorten
+from lmclassify.tables.compression import split_compression
+from lmclassify.tables.delimited import CHUNK_BYTES, CHUNK_ROWS, describe_columns
+from lmclassify.tables.inputs import Input
+from lmclassify.tables.json_lines import cell_of
+from lmclassify.tables.rows import Rows
+
+
+def require_pyarrow(error: type[LMClassifyError]) -> None:
+    """Raise `error` if pyarrow is not there."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        raise error('format parquet needs pyarrow: pip install "lmclassify[parquet]"') from None
+
+
+@dataclass(frozen=True)
+class ArrowRows:
+    """Rows as a table of pyarrow."""
+
+    table: Any
+
+    def without(self, names: Collection[str]) -> ArrowRows:
+        """Return the rows without columns of these names."""
+        return ArrowRows(self.table.select([name for name in self.table.column_names if name not in names]))
+
+    def json_objects(self) -> list[str]:
+        """Return each row as a JSON object: numbers and nested values as such, dates as strings."""
+        names = self.table.column_names
+        columns = [_values(column) for column in self.table.columns]
+        encode = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
+        return [encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+class ParquetReader:
+    """Reads a Parquet file in chunks.
+
+    Parameters
+    ----------
+    path : str
+        ``-`` is standard input; that and pipes are copied to a temporary file first, for Parquet is read
+        from its end.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is no Parquet file or has no row.
+    """
+
+    def __init__(self, path: str) -> None:
+        require_pyarrow(DataError)
+        import pyarrow
+        import pyarrow.parquet
+
+        if split_compression(path)[1] is not None:
+            raise DataError(f"{path}: Parquet is compressed within; unpack the file first")
+        self._input = Input(path)
+        self.name = self._input.name
+        self.rows_read = 0
+        self._copy: Any = None
+        self._text_at: int | None = None
+        self._errors = (pyarrow.ArrowException, OSError, UnicodeDecodeError)
+        try:
+            file: Any = self._input.stream
+            if file is sys.stdin.buffer or not file.seekable():
+                file = self._copy = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
+                shutil.copyfileobj(self._input.stream, file)
+            self.size = self._input.size or file.seek(0, 2)
+            try:
+                self._file = pyarrow.parquet.ParquetFile(file)
+            except self._errors as error:
+                raise self._damaged(error) from None
+            self.columns: list[str] = list(self._file.schema_arrow.names)
+            if not self._file.metadata.num_rows:
+                raise DataError(f"{self.name} has columns ({listing(self.columns)}) but no rows")
+        except BaseException:
+            self.close()
+            raise
+
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(f"{self.name} is damaged, or no Parquet file ({' '.join(str(error).split())[:200]})")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._input.close()
+        if self._copy is not None:
+            self._copy.close()
+
+    def __enter__(self) -> ParquetReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def bytes_read(self) -> int:
+        """How far reading has come, about."""
+        return int(self.size * self.rows_read / self._file.metadata.num_rows)
+
+    def describe(self, text_at: int, label_at: int | None) -> str:
+        """Return one line that names the columns in use.
+
+        Raises
+        ------
+        DataError
+            If they are one and the same, or the text column holds no strings.
+        """
+        said = describe_columns(self.name, self.columns, text_at, label_at)
+        kind = self._file.schema_arrow.field(text_at).type
+        if not _is_text(kind):
+            raise DataError(
+                f"{self.name}: {shorten(self.columns[text_at])} holds {kind}, and texts must be strings; "
+                "name another column with --text-column"
+            )
+        return said
+
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
+        """Yield all rows, at most `rows` at a time; fewer where they are long."""
+        import pyarrow
+
+        about = self._file.metadata
+        groups = [about.row_group(group).total_byte_size for group in range(about.num_row_groups)]
+        size = max(1, min(rows, CHUNK_BYTES * about.num_rows // max(1, sum(groups))))
+        batches = self._file.iter_batches(batch_size=size)
+        while True:
+            try:
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                table = pyarrow.Table.from_batches([batch])
+                columns = [[cell_of(value) for value in _values(column)] for column in table.columns]
+            except self._errors as error:
+                raise self._damaged(error) from None
+            first = self.rows_read + 1
+            self.rows_read += table.num_rows
+            cells = [list(row) for row in zip(*columns, strict=True)]
+            if cells:
+                yield Rows(self.columns, cells, first, original=ArrowRows(table))
+
+
+def with_added(rows: Rows) -> Any:
+    """Return rows with their added columns as a pyarrow table; cells that came as strings are strings."""
+    import pyarrow
+
+    if isinstance(rows.original, ArrowRows):
+        table = rows.original.table
+    else:
+        cells = [pyarrow.array(rows.column(at), pyarrow.string()) for at in range(len(rows.columns))]
+        table = pyarrow.table(cells, rows.columns)
+    for name, column in rows.added.items():
+        kind = pyarrow.from_numpy_dtype(column.dtype) if hasattr(column, "dtype") else pyarrow.string()
+        table = table.append_column(name, pyarrow.array(column, kind, from_pandas=True))
+    return table
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    is_view = getattr(types, "is_string_view", lambda kind: False)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind) or is_view(kind))
+
+
+def _values(column: Any) -> list[Any]:
+    """Return a column's values as JSON has them, None where there is none."""
+    import pyarrow
+    from pyarrow import types
+
+    kind = column.type
+    if types.is_dictionary(kind):
+        return _values(column.combine_chunks().dictionary_decode())
+    if types.is_temporal(kind) or types.is_decimal(kind):
+        column = column.cast(pyarrow.string())
+    values: list[Any] = column.to_pylist()
+    if types.is_floating(kind):
+        return [None if value is None or math.isnan(value) else _finite(value) for value in values]
+    if types.is_nested(kind):
+        return [None if value is None else _nested(value) for value in values]
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return [None if value is None else _plain(value) for value in values]
+    return values
+
+
+def _nested(value: Any) -> Any:
+    """Return a list or struct as JSON has it; NaN in it is null."""
+    return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
+
+
+def _finite(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
+
+def _plain(value: Any) -> str:
+    """Return a value that JSON has no word for as a string."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -1,0 +1,274 @@
+"""One label's models added, corrected, removed; the others' files stay as they are."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import lmclassify
+from lmclassify import DataError, LMClassifier, OutputError
+from lmclassify.classify.training import recipes
+from lmclassify.lm.ngram.models import NgramModel
+from lmclassify.persistence.model_folder import checksum_of, read_model
+from lmclassify.text.ngrams import NgramView
+from tests.conftest import SMALL, TUNED, bundled
+
+TEXTS, LABELS = bundled(limit=150)
+NOTICES = [
+    "Your parcel 4471 has left the depot", "Parcel 88 was delivered to your neighbour",
+    "Delivery of parcel 12 is delayed", "Track parcel 7 on its way to the depot",
+    "We missed you: parcel 31 is at the depot", "Parcel 5 will be delivered tomorrow",
+]  # fmt: skip
+NEW_NOTICES = ["Parcel 90 is at the depot", "Your parcel was delivered", "Delivery of your parcel"]
+
+
+@pytest.fixture(scope="module")
+def three():
+    """A classifier of two labels that has kept held-out texts."""
+    return LMClassifier(**TUNED, keep_held_out=True).fit(TEXTS, LABELS)
+
+
+def copy(classifier):
+    other = LMClassifier(**classifier.get_params())
+    other.classes_, other.class_log_prior_ = classifier.classes_, classifier.class_log_prior_
+    other.model_ = replace(classifier.model_)
+    return other
+
+
+def files_of(folder, *, but=None):
+    """Return the bytes of each label's files, by role and label."""
+    config = json.loads((folder / "config.json").read_text())
+    return {
+        (file["role"], config["labels"][file["label"]]): (file["name"], (folder / file["name"]).read_bytes())
+        for file in config["files"]
+        if "label" in file and config["labels"][file["label"]] != but
+    }
+
+
+def test_a_label_is_added_beside_kept_texts(three, tmp_path):
+    three.save(tmp_path / "model")
+    before = files_of(tmp_path / "model")
+    loaded = LMClassifier.load(tmp_path / "model").set_params(random_state=0)
+    loaded.add_label("notice", NOTICES)
+    assert loaded.classes_.tolist() == ["ham", "notice", "spam"]
+    assert np.exp(loaded.class_log_prior_).sum() == pytest.approx(1)
+    assert loaded.class_log_prior_[1] == pytest.approx(np.log(6 / 156))
+    assert loaded.predict(NEW_NOTICES).tolist() == ["notice"] * 3
+    agree = (loaded.predict(TEXTS) == three.predict(TEXTS)).mean()
+    assert agree > 0.95
+    loaded.save(tmp_path / "model")
+    assert files_of(tmp_path / "model", but="notice") == before  # names and bytes
+    again = lmclassify.load(tmp_path / "model")
+    assert np.array_equal(
+        again.predict_joint_log_proba(NEW_NOTICES + TEXTS[:20]),
+        loaded.predict_joint_log_proba(NEW_NOTICES + TEXTS[:20]),
+    )
+    assert np.isfinite(again.novelty(NEW_NOTICES)).all()
+    assert set(again.held_out.codes.tolist()) == {0, 1, 2}
+    parts = again.explain(NEW_NOTICES[0])
+    total = parts["prior"]["part"] + parts["end_of_text"]["part"] + sum(w["part"] for w in parts["words"])
+    assert total == pytest.approx(parts["decision"], abs=1e-5)
+
+
+def test_adding_and_removing_leaves_the_model_as_it_was(three, tmp_path):
+    changed = copy(three).add_label("notice", NOTICES).remove_label("notice")
+    assert changed.classes_.tolist() == three.classes_.tolist()
+    np.testing.assert_allclose(changed.class_log_prior_, three.class_log_prior_, rtol=1e-12)
+    assert (changed.predict(TEXTS) == three.predict(TEXTS)).all()
+    assert set(changed.model_.held_out.codes.tolist()) == {0, 1}
+    assert len(changed.model_.held_out_texts.texts) == len(three.model_.held_out_texts.texts)
+
+
+@pytest.mark.parametrize("recipe", ["plain", "tuned"])
+def test_a_label_is_added_without_any_kept_text(recipe, classifier, tuned):
+    whole = copy(classifier if recipe == "plain" else tuned)
+    changed = whole.add_label("notice", NOTICES * 3)
+    assert changed.classes_.tolist() == ["ham", "notice", "spam"]
+    assert (changed.predict(NEW_NOTICES) == "notice").sum() >= 2
+    assert np.isfinite(changed.novelty(TEXTS)).all()
+    assert changed.unknown_threshold() > 0
+    assert changed.predict_proba(TEXTS).shape == (150, 3)
+
+
+@pytest.mark.parametrize("recipe", ["plain", "tuned"])
+def test_thresholds_hold_after_a_label_was_added(recipe, classifier, tuned):
+    whole = copy(classifier if recipe == "plain" else tuned)
+    unseen = bundled("emails.csv")[0]
+    before = (whole.novelty(unseen) > whole.unknown_threshold(0.1)).mean()
+    held_out = whole.model_.held_out
+    whole.add_label("notice", NOTICES * 3)
+    after = whole.model_.held_out
+    of_others = after.codes != 1
+    np.testing.assert_array_equal(after.signals[of_others], held_out.signals)
+    np.testing.assert_array_equal(after.cross_entropies[of_others], held_out.cross_entropies)
+    assert 0 < (~of_others).sum() < len(held_out.codes) / 2
+    assert abs((whole.novelty(unseen) > whole.unknown_threshold(0.1)).mean() - before) < 0.1
+
+
+def test_labels_may_be_numbers(tmp_path):
+    codes = np.array([label == "spam" for label in LABELS], dtype=np.int64)
+    numbers = LMClassifier(**{**SMALL, "max_epochs": 1}).fit(TEXTS, codes)
+    numbers.update(TEXTS[:2], codes[:2]).add_label(np.int64(7), NOTICES).remove_label(np.int64(0))
+    numbers.save(tmp_path / "model")
+    loaded = lmclassify.load(tmp_path / "model")
+    assert loaded.classes_.tolist() == [1, 7]
+    assert loaded.training_entries("revision")[-1]["what"] == "remove"
+    for label in (2**70, True, 0.5, "8"):
+        with pytest.raises(DataError):
+            numbers.add_label(label, NOTICES)
+
+
+def test_other_parameters_of_the_estimator_change_no_revision(classifier, tmp_path):
+    whole = copy(classifier).set_params(num_lstm_units=5, cell="gru")
+    whole.add_label("notice", NOTICES).update(TEXTS[:1], LABELS[:1]).save(tmp_path / "model")
+    assert lmclassify.load(tmp_path / "model").models[1].num_lstm_units == classifier.num_lstm_units
+
+
+def test_recipe_plain_says_that_it_cannot_unlearn(classifier):
+    with pytest.warns(match="cannot be unlearnt"):
+        copy(classifier).update(["figures"], ["ham"], ["spam"])
+
+
+def test_a_model_changed_meanwhile_is_not_overwritten(classifier, tmp_path):
+    classifier.save(tmp_path / "model")
+    before = checksum_of(tmp_path / "model")
+    copy(classifier).remove_label("ham").save(tmp_path / "model")
+    with pytest.raises(OutputError, match="changed by another process"):
+        classifier.model_.save(tmp_path / "model", replaces=before)
+    assert lmclassify.load(tmp_path / "model").classes_.tolist() == ["spam"]
+    classifier.model_.save(tmp_path / "model", replaces=checksum_of(tmp_path / "model"))
+
+
+def test_one_text_makes_a_label(three):
+    changed = copy(three).add_label("notice", ["Parcel at the depot"])
+    p = changed.predict_proba(["Parcel at the depot", *TEXTS])[:, 1]
+    assert p[0] > 2 * p[1:].max()
+
+
+@pytest.mark.parametrize("recipe", ["plain", "tuned"])
+def test_a_label_is_removed(recipe, tmp_path):
+    labels = ["c" if index % 4 == 0 else label for index, label in enumerate(LABELS)]
+    settings = {**(SMALL if recipe == "plain" else TUNED), "max_epochs": 1}
+    classifier = LMClassifier(**settings).fit(TEXTS, labels)
+    classifier.save(tmp_path / "model")
+    before = files_of(tmp_path / "model", but="ham")
+    classifier.model_.exact = True  # else fewer labels are near others, and language models asked less
+    joint = classifier.predict_joint_log_proba(TEXTS[:30])
+    classifier.remove_label("ham")
+    assert classifier.classes_.tolist() == ["c", "spam"]
+    found = classifier.predict_joint_log_proba(TEXTS[:30])
+    odds = [scores[:, -1] - scores[:, 0] for scores in (joint, found)]
+    # What no label but the removed one had known is known no more to the n-gram models.
+    np.testing.assert_allclose(*odds, atol=1e-6 if recipe == "plain" else 0.2)
+    classifier.save(tmp_path / "model")
+    assert files_of(tmp_path / "model") == before
+    loaded = replace(lmclassify.load(tmp_path / "model"), exact=True)
+    assert np.array_equal(loaded.predict_joint_log_proba(TEXTS[:30]), found)
+    classifier.remove_label("c")
+    assert set(classifier.predict(TEXTS)) == {"spam"}
+    with pytest.raises(DataError, match="only label"):
+        classifier.remove_label("spam")
+
+
+@pytest.mark.parametrize("recipe", ["plain", "tuned"])
+def test_a_correction_is_learnt(recipe, classifier, tuned, tmp_path):
+    whole = copy(classifier if recipe == "plain" else tuned)
+    whole.save(tmp_path / "model")
+    before = files_of(tmp_path / "model", but="spam")
+    text = "quarterly figures for the board"
+    joint = whole.predict_joint_log_proba([text])[0]
+    whole.update([text], ["spam"])
+    after = whole.predict_joint_log_proba([text])[0]
+    assert after[1] - after[0] > joint[1] - joint[0]
+    whole.save(tmp_path / "model")
+    assert files_of(tmp_path / "model", but="spam") == before
+    assert (whole.predict(TEXTS) == (classifier if recipe == "plain" else tuned).predict(TEXTS)).mean() > 0.95
+
+
+def test_a_wrong_lesson_is_unlearnt(tuned):
+    text = "quarterly figures for the board"
+    wrong = copy(tuned).update([text] * 3, ["spam"] * 3)
+    right = copy(wrong).update([text] * 3, ["ham"] * 3, ["spam"] * 3)
+    never = copy(tuned).update([text] * 3, ["ham"] * 3)
+    of = [each.predict_joint_log_proba([text])[0] for each in (wrong, right, never)]
+    odds = [joint[0] - joint[1] for joint in of]
+    assert odds[0] < 0 < odds[1]
+    assert right.model_.label_weights.tolist() == never.model_.label_weights.tolist()
+    for unlearnt, untouched in zip(right.model_.ngrams, never.model_.ngrams, strict=True):
+        np.testing.assert_array_equal(unlearnt.counts[:, 1], untouched.counts[:, 1])
+
+
+def test_misuse_changes_nothing(tuned):
+    whole = copy(tuned)
+    model = whole.model_
+    for wrong, message in (
+        (lambda: whole.add_label("spam", ["a"]), "there already"),
+        (lambda: whole.add_label(3, ["a"]), "no str"),
+        (lambda: whole.add_label("new", []), "no texts"),
+        (lambda: whole.add_label("new", [None]), "missing"),
+        (lambda: whole.remove_label("new"), "no label 'new'"),
+        (lambda: whole.update(["a"], ["new"]), "no label 'new'"),
+        (lambda: whole.update(["a"], [None]), "no label None"),
+        (lambda: whole.update(["a", "b"], ["spam"]), "2 texts, 1 labels"),
+        (lambda: whole.update(["a"], ["spam"], ["spam"]), "both learn and unlearn"),
+        (lambda: whole.update(["a"], ["spam"], ["new"]), "no label 'new'"),
+    ):
+        with pytest.raises(DataError, match=message):
+            wrong()
+        assert whole.model_ is model
+    assert whole.update([], []).model_ is model
+
+
+def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before():
+    view = NgramView("word", 2)
+    windows = view.windows(["a b", "b c"], [])
+    keys = np.unique(windows.keys[windows.whole])
+    rng = np.random.default_rng(0)
+    small = NgramModel(
+        view, keys, rng.uniform(1, 2, len(keys)).astype(np.float32),
+        rng.normal(size=(len(keys), 2)).astype(np.float32), np.zeros(2, np.float32),
+        np.ones((len(keys), 2), np.float32),
+    )  # fmt: skip
+    before = small.scores(["a b c"], [])
+    more = small.with_ngrams_of(view.windows(["c d", "d"], []), idf=3.0)
+    assert len(more.keys) == len(keys) + 2  # d, and c d
+    np.testing.assert_allclose(more.scores(["a b c"], [])[0], before[0])
+    new = np.setdiff1d(np.arange(len(more.keys)), more.learnt(0))
+    assert (more.tuned[new] == 0).all()
+    assert (more.counts[new] == 0).all()
+    assert (more.idf[new] == 3.0).all()
+    np.testing.assert_array_equal(more.keys[more.learnt(0)], small.keys)
+    ones = np.ones(len(more.keys), np.float32)
+    third = more.with_label(1, ones, 0.5, ones)
+    assert third.known == [len(keys), len(more.keys), len(keys)]
+    np.testing.assert_array_equal(third.without_label(1).tuned, more.tuned)
+    again = third.with_weights(third.tuned, third.bias, third.counts, [0])
+    assert again.known[0] == len(more.keys)
+    assert small.with_ngrams_of(view.windows(["a b"], []), idf=1.0) is small
+
+
+def test_many_labels_share_one_embedding(monkeypatch, tmp_path):
+    monkeypatch.setattr(recipes, "_MANY", 2)
+    texts, labels = bundled(limit=120)
+    classifier = LMClassifier(**TUNED).fit(texts, labels)
+    classifier.add_label("note", ["note to self", "note: buy milk", "a note"])
+    classifier.update(["win a note now"], ["note"])
+    model = classifier.model_
+    own = {"layers.0.weight_hh_l0", "output.bias"}
+    for lstm in (*model.models, *model.tuned):
+        assert lstm.arrays["embedding.weight"] is not None
+        np.testing.assert_array_equal(
+            lstm.arrays["embedding.weight"], model.background.arrays["embedding.weight"]
+        )
+    classifier.save(tmp_path / "model")
+    loaded = lmclassify.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_joint_log_proba(texts), model.predict_joint_log_proba(texts))
+    of_labels = [part for part in read_model(tmp_path / "model").parts if part.role in ("lm", "tuned-lm")]
+    for part in of_labels:
+        stored = safetensors.numpy.load(part.content)
+        assert "embedding.weight" not in stored
+        assert own <= set(stored)
+    shared = [lstm.arrays["embedding.weight"] for lstm in loaded.models]
+    assert all(array is loaded.background.arrays["embedding.weight"] for array in shared)

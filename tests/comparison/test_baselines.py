@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.special import softmax
+from threadpoolctl import threadpool_limits
+
+from lmclassify.comparison import baselines as rivals
+from lmclassify.comparison.baselines import NBSVM, FastText, Rival, best_temperature, log_count_ratio
+from lmclassify.comparison.methods import METHODS, Setup, choose_methods
+from lmclassify.errors import OptionError
+from tests.conftest import bundled
+
+SCIKIT_LEARN = ["svm", "logreg", "nb", "cnb", "nbsvm"]
+QUESTIONS = ["who is it", "who was that", "who won", "where is it", "where was that", "when ?", "when is it"]
+ANSWERS = ["person", "person", "person", "place", "place", "time", "time"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with threadpool_limits(1):
+        yield
+
+
+def build(key: str) -> Rival:
+    return METHODS[key].build(Setup(seed=0, threads=1, device="cpu"))
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+@pytest.mark.parametrize("temperature", [0.2, 1.0, 6.0])
+def test_the_temperature_that_made_the_labels_is_found(labels, temperature):
+    generator = np.random.default_rng(0)
+    scores = generator.normal(size=(20_000, labels)) * 3 * temperature
+    chances = softmax(scores / temperature, axis=1).cumsum(axis=1)
+    true = (generator.random((len(scores), 1)) > chances).sum(axis=1)
+    assert best_temperature(scores, true) == pytest.approx(temperature, rel=0.05)
+
+
+def test_temperature_where_little_is_known():
+    assert best_temperature(np.empty((0, 2)), np.array([], dtype=int)) == 1
+    right = np.array([[1.0, 0.0], [0.0, 1.0]])
+    few = best_temperature(right, np.array([0, 1]))
+    assert softmax(np.array([1, 0]) / few)[0] == pytest.approx(0.875, abs=1e-3)  # (1 - 1/4) + 1/4 * 1/2
+    unknown = np.array([[1.0, 0.0, -np.inf], [0.0, 1.0, -np.inf]])
+    assert best_temperature(unknown, np.array([0, 1])) == pytest.approx(few)
+
+
+@pytest.mark.parametrize("key", SCIKIT_LEARN)
+@pytest.mark.parametrize("many", [False, True])
+def test_calibration_changes_no_prediction_and_not_for_the_worse(key, many):
+    texts, labels = bundled(limit=400)
+    if many:
+        labels = [f"{label}{'?' in text}" for text, label in zip(texts, labels, strict=True)]
+    train, test = (texts[:300], labels[:300]), (texts[300:], labels[300:])
+    rival = build(key).fit(*train)
+    before = rival.predict_proba(test[0])
+    rival.calibrate(*train)
+    after = rival.predict_proba(test[0])
+    assert after.sum(axis=1) == pytest.approx(1)
+    plain = rival._make().fit(*train).predict(test[0])
+    for probabilities in (before, after):
+        assert rival.classes_[probabilities.argmax(axis=1)].tolist() == plain.tolist()
+    true = np.searchsorted(rival.classes_, test[1])
+    loss = [-np.log(p[np.arange(len(true)), true]).mean() for p in (before, after)]
+    assert loss[1] < loss[0] + 0.05
+
+
+@pytest.mark.parametrize("key", SCIKIT_LEARN)
+def test_labels_with_one_text_or_two(key):
+    texts, labels = [*QUESTIONS, "how many"], [*ANSWERS, "number"]
+    rival = build(key).fit(texts, labels).calibrate(texts, labels)
+    probabilities = rival.predict_proba(["who is that", "unheard"])
+    assert probabilities.shape == (2, 4)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert rival.classes_[probabilities[0].argmax()] == "person"
+
+
+@pytest.mark.parametrize("key", SCIKIT_LEARN)
+def test_one_text_for_each_label_has_no_temperature(key):
+    rival = build(key).fit(["abc", "xyz"], ["a", "b"]).calibrate(["abc", "xyz"], ["a", "b"])
+    assert rival.temperature_ == 1
+
+
+def test_log_count_ratio_by_hand():
+    counts = sparse.csr_matrix(np.array([[1, 1, 0], [1, 0, 0], [0, 1, 1]]))
+    ratio = log_count_ratio(counts, np.array([True, True, False]), 1.0)
+    # inside: 1 + (2, 1, 0), sum 6; outside: 1 + (0, 1, 1), sum 5
+    assert ratio == pytest.approx(np.log([(3 / 6) / (1 / 5), (2 / 6) / (2 / 5), (1 / 6) / (2 / 5)]))
+
+
+def test_nb_svm_is_one_label_against_the_rest():
+    counts = sparse.csr_matrix(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]]))
+    three = NBSVM().fit(counts, ["a", "b", "c", "a"])
+    assert three.decision_function(counts).shape == (4, 3)
+    assert three.predict(counts).tolist() == ["a", "b", "c", "a"]
+    one = NBSVM().fit(counts, ["z", "z", "c", "z"])
+    assert one.decision_function(counts).shape == (4,)
+    assert one.predict(counts).tolist() == ["z", "z", "c", "z"]
+
+
+def test_words_of_one_letter_and_punctuation_count():
+    vectorizer = rivals.naive_bayes()[0].fit(["I see: a?"])
+    assert set(vectorizer.vocabulary_) >= {"i", "a", "?", ":", "a ?"}
+
+
+@pytest.mark.long
+def test_trec6_as_in_the_table(shared_data):
+    from lmclassify.datasets.labelled import read_tables
+
+    train, test = (
+        read_tables([str(shared_data / f"trec6.{part}.csv")], say=str.strip) for part in ("train", "test")
+    )
+    expected = {"svm": 0.9040, "logreg": 0.8920, "nb": 0.8460, "cnb": 0.8400, "nbsvm": 0.8900}
+    for key, accuracy in expected.items():
+        rival = build(key).fit(train.texts, train.labels)
+        predicted = rival.classes_[rival.predict_proba(test.texts).argmax(axis=1)]
+        assert np.mean(predicted == np.array(test.labels)) == pytest.approx(accuracy, abs=0.0021), key
+
+
+class ModuleLikeFastText(types.ModuleType):
+    """Diverges at a high learning rate and tells every label's share of the training lines."""
+
+    def train_supervised(self, path, *, label, lr, **options):
+        if lr > 0.1:
+            raise RuntimeError("Encountered NaN.")
+        with open(path, encoding="utf-8") as file:
+            self.lines = file.read().splitlines()
+        names = [line.split(" ", 1)[0] for line in self.lines]
+        assert all(name.startswith(label) for name in names)
+        shares = {name: names.count(name) / len(names) for name in names}
+
+        class Model:
+            def predict(self, lines, k):
+                assert k == -1
+                return [list(shares)] * len(lines), [list(shares.values())] * len(lines)
+
+        return Model()
+
+
+def test_fasttext_escapes_labels_and_lowers_its_learning_rate(monkeypatch):
+    module = ModuleLikeFastText("fasttext")
+    monkeypatch.setitem(sys.modules, "fasttext", module)
+    texts = ["#label#1 Is it\nthis?", "b \ud800", "c"]
+    model = FastText(threads=1, seed=0).fit(texts, ["not spam", "spam", "spam"])
+    assert module.lines[0] == "#label#0 # label # 1 is it this ?"
+    assert np.exp(model.predict_log_proba(texts)) == pytest.approx(np.array([[1 / 3, 2 / 3]] * 3))
+
+
+if METHODS["fasttext"].installed:  # an extra that no test environment needs
+
+    def test_fasttext_itself():
+        rival = build("fasttext").fit(QUESTIONS, ANSWERS).calibrate(QUESTIONS, ANSWERS)
+        assert rival.predict_proba(["who ?", ""]).sum(axis=1) == pytest.approx(1)
+
+
+def test_methods_are_chosen_by_name():
+    assert [method.key for method in choose_methods(["nb", "svm"])] == ["nb", "svm"]
+    default = [method.key for method in choose_methods(None)]
+    assert default[:4] == ["lmclassify", "svm", "logreg", "nb"]
+    assert "plain" not in default
+    with pytest.raises(OptionError, match="unknown 'best'; known are lmclassify, plain, ngrams, svm"):
+        choose_methods(["nb", "best"])
+    with pytest.raises(OptionError, match="names nb twice"):
+        choose_methods(["nb", "nb"])
+
+
+def test_a_method_whose_library_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "fasttext" not in [method.key for method in choose_methods(None)]
+    with pytest.raises(OptionError, match=r'fasttext is not installed: pip install "lmclassify\[fasttext\]"'):
+        choose_methods(["fasttext"])

@@ -1,0 +1,87 @@
+"""A page taken apart, to look into it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from lmclassify import FittedModel
+from lmclassify.classify.decisions import decisions_of
+from lmclassify.evaluation.metrics import evaluate_rows
+from lmclassify.evaluation.page.document import Contents, contents_of, to_page
+from lmclassify.prediction.labelling import TableLabeller
+from lmclassify.tables.delimited import TableReader
+
+_VOID = ("link", "meta", "wbr")
+
+
+class Parsed(HTMLParser):
+    """Elements, ids and texts of a document; raises where elements do not close as they opened."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(document)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), (tag, names)
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    def values(self, attribute: str) -> list[str]:
+        return [attributes[attribute] or "" for _, attributes in self.elements if attribute in attributes]
+
+
+def contents(
+    model: FittedModel, folder: Path, texts: list[str], labels: list[str], **options: Any
+) -> Contents:
+    """Return what `evaluate --html` would put on a page."""
+    path = folder / "rows.csv"
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["text", "label"], *zip(texts, labels, strict=True)])
+    labeller = TableLabeller(model, 0, 1, decisions=decisions_of(model, options), keep_known=True)
+    with TableReader(str(path)) as table:
+        for chunk in table.chunks():
+            labeller.label(chunk)
+    left_out = len(texts) - len(labeller.true)
+    return contents_of(
+        labeller, evaluate_rows(labeller), model, data="rows.csv", model="model", left_out=left_out
+    )
+
+
+def checked(of: Contents) -> Parsed:
+    """Return the page, once it is known to be sound."""
+    document = to_page(of)
+    page = Parsed(document)
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "iframe", "img", "object", "embed", "form", "base"}
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    for link in page.values("href"):
+        assert link == "data:," or (link[0] == "#" and link[1:] in ids), link
+    assert page.values("src") == []
+    assert "://" not in document
+    assert "@import" not in document
+    assert set(re.findall(r"url\(#([^)]+)\)", document)) <= set(ids)
+    for tag, attributes in page.elements:
+        if tag == "svg":
+            assert attributes["role"] == "img"
+            assert attributes["aria-label"]
+    return page

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import importlib.util
+import re
+
+import pytest
+
+from lmclassify import OutputError
+from lmclassify.evaluation.page.drawing import require_matplotlib, svg
+
+
+def draw(figure):
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], label="<b> $x$ 你好 😀")
+    axes.bar([0.5], [1.0])
+    axes.legend()
+
+
+def test_figures_are_the_same_each_time_and_share_no_ids():
+    one, again, other = (
+        svg("one", 'A "title"', draw, (4, 3)),
+        svg("one", 'A "title"', draw, (4, 3)),
+        svg("two", "B", draw, (4, 3)),
+    )
+    assert one == again
+    ids = [set(re.findall(r' id="([^"]+)"', picture)) for picture in (one, other)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    assert set(re.findall(r'href="#([^"]+)"', one)) | set(re.findall(r"url\(#([^)]+)\)", one)) == ids[0]
+    assert one.startswith('<svg viewBox="0 0 288 216" role="img" aria-label="A &quot;title&quot;">')
+    assert "&lt;b&gt; $x$ 你好 😀" in one
+    for left_out in ("http", "xmlns", "<style", "<metadata", "DejaVu", "<!--"):
+        assert left_out not in one
+
+
+def test_a_users_settings_of_matplotlib_change_nothing():
+    import matplotlib
+
+    expected = svg("one", "A", draw, (4, 3))
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
+        assert svg("one", "A", draw, (4, 3)) == expected
+
+
+def test_without_matplotlib_one_line_says_how_to_get_it(monkeypatch):
+    require_matplotlib()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        OutputError, match=r"--html needs matplotlib for its plots: pip install 'lmclassify\[plots\]'"
+    ):
+        require_matplotlib()

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from lmclassify.evaluation.classification_report import classification_report
+
+
+@pytest.mark.parametrize("given", [["ham", "spam"], ["ham", "spam", "a very long label", "unsure"], ["ham"]])
+def test_the_report_is_that_of_scikit_learn(given):
+    rng = np.random.default_rng(0)
+    labels = ["a very long label", "ham", "never", "spam"]
+    true = rng.choice(labels[:2] + labels[3:], 500).tolist()
+    predicted = rng.choice(given, 500).tolist()
+    expected = metrics.classification_report(true, predicted, labels=labels, digits=4, zero_division=0.0)
+    assert classification_report(Counter(zip(true, predicted, strict=True)), labels) == expected
+
+
+def test_a_label_cannot_steer_a_terminal():
+    assert "\\x1b[31m" in classification_report({("\x1b[31m", "a"): 1}, ["\x1b[31m", "a"])

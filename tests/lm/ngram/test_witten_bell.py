@@ -1,0 +1,82 @@
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmclassify.lm.ngram.index import NgramIndex
+from lmclassify.lm.ngram.models import sums
+from lmclassify.lm.ngram.witten_bell import WittenBell
+from lmclassify.text.ngrams import NgramView
+
+CHARACTERS = st.text("abc", min_size=1, max_size=8)
+
+
+def learn(texts, labels, longest):
+    """Return the known n-grams' keys and the language models of two labels."""
+    view = NgramView("character", longest)
+    windows = view.windows(texts, [])
+    keys = np.unique(windows.keys[windows.whole])
+    columns = NgramIndex(keys).look_up(windows)
+    counts, contexts = np.zeros((len(keys), 2), np.float32), np.full(len(keys), -1, np.int32)
+    for of_size in columns:
+        known = of_size >= 0
+        np.add.at(counts, (of_size[known], np.array(labels)[windows.owner[known]]), 1)
+    for shorter, longer in pairwise(columns):
+        ends = np.flatnonzero(longer >= 0)
+        contexts[longer[ends]] = shorter[ends - 1]
+    return view, keys, WittenBell(counts, contexts)
+
+
+def score(learnt, texts):
+    view, keys, models = learnt
+    windows = view.windows(texts, [])
+    return models.log_likelihoods(NgramIndex(keys).look_up(windows), windows.owner, windows.place, len(texts))
+
+
+def test_a_worked_example():
+    # " aab ", " a b " for label 0: after any symbol, of 10 symbols: " " 5 times, "a" 3, "b" 2; three kinds.
+    scores = score(learn(["aab", "a b", "ccc"], [0, 0, 1], longest=2), ["ab"])
+    a, b, space = ((count + 3 * 1 / 4) / (10 + 3) for count in (3, 2, 5))  # one of 4 symbols, as "c" is known
+    after_space = (2 + 2 * a) / (3 + 2)  # "a" twice and "b" once
+    after_a = (1 + 3 * b) / (3 + 3)  # "a", "b", " "
+    after_b = (2 + 1 * space) / (2 + 1)
+    assert scores[0, 0] == pytest.approx(math.log(after_space * after_a * after_b), rel=1e-6)
+
+
+@given(st.lists(CHARACTERS, min_size=2, max_size=6), CHARACTERS, st.integers(1, 4))
+def test_probabilities_of_what_can_follow_sum_to_one(texts, beginning, longest):
+    learnt = learn([*texts, "abc"], [number % 2 for number in range(len(texts) + 1)], longest)
+    before = score(learnt, [beginning])  # with the space after it
+    view, keys, models = learnt
+
+    def upto(text):
+        """Log-likelihood without the space at the end."""
+        windows = view.windows([text], [])
+        columns = NgramIndex(keys).look_up(windows)[:, :-1]
+        return models.log_likelihoods(columns, windows.owner[:-1], windows.place[:-1], 1)
+
+    start = upto(beginning)
+    total = np.exp(before - start) + sum(np.exp(upto(f"{beginning}{letter}") - start) for letter in "abc")
+    np.testing.assert_allclose(total, 1, rtol=1e-5)
+
+
+def test_symbols_that_are_not_known_have_the_share_of_new_ones():
+    # " aab ", " ab " for label 0: " " 4 times, "a" 3, "b" 2; " ccc " for label 1: " " twice, "c" 3 times.
+    scores = score(learn(["aab", "ab", "ccc"], [0, 0, 1], longest=2), ["zz"])
+    new = [kinds / (count + kinds) / 4 for count, kinds in ((9, 3), (5, 2))]  # of four symbols known
+    after_space = [1 / (2 + 1), 1 / (1 + 1)]  # "a" twice; "c" once
+    space = [(4 + 3 * 1 / 4) / (9 + 3), (2 + 2 * 1 / 4) / (5 + 2)]  # after what is not known
+    expected = [math.log(a * p * p * s) for a, p, s in zip(after_space, new, space, strict=True)]
+    np.testing.assert_allclose(scores[0], expected, rtol=1e-6)
+
+
+def test_a_score_depends_neither_on_company_nor_on_how_many_at_a_time(monkeypatch):
+    texts = ["aab", "", "ab cab", "b", "ccc"]
+    learnt = learn(texts, [0, 0, 1, 1, 0], longest=3)
+    together = score(learnt, texts)
+    np.testing.assert_array_equal(together, np.concatenate([score(learnt, [text]) for text in texts]))
+    monkeypatch.setattr(sums, "_NUMBERS_AT_A_TIME", 8)
+    np.testing.assert_array_equal(score(learnt, texts), together)

@@ -1,0 +1,219 @@
+"""One message to text, with the messages that break readers of mail."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmclassify.errors import OptionError
+from lmclassify.mail.fields import MOST_BYTES, MOST_CHARACTERS, parse_fields
+from lmclassify.mail.html_text import text_of_html
+from lmclassify.mail.messages import decode_bytes, decode_header, read_message
+
+
+def body(content: bytes, headers: bytes = b"") -> str:
+    return read_message(b"Subject: x\n" + headers + b"\n" + content).body
+
+
+def parts(*contents: bytes, kind: bytes = b"mixed", boundary: bytes = b"b") -> bytes:
+    inner = b"".join(b"--" + boundary + b"\n" + content + b"\n" for content in contents)
+    return (
+        b"Content-Type: multipart/"
+        + kind
+        + b'; boundary="'
+        + boundary
+        + b'"\n\n'
+        + inner
+        + b"--"
+        + boundary
+        + b"--\n"
+    )
+
+
+PLAIN = b"Content-Type: text/plain; charset=utf-8\n\nplain text"
+HTML = b"Content-Type: text/html; charset=utf-8\n\n<p>hyper <b>text</b>"
+
+
+def test_a_plain_message():
+    mail = read_message(
+        b"From me@here Sat Jan  3 01:05:34 1996\r\nMessage-ID: <1@x>\r\nFrom: =?utf-8?q?J=C3=BCrgen?= <j@x>\r\n"
+        b"Date: Sat, 3 Jan 1996 01:05:34 +0000\r\nSubject: a long\r\n\tsubject\r\n\r\nHello,\r\nworld\r\n"
+    )
+    assert tuple(vars(mail).values()) == (
+        "<1@x>",
+        "Jürgen <j@x>",
+        "Sat, 3 Jan 1996 01:05:34 +0000",
+        "a long subject",
+        "Hello,\nworld",
+    )
+    assert mail.text(["subject"]) == "a long subject"
+    assert mail.text(["subject", "body"]) == "a long subject\nHello,\nworld"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"=?utf-8?b?w6k=?= =?iso-8859-1?q?=E9?= e", "éé e"),
+        (b"=?UTF-8?Q?Re:_caf=C3=A9?=", "Re: café"),
+        (b"=?utf-8?q?two?==?utf-8?q?_words?=", "two words"),
+        (b"=?gb2312?b?xOO6ww==?=", "你好"),
+        (b"=?utf-8?b?4L?= =?utf-8?q?broken", None),
+        (b"=?nonsense?q?caf=C3=A9?=", "café"),
+        (b"=?utf-8?b?w6nD?= =?utf-8?b?qQ==?=", "éé"),  # a character cut in two
+        ("größer".encode(), "größer"),
+        ("größer".encode("latin-1"), "größer"),
+        (b"nul\0s \x1b[0m", None),
+        (b"", ""),
+        (b"=?" * 5000, None),
+        (b"=?utf-8?q?" + b"a" * 100_000 + b"?=", None),
+    ],
+)
+def test_subjects(raw, text):
+    subject = read_message(b"Subject: " + raw + b"\n\nbody").subject
+    assert text is None or subject == text
+    assert "\0" not in subject
+    subject.encode()
+
+
+@pytest.mark.parametrize(
+    ("charset", "data", "text"),
+    [
+        ("utf-8", "naïve".encode(), "naïve"),
+        ("utf-8", "naïve".encode("latin-1"), "naïve"),
+        ("us-ascii", "naïve €".encode(), "naïve €"),
+        ("iso-8859-1", b"\x93quoted\x94 \x80", "“quoted” €"),
+        ("iso-8859-1", "naïve".encode("latin-1"), "naïve"),
+        ("koi8-r", "привет".encode("koi8-r"), "привет"),
+        ("no-such-charset", "привет".encode(), "привет"),
+        ("iso-2022-jp", "日本".encode("iso-2022-jp"), "日本"),
+        ("base64", b"aGk=", "aGk="),
+        ("undefined", b"hi", "hi"),
+        ("punycode", b"hi", "hi"),
+        ("\0", b"hi", "hi"),
+        ("ascii", b"\x81\xff", "\ufffdÿ"),
+    ],
+)
+def test_charsets(charset, data, text):
+    assert decode_bytes(data, charset) == text
+
+
+def test_parts():
+    assert body(b"", parts(PLAIN, HTML, kind=b"alternative")) == "plain text"
+    assert body(b"", parts(HTML, PLAIN, kind=b"alternative")) == "plain text"
+    blank = b"Content-Type: text/plain\n\n \n"
+    assert body(b"", parts(blank, HTML, kind=b"alternative")) == "hyper text"
+    related = parts(HTML, b"Content-Type: image/png\n\nxxx", kind=b"related", boundary=b"c")
+    assert body(b"", parts(related, kind=b"alternative")) == "hyper text"
+    attached = b"Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt\n\nsecret"
+    invitation = b"Content-Type: text/calendar\n\nBEGIN:VCALENDAR"
+    assert body(b"", parts(PLAIN, attached, invitation, PLAIN)) == "plain text\nplain text"
+    forwarded = b"Content-Type: message/rfc822\n\nSubject: inner\n\nforwarded"
+    assert body(b"", parts(PLAIN, forwarded)) == "plain text\nforwarded"
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "text"),
+    [
+        (b"Content-Transfer-Encoding: quoted-printable\n", b"caf=C3=A9 =\nau lait=ZZ", "café au lait=ZZ"),
+        (b"Content-Transfer-Encoding: base64\n", base64.b64encode(b"free prize"), "free prize"),
+        (b"Content-Transfer-Encoding: base64\n", b"ZnJlZSBwcml6Z", "free priz"),  # cut
+        (b"Content-Transfer-Encoding: nonsense\n", b"as it is", "as it is"),
+        (b"Content-Type: text/html\n", b"<p>one<p>two", "one\ntwo"),
+        (b"Content-Type: text/plain\n", b"<html><p>one<p>two", "one\ntwo"),  # not what it says
+        (b"Content-Type: multipart/mixed\n", b"no boundary", "no boundary"),
+        (b"Content-Type: multipart/mixed; boundary=b\n", b"never there", "never there"),
+        (b"Content-Type: multipart/mixed; boundary=b\n", b"--b\n\nnever closed", "never closed"),
+        (b"Content-Type: ;;;=\n", b"odd type", "odd type"),
+        (b"Content-Type: text/plain; charset*0=ut; charset*1=f-8\n", "é".encode(), "é"),
+        (b"Content-Type: image/png\n", b"\x89PNG", ""),
+        (b"no header at all\n", b"text", None),
+    ],
+)
+def test_broken_bodies(headers, content, text):
+    found = body(content, headers)
+    assert text is None or found == text
+
+
+def test_html():
+    page = (
+        "<!DOCTYPE html><html><head><title>t</title><style>p {color: red}</style></head><body>\n"
+        "<!-- a <b>comment</b> --><h1>Big\n news</h1>fr<b>ee</b>&nbsp;&amp; <a href='http://x'>click</a>"
+        "<script>if (a < b) alert('</p>')</script><table><tr><td>one<td>two</table>a < b, 3 <4<br/>end &#x41;"
+    )
+    assert text_of_html(page, 1000) == "Big news\nfree & click\none\ntwo\na < b, 3 <4\nend A"
+    assert text_of_html("<p>a<style>never closed", 10) == "a"
+    assert text_of_html("a <!-- never closed", 100) == "a <!-- never closed"
+    assert text_of_html("&#" + "9" * 5000 + ";", 10)
+
+
+def test_only_a_beginning_is_read():
+    mail = read_message(b"Subject: x\n\n" + b"word " * 100_000)
+    assert len(mail.body) <= MOST_CHARACTERS
+    assert len(mail.text(["subject", "body"])) <= MOST_CHARACTERS
+    started = time.perf_counter()
+    assert read_message(b"Subject: big\n\n" + b"x\n" * 25_000_000, ["subject"]).subject == "big"
+    assert time.perf_counter() - started < 2
+
+
+NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3000))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"Content-Type: text/html\n\n" + b"<a " * MOST_BYTES,
+        b"Content-Type: text/html\n\n" + b"<!--" * MOST_BYTES,
+        b"Content-Type: text/html\n\n" + b"<a b='>" * MOST_BYTES,
+        b"Content-Type: text/plain" + b";a=b" * MOST_BYTES,
+        b"Content-Disposition: " + b"(" * MOST_BYTES,
+        b"Subject: " + b"=?utf-8?q?a?= " * MOST_BYTES,
+        NESTED,
+    ],
+    ids=range(7),
+)
+def test_messages_made_to_take_long_do_not(message):
+    started = time.perf_counter()
+    read_message(message)
+    assert time.perf_counter() - started < 5
+
+
+WORDS = [
+    b"Subject: ", b"Content-Type: ", b"text/html", b"multipart/mixed; boundary=b", b"--b", b"--b--", b"\n", b"\r\n",
+    b"\n\n", b"; charset=", b"utf-7", b"=?utf-8?q?", b"=?big5?b?", b"?=", b"Content-Transfer-Encoding: base64", b"<p>",
+    b"message/rfc822", b"\xff\xfe", b"\0", b"From ", b"&#", b"x-uuencode", b"begin 644 a\n", b"(", b'"', b"*0*=",
+]  # fmt: skip
+
+
+@given(st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=5)), max_size=40).map(b"".join))
+def test_no_message_is_an_error(data):
+    mail = read_message(data)
+    for value in vars(mail).values():
+        value.encode()
+        assert "\0" not in value
+    assert read_message(data, ["subject"]).body == ""
+
+
+@given(st.text(max_size=200))
+def test_no_header_is_an_error(value):
+    decode_header(value).encode()
+
+
+def test_fields():
+    assert parse_fields("body, Subject") == ("subject", "body")
+    with pytest.raises(OptionError, match="--fields takes subject, body or subject,body, not 'title'"):
+        parse_fields("title")
+
+
+def test_reading_messages_imports_little():
+    """The filter's client starts for every message."""
+    code = "import sys, lmclassify.mail.client; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"typing", "numpy", "typer", "rich", "dataclasses", "asyncio", "pydantic", "ssl"} & set(
+        loaded.split()
+    )

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+
+from lmclassify.classify.decisions import UNSURE, Decisions
+from lmclassify.prediction.labelling import TableLabeller
+from lmclassify.tables.rows import Rows
+
+
+class LengthModel:
+    """Takes texts of more than three characters for spam."""
+
+    label_names = ("ham", "spam")
+
+    def predict_log_proba(self, texts):
+        spam = np.array([0.9 if len(text) > 3 else 0.2 for text in texts])
+        return np.log(np.stack([1 - spam, spam], axis=1))
+
+
+ROWS = Rows(
+    ["p_ham", "label", "text"],
+    [["old", "spam", "hi"], ["old", "", "hello"], ["old", "ham", " "], ["old", "spam", "hello"]],
+    first=5,
+)
+
+
+def test_rows_keep_their_places_and_get_columns():
+    labelled = TableLabeller(LengthModel(), 2, 1).label(ROWS)
+    assert labelled.names == ["label", "text", "predicted_label", "p_ham", "p_spam"]
+    assert (labelled.first, labelled.cells) == (5, [row[1:] for row in ROWS.cells])
+    assert labelled.added["predicted_label"] == ["ham", "spam", "", "spam"]
+    np.testing.assert_allclose(labelled.added["p_spam"], [0.2, 0.9, np.nan, 0.9])
+
+
+def test_only_counts_are_kept_unless_more_is_asked_for():
+    decisions = Decisions(("ham", "spam"), min_confidence=0.85)
+    for keep in (False, True):
+        labeller = TableLabeller(LengthModel(), 2, 1, decisions=decisions, keep_known=keep)
+        for _ in range(3):
+            labeller.label(ROWS)
+        assert labeller.counts == {("spam", UNSURE): 3, ("spam", "spam"): 3}
+        assert labeller.without_text == 3
+        assert labeller.true == ["spam", "spam"] * 3 * keep
+        assert len(labeller.log_posteriors) == 6 * keep

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from lmclassify.errors import OptionError
+from lmclassify.parallel import map_ordered, number_of_threads, run_in_rounds
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_keep_their_order(threads):
+    def slow_first(number: int) -> int:
+        time.sleep(0.02 if number == 0 else 0)
+        return number * number
+
+    assert list(map_ordered(slow_first, range(6), threads)) == [0, 1, 4, 9, 16, 25]
+
+
+def test_number_of_threads():
+    available = number_of_threads()
+    assert available == number_of_threads(-1) >= 1
+    assert number_of_threads(7) == 7
+    assert number_of_threads(-100) == 1
+    with pytest.raises(OptionError, match="n_jobs"):
+        number_of_threads(0)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_payloads_take_turns(threads):
+    calls: list[str] = []
+    left = {"a": 3, "b": 1, "c": 2}
+
+    def step(name: str) -> bool:
+        calls.append(name)
+        left[name] -= 1
+        return left[name] > 0
+
+    run_in_rounds(step, "abc", threads, threading.Event())
+    assert sorted(calls) == list("aaabcc")
+    if threads == 1:
+        assert calls[:3] == list("abc")
+
+
+def test_an_error_stops_the_others_and_reaches_the_caller():
+    stop = threading.Event()
+
+    def step(name: str) -> bool:
+        if name == "bad":
+            raise ValueError("broken")
+        return not stop.wait(0.01)
+
+    with pytest.raises(ValueError, match="broken"):
+        run_in_rounds(step, ["good", "bad", "good"], 2, stop)
+    assert stop.is_set()
+
+
+def test_ctrl_c_lets_the_steps_in_hand_finish():
+    stop = threading.Event()
+    finished: list[int] = []
+
+    def step(number: int) -> bool:
+        if number == 0:
+            time.sleep(0.1)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        stop.wait(5)
+        time.sleep(0.05)
+        finished.append(number)
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in_rounds(step, range(5), 2, stop)
+    assert 0 in finished
+    assert len(finished) <= 2
+
+
+def test_each_thread_is_prepared():
+    prepared = set()
+
+    def step(_: int) -> bool:
+        assert threading.get_ident() in prepared
+        return False
+
+    run_in_rounds(step, range(4), 2, threading.Event(), before=lambda: prepared.add(threading.get_ident()))

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmclassify.text.terminal import TerminalWriter, unescaped
+
+
+class Tty(io.BytesIO):
+    def fileno(self) -> int:
+        return 3
+
+
+def shown(pieces: list[bytes], encoding: str = "utf-8") -> str:
+    stream = Tty()
+    writer = TerminalWriter(stream, encoding)
+    assert sum(map(writer.write, pieces)) == sum(map(len, pieces))
+    return stream.getvalue().decode(encoding)
+
+
+def test_what_would_steer_a_terminal_is_shown():
+    text = "é\x1b[2J\x9b31m\x07\r\n\u202eevil\u2066\t😀\n"
+    assert shown([text.encode()]) == "é\\x1b[2J\\x9b31m\\x07\\r\n\\u202eevil\\u2066\t😀\n"
+    assert shown([b"\xff\xe9\x1b"]) == "\\xff\\xe9\\x1b"
+    assert shown(["é\x9b".encode("latin-1")], "latin-1") == "é\\x9b"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii", "cp1252"])
+@given(data=st.binary(), at=st.integers(0, 20))
+def test_nothing_unprintable_passes_wherever_bytes_are_cut(encoding, data, at):
+    text = shown([data[:at], data[at:]], encoding)
+    assert text.replace("\n", "").replace("\t", "").isprintable()
+    assert text == shown([data], encoding)
+
+
+@given(st.text().filter(str.isprintable))
+def test_printable_text_passes_as_it_is(text):
+    assert shown([text.encode()]) == text
+
+
+def test_other_streams_have_nothing_to_bypass():
+    stream = io.StringIO()
+    assert unescaped(stream) is stream
