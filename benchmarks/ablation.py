@@ -27,8 +27,14 @@ from lmclassify.classify.ensemble import LSTMS, log_softmax
 from lmclassify.classify.scoring import log_likelihoods, ngram_scores
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.ensemble import add_experts, best_scale, learn_combination, spread
-from lmclassify.classify.training.language_models import Course, Part, new_trainer
-from lmclassify.classify.training.recipes import Learnt, Lesson, School, Taught, learn_tuned
+from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer
+from lmclassify.classify.training.recipes import (
+    FitResult,
+    TrainedModels,
+    TrainingData,
+    TunedTrainer,
+    learn_tuned,
+)
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import DataError, listing
 from lmclassify.lm.neural.trainer import Trainer
@@ -58,10 +64,10 @@ WITHOUT: dict[str, Callable[[str], bool]] = {
 """The variants that leave experts out: which ones."""
 
 
-class NoBackground(School):
+class NoBackground(TunedTrainer):
     """Trains each label's language model from nothing, as recipe "plain" does."""
 
-    def adapt(self, part: Part, class_: Taught, epochs: int) -> Trainer:
+    def adapt(self, part: DataSplit, class_: TrainedModels, epochs: int) -> Trainer:
         """Return what trains a label's language model."""
         settings = self.course.settings
         if not len(class_.validation):  # the last time, epochs are those that were best before
@@ -71,7 +77,7 @@ class NoBackground(School):
         )
 
 
-TAUGHT_OTHERWISE: dict[str, type[School]] = {"without the background model": NoBackground}
+TAUGHT_OTHERWISE: dict[str, type[TunedTrainer]] = {"without the background model": NoBackground}
 """The variants with a fit of their own."""
 
 
@@ -79,14 +85,14 @@ TAUGHT_OTHERWISE: dict[str, type[School]] = {"without the background model": NoB
 class _Scores:
     """All experts' scores of the test texts, and what their combinations are learnt from."""
 
-    lesson: Lesson
-    learnt: Learnt
+    lesson: TrainingData
+    learnt: FitResult
     names: list[str]
     test: list[Array]
     """(n, K) each, in the order of the names."""
 
     @classmethod
-    def of(cls, lesson: Lesson, learnt: Learnt, texts: Sequence[str], threads: int) -> _Scores:
+    def of(cls, lesson: TrainingData, learnt: FitResult, texts: Sequence[str], threads: int) -> _Scores:
         assert learnt.subwords is not None
         test = ngram_scores(learnt.ngrams, texts, learnt.subwords.sequences(list(texts)), threads=threads)
         sequences = learnt.tokenizer.sequences(list(texts))
@@ -135,14 +141,14 @@ class _Scores:
 
 def ablate(training: LabelledTexts, test: LabelledTexts, seed: int, threads: int) -> dict[str, Figures]:
     """Return accuracy and log-loss on the test texts of every variant."""
-    lesson = Lesson.of(training.texts, training.labels, seed)
+    lesson = TrainingData.of(training.texts, training.labels, seed)
     unknown = sorted(set(test.labels) - set(training.labels))
     if unknown:
         raise DataError(f"nothing to learn {listing(unknown)} from: a label of test texts only")
     codes = np.searchsorted(lesson.classes, np.asarray(test.labels, dtype=object))
 
-    def scores(school: type[School]) -> _Scores:
-        learnt = learn_tuned(lesson, Course(Settings(), "cpu", threads), school)
+    def scores(school: type[TunedTrainer]) -> _Scores:
+        learnt = learn_tuned(lesson, FitContext(Settings(), "cpu", threads), school)
         return _Scores.of(lesson, learnt, test.texts, threads)
 
     def figures(joint: Array) -> Figures:
@@ -152,7 +158,7 @@ def ablate(training: LabelledTexts, test: LabelledTexts, seed: int, threads: int
             "log_loss": -float(log_p[np.arange(len(codes)), codes].mean()),
         }
 
-    whole = scores(School)
+    whole = scores(TunedTrainer)
     result = {name: figures(whole.joint(left_out)) for name, left_out in WITHOUT.items()}
     result["equal weights and one temperature"] = figures(whole.product())
     for name, school in TAUGHT_OTHERWISE.items():

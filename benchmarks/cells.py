@@ -27,8 +27,8 @@ from benchmarks.transformer import TransformerLanguageModel
 from lmclassify import __version__
 from lmclassify.classify.scoring import Scorer, log_likelihoods
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.training.language_models import Course
-from lmclassify.classify.training.recipes import Lesson, learn_plain, teach_alone
+from lmclassify.classify.training.language_models import FitContext
+from lmclassify.classify.training.recipes import TrainingData, fit_independent, learn_plain
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import DataError, listing
 from lmclassify.lm.inference.directions import DirectedLanguageModel
@@ -100,17 +100,17 @@ def measure(
         `FIGURES`; perplexity is per token of the test texts, each under its own label's model; seconds are
         the processor's, so that other work on the machine counts little.
     """
-    lesson = Lesson.of(training.texts, training.labels, seed)
+    lesson = TrainingData.of(training.texts, training.labels, seed)
     unknown = sorted(set(test.labels) - set(training.labels))
     if unknown:
         raise DataError(f"nothing to learn {listing(unknown)} from: a label of test texts only")
     codes = np.searchsorted(lesson.classes, np.asarray(test.labels, dtype=object))
     settings = replace(Settings(recipe="plain", max_epochs=epochs), **MODELS[name])
-    course = Course(settings, "cpu", threads=1)
+    course = FitContext(settings, "cpu", threads=1)
     models: Sequence[Scorer | DirectedLanguageModel]
     started = time.process_time()
     if name == TRANSFORMER:
-        taught = teach_alone(lesson, course, _new_transformer)
+        taught = fit_independent(lesson, course, _new_transformer)
         tokenizer, models = taught.tokenizer, [_InTorch(trainer.model) for trainer in taught.trainers[0]]
     else:
         learnt = learn_plain(lesson, course)

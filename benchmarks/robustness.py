@@ -34,7 +34,7 @@ RATES: dict[str, tuple[float, ...]] = {
     **dict.fromkeys(CHANGES, (0.1, 0.25, 0.5, 1.0)),
     "padding": (2, 5, 10, 20),
 }
-"""Shares of characters or words changed; of padding, words added."""
+"""Attributions of characters or words changed; of padding, words added."""
 _VALIDATION_FOLDS = 5
 
 Predict = Callable[[list[str]], npt.NDArray[Any]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lmclassify.comparison.baselines import Rival, svm
+from lmclassify.comparison.baselines import Baseline, svm
 from lmclassify.datasets.labelled import read_tables
 from lmclassify.service.worker import Scorer, work
 
@@ -56,7 +56,7 @@ class LinearSVM(_Yardstick):
 
     def __init__(self, train: str) -> None:
         data = read_tables([train], say=lambda message: None)
-        self._rival = Rival(svm).fit(data.texts, data.labels).calibrate(data.texts, data.labels)
+        self._rival = Baseline(svm).fit(data.texts, data.labels).calibrate(data.texts, data.labels)
         self._labels = [str(label) for label in self._rival.classes_]
 
     def predict(self, texts: list[str]) -> list[Any]:

@@ -34,7 +34,7 @@ from benchmarks.speed_rows import measure_rows, prefix_share
 from lmclassify import LMClassifier
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.training.language_models import Course, Part, new_trainer
+from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError, LMClassifyWarning
 from lmclassify.lm.inference.forward import NumpyLanguageModel
@@ -137,14 +137,14 @@ class Bench:
 
     def _step(self, tokenizer: Tokenizer, of_labels: list[list[Ids]]) -> None:
         """Train as many labels at once as there are threads, on batches of texts of median length."""
-        course = Course(self._settings, "cpu", self._threads)
+        course = FitContext(self._settings, "cpu", self._threads)
         jobs: list[tuple[Trainer, npt.NDArray[np.intp]]] = []
         tokens = 0
         for texts in sorted(of_labels, key=len)[-self._threads :]:
             lengths = np.array([len(text) for text in texts])
             rows = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
             rows = rows[: self._settings.batch_size]
-            part = Part("", np.arange(len(texts)), np.arange(0), len(jobs))
+            part = DataSplit("", np.arange(len(texts)), np.arange(0), len(jobs))
             jobs.append((new_trainer(part, texts, None, tokenizer, course), rows))
             jobs[-1][0].model.train()
             tokens += _STEPS * int((lengths[rows] - 1).sum())

@@ -33,9 +33,9 @@ from lmclassify.classify.predictor import FittedModel, Suggestion, as_texts
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import PositiveThreshold
 from lmclassify.classify.training.checkpoints import Checkpoints
-from lmclassify.classify.training.language_models import Course, ProgressCallback
-from lmclassify.classify.training.recipes import Lesson, learn_plain, learn_tuned
-from lmclassify.classify.training.sampling import Rest
+from lmclassify.classify.training.language_models import FitContext, ProgressCallback
+from lmclassify.classify.training.recipes import TrainingData, learn_plain, learn_tuned
+from lmclassify.classify.training.sampling import StreamedRemainder
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
 from lmclassify.parallel import number_of_threads
@@ -211,7 +211,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         unlabelled: Iterable[str] | None = None,
         checkpoints: Checkpoints | None = None,
         cluster: RayTasks | None = None,
-        rest: Rest | None = None,
+        rest: StreamedRemainder | None = None,
     ) -> LMClassifier:
         """Learn a language model for each label.
 
@@ -235,7 +235,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Train language models and count n-grams on a Ray cluster (`lmclassify.cluster.tasks.ray_tasks`
             connects to one). The model is the same as without, unless several processes train each language
             model together.
-        rest : Rest, optional
+        rest : StreamedRemainder, optional
             More labelled texts, of which recipe ``tuned`` counts the n-grams in their files; see
             `lmclassify.classify.training.sampling.sample_tables`.
 
@@ -286,7 +286,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         log_priors = self._log_priors(classes, class_weights, settings)
 
         kept = np.flatnonzero(weights > 0)
-        lesson = Lesson(
+        lesson = TrainingData(
             texts=[texts[index] for index in kept],
             classes=classes,
             codes=codes[kept],
@@ -342,7 +342,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _what_decides(
-        self, lesson: Lesson, settings: Settings, course: Course, rest: Rest | None
+        self, lesson: TrainingData, settings: Settings, course: FitContext, rest: StreamedRemainder | None
     ) -> dict[str, Any]:
         """Return all that what is learnt depends on, as plain data; texts by their SHA-256."""
 
@@ -542,8 +542,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"{shorten(label)} is the only label; a model needs one")
         return self._changed_to(remove_label(model, label))
 
-    def _course(self, settings: Settings) -> Course:
-        return Course(settings, _device(self.device), number_of_threads(self.n_jobs), self.callback)
+    def _course(self, settings: Settings) -> FitContext:
+        return FitContext(settings, _device(self.device), number_of_threads(self.n_jobs), self.callback)
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

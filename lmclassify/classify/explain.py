@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.scoring import chunks_of, token_log_probs
-from lmclassify.classify.variants import Reading
+from lmclassify.classify.variants import TextVariant
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.sums import add_by_text
 from lmclassify.parallel import number_of_threads
@@ -92,7 +92,7 @@ class InformativeWord(TypedDict):
 
 
 @dataclass(frozen=True)
-class Shares:
+class Attributions:
     """One text's scores, shared out. The last row of either array is the end of text's."""
 
     text: str
@@ -114,7 +114,7 @@ class Shares:
         return joint
 
 
-def share_out(model: FittedModel, texts: Sequence[str]) -> Iterator[Shares]:
+def attribute(model: FittedModel, texts: Sequence[str]) -> Iterator[Attributions]:
     """Yield how each text's joint log-probabilities are made up.
 
     Parameters
@@ -127,14 +127,16 @@ def share_out(model: FittedModel, texts: Sequence[str]) -> Iterator[Shares]:
     label = model.settings.disguised_among(model.label_names)
     for chunk in chunks_of(scored):
         shared = list(_share_out(model, texts[chunk], scored[chunk], prior))
-        _, readings = model.read_otherwise(scored[chunk], np.array([of_text.joint for of_text in shared]))
+        _, readings = model.score_variants(scored[chunk], np.array([of_text.joint for of_text in shared]))
         for of_text, reading in zip(shared, readings, strict=True):
             if reading is not None and label is not None:
                 of_text = _by_reading(model, of_text, reading, label, prior)
             yield _whole(of_text, model)
 
 
-def _by_reading(model: FittedModel, shares: Shares, reading: Reading, label: int, prior: Array) -> Shares:
+def _by_reading(
+    model: FittedModel, shares: Attributions, reading: TextVariant, label: int, prior: Array
+) -> Attributions:
     """Return shares whose parts are those of another reading, each word's in equal parts by its sources."""
     (read,) = _share_out(model, [reading.text], [reading.text], prior, foretold=True)
     parts = np.zeros_like(shares.parts)
@@ -165,8 +167,8 @@ def _share_out(
     prior: Array,
     *,
     foretold: bool = False,
-) -> Iterator[Shares]:
-    """Share out some texts, of which `scored` is what counts; see `share_out`.
+) -> Iterator[Attributions]:
+    """Share out some texts, of which `scored` is what counts; see `attribute`.
 
     Where `foretold`, as `FittedModel.foretold` has them.
     """
@@ -212,7 +214,7 @@ def _share_out(
         parts, rest = _decided(model, parts, lstms, prior, starts, lengths)
     for index, (text, (spans, _)) in enumerate(zip(texts, words, strict=True)):
         rows = slice(starts[index], starts[index + 1])
-        yield Shares(text, spans, log_probabilities[rows], parts[rows], rest[index])
+        yield Attributions(text, spans, log_probabilities[rows], parts[rows], rest[index])
 
 
 def _decided(
@@ -259,7 +261,7 @@ def _add(rows: Array, slots: Indices, shape: tuple[int, int]) -> Array:
     return result
 
 
-def _whole(shares: Shares, model: FittedModel) -> Shares:
+def _whole(shares: Attributions, model: FittedModel) -> Attributions:
     """Add the words that were cut off, which have no part."""
     if model.limit is None:
         return shares
@@ -277,7 +279,7 @@ def most_words(labels: int) -> int:
     return min(_MOST_WORDS, 1_000_000 // labels)
 
 
-def _listed(shares: Shares, most: int) -> Shares:
+def _listed(shares: Attributions, most: int) -> Attributions:
     """Join what follows the first words into one last word, so that there are `most`."""
     if len(shares.spans) <= most:
         return shares
@@ -290,12 +292,14 @@ def _listed(shares: Shares, most: int) -> Shares:
     return replace(shares, spans=spans, log_probabilities=log_probabilities, parts=parts)
 
 
-def explanation(shares: Shares, names: Sequence[str], label: int | None, against: int | None) -> Explanation:
+def explanation(
+    shares: Attributions, names: Sequence[str], label: int | None, against: int | None
+) -> Explanation:
     """Return shares as plain data.
 
     Parameters
     ----------
-    shares : Shares
+    shares : Attributions
     names : sequence of str, (K,)
         Of the labels.
     label, against : int, optional
@@ -344,13 +348,13 @@ def explanation(shares: Shares, names: Sequence[str], label: int | None, against
 
 
 def informative_words(
-    texts: Iterator[Shares], names: Sequence[str], n: int
+    texts: Iterator[Attributions], names: Sequence[str], n: int
 ) -> dict[str, list[InformativeWord]]:
     """Return the words that speak most for each label, by the sum over their occurrences.
 
     Parameters
     ----------
-    texts : iterator of Shares
+    texts : iterator of Attributions
     names : sequence of str, (K,)
         Of the labels.
     n : int

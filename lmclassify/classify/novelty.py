@@ -4,7 +4,7 @@ Gangal et al. 2020 divide a text's likelihood under the labels' language models 
 model; of the backgrounds tried, the weakest, of single symbols, serves best (docs/benchmarks.md). Here each
 label's ratio counts by the label's posterior, and per symbol, so that long texts are no newer than short.
 
-In recipe "tuned" these are the n-gram language models of characters, and a second signal of familiarity
+In recipe "tuned" these are the n-gram language models of characters, and a second signal
 stands beside: how strongly the machine over characters of the label that claims a text most claims it. In
 recipe "plain" it is the labels' LSTMs, per character, without a background, which makes it worse there.
 
@@ -39,7 +39,9 @@ def likelihood_ratio(
     return ratio
 
 
-def familiarity(log_posteriors: Array, scores: Sequence[Array], background: Array, lengths: Array) -> Array:
+def in_distribution_score(
+    log_posteriors: Array, scores: Sequence[Array], background: Array, lengths: Array
+) -> Array:
     """Return the signals of recipe "tuned", (n, 2), larger ones for familiar texts.
 
     Parameters
@@ -54,7 +56,7 @@ def familiarity(log_posteriors: Array, scores: Sequence[Array], background: Arra
     return np.column_stack([scores[0].max(axis=1), ratio])
 
 
-def plain_familiarity(log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str]) -> Array:
+def plain_in_distribution_score(log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str]) -> Array:
     """Return the signal of recipe "plain", (n, 1): the likelihood per character, labels by their posteriors.
 
     Parameters

@@ -20,12 +20,12 @@ from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
 from lmclassify.classify.explain import (
     Explanation,
     InformativeWord,
+    attribute,
     explanation,
     informative_words,
     most_words,
-    share_out,
 )
-from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
+from lmclassify.classify.novelty import cross_entropies, in_distribution_score, plain_in_distribution_score
 from lmclassify.classify.scoring import (
     asked_log_likelihoods,
     chunks_of,
@@ -37,7 +37,7 @@ from lmclassify.classify.scoring import (
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.storage import from_stored, to_stored
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, PositiveThreshold
-from lmclassify.classify.variants import Reading, decided, word_model
+from lmclassify.classify.variants import TextVariant, decided, word_model
 from lmclassify.errors import (
     DataError,
     LMClassifyWarning,
@@ -76,14 +76,14 @@ class Scored(NamedTuple):
     """(n,) nats per word, to compare with those of held-out texts; see `lmclassify.classify.novelty`."""
 
 
-class Judged(NamedTuple):
+class ScoringResult(NamedTuple):
     """What a model with a combination makes of n texts."""
 
     joint: Array
     """(n, K) joint log-probabilities, nats."""
     scores: list[Array]
     """(n, K) each: the n-gram models' scores of the texts as they stand."""
-    readings: list[Reading | None]
+    readings: list[TextVariant | None]
     """Which reading of each text decides; None for the text as it stands."""
 
 
@@ -163,22 +163,22 @@ class FittedModel:
             return self.log_priors + self.log_likelihood(texts)
         return self.judge(self.texts_to_score(as_texts(texts))).joint
 
-    def judge(self, texts: list[str]) -> Judged:
+    def judge(self, texts: list[str]) -> ScoringResult:
         """Return what decides of texts after `texts_to_score`; needs a combination."""
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         if len(places) < len(texts):  # equal texts are scored once
             found = self.judge(list(places))
             back = [places[text] for text in texts]
-            return Judged(
+            return ScoringResult(
                 found.joint[back],
                 [of_expert[back] for of_expert in found.scores],
                 [found.readings[place] for place in back],
             )
         joint, scores = self._decide(texts)
-        joint, readings = self.read_otherwise(texts, joint)
-        return Judged(joint, scores, readings)
+        joint, readings = self.score_variants(texts, joint)
+        return ScoringResult(joint, scores, readings)
 
-    def read_otherwise(self, texts: Sequence[str], joint: Array) -> tuple[Array, list[Reading | None]]:
+    def score_variants(self, texts: Sequence[str], joint: Array) -> tuple[Array, list[TextVariant | None]]:
         """Return what decides of texts after `texts_to_score` where other readings are looked at.
 
         Parameters
@@ -190,7 +190,7 @@ class FittedModel:
         Returns
         -------
         joint : ndarray, (n, K)
-        readings : list of Reading or None
+        readings : list of TextVariant or None
             None for the text as it stands.
         """
         label = self.settings.disguised_among(self.label_names)
@@ -270,12 +270,12 @@ class FittedModel:
             likelihoods = self.log_likelihood(texts)
             joint = self.log_priors + likelihoods
             log_posteriors = log_softmax(joint)
-            signals = plain_familiarity(log_posteriors, likelihoods, texts)
+            signals = plain_in_distribution_score(log_posteriors, likelihoods, texts)
         else:
             joint, scores, _ = self.judge(texts)
             likelihoods = scores[1]
             log_posteriors = log_softmax(joint)
-            signals = familiarity(log_posteriors, scores, *ngram_background(self.ngrams[0], texts))
+            signals = in_distribution_score(log_posteriors, scores, *ngram_background(self.ngrams[0], texts))
         nats = cross_entropies(log_posteriors, likelihoods, texts)
         return Scored(joint, self.held_out.novelty(signals), nats)
 
@@ -525,7 +525,7 @@ class FittedModel:
             raise OptionError("a model with one label has no other to hold it against")
         if chosen[0] is not None and chosen[0] == chosen[1]:
             raise OptionError(f"label {shorten(label)} cannot be held against itself")
-        shares, most = next(share_out(self, as_texts([text]))), most_words(len(self.classes_))
+        shares, most = next(attribute(self, as_texts([text]))), most_words(len(self.classes_))
         if len(shares.spans) > most:
             rest = len(shares.spans) - most + 1
             message = f"the last {rest:,} of {len(shares.spans):,} words are explained as one"
@@ -548,7 +548,7 @@ class FittedModel:
         """
         if n < 1:
             raise OptionError(f"n must be at least 1, not {n}")
-        return informative_words(share_out(self, as_texts(texts)), self.label_names, n)
+        return informative_words(attribute(self, as_texts(texts)), self.label_names, n)
 
     @property
     def label_names(self) -> list[str]:

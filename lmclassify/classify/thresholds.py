@@ -2,7 +2,7 @@
 
 Numbers only: no text can be read from them.
 
-Shapes: m held-out texts, K labels, S signals of familiarity.
+Shapes: m held-out texts, K labels, S signals.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class HeldOut:
     codes: npt.NDArray[np.int32]
     """(m,) true labels."""
     signals: Floats
-    """(m, S) of familiarity; see `lmclassify.classify.novelty`."""
+    """(m, S); see `lmclassify.classify.novelty`."""
     cross_entropies: Floats
     """(m,) nats per word; see `lmclassify.classify.novelty.cross_entropies`."""
 
@@ -95,7 +95,7 @@ class HeldOut:
     ) -> HeldOut:
         """Return scores as the file holds them, of no more texts than fit."""
         most = max(1, MOST_NUMBERS // joint.shape[1])
-        return cls.rounded(joint, codes, signals, cross_entropies).rows(some_of(len(codes), most, seed))
+        return cls.rounded(joint, codes, signals, cross_entropies).rows(subsample(len(codes), most, seed))
 
     def rows(self, chosen: npt.NDArray[Any]) -> HeldOut:
         """Return the scores of some of the texts."""
@@ -221,7 +221,7 @@ class HeldOutTexts:
         """Return some of the texts, drawn at random, with their scores, (m, K) each."""
         m, labels = scores[0].shape
         most = min(max(MOST_TEXTS, 10 * labels), _MOST_EXPERT_SCORES // (len(scores) * labels))
-        kept = some_of(m, most, seed)
+        kept = subsample(m, most, seed)
         return cls(
             [texts[index] for index in kept.tolist()],
             codes[kept].astype(np.int32),
@@ -241,7 +241,7 @@ class HeldOutTexts:
         )
 
 
-def some_of(count: int, most: int, seed: int) -> npt.NDArray[np.intp]:
+def subsample(count: int, most: int, seed: int) -> npt.NDArray[np.intp]:
     """Return which of some texts to keep, ascending: all, or `most` of them drawn at random."""
     if count <= most:
         return np.arange(count)

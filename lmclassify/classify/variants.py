@@ -37,7 +37,7 @@ _FOLLOWERS = 0.8  # distinct followers of a word grow like this power of how oft
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextVariant:
     """One way to read a text."""
 
     text: str
@@ -54,7 +54,7 @@ def word_model(models: Sequence[NgramModel]) -> NgramModel:
     return next(model for model in models if model.view.symbols == "word")
 
 
-def readings_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int, Reading]]:
+def variants_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int, TextVariant]]:
     """Return the readings of some texts other than the texts themselves.
 
     Parameters
@@ -67,25 +67,25 @@ def readings_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tup
 
     Returns
     -------
-    list of (int, Reading)
+    list of (int, TextVariant)
         The first is the index of the text.
     """
     if not len(words.keys):  # nothing was learnt, so nothing tells how texts are to be read
         return []
     counts = partial(word_counts, words)
     found: list[tuple[int, PlainText]] = []
-    result: list[tuple[int, Reading]] = []
+    result: list[tuple[int, TextVariant]] = []
     for index, text in enumerate(texts):
         own = as_it_stands(text)
         found.append((index, own))
         plain = plain_text(text, counts)
         if plain.text != own.text:
             found.append((index, plain))
-            result.append((index, Reading(plain.text, plain.sources)))
+            result.append((index, TextVariant(plain.text, plain.sources)))
     for place, first, last, penalty in _cuts([whole.text for _, whole in found], words, label):
         index, whole = found[place]
         kept = " ".join(whole.text.split()[first:last])
-        result.append((index, Reading(kept, whole.sources[first:last], penalty)))
+        result.append((index, TextVariant(kept, whole.sources[first:last], penalty)))
     return result
 
 
@@ -176,7 +176,7 @@ def decided(
     words: NgramModel,
     decide: Decide,
     prior_shift: Array | float = 0.0,
-) -> tuple[Array, list[Reading | None]]:
+) -> tuple[Array, list[TextVariant | None]]:
     """Return joint log-probabilities by the readings that speak most for a label.
 
     Parameters
@@ -196,18 +196,18 @@ def decided(
     Returns
     -------
     joint : ndarray, (n, K)
-    readings : list of Reading or None
+    readings : list of TextVariant or None
         Those that decide; None for the text as it stands. A reading decides only where the label is its
         likeliest one by the priors learnt.
     """
-    chosen: list[Reading | None] = [None] * len(texts)
+    chosen: list[TextVariant | None] = [None] * len(texts)
     learnt = joint - prior_shift
     others = _others(learnt, label)
     largest = np.maximum(0.0, learnt[:, label] - others)
     unsure = np.flatnonzero(largest < _SURE).tolist()
     found = [
         (unsure[place], reading)
-        for place, reading in readings_of([texts[index] for index in unsure], words, label)
+        for place, reading in variants_of([texts[index] for index in unsure], words, label)
     ]
     if not found:
         return joint, chosen

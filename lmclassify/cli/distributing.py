@@ -34,7 +34,7 @@ def predict_on_ray(
     from lmclassify.datasets.multiple_files import expand_all
     from lmclassify.datasets.sources import kind_of_input, open_source
     from lmclassify.mail.fields import parse_fields
-    from lmclassify.prediction.distributed import Reading, check_id_columns, label_files, size_of
+    from lmclassify.prediction.distributed import TableLayout, check_id_columns, label_files, size_of
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.prediction.part_files import PartFolder, format_of_parts
     from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
@@ -65,7 +65,7 @@ def predict_on_ray(
     with connect(address, run.threads) as processes, Counter(run, size_of(files)) as counter:
         outcome = label_files(
             files,
-            Reading(table.columns, text_at, label_at, **how),
+            TableLayout(table.columns, text_at, label_at, **how),
             fitted,
             decisions,
             parts,

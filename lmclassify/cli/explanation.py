@@ -27,7 +27,7 @@ from lmclassify.errors import DataError, OptionError
 from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
-    from lmclassify.classify.explain import InformativeWord, Shares
+    from lmclassify.classify.explain import Attributions, InformativeWord
     from lmclassify.classify.predictor import FittedModel
     from lmclassify.datasets.sources import Source
 
@@ -110,12 +110,12 @@ def _informative_words(
     run: Run, fitted: FittedModel, texts: list[str], n: int
 ) -> dict[str, list[InformativeWord]]:
     """The same as `FittedModel.informative_words`, and say how far it has come."""
-    from lmclassify.classify.explain import informative_words, share_out
+    from lmclassify.classify.explain import attribute, informative_words
 
     with Display(run, "explaining", len(texts)) as display:
 
-        def counted() -> Iterator[Shares]:
-            for number, shares in enumerate(share_out(fitted, texts), 1):
+        def counted() -> Iterator[Attributions]:
+            for number, shares in enumerate(attribute(fitted, texts), 1):
                 yield shares
                 display.show(number, f"{number:,} of {len(texts):,} texts")
 

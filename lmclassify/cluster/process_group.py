@@ -21,7 +21,7 @@ _POLL = 0.2  # seconds
 _STATE = "state"
 
 
-class Gang:
+class TrainWorkerGroup:
     """Processes that run rounds of work together, connected by torch.distributed (gloo).
 
     Parameters

@@ -29,7 +29,7 @@ _WORD_PAIRS: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": _WORDS}
 _CALIBRATION_FOLDS = 5
 
 
-class Rival:
+class Baseline:
     """A classifier with one temperature, fitted on held-out scores, for its probabilities.
 
     The classifier itself learns from all texts; its predictions are those that it has without calibration.
@@ -49,14 +49,14 @@ class Rival:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
 
-    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> Rival:
+    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> Baseline:
         """Learn from all texts, without calibration."""
         self._classifier = self._make().fit(texts, labels)
         self.classes_ = self._classifier.classes_
         self.temperature_ = 1.0
         return self
 
-    def calibrate(self, texts: Sequence[str], labels: Sequence[str]) -> Rival:
+    def calibrate(self, texts: Sequence[str], labels: Sequence[str]) -> Baseline:
         """Fit the temperature on scores that classifiers give to texts they have not seen.
 
         Parameters

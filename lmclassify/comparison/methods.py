@@ -67,13 +67,13 @@ def _build_ours(overrides: Mapping[str, Any], setup: Setup) -> Classifier:
 def _build_rival(name: str, setup: Setup) -> Classifier:
     from lmclassify.comparison import baselines as rivals
 
-    return rivals.Rival(getattr(rivals, name))
+    return rivals.Baseline(getattr(rivals, name))
 
 
 def _build_fast_text(setup: Setup) -> Classifier:
     from lmclassify.comparison import baselines as rivals
 
-    return rivals.Rival(partial(rivals.fast_text, setup.threads, setup.seed))
+    return rivals.Baseline(partial(rivals.fast_text, setup.threads, setup.seed))
 
 
 def _build_ngrams_alone(setup: Setup) -> Classifier:

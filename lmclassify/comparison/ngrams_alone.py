@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.scoring import ngram_scores
-from lmclassify.classify.training.recipes import Lesson, learn_ngrams
+from lmclassify.classify.training.recipes import TrainingData, learn_ngrams
 
 
 class NgramsAlone:
@@ -25,7 +25,7 @@ class NgramsAlone:
 
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> NgramsAlone:
         """Learn."""
-        lesson = Lesson.of(texts, labels, self._seed)
+        lesson = TrainingData.of(texts, labels, self._seed)
         self.classes_ = lesson.classes
         self._experts = learn_ngrams(lesson, self._threads, np.random.default_rng(self._seed))
         return self

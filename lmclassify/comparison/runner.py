@@ -29,7 +29,7 @@ from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
 import lmclassify
-from lmclassify.comparison.baselines import Rival
+from lmclassify.comparison.baselines import Baseline
 from lmclassify.comparison.methods import Classifier, Method, Setup
 from lmclassify.comparison.results import Cell, Figures, Record, ResultsFile, Size, run_key
 from lmclassify.comparison.splits import stratified_draw, stratified_folds
@@ -312,7 +312,7 @@ def measure(method: Method, split: Split, setup: Setup) -> Figures:
     classifier = method.build(setup)
     gc.collect()
     # scikit-learn's solvers for sparse data are slower with more: their products are tiny
-    blas_threads = 1 if isinstance(classifier, Rival) else setup.threads
+    blas_threads = 1 if isinstance(classifier, Baseline) else setup.threads
     with threadpool_limits(blas_threads):
         started = time.perf_counter()
         classifier.fit(training.texts, training.labels)
@@ -320,7 +320,7 @@ def measure(method: Method, split: Split, setup: Setup) -> Figures:
         probabilities, texts_per_second = _timed_predictions(classifier, test.texts)
         peak = _peak_megabytes()
         calibration_seconds, temperature = 0.0, None
-        if isinstance(classifier, Rival):
+        if isinstance(classifier, Baseline):
             started = time.perf_counter()
             classifier.calibrate(training.texts, training.labels)
             calibration_seconds = time.perf_counter() - started

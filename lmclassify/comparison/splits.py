@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.training.folds import deal
+from lmclassify.classify.training import folds as by_code
 from lmclassify.errors import OptionError
 
 Indices = npt.NDArray[np.intp]
 
 
 def stratified_folds(labels: Sequence[str], folds: int, generator: np.random.Generator) -> Indices:
-    """Deal texts out to folds, label by label.
+    """Assign texts to folds, stratified by label.
 
-    See `lmclassify.classify.training.folds.deal`; labels are names here.
+    See `lmclassify.classify.training.folds.stratified_folds`; labels are names here.
     """
-    return deal(_codes(labels), folds, generator)
+    return by_code.stratified_folds(_codes(labels), folds, generator)
 
 
 def stratified_draw(labels: Sequence[str], size: int, generator: np.random.Generator) -> Indices:

@@ -16,7 +16,7 @@ from lmclassify.lm.inference.directions import AnyLanguageModel, DirectedLanguag
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.persistence.model_folder import Part, content_of, only_part
-from lmclassify.text.ngrams import NgramView
+from lmclassify.text.ngrams import NgramAnalyzer
 from lmclassify.text.tokenizer import Tokenizer
 
 _LONGEST_HEADER = 1 << 20  # bytes; some hundred arrays take a few thousand
@@ -293,7 +293,7 @@ def ngram_models(parts: list[Part], labels: int) -> list[NgramModel]:
 def _known(
     known: Arrays, name: str
 ) -> tuple[
-    NgramView,
+    NgramAnalyzer,
     npt.NDArray[np.uint64],
     npt.NDArray[np.float32],
     npt.NDArray[np.int32] | None,
@@ -308,7 +308,7 @@ def _known(
             require_type(array, kind, name)
             if array.shape != (len(keys),):
                 raise ValueError("n-grams that do not fit one another")
-    view = NgramView(symbols, int(longest))  # type: ignore[arg-type]
+    view = NgramAnalyzer(symbols, int(longest))  # type: ignore[arg-type]
     return view, keys, idf, contexts, None if order is None else order.astype(np.intp)
 
 

@@ -36,7 +36,7 @@ ID_COLUMNS = ("row_file", "row_number")
 
 
 @dataclass(frozen=True)
-class Reading:
+class TableLayout:
     """How the files are read: as the first one is."""
 
     columns: list[str]
@@ -93,7 +93,7 @@ class _Job:
     model: StoredModel
     exact: bool
     decisions: Decisions
-    reading: Reading
+    reading: TableLayout
     output: PartFolder
 
 
@@ -113,7 +113,7 @@ def size_of(files: Sequence[str]) -> int | None:
 
 def label_files(
     files: Sequence[str],
-    reading: Reading,
+    reading: TableLayout,
     model: FittedModel,
     decisions: Decisions,
     output: PartFolder,
@@ -126,7 +126,7 @@ def label_files(
     ----------
     files : sequence of str
         Paths that all machines of the cluster can read, or URLs.
-    reading : Reading
+    reading : TableLayout
     model : FittedModel
         Sent to the cluster.
     decisions : Decisions
@@ -195,7 +195,7 @@ def label_files(
 class _Split:
     """Reads a file chunk by chunk."""
 
-    reading: Reading
+    reading: TableLayout
 
     def __call__(self, file: _File) -> Iterator[_Chunk | _Failed]:
         how = self.reading

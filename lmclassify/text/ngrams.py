@@ -30,7 +30,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
-class Windows:
+class NgramOccurrences:
     """The n-grams of some texts, m symbols in all, by the symbol at which they end."""
 
     owner: Indices
@@ -48,7 +48,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class NgramView:
+class NgramAnalyzer:
     """Which n-grams of a text are looked at.
 
     ``character``: of the text with single spaces for white space, and one at either end, case kept.
@@ -64,7 +64,7 @@ class NgramView:
         if self.symbols not in get_args(Symbols) or not 1 <= self.longest <= 16:
             raise ValueError(f"no view of n-grams: {self.symbols!r}, {self.longest!r}")
 
-    def windows(self, texts: Sequence[str], sequences: Sequence[Ids]) -> Windows:
+    def windows(self, texts: Sequence[str], sequences: Sequence[Ids]) -> NgramOccurrences:
         """Return the n-grams that end at each symbol of some texts.
 
         Parameters
@@ -76,12 +76,14 @@ class NgramView:
         symbols, lengths = self._symbols(texts, sequences)
         return _windows(symbols, lengths, 0, len(symbols), self.longest)
 
-    def pieces(self, texts: Sequence[str], sequences: Sequence[Ids]) -> Iterator[tuple[Windows, int]]:
+    def pieces(
+        self, texts: Sequence[str], sequences: Sequence[Ids]
+    ) -> Iterator[tuple[NgramOccurrences, int]]:
         """Yield the same piece by piece, so that a long text takes no more memory than many short ones.
 
         Yields
         ------
-        windows : Windows
+        windows : NgramOccurrences
         seen : int
             How many of its first symbols have been in the piece before, and stand there to be looked back at.
         """
@@ -168,7 +170,7 @@ def _hashes(words: Sequence[str]) -> Keys:
     return _mix(sums)
 
 
-def _windows(symbols: Keys, lengths: Indices, start: int, end: int, longest: int) -> Windows:
+def _windows(symbols: Keys, lengths: Indices, start: int, end: int, longest: int) -> NgramOccurrences:
     """Return the windows of the symbols from `start` to before `end`."""
     if start == 0 and end >= len(symbols):
         owner, place = np.repeat(np.arange(len(lengths)), lengths), places_within(lengths)
@@ -182,7 +184,7 @@ def _windows(symbols: Keys, lengths: Indices, start: int, end: int, longest: int
     for size in range(2, longest + 1):
         whole = np.flatnonzero(place[size - 1 :] >= size - 1) + (size - 1)
         keys[size - 1, whole] = _mix(keys[size - 2, whole - 1] * _GOLDEN + symbols[whole])
-    return Windows(owner, place, keys)
+    return NgramOccurrences(owner, place, keys)
 
 
 def _mix(values: Keys) -> Keys:

@@ -36,7 +36,7 @@ from lmclassify.text.sequences import PADDING_ID, Ids
 TokenizerKind = Literal["word", "subword", "char"]
 
 MOST_TOKENS = 250_000
-"""Learnt ones (`lmclassify.classify.settings` says so, too); more would take much memory to be refused."""
+"""FitResult ones (`lmclassify.classify.settings` says so, too); more would take much memory to be refused."""
 
 _SPACE = "▁"  # marks the beginning of a word in subword and char tokens
 _LEAST_PAIRS = 10  # of two subwords, to become one: with fewer, few texts would be learnt by heart

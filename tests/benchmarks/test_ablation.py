@@ -46,8 +46,8 @@ def test_every_variant_has_figures_and_runs_go_on_where_they_stopped(quick, tmp_
 
 
 def test_leaving_out_names_experts_that_there_are(quick):
-    lesson = ablation.Lesson.of(TEXTS, LABELS, 0)
-    course = ablation.Course(ablation.Settings(), "cpu", 2)
+    lesson = ablation.TrainingData.of(TEXTS, LABELS, 0)
+    course = ablation.FitContext(ablation.Settings(), "cpu", 2)
     learnt = ablation.learn_tuned(lesson, course)
     assert learnt.combination is not None
     whole = ablation._Scores.of(lesson, learnt, TEXTS[:20], 2)

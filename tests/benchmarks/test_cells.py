@@ -52,9 +52,10 @@ def test_the_figures_are_the_classifiers(data):
     model = "LSTM, both directions"
     training, test = (read_tables([str(data / f"mail.{part}.csv")], say=print) for part in ("train", "test"))
     figures = cells.measure(training, test, model, 1, 5)
-    lesson = cells.Lesson.of(training.texts, training.labels, 5)
+    lesson = cells.TrainingData.of(training.texts, training.labels, 5)
     learnt = cells.learn_plain(
-        lesson, cells.Course(cells.Settings(recipe="plain", max_epochs=1, **cells.MODELS[model]), "cpu", 1)
+        lesson,
+        cells.FitContext(cells.Settings(recipe="plain", max_epochs=1, **cells.MODELS[model]), "cpu", 1),
     )
     classifier = LMClassifier(recipe="plain", max_epochs=1, **OTHERS, **cells.MODELS[model])
     classifier.fit(training.texts, training.labels)

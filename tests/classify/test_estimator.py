@@ -260,7 +260,7 @@ def test_parameters_come_back(tmp_path):
 
 @pytest.mark.long
 def test_it_tells_spam_from_ham_it_has_not_seen():
-    """Learnt well enough to beat a coin by far on the bundled e-mails."""
+    """FitResult well enough to beat a coin by far on the bundled e-mails."""
     options = {"max_epochs": 12, "num_lstm_units": 32, "embedding_dim": 32, "random_state": 0}
     fitted = LMClassifier(**options).fit(*bundled())
     assert fitted.score(*bundled("emails.csv")) > 0.65

@@ -7,7 +7,7 @@ import pytest
 
 from lmclassify import FittedModel, LMClassifier
 from lmclassify.classify.decisions import UNSURE, Decisions
-from lmclassify.classify.novelty import likelihood_ratio, plain_familiarity
+from lmclassify.classify.novelty import likelihood_ratio, plain_in_distribution_score
 from lmclassify.classify.thresholds import HeldOut, log_odds
 from lmclassify.errors import DataError, OptionError
 from tests.conftest import bundled
@@ -64,7 +64,7 @@ def test_likelihood_ratio_of_a_worked_example():
 
 
 def test_plain_familiarity_of_a_worked_example():
-    signals = plain_familiarity(np.log([[0.5, 0.5]]), np.array([[-8.0, -4.0]]), [" a  b "])
+    signals = plain_in_distribution_score(np.log([[0.5, 0.5]]), np.array([[-8.0, -4.0]]), [" a  b "])
     assert signals == pytest.approx(np.array([[-6 / 4]]))
 
 

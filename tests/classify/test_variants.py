@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lmclassify import FittedModel, LMClassifier, OptionError
 from lmclassify.classify import variants as readings
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.variants import decided, readings_of, word_counts, word_model
+from lmclassify.classify.variants import decided, variants_of, word_counts, word_model
 from tests.conftest import SMALL, TUNED, bundled
 
 PAD = "meeting minutes team lunch budget friday report agenda"
@@ -42,7 +42,7 @@ def without(model):
 
 
 def test_readings_of_a_text(model):
-    found = readings_of(["plain text", "f\u200bree m o n e y"], word_model(model.ngrams), 1)
+    found = variants_of(["plain text", "f\u200bree m o n e y"], word_model(model.ngrams), 1)
     plain = [reading for index, reading in found if index == 1 and reading.penalty == 0]
     assert plain[0].text.startswith("free ")
     assert plain[0].sources[0] == (0, 1)
@@ -59,8 +59,8 @@ def test_what_is_surely_of_the_label_is_left_as_it_stands(model, spam, no_penalt
 
 
 def test_no_text_no_readings(model):
-    assert readings_of(["", " \n", "word"], word_model(model.ngrams), 1) == []
-    assert readings_of([], word_model(model.ngrams), 1) == []
+    assert variants_of(["", " \n", "word"], word_model(model.ngrams), 1) == []
+    assert variants_of([], word_model(model.ngrams), 1) == []
 
 
 def test_counts_of_words(model):
@@ -79,7 +79,7 @@ def test_running_text_costs_more_to_cut_than_words_drawn_one_by_one(model):
     drawn = [*longest[:3], *sorted(longest[3:])]
 
     def penalty(text):
-        found = {reading.text: reading.penalty for _, reading in readings_of([text], words, 1)}
+        found = {reading.text: reading.penalty for _, reading in variants_of([text], words, 1)}
         return found.get(" ".join(text.split()[:3]), 5.0)
 
     assert penalty(" ".join(drawn)) < penalty(" ".join(longest))

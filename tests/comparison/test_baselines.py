@@ -10,7 +10,7 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from lmclassify.comparison import baselines as rivals
-from lmclassify.comparison.baselines import NBSVM, FastText, Rival, best_temperature, log_count_ratio
+from lmclassify.comparison.baselines import NBSVM, Baseline, FastText, best_temperature, log_count_ratio
 from lmclassify.comparison.methods import METHODS, Setup, choose_methods
 from lmclassify.errors import OptionError
 from tests.conftest import bundled
@@ -26,7 +26,7 @@ def _one_thread():
         yield
 
 
-def build(key: str) -> Rival:
+def build(key: str) -> Baseline:
     return METHODS[key].build(Setup(seed=0, threads=1, device="cpu"))
 
 

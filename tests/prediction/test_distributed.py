@@ -20,7 +20,7 @@ from lmclassify.classify.decisions import Decisions
 from lmclassify.cluster.connection import connect
 from lmclassify.datasets.sources import open_source
 from lmclassify.errors import DataError
-from lmclassify.prediction.distributed import Outcome, Reading, label_files
+from lmclassify.prediction.distributed import TableLayout, Outcome, label_files
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
 from lmclassify.tables.writing import Format, TableWriter
@@ -93,7 +93,7 @@ def label(
     folder.prepare()
     with open_source(files[0]) as source:
         columns = source.columns
-    reading = Reading(columns, columns.index("text"), columns.index("label"), chunk_rows=chunk_rows)
+    reading = TableLayout(columns, columns.index("text"), columns.index("label"), chunk_rows=chunk_rows)
     decisions = Decisions(model.label_names, unknown_label="other", unknown_threshold=2.0)
     return label_files(files, reading, model, decisions, folder, processes, progress)
 

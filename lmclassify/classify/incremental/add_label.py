@@ -20,13 +20,13 @@ from scipy.optimize import minimize_scalar
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
 from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
-from lmclassify.classify.novelty import cross_entropies, familiarity
+from lmclassify.classify.novelty import cross_entropies, in_distribution_score
 from lmclassify.classify.predictor import FittedModel
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
-from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, some_of
+from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
 from lmclassify.classify.training.ensemble import log_loss
-from lmclassify.classify.training.folds import deal
-from lmclassify.classify.training.language_models import Course, Part, new_trainer, train
+from lmclassify.classify.training.folds import stratified_folds
+from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer, train
 from lmclassify.classify.training.ngrams import as_matrix, separate
 from lmclassify.classify.training.recipes import (
     adaptation_epochs,
@@ -64,7 +64,9 @@ class _Beside:
     """(m,) log-likelihoods under the background model."""
 
 
-def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Course, seed: int) -> FittedModel:
+def add_label(
+    model: FittedModel, label: Any, texts: Sequence[str], course: FitContext, seed: int
+) -> FittedModel:
     """Return a model with one label more, learnt from its texts.
 
     Parameters
@@ -74,7 +76,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
         Of the type of the other labels, and none of them.
     texts : sequence of str
         At least one.
-    course : Course
+    course : FitContext
         With the model's settings.
     seed : int
     """
@@ -95,7 +97,9 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     beside = _beside(model, seed)
     pool = [*beside.texts, *texts]
     is_new = np.repeat([False, True], [len(beside.texts), len(texts)])
-    folds = deal(is_new.astype(np.intp), min(_FOLDS, len(texts)), np.random.default_rng([seed, len(texts)]))
+    folds = stratified_folds(
+        is_new.astype(np.intp), min(_FOLDS, len(texts)), np.random.default_rng([seed, len(texts)])
+    )
     ngrams, of_ngrams = _ngrams(model, texts, pool, is_new, folds, at, seed)
     lstm, record, of_lstm = _cross_fitted_lstm(model, label, pool, is_new, folds, course, seed)
     # Where few texts were cross-fitted, the background model has learnt from the kept ones too, unlike those
@@ -114,7 +118,7 @@ def add_label(model: FittedModel, label: Any, texts: Sequence[str], course: Cour
     assert model.subwords is not None
     joint = combination.decided(scores, [len(sequence) for sequence in model.subwords.sequences(pool)])
     log_posteriors = log_softmax(joint)
-    signals = familiarity(log_posteriors, scores, *ngram_background(ngrams[0], pool))
+    signals = in_distribution_score(log_posteriors, scores, *ngram_background(ngrams[0], pool))
     seen = HeldOut.rounded(joint, codes, signals, cross_entropies(log_posteriors, scores[1], pool))
     kept = model.held_out_texts
     if kept is None:
@@ -174,7 +178,7 @@ def _sampled(model: FittedModel, seed: int) -> tuple[list[str], Codes]:
 
 
 def _held_out_of_plain(
-    whole: FittedModel, before: FittedModel, texts: Sequence[str], at: int, course: Course, seed: int
+    whole: FittedModel, before: FittedModel, texts: Sequence[str], at: int, course: FitContext, seed: int
 ) -> HeldOut:
     """Return the held-out scores of recipe "plain" with those of a new label's held-out texts."""
     _, validation = _parts(len(texts), course.settings.validation_fraction, seed)
@@ -219,7 +223,7 @@ def _with_label(
 def _drawn(new: Codes, at: int, label_weights: Array, others: int, seed: int) -> Codes:
     """Return some of a new label's texts, as many beside so many others as the labels' weights ask for."""
     share = label_weights[at] / np.delete(label_weights, at).sum()
-    return new[some_of(len(new), round(share * others) or min(1, others), seed)]
+    return new[subsample(len(new), round(share * others) or min(1, others), seed)]
 
 
 def _ngrams(
@@ -317,7 +321,7 @@ def _cross_fitted_lstm(
     pool: Sequence[str],
     is_new: npt.NDArray[np.bool_],
     folds: Codes,
-    course: Course,
+    course: FitContext,
     seed: int,
 ) -> tuple[NumpyLanguageModel, dict[str, Any], Array]:
     """Learn a label's language model; return it, its record, and its cross-fitted scores (pool,)."""
@@ -343,11 +347,11 @@ def _cross_fitted_lstm(
 
 
 def _language_model(
-    model: FittedModel, label: Any, sequences: Sequence[Ids], course: Course, seed: int
+    model: FittedModel, label: Any, sequences: Sequence[Ids], course: FitContext, seed: int
 ) -> tuple[NumpyLanguageModel, dict[str, Any]]:
     """Learn a label's language model, from the background model on where there is one."""
     settings = course.settings
-    part = Part(label, *_parts(len(sequences), settings.validation_fraction, seed), seed)
+    part = DataSplit(label, *_parts(len(sequences), settings.validation_fraction, seed), seed)
     start = None
     if model.background is not None:
         assert isinstance(model.background, NumpyLanguageModel)

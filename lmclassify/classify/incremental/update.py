@@ -13,7 +13,7 @@ import numpy as np
 
 from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
 from lmclassify.classify.predictor import FittedModel
-from lmclassify.classify.training.language_models import Course, Part, new_trainer, train
+from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer, train
 from lmclassify.classify.training.recipes import shares_embedding
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel
@@ -30,7 +30,7 @@ def update(
     texts: Sequence[str],
     labels: Sequence[Any],
     learned_as: Sequence[Any],
-    course: Course,
+    course: FitContext,
     seed: int,
 ) -> FittedModel:
     """Return a model that has learnt some more texts, and unlearnt where they had been learnt wrongly.
@@ -48,7 +48,7 @@ def update(
     texts, labels : sequence, (n,)
     learned_as : sequence, (n,)
         For each text the label that had learnt it, or None.
-    course : Course
+    course : FitContext
         With the model's settings.
     seed : int
     """
@@ -94,13 +94,13 @@ def _one_more_pass(
     label: Any,
     lstm: NumpyLanguageModel,
     sequences: Sequence[Ids],
-    course: Course,
+    course: FitContext,
     seed: int,
 ) -> NumpyLanguageModel:
     settings = replace(
         course.settings, learning_rate=course.settings.learning_rate * _UPDATE_SHARE, max_epochs=1, warmup=0.0
     )
-    part = Part(label, np.arange(len(sequences)), np.arange(0), seed)
+    part = DataSplit(label, np.arange(len(sequences)), np.arange(0), seed)
     trainer = new_trainer(
         part,
         sequences,

@@ -22,7 +22,7 @@ import torch
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.scoring import asked_log_likelihoods
 from lmclassify.classify.training.ensemble import best_scale, log_loss
-from lmclassify.classify.training.language_models import Course, new_model, share_embedding
+from lmclassify.classify.training.language_models import FitContext, new_model, share_embedding
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.neural.optimizer import AdamW
 from lmclassify.lm.neural.trainer import EpochRecord, load_training_arrays, training_arrays
@@ -69,7 +69,7 @@ class ConditionalTuner:
     compared : ndarray of int, (n, R)
         The labels between which a text's posterior is taken, its own first; see `labels_to_compare`.
     log_priors : ndarray, (K,)
-    course : Course
+    course : FitContext
     weights : ndarray, (n,), optional
     epochs : int, optional
         By default four, or fewer where texts and labels are many.
@@ -95,7 +95,7 @@ class ConditionalTuner:
         validation: Codes,
         compared: npt.NDArray[np.intp],
         log_priors: Array,
-        course: Course,
+        course: FitContext,
         *,
         weights: Array | None = None,
         epochs: int | None = None,

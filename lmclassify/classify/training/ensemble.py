@@ -92,7 +92,7 @@ def add_experts(
     )
 
 
-def learn_shortcut(combination: Combination, scores: Sequence[Array], lengths: npt.ArrayLike) -> Combination:
+def fit_cascade(combination: Combination, scores: Sequence[Array], lengths: npt.ArrayLike) -> Combination:
     """Return the combination with the gap from which on the LSTMs need not be asked.
 
     On held-out text, the LSTMs' margin between the two likeliest labels is foretold from the n-gram models'

@@ -15,7 +15,7 @@ MOST_TEXTS = 100_000
 LEAST_DRAWN = 10  # of a label's texts, however small its share
 
 
-def deal(codes: Codes, folds: int, generator: np.random.Generator) -> Codes:
+def stratified_folds(codes: Codes, folds: int, generator: np.random.Generator) -> Codes:
     """Deal texts out to folds, label by label.
 
     Any number of texts per label will do: the texts of a label go to as many folds as there are texts.
@@ -37,7 +37,7 @@ def deal(codes: Codes, folds: int, generator: np.random.Generator) -> Codes:
     return result
 
 
-def draw(codes: Codes, most: int, generator: np.random.Generator) -> Codes:
+def stratified_sample(codes: Codes, most: int, generator: np.random.Generator) -> Codes:
     """Draw a sample of texts, as many of each label as its share asks for, and a few of the rarest.
 
     Parameters

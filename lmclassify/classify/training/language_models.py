@@ -17,7 +17,7 @@ import torch
 
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.checkpoints import Checkpoints
-from lmclassify.cluster.process_group import Gang
+from lmclassify.cluster.process_group import TrainWorkerGroup
 from lmclassify.cluster.tasks import RayTasks, Shared, Stopped
 from lmclassify.lm.neural.data_parallel import train_together
 from lmclassify.lm.neural.model import BaseLanguageModel, LanguageModel
@@ -33,7 +33,7 @@ ProgressCallback = Callable[[Any, EpochRecord], object]
 
 
 @dataclass
-class Course:
+class FitContext:
     """What holds for a whole `fit`: who is told of epochs, where training runs, and how it is ended."""
 
     settings: Settings
@@ -49,7 +49,7 @@ class Course:
 
 
 @dataclass
-class Part:
+class DataSplit:
     """The texts of one language model."""
 
     label: Any
@@ -75,11 +75,11 @@ def new_model(tokenizer: Tokenizer, settings: Settings, seed: int) -> LanguageMo
 
 
 def new_trainer(
-    part: Part,
+    part: DataSplit,
     sequences: Sequence[Ids],
     weights: Array | None,
     tokenizer: Tokenizer,
-    course: Course,
+    course: FitContext,
     *,
     settings: Settings | None = None,
     start: dict[str, npt.NDArray[np.float32]] | None = None,
@@ -90,13 +90,13 @@ def new_trainer(
 
     Parameters
     ----------
-    part : Part
+    part : DataSplit
     sequences : sequence of array of int
         All texts as token ids.
     weights : ndarray, optional
         Of all texts.
     tokenizer : Tokenizer
-    course : Course
+    course : FitContext
     settings : Settings, optional
         Other ones than the course's.
     start : dict of str to ndarray, optional
@@ -133,14 +133,14 @@ def share_embedding(model: BaseLanguageModel) -> None:
             parameter.requires_grad_(False)
 
 
-def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
+def train(jobs: Sequence[tuple[Any, Trainer]], course: FitContext) -> None:
     """Train several models to their ends, taking turns epoch by epoch.
 
     Parameters
     ----------
     jobs : sequence of (label, Trainer)
         The label is what the callback is told.
-    course : Course
+    course : FitContext
 
     Raises
     ------
@@ -149,7 +149,7 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
     """
 
     checkpoints, cluster = course.checkpoints, course.cluster
-    elsewhere = None if cluster is None else _Elsewhere(cluster, course.stop)
+    elsewhere = None if cluster is None else RemoteTrainer(cluster, course.stop)
     numbers: dict[int, int] = {}
     if checkpoints is not None:
         for label, trainer in jobs:
@@ -182,7 +182,7 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: Course) -> None:
         torch.set_num_threads(before)
 
 
-class _Elsewhere:
+class RemoteTrainer:
     """Runs epochs as tasks of a cluster: a trainer is sent there once, its state with every epoch.
 
     An epoch depends on the state before it alone, so one whose worker died is simply run again.
@@ -191,7 +191,7 @@ class _Elsewhere:
     def __init__(self, cluster: RayTasks, stop: Event) -> None:
         self._cluster, self._stop = cluster, stop
         self._sent: dict[int, Shared[Trainer]] = {}
-        self._gangs: dict[int, Gang] = {}
+        self._gangs: dict[int, TrainWorkerGroup] = {}
 
     @property
     def at_once(self) -> int:
@@ -222,7 +222,7 @@ class _Elsewhere:
         if gang is None:
             start = trainer.state().to_bytes() if trainer.records else None
             payloads = trainer.dealt(self._cluster.shards)
-            gang = self._gangs[id(trainer)] = Gang(self._cluster, train_together, payloads, start)
+            gang = self._gangs[id(trainer)] = TrainWorkerGroup(self._cluster, train_together, payloads, start)
         while True:
             state = TrainingState.from_bytes(gang.next(self._stop))
             if len(state.plain["records"]) > len(trainer.records):

@@ -21,7 +21,7 @@ from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.index import NgramIndex
 from lmclassify.lm.ngram.models import count_known
 from lmclassify.parallel import map_ordered
-from lmclassify.text.ngrams import Keys, NgramView, Windows
+from lmclassify.text.ngrams import Keys, NgramAnalyzer, NgramOccurrences
 from lmclassify.text.sequences import places_within
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -39,7 +39,7 @@ _MOST_NGRAMS = 1_000_000  # of very many texts: more would make scoring slow and
 
 
 @dataclass(frozen=True)
-class LabelledChunk:
+class LabelledBatch:
     """Some texts with their labels: a shard of one chunk."""
 
     texts: Sequence[str]
@@ -49,30 +49,30 @@ class LabelledChunk:
     weights: Array
     """(n,)"""
 
-    def chunks(self) -> Iterator[LabelledChunk]:
+    def chunks(self) -> Iterator[LabelledBatch]:
         """Yield itself."""
         yield self
 
 
-class Shard(Protocol):
+class TextShard(Protocol):
     """Labelled texts that may lie elsewhere; it can be sent to another process."""
 
-    def chunks(self) -> Iterator[LabelledChunk]:
+    def chunks(self) -> Iterator[LabelledBatch]:
         """Yield the texts, few at a time, each time in the same order."""
 
 
-def shards_of(texts: Sequence[str], codes: Codes, weights: Array | None) -> list[LabelledChunk]:
+def text_shards(texts: Sequence[str], codes: Codes, weights: Array | None) -> list[LabelledBatch]:
     """Return texts in memory as shards."""
     weights = np.ones(len(texts)) if weights is None else weights
     chunks = chunks_of(texts) if texts else []
-    return [LabelledChunk(texts[chunk], codes[chunk], weights[chunk]) for chunk in chunks]
+    return [LabelledBatch(texts[chunk], codes[chunk], weights[chunk]) for chunk in chunks]
 
 
 @dataclass
 class CountedView:
     """One view's n-grams of some texts: those that enough of them, or of others, have."""
 
-    view: NgramView
+    view: NgramAnalyzer
     keys: Keys
     """(F,) ascending."""
     least_texts: int
@@ -99,10 +99,10 @@ class CountedView:
 
 
 def count_ngrams(
-    view: NgramView,
+    view: NgramAnalyzer,
     ordered: bool,
     texts: Sequence[str],
-    others: Sequence[Shard],
+    others: Sequence[TextShard],
     subwords: Tokenizer,
     threads: int = 1,
     cluster: RayTasks | None = None,
@@ -111,12 +111,12 @@ def count_ngrams(
 
     Parameters
     ----------
-    view : NgramView
+    view : NgramAnalyzer
     ordered : bool
         Whether contexts are wanted.
     texts : sequence of str, (n,)
         At least one.
-    others : sequence of Shard
+    others : sequence of TextShard
         More texts, whose n-grams count as known too. With them, the rarest of too many are left out.
     subwords : Tokenizer
     threads : int, default=1
@@ -137,10 +137,10 @@ def count_ngrams(
         starts = np.flatnonzero(first)
         return keys[starts], np.add.reduceat(of_other_text, starts, dtype=np.int64)
 
-    def found_in_shard(shard: Shard) -> tuple[Keys, npt.NDArray[np.int64]]:
+    def found_in_shard(shard: TextShard) -> tuple[Keys, npt.NDArray[np.int64]]:
         return _added_up((found_in(chunk.texts) for chunk in shard.chunks()), _NO_KEYS)
 
-    own = shards_of(texts, np.zeros(len(texts), np.intp), None)
+    own = text_shards(texts, np.zeros(len(texts), np.intp), None)
     keys, texts_with = _added_up(_mapped(found_in_shard, [*own, *others], threads, cluster), _NO_KEYS)
     least = 2 if view.symbols == "character" and len(texts) >= _ENOUGH_TEXTS else 1
     kept = texts_with >= least
@@ -194,7 +194,7 @@ class LabelCounts:
 
 def label_counts(
     counted: CountedView,
-    shards: Sequence[Shard],
+    shards: Sequence[TextShard],
     subwords: Tokenizer,
     labels: int,
     threads: int = 1,
@@ -207,7 +207,7 @@ def label_counts(
     Parameters
     ----------
     counted : CountedView
-    shards : sequence of Shard
+    shards : sequence of TextShard
     subwords : Tokenizer
     labels : int
         K.
@@ -219,7 +219,7 @@ def label_counts(
     index, view = NgramIndex(counted.keys), counted.view
     size, ordered = len(counted.keys), counted.contexts is not None
 
-    def found_in(shard: Shard) -> tuple[Codes, Array, npt.NDArray[np.int32] | None, Codes, Array]:
+    def found_in(shard: TextShard) -> tuple[Codes, Array, npt.NDArray[np.int32] | None, Codes, Array]:
         """Return places in the table of counts, what to add there, contexts, texts and weights by label."""
         contexts = np.full(size, -1, dtype=np.int32) if ordered else None
         texts, weights = np.zeros(labels, np.intp), np.zeros(labels)
@@ -251,7 +251,7 @@ def label_counts(
     return LabelCounts(counts.reshape(size, labels), texts, weights)
 
 
-def _windows(view: NgramView, texts: Sequence[str], subwords: Tokenizer) -> Windows:
+def _windows(view: NgramAnalyzer, texts: Sequence[str], subwords: Tokenizer) -> NgramOccurrences:
     return view.windows(texts, subwords.sequences(texts) if view.symbols == "subword" else [])
 
 

@@ -19,20 +19,24 @@ from sklearn.svm import LinearSVC
 from lmclassify.classify.training.ngram_counts import (
     CountedView,
     LabelCounts,
-    Shard,
+    TextShard,
     count_ngrams,
     label_counts,
 )
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.models import NgramCounts, NgramModel
 from lmclassify.parallel import map_ordered
-from lmclassify.text.ngrams import NgramView
+from lmclassify.text.ngrams import NgramAnalyzer
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-VIEWS = {NgramView("character", 5): True, NgramView("subword", 3): True, NgramView("word", 2): False}
+VIEWS = {
+    NgramAnalyzer("character", 5): True,
+    NgramAnalyzer("subword", 3): True,
+    NgramAnalyzer("word", 2): False,
+}
 """The views learnt, and whether their likelihood is a language model's; else it is that of a bag."""
 
 _SCORES = 2  # that a model has
@@ -50,7 +54,7 @@ def learn_ngram_models(
     folds: Codes,
     *,
     weights: Array | None = None,
-    others: Sequence[Shard] = (),
+    others: Sequence[TextShard] = (),
     seed: int = 0,
     threads: int = 1,
     cluster: RayTasks | None = None,
@@ -69,7 +73,7 @@ def learn_ngram_models(
         Texts of one fold are scored by models of the others.
     weights : ndarray, (n,), optional
         Of the texts.
-    others : sequence of Shard, optional
+    others : sequence of TextShard, optional
         More texts, of which no more is learnt than how often each label has the n-grams.
     seed : int, default=0
     threads : int, default=1

@@ -28,15 +28,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
-from lmclassify.classify.novelty import cross_entropies, familiarity, plain_familiarity
+from lmclassify.classify.novelty import cross_entropies, in_distribution_score, plain_in_distribution_score
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, some_of
+from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
 from lmclassify.classify.training.discriminative import ConditionalTuner, Weights, labels_to_compare
-from lmclassify.classify.training.ensemble import add_experts, learn_combination, learn_shortcut
-from lmclassify.classify.training.folds import MOST_TEXTS, deal, draw
-from lmclassify.classify.training.language_models import Course, Part, new_model, new_trainer, train
-from lmclassify.classify.training.ngram_counts import Shard, shards_of
+from lmclassify.classify.training.ensemble import add_experts, fit_cascade, learn_combination
+from lmclassify.classify.training.folds import MOST_TEXTS, stratified_folds, stratified_sample
+from lmclassify.classify.training.language_models import DataSplit, FitContext, new_model, new_trainer, train
+from lmclassify.classify.training.ngram_counts import TextShard, text_shards
 from lmclassify.classify.training.ngrams import learn_ngram_models
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import LMClassifyWarning, listing
@@ -68,7 +68,7 @@ _ADAPTATION_PATIENCE = 2
 
 
 @dataclass
-class Lesson:
+class TrainingData:
     """Labelled texts."""
 
     texts: list[str]
@@ -85,20 +85,20 @@ class Lesson:
     seed: int
     unlabelled: list[str] = field(default_factory=list)
     """Texts that the background model and its vocabulary are learnt from too."""
-    others: Sequence[Shard] = ()
+    others: Sequence[TextShard] = ()
     """More labelled texts, of which recipe "tuned" counts the n-grams where they lie."""
     number_of_others: int = 0
 
     @classmethod
-    def of(cls, texts: Sequence[str], labels: Sequence[str], seed: int) -> Lesson:
+    def of(cls, texts: Sequence[str], labels: Sequence[str], seed: int) -> TrainingData:
         """Return a lesson in which every text has weight 1 and priors are the labels' shares."""
         classes, codes = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
         log_frequencies = np.log(np.bincount(codes) / len(codes))
         return cls(list(texts), classes, codes, None, log_frequencies, log_frequencies, seed)
 
-    def some(self, chosen: Codes) -> Lesson:
+    def some(self, chosen: Codes) -> TrainingData:
         """Return a lesson of some of the texts, and of some unlabelled ones where those are too many."""
-        unlabelled = some_of(len(self.unlabelled), MOST_TEXTS, self.seed)
+        unlabelled = subsample(len(self.unlabelled), MOST_TEXTS, self.seed)
         return replace(
             self,
             texts=[self.texts[index] for index in chosen],
@@ -109,7 +109,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CrossFittedScores:
     """What a combination was learnt from: scores of texts by models that had not seen them."""
 
     codes: Codes
@@ -123,7 +123,7 @@ class Evidence:
 
 
 @dataclass
-class Learnt:
+class FitResult:
     """What a recipe makes, in the fields of `lmclassify.classify.predictor.FittedModel`."""
 
     tokenizer: Tokenizer
@@ -140,24 +140,26 @@ class Learnt:
     combination: Combination | None = None
     cut: int = 0
     """Texts of which training read the beginning only."""
-    evidence: Evidence | None = None
+    evidence: CrossFittedScores | None = None
     held_out_texts: HeldOutTexts | None = None
 
 
 @dataclass(frozen=True)
-class TaughtAlone:
+class PlainFit:
     """Trainers that have trained each label's language model by itself, over one tokenizer."""
 
     tokenizer: Tokenizer
-    parts: list[Part]
+    parts: list[DataSplit]
     trainers: list[list[Trainer]]
     """Of each direction (forward before backward), of each label."""
     cut: int
 
 
-def teach_alone(
-    lesson: Lesson, course: Course, make: Callable[[Tokenizer, Settings, int], BaseLanguageModel] = new_model
-) -> TaughtAlone:
+def fit_independent(
+    lesson: TrainingData,
+    course: FitContext,
+    make: Callable[[Tokenizer, Settings, int], BaseLanguageModel] = new_model,
+) -> PlainFit:
     """Train each label's language model by itself; `make` may make other ones, to compare.
 
     Raises
@@ -188,10 +190,10 @@ def teach_alone(
             if not all(trainer.records for of_one in trainers for trainer in of_one):
                 raise
             _keep(jobs)
-    return TaughtAlone(tokenizer, parts, trainers, _count_cut(sequences, settings))
+    return PlainFit(tokenizer, parts, trainers, _count_cut(sequences, settings))
 
 
-def learn_plain(lesson: Lesson, course: Course) -> Learnt:
+def learn_plain(lesson: TrainingData, course: FitContext) -> FitResult:
     """Learn the recipe "plain".
 
     Raises
@@ -199,7 +201,7 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     KeyboardInterrupt
         If interrupted before every label has a model; later, the best so far is kept, with a warning.
     """
-    taught = teach_alone(lesson, course)
+    taught = fit_independent(lesson, course)
     models = _models(
         [[rounded(trainer.model.arrays()) for trainer in of_one] for of_one in taught.trainers],
         taught.tokenizer,
@@ -207,14 +209,14 @@ def learn_plain(lesson: Lesson, course: Course) -> Learnt:
     )
     validation = np.sort(np.concatenate([part.validation for part in taught.parts]))
     most = max(1, _MOST_SCORES // len(taught.parts))
-    validation = validation[some_of(len(validation), most, lesson.seed)]
+    validation = validation[subsample(len(validation), most, lesson.seed)]
     texts = [lesson.texts[index] for index in validation]
     limit = course.settings.limit
     if limit is not None:
         texts, _ = cut_texts(texts, taught.tokenizer, limit)
     sequences = taught.tokenizer.sequences(texts)
     likelihoods = log_likelihoods(models, sequences, max_length=limit, threads=course.threads)
-    return Learnt(
+    return FitResult(
         tokenizer=taught.tokenizer,
         models=models,
         records=_by_direction([training_records(taught.parts, of_one) for of_one in taught.trainers]),
@@ -232,11 +234,13 @@ def held_out_of_plain(
     """Return held-out scores of recipe "plain" from the likelihoods of texts, as they were scored, (m, K)."""
     joint = log_priors + likelihoods
     log_posteriors = log_softmax(joint)
-    signals = plain_familiarity(log_posteriors, likelihoods, texts)
+    signals = plain_in_distribution_score(log_posteriors, likelihoods, texts)
     return HeldOut.of(joint, codes, signals, cross_entropies(log_posteriors, likelihoods, texts), seed)
 
 
-def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None = None) -> Learnt:
+def learn_tuned(
+    lesson: TrainingData, course: FitContext, school_type: type[TunedTrainer] | None = None
+) -> FitResult:
     """Learn the recipe "tuned"; `school_type` may teach the language models otherwise, to compare.
 
     Raises
@@ -269,12 +273,12 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     joint = combination.joint(experts.held_out)
     few = len(lesson.texts) < _FEW
     cross_fitted = few or course.settings.validation_fraction == 0
-    classes: list[Taught] = []
+    classes: list[TrainedModels] = []
     of_directions: list[list[Array]] = []
     of_backgrounds: list[Array] = []
     reads = _READ_BACKWARD[course.settings.direction]
     for backward in reads:
-        school = (school_type or School)(lesson, course, joint, backward, last=backward is reads[-1])
+        school = (school_type or TunedTrainer)(lesson, course, joint, backward, last=backward is reads[-1])
         teach = school.cross_fit if cross_fitted else school.hold_out
         class_, scores, scored = teach(copy.deepcopy(rng))  # the same folds in both directions
         classes.append(class_)
@@ -296,14 +300,14 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
     every_score = [*(of_ngrams[scored] for of_ngrams in experts.held_out), *scores]
     texts = [lesson.texts[index] for index in scored]
     lengths = [len(sequence) for sequence in experts.subwords.sequences(texts)]
-    combination = learn_shortcut(combination, every_score, lengths)
+    combination = fit_cascade(combination, every_score, lengths)
     joint = combination.decided(every_score, lengths)
     kept = None
     if course.settings.keep_held_out:
         of_background = np.mean(of_backgrounds, axis=0)[scored]
         kept = HeldOutTexts.of(texts, lesson.codes[scored], every_score, of_background, lesson.seed)
     log_posteriors = log_softmax(joint)
-    signals = familiarity(log_posteriors, every_score, *experts.background[:, scored])
+    signals = in_distribution_score(log_posteriors, every_score, *experts.background[:, scored])
     nats = cross_entropies(log_posteriors, every_score[1], texts)
 
     def models_of(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
@@ -311,7 +315,7 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
 
     models = models_of([class_.models for class_ in classes])
     sequences = class_.tokenizer.sequences(lesson.texts)
-    return Learnt(
+    return FitResult(
         tokenizer=class_.tokenizer,
         models=models,
         records=_by_direction([class_.records for class_ in classes]),
@@ -329,7 +333,7 @@ def learn_tuned(lesson: Lesson, course: Course, school_type: type[School] | None
         combination=combination,
         cut=class_.cut,
         read=len(lesson.texts),
-        evidence=Evidence(lesson.codes, experts.held_out, scores, scored),
+        evidence=CrossFittedScores(lesson.codes, experts.held_out, scores, scored),
         held_out=HeldOut.of(joint, lesson.codes[scored], signals, nats, lesson.seed),
         held_out_texts=kept,
     )
@@ -351,10 +355,10 @@ class NgramExperts:
 
 
 def learn_ngrams(
-    lesson: Lesson, threads: int, rng: np.random.Generator, cluster: RayTasks | None = None
+    lesson: TrainingData, threads: int, rng: np.random.Generator, cluster: RayTasks | None = None
 ) -> NgramExperts:
     """Learn the n-gram models and their combination, on cross-fitted scores."""
-    chosen = draw(lesson.codes, MOST_TEXTS, rng)
+    chosen = stratified_sample(lesson.codes, MOST_TEXTS, rng)
     some = lesson.some(chosen)
     subwords = Tokenizer.train("subword", some.texts, _VOCABULARY["subword"])
     labels = len(lesson.classes)
@@ -365,9 +369,9 @@ def learn_ngrams(
         subwords,
         some.codes,
         labels,
-        deal(some.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
+        stratified_folds(some.codes, _FOLDS_OF_FEW if few else _FOLDS, rng),
         weights=some.weights,
-        others=[*shards_of(rest.texts, rest.codes, rest.weights), *lesson.others],
+        others=[*text_shards(rest.texts, rest.codes, rest.weights), *lesson.others],
         seed=lesson.seed,
         threads=threads,
         cluster=cluster,
@@ -378,7 +382,7 @@ def learn_ngrams(
 
 
 @dataclass
-class Taught:
+class TrainedModels:
     """Language models of all labels that were taught together, over one tokenizer."""
 
     tokenizer: Tokenizer
@@ -396,13 +400,13 @@ class Taught:
     """Texts of which training read a part only."""
 
 
-class School:
+class TunedTrainer:
     """Teaches the LSTM language models of one lesson."""
 
     def __init__(
         self,
-        lesson: Lesson,
-        course: Course,
+        lesson: TrainingData,
+        course: FitContext,
         joint: Array,
         backward: bool = False,
         last: bool = True,
@@ -414,31 +418,31 @@ class School:
         """(n,) log-likelihoods of texts under background models that had not seen them, once scored."""
         self._final = last  # whether what is taught will be the model, and so is worth keeping as it is
 
-    def hold_out(self, rng: np.random.Generator) -> tuple[Taught, list[Array], Codes]:
+    def hold_out(self, rng: np.random.Generator) -> tuple[TrainedModels, list[Array], Codes]:
         """Teach on one part of the texts and score the rest; see `cross_fit`."""
         fraction = self.course.settings.validation_fraction
-        folds = deal(self.lesson.codes, max(2, round(1 / fraction)), rng)
+        folds = stratified_folds(self.lesson.codes, max(2, round(1 / fraction)), rng)
         codes = self.lesson.codes
         folds[np.bincount(codes)[codes] == 1] = 1  # a label's only text is learnt from
         class_ = self._teach(np.flatnonzero(folds), np.flatnonzero(folds == 0))
         self._tune(class_)
         return class_, self._scores(class_), class_.validation
 
-    def cross_fit(self, rng: np.random.Generator) -> tuple[Taught, list[Array], Codes]:
+    def cross_fit(self, rng: np.random.Generator) -> tuple[TrainedModels, list[Array], Codes]:
         """Teach on each part of the texts, scoring the others, and at last on all of them.
 
         Returns
         -------
-        class_ : Taught
+        class_ : TrainedModels
             What is to be kept.
         scores : list of ndarray, (m, K)
             Log-likelihoods of texts that the models had not seen, by maximum likelihood and tuned.
         scored : ndarray of int, (m,)
             Which texts.
         """
-        folds = deal(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
+        folds = stratified_folds(self.lesson.codes, min(_LM_FOLDS, len(self.lesson.codes)), rng)
         scores = np.zeros((2, len(folds), len(self.lesson.classes)))
-        taught: list[Taught] = []
+        taught: list[TrainedModels] = []
         self._final = False
         for fold in np.unique(folds):
             kind = taught[0].tokenizer.kind if taught else None
@@ -465,7 +469,7 @@ class School:
         *,
         kind: TokenizerKind | None = None,
         epochs: tuple[int, int] | None = None,
-    ) -> Taught:
+    ) -> TrainedModels:
         """Train a background model and adapt it to each label, by maximum likelihood."""
         lesson = self.lesson
         tokenizer = self._tokenizer(training, validation, kind)
@@ -475,7 +479,7 @@ class School:
             sequences, unlabelled = (
                 _backward(some, tokenizer, self.course.settings) for some in (sequences, unlabelled)
             )
-        class_ = Taught(tokenizer, sequences, training, validation, unlabelled, cut=cut)
+        class_ = TrainedModels(tokenizer, sequences, training, validation, unlabelled, cut=cut)
         if epochs is None:
             labelled = training_tokens([class_.sequences[index] for index in training], self.course.settings)
             without_label = training_tokens(class_.unlabelled, self.course.settings)
@@ -513,7 +517,7 @@ class School:
         class_.epochs = background.best_epoch, round(float(np.mean(best or [0]))), 0
         return class_
 
-    def adapt(self, part: Part, class_: Taught, epochs: int) -> Trainer:
+    def adapt(self, part: DataSplit, class_: TrainedModels, epochs: int) -> Trainer:
         """Return what trains a label's language model, from the background model on."""
         return new_trainer(
             part,
@@ -526,13 +530,13 @@ class School:
             one_embedding=shares_embedding(len(self.lesson.classes)),
         )
 
-    def _whole(self, class_: Taught) -> Part:
+    def _whole(self, class_: TrainedModels) -> DataSplit:
         """Return the background model's part; unlabelled texts stand behind the labelled ones."""
         unlabelled = len(self.lesson.texts) + np.arange(len(self.lesson.unlabelled))
         training = np.concatenate([class_.training, unlabelled])
-        return Part(BACKGROUND, training, class_.validation, self.lesson.seed)
+        return DataSplit(BACKGROUND, training, class_.validation, self.lesson.seed)
 
-    def _background(self, class_: Taught, epochs: int) -> Trainer:
+    def _background(self, class_: TrainedModels, epochs: int) -> Trainer:
         """Train a language model of all labels' texts and of those without label."""
         lesson, weights = self.lesson, self.lesson.weights
         if weights is not None:
@@ -561,16 +565,16 @@ class School:
         unknown = (tokens == words.unknown_id).sum() / max(1, len(tokens) - 2 * len(validation))
         return words if unknown < _MOST_UNKNOWN else _tokenizer("subword", known, settings)
 
-    def _part(self, code: int, training: Codes, validation: Codes) -> Part:
+    def _part(self, code: int, training: Codes, validation: Codes) -> DataSplit:
         codes = self.lesson.codes
-        return Part(
+        return DataSplit(
             self.lesson.classes[code],
             training[codes[training] == code],
             validation[codes[validation] == code],
             self.lesson.seed % 2**30 + code + 1,
         )
 
-    def _tune(self, class_: Taught, epochs: int | None = None) -> None:
+    def _tune(self, class_: TrainedModels, epochs: int | None = None) -> None:
         """Tune a class by conditional likelihood."""
         lesson = self.lesson
         tuner = ConditionalTuner(
@@ -606,14 +610,14 @@ class School:
             }
         )
 
-    def _scores(self, class_: Taught) -> list[Array]:
+    def _scores(self, class_: TrainedModels) -> list[Array]:
         """Return the scores of the validation texts by each expert that a class makes."""
         if self.course.settings.keep_held_out:
             self.background_scores[class_.validation] = self._score(class_, [class_.background])[:, 0]
         scores = self._score(class_, class_.models)
         return [scores, scores if class_.tuned is class_.models else self._score(class_, class_.tuned)]
 
-    def _score(self, class_: Taught, models: list[Weights]) -> Array:
+    def _score(self, class_: TrainedModels, models: list[Weights]) -> Array:
         """Return log-likelihoods of the validation texts, (…, K)."""
         return log_likelihoods(
             [NumpyLanguageModel(arrays) for arrays in models],
@@ -669,14 +673,14 @@ def _tokenizer(kind: TokenizerKind, texts: Sequence[str], settings: Settings) ->
     return Tokenizer.train(kind, texts, size, lowercase=lowercase)
 
 
-def _split(label: Any, indices: Codes, fraction: float, seed: list[int]) -> Part:
+def _split(label: Any, indices: Codes, fraction: float, seed: list[int]) -> DataSplit:
     """Cut the validation part of one label, at least one text of two or more."""
     rng = np.random.default_rng(seed)
     size = round(fraction * len(indices))
     if fraction and len(indices) > 1:
         size = max(1, size)
     shuffled = rng.permutation(indices)
-    return Part(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), int(rng.integers(2**31)))
+    return DataSplit(label, np.sort(shuffled[size:]), np.sort(shuffled[:size]), int(rng.integers(2**31)))
 
 
 def _backward(sequences: Sequence[Ids], tokenizer: Tokenizer, settings: Settings) -> list[Ids]:
@@ -714,7 +718,7 @@ def _count_cut(sequences: list[Ids], settings: Settings) -> int:
     return sum(len(sequence) > settings.max_length for sequence in sequences)
 
 
-def training_records(parts: Sequence[Part], trainers: Sequence[Trainer | None]) -> list[dict[str, Any]]:
+def training_records(parts: Sequence[DataSplit], trainers: Sequence[Trainer | None]) -> list[dict[str, Any]]:
     """Return entries of the training record: one a model, and one an epoch."""
     records: list[dict[str, Any]] = []
     for part, trainer in zip(parts, trainers, strict=True):

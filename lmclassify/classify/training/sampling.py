@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.training.folds import LEAST_DRAWN, MOST_TEXTS
-from lmclassify.classify.training.ngram_counts import LabelledChunk, shards_of
+from lmclassify.classify.training.ngram_counts import LabelledBatch, text_shards
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.datasets.labelled import LabelledTexts, TableReading
 
@@ -46,8 +46,8 @@ class _Survey:
 
 
 @dataclass(frozen=True)
-class Rest:
-    """The texts that no process holds; see `lmclassify.classify.training.ngram_counts.Shard`."""
+class StreamedRemainder:
+    """The texts that no process holds; see `lmclassify.classify.training.ngram_counts.TextShard`."""
 
     counts: dict[str, int]
     """How many of each label."""
@@ -76,7 +76,7 @@ class FileShard:
     codes: dict[str, int]
     weights: Array
 
-    def chunks(self) -> Iterator[LabelledChunk]:
+    def chunks(self) -> Iterator[LabelledBatch]:
         """Read the file again, a chunk at a time."""
         place = 0
         for chunk in self.how.chunks(self.path, {}, lambda line: None):
@@ -84,7 +84,7 @@ class FileShard:
             place += len(chunk.texts)
             if rest:
                 codes = np.array([self.codes[chunk.labels[number]] for number in rest], dtype=np.intp)
-                yield from shards_of([chunk.texts[number] for number in rest], codes, self.weights[codes])
+                yield from text_shards([chunk.texts[number] for number in rest], codes, self.weights[codes])
 
 
 def sample_tables(
@@ -95,7 +95,7 @@ def sample_tables(
     most: int = MOST_TEXTS,
     seed: int = 0,
     say: Say,
-) -> tuple[LabelledTexts, Rest | None]:
+) -> tuple[LabelledTexts, StreamedRemainder | None]:
     """Draw a sample of the texts of tables, which are read by a cluster's processes.
 
     Parameters
@@ -113,7 +113,7 @@ def sample_tables(
     Returns
     -------
     sample : LabelledTexts
-    rest : Rest or None
+    rest : StreamedRemainder or None
         The others; None if there are none.
 
     Raises
@@ -140,7 +140,9 @@ def sample_tables(
     for _, file, place, _, _ in drawn:
         sampled[file].add(place)
     counts = whole.counts - Counter(sample.labels)
-    return sample, Rest(dict(counts), digest.hexdigest(), files, [frozenset(of) for of in sampled])
+    return sample, StreamedRemainder(
+        dict(counts), digest.hexdigest(), files, [frozenset(of) for of in sampled]
+    )
 
 
 def _survey(file: _File) -> _Survey:

@@ -13,7 +13,7 @@ from lmclassify import __version__
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.predictor import FittedModel
-from lmclassify.classify.thresholds import some_of
+from lmclassify.classify.thresholds import subsample
 from lmclassify.evaluation.curves import (
     Bin,
     CoverageCurve,
@@ -109,7 +109,7 @@ def contents_of(
     known = known_texts(true, decisions)
     worst = worst_mistakes(texts, true, predicted.tolist(), log_posteriors, labeller.labels, _MISTAKES)
     classes = dict(zip(labeller.labels, fitted.classes_.tolist(), strict=True))
-    chosen = some_of(len(texts), _SAMPLED, seed)
+    chosen = subsample(len(texts), _SAMPLED, seed)
     words = _WORDS if len(classes) <= _MANY_LABELS else _FEWER_WORDS
     return Contents(
         data=data,

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import distributed
 
-from lmclassify.lm.neural.trainer import Alone, Trainer
+from lmclassify.lm.neural.trainer import SingleProcess, Trainer
 from lmclassify.lm.neural.training_state import TrainingState
 
 
-class Together(Alone):
+class ProcessGroup(SingleProcess):
     """The processes of a torch.distributed group that train one model."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ def train_together(arguments: Mapping[str, Any], state: bytes | None) -> Iterato
         `TrainingState.to_bytes` of the state to go on from.
     """
     torch.set_num_threads(1)
-    trainer = Trainer(**arguments, group=Together())
+    trainer = Trainer(**arguments, group=ProcessGroup())
     if state is not None:
         trainer.load_state(TrainingState.from_bytes(state))
     while not trainer.finished:

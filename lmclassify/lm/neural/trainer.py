@@ -53,8 +53,8 @@ class EpochRecord:
     seconds: float
 
 
-class Alone:
-    """A model trained by this process alone. See `lmclassify.lm.neural.data_parallel.Together`."""
+class SingleProcess:
+    """A model trained by this process alone. See `lmclassify.lm.neural.data_parallel.ProcessGroup`."""
 
     rank, size = 0, 1
 
@@ -95,7 +95,7 @@ class Trainer:
     device : str, default="cpu"
     stop : threading.Event, optional
         When it is set, training ends after the batch in hand and keeps the best weights so far.
-    group : Alone, optional
+    group : SingleProcess, optional
         The processes that train together; each is given its own part of the sequences.
 
     Attributes
@@ -122,9 +122,9 @@ class Trainer:
         seed: int = 0,
         device: str = "cpu",
         stop: Event | None = None,
-        group: Alone | None = None,
+        group: SingleProcess | None = None,
     ) -> None:
-        self._group = group or Alone()
+        self._group = group or SingleProcess()
         self.model = model.to(device)
         self.records: list[EpochRecord] = []
         self.interrupted = False

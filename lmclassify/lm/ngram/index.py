@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.text.ngrams import Keys, Windows
+from lmclassify.text.ngrams import Keys, NgramOccurrences
 
 _LARGEST = np.uint64(2**64 - 1)
 
@@ -31,7 +31,7 @@ class NgramIndex:
         self._keys = np.append(keys, _LARGEST)  # where a search ends
         self._size = len(keys)
 
-    def look_up(self, windows: Windows) -> npt.NDArray[np.int32]:
+    def look_up(self, windows: NgramOccurrences) -> npt.NDArray[np.int32]:
         """Return the place of each n-gram of some texts, -1 where it is not known, (longest, m)."""
         places = np.stack([self._find(keys) for keys in windows.keys])
         places[~windows.whole] = -1

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from lmclassify.lm.ngram.index import NgramIndex
 from lmclassify.lm.ngram.sums import add_by_text, some_texts
 from lmclassify.lm.ngram.witten_bell import WittenBell
-from lmclassify.text.ngrams import Keys, NgramView, Windows
+from lmclassify.text.ngrams import Keys, NgramAnalyzer, NgramOccurrences
 from lmclassify.text.sequences import Ids
 
 Array = npt.NDArray[np.float64]
@@ -58,7 +58,7 @@ class NgramModel:
 
     Parameters
     ----------
-    view : NgramView
+    view : NgramAnalyzer
     keys : ndarray of uint64, (F,)
         The n-grams known, ascending.
     idf : ndarray of float32, (F,)
@@ -84,7 +84,7 @@ class NgramModel:
 
     def __init__(
         self,
-        view: NgramView,
+        view: NgramAnalyzer,
         keys: Keys,
         idf: Floats,
         tuned: Floats,
@@ -119,7 +119,7 @@ class NgramModel:
         """Return the places of the n-grams that were known when a label was learnt, in their order."""
         return self.order[: self.known[label]]
 
-    def with_ngrams_of(self, windows: Windows, idf: float) -> NgramModel:
+    def with_ngrams_of(self, windows: NgramOccurrences, idf: float) -> NgramModel:
         """Return the model with all n-grams of some texts known: those that are new, with this idf."""
         found = np.unique(windows.keys[windows.whole])
         new = np.setdiff1d(found, self.keys, assume_unique=True)
@@ -213,7 +213,7 @@ class NgramModel:
     def _index(self) -> NgramIndex:
         return NgramIndex(self.keys)
 
-    def look_up(self, windows: Windows) -> npt.NDArray[np.int32]:
+    def look_up(self, windows: NgramOccurrences) -> npt.NDArray[np.int32]:
         """Return each n-gram's place among the known ones, -1 where it is not known, (longest, m)."""
         return self._index.look_up(windows)
 
@@ -282,7 +282,7 @@ class NgramModel:
         columns : ndarray of int32, (longest, m)
             As `NgramModel.look_up` returns them.
         owner, place : ndarray of int, (m,)
-            See `Windows`.
+            See `NgramOccurrences`.
         texts : int
             n.
         """
@@ -298,7 +298,9 @@ class NgramModel:
             return [tuned, weighted_sums(found, found.count, self._bag)]
         return [tuned, likelihood]
 
-    def word_scores(self, windows: Windows, word_of_symbol: Indices, words: int, texts: int) -> list[Array]:
+    def word_scores(
+        self, windows: NgramOccurrences, word_of_symbol: Indices, words: int, texts: int
+    ) -> list[Array]:
         """Return the scores shared out among the words of some texts, (w, K) each.
 
         A text's score is the sum over its words, plus `bias` in the tuned one. What an n-gram adds is shared
@@ -307,7 +309,7 @@ class NgramModel:
 
         Parameters
         ----------
-        windows : Windows
+        windows : NgramOccurrences
             Those of the texts, by `view`.
         word_of_symbol : ndarray of int, (m,)
             Ascending, without gaps within a text.
@@ -365,7 +367,7 @@ def _together(counts: Sequence[NgramCounts]) -> NgramCounts:
     )
 
 
-def _new(windows: Windows, seen: int) -> Indices:
+def _new(windows: NgramOccurrences, seen: int) -> Indices:
     """Return the symbols' places, those seen before as if they were a text's first, which has no score."""
     if not seen:
         return windows.place

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.text.ngrams import Keys, NgramView
+from lmclassify.text.ngrams import Keys, NgramAnalyzer
 from lmclassify.text.sequences import PADDING_ID, Ids
 
 Array = npt.NDArray[np.float64]
@@ -84,7 +84,7 @@ class TokenNgrams:
         predicted = np.ones(vocab_size)
         predicted[[PADDING_ID, begin_id]] = 0.0
         self._lowest = predicted / predicted.sum()
-        self._view = NgramView("subword", self.longest - 1)
+        self._view = NgramAnalyzer("subword", self.longest - 1)
 
     @classmethod
     def learn(cls, sequences: Sequence[Ids], vocab_size: int, longest: int = 5) -> Self:
@@ -99,7 +99,7 @@ class TokenNgrams:
         longest : int, default=5
             N, at least 2.
         """
-        windows = NgramView("subword", longest).windows([], sequences)
+        windows = NgramAnalyzer("subword", longest).windows([], sequences)
         symbols = np.concatenate(sequences)
         arrays: Arrays = {}
         for length in range(1, longest + 1):

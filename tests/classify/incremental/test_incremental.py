@@ -12,7 +12,7 @@ from lmclassify import DataError, LMClassifier, OutputError
 from lmclassify.classify.training import recipes
 from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.persistence.model_folder import checksum_of, read_model
-from lmclassify.text.ngrams import NgramView
+from lmclassify.text.ngrams import NgramAnalyzer
 from tests.conftest import SMALL, TUNED, bundled
 
 TEXTS, LABELS = bundled(limit=150)
@@ -222,7 +222,7 @@ def test_misuse_changes_nothing(tuned):
 
 
 def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before():
-    view = NgramView("word", 2)
+    view = NgramAnalyzer("word", 2)
     windows = view.windows(["a b", "b c"], [])
     keys = np.unique(windows.keys[windows.whole])
     rng = np.random.default_rng(0)

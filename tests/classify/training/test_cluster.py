@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lmclassify import LMClassifier
-from lmclassify.classify.training.ngram_counts import count_ngrams, label_counts, shards_of
+from lmclassify.classify.training.ngram_counts import count_ngrams, label_counts, text_shards
 from lmclassify.classify.training.ngrams import VIEWS
 from lmclassify.classify.training.sampling import sample_tables
 from lmclassify.cluster.tasks import RayTasks, Stopped, ray_tasks
@@ -140,7 +140,7 @@ def test_n_grams_counted_on_a_cluster_are_the_same(view, cluster, monkeypatch):
     monkeypatch.setattr("lmclassify.classify.scoring._CHARACTERS_AT_A_TIME", 500)
     subwords = Tokenizer.train("subword", TEXTS, 200)
     weights = np.random.default_rng(0).uniform(0.5, 2, len(TEXTS))
-    others = shards_of(TEXTS[60:], CODES[60:], weights[60:])
+    others = text_shards(TEXTS[60:], CODES[60:], weights[60:])
     assert len(others) > 3
     found = []
     for where in (None, cluster):

@@ -7,8 +7,8 @@ from lmclassify.classify.ensemble import Combination, log_softmax
 from lmclassify.classify.training.ensemble import (
     add_experts,
     best_scale,
+    fit_cascade,
     learn_combination,
-    learn_shortcut,
     log_loss,
 )
 
@@ -163,7 +163,7 @@ def test_the_learnt_shortcut_turns_no_decision(bias):
     noise = rng.normal(scale=0.4, size=ngrams.shape) * np.sqrt(lengths / 21)[:, np.newaxis]
     lstms = 0.3 * ngrams + noise
     combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, bias]))
-    found = learn_shortcut(combination, [ngrams[:2000], lstms[:2000], lstms[:2000]], lengths[:2000])
+    found = fit_cascade(combination, [ngrams[:2000], lstms[:2000], lstms[:2000]], lengths[:2000])
     assert found.slope == pytest.approx(0.3, abs=0.02)
     assert 1.8 < found.gap < 5 * 0.4 * 2**0.5 * 1.05  # of two labels' deviations; long texts have less
     new = [ngrams[2000:], lstms[2000:], lstms[2000:]]
@@ -175,5 +175,5 @@ def test_the_learnt_shortcut_turns_no_decision(bias):
 
 def test_a_shortcut_of_lstms_that_say_nothing():
     combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(2))
-    found = learn_shortcut(combination, [np.zeros((3, 2))] * 3, [2, 5, 9])
+    found = fit_cascade(combination, [np.zeros((3, 2))] * 3, [2, 5, 9])
     assert (found.gap, found.slope, found.length) == (0.0, 0.0, 5.0)

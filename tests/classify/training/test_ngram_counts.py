@@ -6,8 +6,8 @@ import pytest
 import lmclassify
 from lmclassify import LMClassifier
 from lmclassify.classify import scoring
-from lmclassify.classify.training.folds import draw
-from lmclassify.classify.training.ngram_counts import count_ngrams, label_counts, shards_of
+from lmclassify.classify.training.folds import stratified_sample
+from lmclassify.classify.training.ngram_counts import count_ngrams, label_counts, text_shards
 from lmclassify.classify.training.ngrams import VIEWS, learn_ngram_models
 from lmclassify.errors import LMClassifyWarning
 from lmclassify.lm.ngram.index import NgramIndex
@@ -27,7 +27,7 @@ def texts_of(chosen):
 
 
 def shards(chosen):
-    return shards_of(texts_of(chosen), CODES[chosen], WEIGHTS[chosen])
+    return text_shards(texts_of(chosen), CODES[chosen], WEIGHTS[chosen])
 
 
 def learnt(sample, others, folds):
@@ -129,10 +129,10 @@ def test_held_out_scores_beside_other_texts_are_those_of_models_that_have_not_se
 def test_a_sample_has_each_label_by_its_share_and_some_of_the_rarest():
     codes = np.repeat([0, 1, 2, 3], [60_000, 30_000, 30, 1])
     rng = np.random.default_rng(0)
-    sample = draw(codes, 9000, rng)
+    sample = stratified_sample(codes, 9000, rng)
     assert (np.diff(sample) > 0).all()
     assert np.bincount(codes[sample]).tolist() == [5998, 2999, 10, 1]
-    assert draw(codes, len(codes), rng).tolist() == list(range(len(codes)))
+    assert stratified_sample(codes, len(codes), rng).tolist() == list(range(len(codes)))
 
 
 def test_of_very_many_texts_a_sample_is_learnt_from(monkeypatch, tmp_path):

@@ -7,15 +7,15 @@ from sklearn.naive_bayes import MultinomialNB
 
 from lmclassify.lm import ngram, sums
 from lmclassify.lm.ngram.models import NgramModel, count_known, log_probabilities, tf_idf, weighted_sums
-from lmclassify.text.ngrams import NgramView
+from lmclassify.text.ngrams import NgramAnalyzer
 
-WORDS = NgramView("word", 2)
+WORDS = NgramAnalyzer("word", 2)
 TEXTS = ["win a prize", "win money now win", "lunch at noon", "see you at lunch then"]
 LABELS = np.array([1, 1, 0, 0])
 
 
 def model(longest=2):
-    view = NgramView("word", longest)
+    view = NgramAnalyzer("word", longest)
     windows = view.windows(TEXTS, [])
     keys = windows.keys[windows.whole]
     known = np.unique(keys)

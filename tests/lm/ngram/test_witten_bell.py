@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from lmclassify.lm.ngram.index import NgramIndex
 from lmclassify.lm.ngram.models import sums
 from lmclassify.lm.ngram.witten_bell import WittenBell
-from lmclassify.text.ngrams import NgramView
+from lmclassify.text.ngrams import NgramAnalyzer
 
 CHARACTERS = st.text("abc", min_size=1, max_size=8)
 
 
 def learn(texts, labels, longest):
     """Return the known n-grams' keys and the language models of two labels."""
-    view = NgramView("character", longest)
+    view = NgramAnalyzer("character", longest)
     windows = view.windows(texts, [])
     keys = np.unique(windows.keys[windows.whole])
     columns = NgramIndex(keys).look_up(windows)
