@@ -1,25 +1,39 @@
-# What a newcomer needs: make demo, make test. Everything is installed into .venv, nothing as root.
+# `make demo` and `make test` are all a newcomer needs. Everything is installed into .venv; nothing runs as root.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := build/demo
 
-# What some tests need beside Python packages: installed where this is root on Debian, else those tests skip.
-DEBIAN := chromium fonts-dejavu-core curl systemd procmail bogofilter
+# The test processes already keep the processor busy: more threads in each of them only slow them down.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test test-long lint format benchmarks audit clean
+# Programs that some of the long tests use. `make test-all SETUP=apt` installs them; without them those tests skip.
+DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd
+
+.PHONY: demo test test-all setup-apt lint format audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lmclassify fit data/subjects.csv --labels spam,ham -o $(DEMO)/model
 	$(BIN)/lmclassify predict data/emails.csv -m $(DEMO)/model -o $(DEMO)/emails-labelled.csv
 	@echo "labelled e-mails: $(DEMO)/emails-labelled.csv"
 
-test: lint $(VENV)/.installed-debian
-	$(BIN)/python -m pytest -n auto
+# Lint, types and every test that is not long. No test here may skip.
+test: lint
+	LMCLASSIFY_NO_SKIPS=1 $(PYTEST) -n auto --dist worksteal
 
-test-long: $(VENV)/.installed-dev $(VENV)/.installed-debian
-	$(BIN)/python -m pytest -m long
+# What `make test` leaves out: the browser, Ray, mail programs, long and hostile cases.
+test-all: $(VENV)/.installed-dev $(if $(SETUP),setup-$(SETUP))
+	COVERAGE_FILE=build/coverage $(PYTEST) -m long -n 2 --dist loadgroup --cov --cov-report=
+	@printf 'lines of lmclassify/ that the long tests run, in percent: '
+	@$(BIN)/coverage report --data-file=build/coverage --format=total
+
+setup-apt:
+	@dpkg -s $(DEBIAN) > /dev/null 2>&1 || { \
+		test "$$(id -u)" = 0 || { echo "SETUP=apt installs Debian packages: run it as root" >&2; exit 1; }; \
+		echo "installing $(DEBIAN)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $(DEBIAN) > /dev/null; }
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -31,12 +45,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Minutes: measures the figures of docs/benchmarks.md on the data sets in DATA.
-DATA ?= ../shared/data
-benchmarks: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.measurements $(DATA)
-
-# Asks a database of known vulnerabilities about the pinned versions; fails where it cannot be asked about one.
+# Looks the pinned versions up in a database of known vulnerabilities. Fails if one of them cannot be looked up.
 AUDIT := build/audit
 audit:
 	$(PYTHON) -m venv $(AUDIT)
@@ -55,19 +64,9 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing libraries and test tools into $(VENV) (a minute or two)"
 	$(INSTALL) -e '.[dev]'
 	@touch $@ $(VENV)/.installed
-
-$(VENV)/.installed-debian: $(VENV)/.created Makefile
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
-		dpkg -s $(DEBIAN) > /dev/null 2>&1 || { \
-			echo "installing for the tests: $(DEBIAN)"; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-				apt-get install -qq -y --no-install-recommends $(DEBIAN) > /dev/null; }; \
-	else \
-		echo "not root on Debian: tests that need one of these skip where it is missing: $(DEBIAN)"; \
-	fi
-	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist

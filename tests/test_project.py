@@ -1,4 +1,4 @@
-"""The project as a whole: its names, its documents' commands, its wheel."""
+"""The project as a whole: exported names, pinned versions, documentation and its commands, the wheel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,24 @@ from tests.conftest import ROOT, bundled
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks_of(language: str) -> list[str]:
+def readme_blocks(language: str) -> list[str]:
+    """Return the README's code blocks in `language` that are marked as tested."""
     return re.findall(rf"<!-- tested -->\n```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def run_block(block: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a shell block of a document in `folder`; programs it left running are ended."""
+    end = "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", end + block],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, block + done.stderr
+    return done
 
 
 def test_exported_names_exist():
@@ -29,14 +46,14 @@ def test_exported_names_exist():
         lmclassify.nonsense  # noqa: B018
 
 
-def test_the_changelog_begins_with_this_version():
+def test_changelog_names_this_version():
     versions = re.findall(
         r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
     )
     assert versions[0] == lmclassify.__version__
 
 
-def test_constraints_pin_what_the_project_needs():
+def test_constraints_pin_every_dependency():
     pins = (ROOT / "constraints.txt").read_text().lower().replace("_", "-")
     project = (ROOT / "pyproject.toml").read_text()
     needed = re.findall(r'^ +"([a-z][a-z0-9-]+)>=', project, re.MULTILINE)
@@ -46,11 +63,33 @@ def test_constraints_pin_what_the_project_needs():
     assert "torch==2.13.0\n" in pins
 
 
-def test_the_readme_lists_every_module():
-    for path in (ROOT / "lmclassify").rglob("*.py"):
-        name = path.relative_to(ROOT).as_posix()
-        if path.name not in ("__init__.py", "__main__.py", "_lazy.py") and "/cli/" not in name:
-            assert f"| {name} |" in README, name
+def test_architecture_page_names_every_package():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for init in (ROOT / "lmclassify").rglob("__init__.py"):
+        if init.parent != ROOT / "lmclassify":
+            assert re.search(rf"^ +{init.parent.name}/ ", page, re.MULTILINE), init.parent
+
+
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md"]
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub derives them."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_documents_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        page = (path.parent / file).resolve() if file else path
+        assert page.exists(), target
+        if anchor:
+            assert anchor in anchors(page.read_text(encoding="utf-8")), target
 
 
 @pytest.fixture(scope="module")
@@ -61,36 +100,28 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_commands_of_the_readme(checkout):
-    blocks = blocks_of("sh")
+@pytest.mark.long
+def test_readme_commands(checkout):
+    blocks = readme_blocks("sh")
     assert len(blocks) == 6
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for block in blocks:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block],
-            cwd=checkout,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, block + done.stderr
-    assert (
-        (checkout / "labelled.csv").read_text().startswith("id,from,date,subject,label,predicted_label,p_ham")
-    )
+        run_block(block, checkout)
+    labelled = (checkout / "labelled.csv").read_text()
+    assert labelled.startswith("id,from,date,subject,label,predicted_label,p_ham")
 
 
-def test_the_python_of_the_readme(checkout):
-    (block,) = blocks_of("python")
+@pytest.mark.long
+def test_readme_python(checkout):
+    (block,) = readme_blocks("python")
     assert len(block.strip().splitlines()) <= 11
     done = subprocess.run([sys.executable, "-c", block], cwd=checkout, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (checkout / "subjects-model" / "config.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("page", "count"), [pytest.param("scikit-learn.md", 7, marks=pytest.mark.long), ("how-it-works.md", 3)]
-)
-def test_the_examples_of_the_documents(tmp_path, page, count):
+@pytest.mark.long
+@pytest.mark.parametrize(("page", "count"), [("scikit-learn.md", 7), ("how-it-works.md", 3)])
+def test_python_of_the_documentation(tmp_path, page, count):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(blocks) == count
@@ -100,8 +131,8 @@ def test_the_examples_of_the_documents(tmp_path, page, count):
 
 
 @pytest.mark.long
-def test_the_tutorial(tmp_path):
-    """Its commands as they stand, with the bundled texts as somebody's mail."""
+def test_tutorial(tmp_path):
+    """Run its commands as they stand, with the bundled texts as somebody's mail."""
     for name, file, step in (("", "subjects.csv", 4), ("new-", "emails.csv", 1)):
         texts, labels = bundled(file)
         for label, box in (("spam", "junk"), ("ham", "inbox")):
@@ -111,37 +142,58 @@ def test_the_tutorial(tmp_path):
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
     assert len(blocks) == 5
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for block in blocks:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n{block}"],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, block + done.stderr
+        done = run_block(block, tmp_path)
     assert done.stdout.startswith("X-LMClassify-Label: ")
     assert (tmp_path / "report.html").exists()
 
 
-def test_the_wheel_works_elsewhere(tmp_path):
-    """Built, installed into a new environment, it fits from another folder on the data it carries."""
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built without the network."""
+    folder = tmp_path_factory.mktemp("dist")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path / "dist", ROOT]
+    build = [*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
     subprocess.run(build, check=True)
-    (wheel,) = (tmp_path / "dist").iterdir()
+    (path,) = folder.iterdir()
+    return path
+
+
+@pytest.mark.long
+def test_wheel_holds_the_package_and_its_data_only(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"lmclassify"}
+    sources = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "lmclassify").rglob("*") if path.is_file()
+    }
+    sources = {name for name in sources if "__pycache__" not in name}
+    data = {f"lmclassify/data/{name}" for name in ("subjects.csv", "emails.csv", "README.md")}
+    assert {name for name in names if name.startswith("lmclassify/")} == sources | data
+
+
+@pytest.mark.long
+def test_wheel_works_elsewhere(wheel, tmp_path):
+    """Installed into a new environment, it fits from another folder on the data it carries."""
     venv.create(tmp_path / "env", with_pip=False)
     # The libraries come from the environment of the tests: nothing is downloaded here.
     (site,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
     libraries = Path(next(entry for entry in sys.path if entry.endswith("site-packages")))
     (site / "libraries.pth").write_text(f"{libraries}\n")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     install = [*pip, "--python", tmp_path / "env" / "bin" / "python", "install", "--quiet", "--no-deps"]
-    subprocess.run([*install, "--no-index", wheel], check=True, env={**os.environ, "PYTHONPATH": ""})
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*install, "--no-index", wheel], check=True, env=environment)
     (tmp_path / "elsewhere").mkdir()
     program = tmp_path / "env" / "bin" / "lmclassify"
-    run = {"cwd": tmp_path / "elsewhere", "check": True, "capture_output": True, "text": True}
-    options = ["--max-epochs", "1", "--num-lstm-units", "8"]
+    run = {
+        "cwd": tmp_path / "elsewhere",
+        "env": environment,
+        "check": True,
+        "capture_output": True,
+        "text": True,
+    }
+    options = ["--recipe", "plain", "--max-epochs", "1", "--num-lstm-units", "8"]
     fit = subprocess.run([program, "fit", *options], **run)
     where = tmp_path / "env" / "lib"
     assert str(where) in fit.stderr

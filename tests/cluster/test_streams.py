@@ -13,7 +13,11 @@ from lmclassify.cluster.connection import connect
 from lmclassify.cluster.streams import stream
 from lmclassify.errors import LMClassifyError
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:::ray")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.xdist_group("ray"),  # one local cluster at a time
+    pytest.mark.filterwarnings("ignore:::ray"),
+]
 
 
 def pieces(item: int) -> Iterator[tuple[int, int]]:

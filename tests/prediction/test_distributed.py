@@ -20,13 +20,17 @@ from lmclassify.classify.decisions import Decisions
 from lmclassify.cluster.connection import connect
 from lmclassify.datasets.sources import open_source
 from lmclassify.errors import DataError
-from lmclassify.prediction.distributed import TableLayout, Outcome, label_files
+from lmclassify.prediction.distributed import Outcome, TableLayout, label_files
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
 from lmclassify.tables.writing import Format, TableWriter
 from tests.conftest import bundled, run_cli
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:::ray")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.xdist_group("ray"),  # one local cluster at a time
+    pytest.mark.filterwarnings("ignore:::ray"),
+]
 
 
 @pytest.fixture(scope="module")

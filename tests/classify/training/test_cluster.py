@@ -23,7 +23,7 @@ from lmclassify.persistence.model_folder import read_model
 from lmclassify.text.tokenizer import Tokenizer
 from tests.conftest import SMALL, TUNED, bundled, run_cli
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("ray")]
 pytest.importorskip("ray", reason="needs the extra ray")
 
 TEXTS, LABELS = bundled(limit=120)
