@@ -119,7 +119,7 @@ def compare(
     if model.token_ngrams:
         lstm = model.forward_models("suggest")[label]
         alone |= {"its LSTM alone": lstm, "its n-grams alone": model.token_ngrams[label]}
-    alone["5-gram Kneser-Ney"] = KneserNey.learn(learnt_from, tokenizer.vocab_size)
+    alone["5-gram Kneser-Ney"] = KneserNey.fit(learnt_from, tokenizer.vocab_size)
     candidates = {
         name: _Models([one], [np.zeros((len(sequence) - 1, 1)) for sequence in sequences])
         for name, one in alone.items()

@@ -78,7 +78,7 @@ def many_labels(
         label_weights=np.ones(labels),
         models=models,
         tuned=models,
-        token_ngrams=[TokenNgrams.learn(sequences, model.tokenizer.vocab_size) for _ in range(labels)],
+        token_ngrams=[TokenNgrams.fit(sequences, model.tokenizer.vocab_size) for _ in range(labels)],
         ngrams=[_some(one, of, ngrams) for one in model.ngrams],
         combination=replace(model.combination, bias=model.combination.bias[of]),
         held_out=HeldOut(held_out.joint[:, of], held_out.codes, held_out.signals, held_out.cross_entropies),
@@ -88,11 +88,11 @@ def many_labels(
 def _some(model: NgramModel, of: np.ndarray[tuple[int], np.dtype[np.intp]], size: int) -> NgramModel:
     """Return a model of the first n-grams, with the columns of some labels."""
     return NgramModel(
-        model.view,
+        model.analyzer,
         model.keys[:size],
         model.idf[:size],
-        model.tuned[:size, of],
-        model.bias[of],
+        model.svm_weights[:size, of],
+        model.svm_bias[of],
         model.counts[:size, of],
         None if model.contexts is None else np.where(model.contexts[:size] < size, model.contexts[:size], -1),
     )

@@ -20,7 +20,7 @@ from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.scoring import chunks_of, token_log_probs
 from lmclassify.classify.variants import TextVariant
 from lmclassify.lm.inference.directions import AnyLanguageModel
-from lmclassify.lm.ngram.sums import add_by_text
+from lmclassify.lm.ngram.sums import sum_by_text
 from lmclassify.parallel import number_of_threads
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _prior(model: FittedModel) -> Array:
     for ngrams in model.ngrams:
         for name, weight in zip(ngrams.score_names, weights, strict=False):
             if name.startswith("tuned"):
-                prior += weight * ngrams.bias
+                prior += weight * ngrams.svm_bias
     return prior
 
 
@@ -202,8 +202,8 @@ def _share_out(
         word_of_subword = [model.subwords.words(text)[1] for text in scored]
         weights = iter(combination.weights)
         for ngrams in model.ngrams:
-            windows = ngrams.view.windows(scored, as_subwords)
-            places = starts[windows.owner] + ngrams.view.words(scored, word_of_subword)
+            windows = ngrams.analyzer.occurrences(scored, as_subwords)
+            places = starts[windows.text_index] + ngrams.analyzer.words(scored, word_of_subword)
             for of_words in ngrams.word_scores(windows, places, shape[0], len(scored)):
                 parts += next(weights) * of_words
         lstms = next(weights) * log_probabilities
@@ -257,7 +257,7 @@ def _decided(
 
 def _add(rows: Array, slots: Indices, shape: tuple[int, int]) -> Array:
     result = np.zeros(shape)
-    add_by_text(result, rows, slots, 0, shape[0])
+    sum_by_text(result, rows, slots, 0, shape[0])
     return result
 
 

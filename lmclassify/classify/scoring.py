@@ -199,8 +199,8 @@ def ngram_scores(
 
 
 def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return `NgramModel.background_of` the texts, (2, n)."""
-    parts = [model.background_of(texts[chunk]) for chunk in chunks_of(texts)]
+    """Return `NgramModel.background_scores` the texts, (2, n)."""
+    parts = [model.background_scores(texts[chunk]) for chunk in chunks_of(texts)]
     return np.concatenate(parts, axis=1)
 
 

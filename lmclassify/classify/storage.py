@@ -135,9 +135,9 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
     expected = len(reads) * len(labels) + 2
     if shared is not None:
         ngrams = ngram_models(parts, len(labels))
-        if not ngrams or ngrams[0].contexts is None or ngrams[0].view.symbols == "subword":
+        if not ngrams or ngrams[0].contexts is None or ngrams[0].analyzer.symbols == "subword":
             raise ValueError("no n-gram language model of characters")
-        word_views = [model.view for model in ngrams if model.view.symbols == "word"]
+        word_views = [model.analyzer for model in ngrams if model.analyzer.symbols == "word"]
         if len(word_views) != 1 or word_views[0].longest < 2:
             raise ValueError("no n-gram model of words and pairs of words")
         combination = _combination(only_part(parts, "combination"), ngrams, len(labels))

@@ -51,7 +51,7 @@ class TextVariant:
 
 def word_model(models: Sequence[NgramModel]) -> NgramModel:
     """Return the n-gram model over words, which knows single ones and pairs."""
-    return next(model for model in models if model.view.symbols == "word")
+    return next(model for model in models if model.analyzer.symbols == "word")
 
 
 def variants_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int, TextVariant]]:
@@ -91,11 +91,11 @@ def variants_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tup
 
 def word_counts(words: NgramModel, some: Sequence[str]) -> list[float]:
     """Return how often words have been seen; 0 for what is no word, or several."""
-    windows = words.view.windows(some, [])
+    windows = words.analyzer.occurrences(some, [])
     columns = words.look_up(windows)[0]
     counts = np.zeros(len(some))
-    np.add.at(counts, windows.owner, _seen(words, columns))
-    single = np.bincount(windows.owner, minlength=len(some)) == 1
+    np.add.at(counts, windows.text_index, _seen(words, columns))
+    single = np.bincount(windows.text_index, minlength=len(some)) == 1
     result: list[float] = (counts * single).tolist()
     return result
 
@@ -112,10 +112,10 @@ def _cuts(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int
     """
     sizes = np.array([len(text.split()) for text in texts], dtype=np.intp)
     starts = np.cumsum(sizes) - sizes
-    windows = words.view.windows(texts, [])
+    windows = words.analyzer.occurrences(texts, [])
     columns = words.look_up(windows)
-    word = words.view.words([" ".join(texts)], [np.zeros(0, np.intp)])
-    gains, later = np.zeros(len(word)), np.flatnonzero(windows.place > 0)
+    word = words.analyzer.words([" ".join(texts)], [np.zeros(0, np.intp)])
+    gains, later = np.zeros(len(word)), np.flatnonzero(windows.position > 0)
     gains[later] = _belonging(words, columns[0, later - 1], columns[0, later], columns[1, later])
     belonging, odds = (
         np.cumsum(np.append(0.0, np.bincount(word, of_symbols, minlength=int(sizes.sum()))))

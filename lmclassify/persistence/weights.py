@@ -211,7 +211,7 @@ def known_ngrams(models: list[NgramModel]) -> Arrays:
     """Return the n-grams that all labels' weights belong to."""
     known: Arrays = {}
     for number, ngrams in enumerate(models):
-        known[f"{number}.{ngrams.view.symbols}.{ngrams.view.longest}"] = ngrams.keys
+        known[f"{number}.{ngrams.analyzer.symbols}.{ngrams.analyzer.longest}"] = ngrams.keys
         known[f"{number}.idf"] = ngrams.idf
         if ngrams.contexts is not None:
             known[f"{number}.contexts"] = ngrams.contexts
@@ -227,11 +227,11 @@ def ngram_weights(models: list[NgramModel], label: int) -> Arrays:
     """
     arrays: Arrays = {}
     for number, model in enumerate(models):
-        learnt = model.learnt(label)
+        learnt = model.known_to(label)
         arrays[f"{number}.known"] = np.array([len(learnt)])
-        arrays[f"{number}.bias"] = model.bias[label : label + 1]
+        arrays[f"{number}.bias"] = model.svm_bias[label : label + 1]
         for name, values in (
-            ("tuned", model.tuned[learnt, label].astype(np.float16)),
+            ("tuned", model.svm_weights[learnt, label].astype(np.float16)),
             ("counts", _smallest(model.counts[learnt, label])),
         ):
             arrays[f"{number}.{name}"] = values[values != 0]

@@ -1,7 +1,9 @@
-"""N-grams of characters, subwords or words as 64-bit keys, found by vectorised numpy.
+"""N-grams of characters, subwords or words as 64-bit keys, extracted by vectorised numpy.
 
-A key is a hash of the n-gram's symbols and its length; among a million n-grams the chance that any two
-share one is below 1 in 10 million. Every n-gram belongs to the text position where it ends.
+A key is a hash of the n-gram's symbols and its length. Among a million n-grams the chance that any two
+share a key is below 1 in 10 million. An n-gram belongs to the text position where it ends.
+
+Shapes: n texts, m symbols in all texts together, N the longest n-gram in symbols.
 """
 
 from __future__ import annotations
@@ -15,82 +17,98 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import normalizers
 
-from lmclassify.text.parts import parts_of
-from lmclassify.text.sequences import Ids, places_within
+from lmclassify.text.parts import split_long_text
+from lmclassify.text.sequences import Ids, positions_within
 from lmclassify.text.tokenizer import encodable
 
 Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
 Symbols = Literal["character", "subword", "word"]
 
+CHUNK_SYMBOLS = 1 << 18
+"""Symbols processed at a time by default: the n-grams of a chunk then take some tens of megabytes."""
+MAX_LONGEST = 16
+"""Longest n-gram allowed, in symbols. A saved model could otherwise ask for any amount of memory."""
+
 _WORD = re.compile(r"\w+|[^\w\s]")
-_NFC = normalizers.NFC()  # unicodedata's takes quadratic time for a run of combining marks
-_SYMBOLS_AT_A_TIME = 1 << 18
+_NFC = normalizers.NFC()  # unicodedata.normalize takes quadratic time for a run of combining marks
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class NgramOccurrences:
-    """The n-grams of some texts, m symbols in all, by the symbol at which they end."""
+    """All n-grams of some texts, by the symbol at which they end."""
 
-    owner: Indices
-    """(m,) the text that each symbol is of; ascending."""
-    place: Indices
-    """(m,) the symbol's place in its text, from 0."""
+    text_index: Indices
+    """(m,) the text of each symbol; ascending."""
+    position: Indices
+    """(m,) the symbol's position in its text, from 0."""
     keys: Keys
-    """(longest, m) those of 1, 2, ... symbols; meaningless where a text has too few symbols yet."""
+    """(N, m) row k holds the n-grams of k + 1 symbols; undefined where `complete` is False."""
 
     @property
-    def whole(self) -> npt.NDArray[np.bool_]:
-        """(longest, m) whether so many symbols of the text have been seen there."""
-        whole: npt.NDArray[np.bool_] = self.place >= np.arange(len(self.keys))[:, np.newaxis]
-        return whole
+    def complete(self) -> npt.NDArray[np.bool_]:
+        """(N, m) False where the n-gram would begin before its text."""
+        complete: npt.NDArray[np.bool_] = self.position >= np.arange(len(self.keys))[:, np.newaxis]
+        return complete
 
 
 @dataclass(frozen=True)
 class NgramAnalyzer:
-    """Which n-grams of a text are looked at.
+    """Which n-grams to extract from a text.
 
-    ``character``: of the text with single spaces for white space, and one at either end, case kept.
-    ``subword``: of the token ids of its sequence, beginning and end of text included.
-    ``word``: of its words (runs of letters and digits) and other characters, lower-cased.
+    Parameters
+    ----------
+    symbols : {"character", "subword", "word"}
+        ``character``: characters of the text, case kept, with single spaces between words and one at
+        either end. ``subword``: token ids of the text's sequence, beginning and end of text included.
+        ``word``: lower-cased words (runs of letters and digits) and other characters.
+    longest : int
+        N. N-grams of 1 to this many symbols are extracted.
     """
 
     symbols: Symbols
     longest: int
-    """N-grams of 1 to this many symbols."""
 
     def __post_init__(self) -> None:
-        if self.symbols not in get_args(Symbols) or not 1 <= self.longest <= 16:
-            raise ValueError(f"no view of n-grams: {self.symbols!r}, {self.longest!r}")
+        if self.symbols not in get_args(Symbols) or not 1 <= self.longest <= MAX_LONGEST:
+            raise ValueError(f"no such n-grams: {self.symbols!r}, {self.longest!r}")
 
-    def windows(self, texts: Sequence[str], sequences: Sequence[Ids]) -> NgramOccurrences:
+    def occurrences(self, texts: Sequence[str], sequences: Sequence[Ids]) -> NgramOccurrences:
         """Return the n-grams that end at each symbol of some texts.
 
         Parameters
         ----------
         texts : sequence of str, (n,)
+            Not used for subwords.
         sequences : sequence of array of int, (n,)
-            The same texts as token ids.
+            The same texts as token ids; only used for subwords.
         """
         symbols, lengths = self._symbols(texts, sequences)
-        return _windows(symbols, lengths, 0, len(symbols), self.longest)
+        return _occurrences(symbols, lengths, 0, len(symbols), self.longest)
 
-    def pieces(
-        self, texts: Sequence[str], sequences: Sequence[Ids]
+    def chunks(
+        self, texts: Sequence[str], sequences: Sequence[Ids], size: int = CHUNK_SYMBOLS
     ) -> Iterator[tuple[NgramOccurrences, int]]:
-        """Yield the same piece by piece, so that a long text takes no more memory than many short ones.
+        """Yield the same n-grams chunk by chunk, so that a long text takes little memory.
+
+        Parameters
+        ----------
+        texts, sequences
+            See `occurrences`.
+        size : int
+            Symbols per chunk.
 
         Yields
         ------
-        windows : NgramOccurrences
-        seen : int
-            How many of its first symbols have been in the piece before, and stand there to be looked back at.
+        occurrences : NgramOccurrences
+        overlap : int
+            How many of its first symbols are the last ones of the chunk before, repeated as context.
         """
         symbols, lengths = self._symbols(texts, sequences)
-        for start in range(0, max(1, len(symbols)), _SYMBOLS_AT_A_TIME):
-            seen = min(start, self.longest)
-            yield _windows(symbols, lengths, start - seen, start + _SYMBOLS_AT_A_TIME, self.longest), seen
+        for start in range(0, max(1, len(symbols)), size):
+            overlap = min(start, self.longest)
+            yield _occurrences(symbols, lengths, start - overlap, start + size, self.longest), overlap
 
     def _symbols(self, texts: Sequence[str], sequences: Sequence[Ids]) -> tuple[Keys, Indices]:
         """Return the symbols of all texts, (m,), and how many each text has, (n,)."""
@@ -106,28 +124,28 @@ class NgramAnalyzer:
         return symbols, np.array(lengths, dtype=np.intp)
 
     def words(self, texts: Sequence[str], word_of_token: Sequence[Indices]) -> Indices:
-        """Return which whitespace-delimited word of its text each symbol of `windows` belongs to, (m,).
+        """Return which whitespace-delimited word of its text each symbol of `occurrences` belongs to, (m,).
 
-        White space belongs to the word after it, the beginning of text to the first word, and the end of text
-        has the number of words.
+        White space belongs to the word after it and the beginning of text to the first word. The end of text
+        gets an index of its own, the number of words.
 
         Parameters
         ----------
         texts : sequence of str, (n,)
         word_of_token : sequence of ndarray of int, (n,)
-            The same for each text's tokens, without beginning and end of text.
+            The word of each token of the text, without beginning and end of text; only used for subwords.
         """
-        found: list[npt.ArrayLike] = []
+        result: list[npt.ArrayLike] = []
         for text, tokens in zip(texts, word_of_token, strict=True):
             words = text.split()
             if self.symbols == "subword":
-                found.append([0, *tokens, len(words)])
+                result.append([0, *tokens, len(words)])
             elif self.symbols == "character":
                 symbols = [*(1 + len(word) for word in words), 1 if words else 2]
-                found.append(np.repeat(np.arange(len(words) + 1), symbols))
+                result.append(np.repeat(np.arange(len(words) + 1), symbols))
             else:
-                found.append(np.repeat(np.arange(len(words)), _word_symbols(words)[0]))
-        return np.concatenate([np.zeros(0, np.intp), *found]).astype(np.intp)
+                result.append(np.repeat(np.arange(len(words)), _word_symbols(words)[0]))
+        return np.concatenate([np.zeros(0, np.intp), *result]).astype(np.intp)
 
 
 def _code_points(text: str) -> npt.NDArray[np.uint32]:
@@ -135,25 +153,25 @@ def _code_points(text: str) -> npt.NDArray[np.uint32]:
 
 
 def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
-    """Return how many words each text has, and one hash a word."""
+    """Return how many words each text has, and one hash per word."""
     lengths, hashes = [], [np.zeros(0, np.uint64)]
     words: list[str] = []
-    waiting = 0  # characters of words without a hash
+    pending = 0  # characters of the words that are not hashed yet
     for text in texts:
         lengths.append(0)
-        for _, part in parts_of(text):
+        for _, part in split_long_text(text):
             found = _WORD.findall(_composed(part).lower())
             lengths[-1] += len(found)
             words += found
-            waiting += len(part)
-            if waiting >= _SYMBOLS_AT_A_TIME:
+            pending += len(part)
+            if pending >= CHUNK_SYMBOLS:
                 hashes.append(_hashes(words))
-                words, waiting = [], 0
+                words, pending = [], 0
     return lengths, np.concatenate([*hashes, _hashes(words)])
 
 
 def _composed(text: str) -> str:
-    """Return the text with each letter and its marks as one character, where there is one (NFC)."""
+    """Return the text in Unicode normal form C: letters and marks combined where possible."""
     if text.isascii():
         return text
     return str(_NFC.normalize_str(encodable(text)))
@@ -166,25 +184,25 @@ def _hashes(words: Sequence[str]) -> Keys:
     points = _code_points("".join(words)).astype(np.uint64)
     starts = np.cumsum(lengths) - lengths
     powers = np.cumprod(np.full(lengths.max(), _GOLDEN))  # modulo 2**64, as all arithmetic here
-    sums = np.add.reduceat(_mix(points) * powers[places_within(lengths)], starts)
+    sums = np.add.reduceat(_mix(points) * powers[positions_within(lengths)], starts)
     return _mix(sums)
 
 
-def _windows(symbols: Keys, lengths: Indices, start: int, end: int, longest: int) -> NgramOccurrences:
-    """Return the windows of the symbols from `start` to before `end`."""
+def _occurrences(symbols: Keys, lengths: Indices, start: int, end: int, longest: int) -> NgramOccurrences:
+    """Return the n-grams of the symbols from `start` to before `end`."""
     if start == 0 and end >= len(symbols):
-        owner, place = np.repeat(np.arange(len(lengths)), lengths), places_within(lengths)
+        text_index, position = np.repeat(np.arange(len(lengths)), lengths), positions_within(lengths)
     else:
-        at, ends = np.arange(start, min(end, len(symbols))), np.cumsum(lengths)
-        owner = np.searchsorted(ends, at, side="right")
-        place = at - (ends - lengths)[owner]
+        chosen, ends = np.arange(start, min(end, len(symbols))), np.cumsum(lengths)
+        text_index = np.searchsorted(ends, chosen, side="right")
+        position = chosen - (ends - lengths)[text_index]
     symbols = symbols[start:end]
     keys = np.zeros((longest, len(symbols)), dtype=np.uint64)
     keys[0] = _mix(symbols + _GOLDEN)
     for size in range(2, longest + 1):
-        whole = np.flatnonzero(place[size - 1 :] >= size - 1) + (size - 1)
-        keys[size - 1, whole] = _mix(keys[size - 2, whole - 1] * _GOLDEN + symbols[whole])
-    return NgramOccurrences(owner, place, keys)
+        complete = np.flatnonzero(position[size - 1 :] >= size - 1) + (size - 1)
+        keys[size - 1, complete] = _mix(keys[size - 2, complete - 1] * _GOLDEN + symbols[complete])
+    return NgramOccurrences(text_index, position, keys)
 
 
 def _mix(values: Keys) -> Keys:

@@ -133,10 +133,10 @@ class SequenceStore:
         return self._ids[:end][~first[:end]]
 
 
-def places_within(lengths: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+def positions_within(lengths: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     """Return the place of each item in its group, from 0, for groups of these lengths one after the other.
 
-    >>> places_within(np.array([2, 0, 3])).tolist()
+    >>> positions_within(np.array([2, 0, 3])).tolist()
     [0, 1, 0, 1, 2]
     """
     places: npt.NDArray[np.intp] = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)

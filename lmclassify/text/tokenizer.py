@@ -30,7 +30,7 @@ import tokenizers
 from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
 
 from lmclassify.errors import ModelError, OptionError
-from lmclassify.text.parts import parts_of
+from lmclassify.text.parts import split_long_text
 from lmclassify.text.sequences import PADDING_ID, Ids
 
 TokenizerKind = Literal["word", "subword", "char"]
@@ -356,7 +356,7 @@ def _most_frequent(counts: Counter[str], limit: int) -> list[str]:
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
-    return parts_of(encodable(text), _LONG)
+    return split_long_text(encodable(text), _LONG)
 
 
 def encodable(text: str) -> str:

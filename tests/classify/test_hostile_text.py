@@ -114,12 +114,3 @@ def test_an_explanation_of_many_words_joins_the_last_ones(model, monkeypatch):
     assert [word["word"] for word in cut["words"]] == ["free", "prize", "waiting for you  now"]
     assert cut["decision"] == pytest.approx(whole["decision"])
     assert cut["words"][-1]["part"] == pytest.approx(sum(word["part"] for word in whole["words"][2:]))
-
-
-def test_scores_of_long_texts_do_not_depend_on_the_parts_they_are_read_in(tuned, monkeypatch):
-    texts = ["Free prize, waiting for you! " * 4, "x" * 50, "lunch"]
-    expected, shares = tuned.model_.expert_scores(texts), tuned.novelty(texts)
-    monkeypatch.setattr("lmclassify.text.ngrams._SYMBOLS_AT_A_TIME", 7)
-    for found, of_expert in zip(tuned.model_.expert_scores(texts), expected, strict=True):
-        assert found == pytest.approx(of_expert)
-    assert tuned.novelty(texts) == pytest.approx(shares)

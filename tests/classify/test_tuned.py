@@ -307,7 +307,7 @@ def test_next_words_come_from_the_lstm_and_the_n_grams_of_the_label(tuned):
         own = [
             model.tokenizer.sequences([text])[0] for text, of in zip(TEXTS, LABELS, strict=True) if of == name
         ]
-        learnt = TokenNgrams.learn(own, model.tokenizer.vocab_size)
+        learnt = TokenNgrams.fit(own, model.tokenizer.vocab_size)
         np.testing.assert_array_equal(model.token_ngrams[label].read(begun)[0], learnt.read(begun)[0])
 
 

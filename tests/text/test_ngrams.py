@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.text.ngrams import NgramAnalyzer
@@ -10,80 +10,81 @@ from lmclassify.text.ngrams import NgramAnalyzer
 TEXTS = st.lists(st.text(max_size=12), min_size=1, max_size=6)
 
 
-def of(view, *texts):
-    """Return the keys of each text."""
+def keys_by_text(analyzer, *texts):
+    """Return the sorted keys of each text's n-grams."""
     sequences = [np.array([1, *map(ord, text), 2]) for text in texts]
-    windows = view.windows(texts, sequences)
+    found = analyzer.occurrences(texts, sequences)
     return [
-        sorted(windows.keys[windows.whole & (windows.owner == index)].tolist()) for index in range(len(texts))
+        sorted(found.keys[found.complete & (found.text_index == index)].tolist())
+        for index in range(len(texts))
     ]
 
 
 def test_numbers_of_ngrams():
     # " ab ": 4 characters, 3 pairs, 2 triples; one beginning, two letters, one end of text
-    assert [len(of(NgramAnalyzer("character", longest), "ab")[0]) for longest in (1, 2, 3)] == [4, 7, 9]
-    assert len(of(NgramAnalyzer("subword", 3), "ab")[0]) == 4 + 3 + 2
-    assert len(of(NgramAnalyzer("word", 2), "Is it? Yes.")[0]) == 5 + 4
-    assert of(NgramAnalyzer("word", 2), "", "  ") == [[], []]
+    assert [len(keys_by_text(NgramAnalyzer("character", n), "ab")[0]) for n in (1, 2, 3)] == [4, 7, 9]
+    assert len(keys_by_text(NgramAnalyzer("subword", 3), "ab")[0]) == 4 + 3 + 2
+    assert len(keys_by_text(NgramAnalyzer("word", 2), "Is it? Yes.")[0]) == 5 + 4
+    assert keys_by_text(NgramAnalyzer("word", 2), "", "  ") == [[], []]
 
 
-def test_what_makes_no_difference():
+def test_case_and_white_space():
     words = NgramAnalyzer("word", 2)
-    assert of(words, "Free  PRIZE")[0] == of(words, "free prize")[0]
+    assert keys_by_text(words, "Free  PRIZE")[0] == keys_by_text(words, "free prize")[0]
     characters = NgramAnalyzer("character", 3)
-    assert of(characters, "a\t b")[0] == of(characters, "a b")[0]
-    assert of(characters, "A")[0] != of(characters, "a")[0]
-    assert of(words, "a b")[0] != of(words, "b a")[0]
+    assert keys_by_text(characters, "a\t b")[0] == keys_by_text(characters, "a b")[0]
+    assert keys_by_text(characters, "A")[0] != keys_by_text(characters, "a")[0]
+    assert keys_by_text(words, "a b")[0] != keys_by_text(words, "b a")[0]
 
 
-def test_an_ngram_has_one_key_wherever_it_stands():
-    view = NgramAnalyzer("word", 2)
-    one, other = of(view, "win a prize", "you win a car")
+def test_an_ngram_has_the_same_key_in_every_text():
+    one, other = keys_by_text(NgramAnalyzer("word", 2), "win a prize", "you win a car")
     assert len(set(one) & set(other)) == 3  # win, a, win a
 
 
 def test_different_ngrams_have_different_keys():
     texts = [f"{first}{second}{third}" for first in "abcdefgh" for second in "xyz" for third in "12345"]
-    windows = NgramAnalyzer("character", 5).windows(texts, [])
+    found = NgramAnalyzer("character", 5).occurrences(texts, [])
     distinct = {f" {text} " for text in texts}
-    pieces = {text[i : i + n] for text in distinct for n in range(1, 6) for i in range(len(text) - n + 1)}
-    assert len(np.unique(windows.keys[windows.whole])) == len(pieces)
+    ngrams = {text[i : i + n] for text in distinct for n in range(1, 6) for i in range(len(text) - n + 1)}
+    assert len(np.unique(found.keys[found.complete])) == len(ngrams)
 
 
+@settings(max_examples=25)
 @given(texts=TEXTS)
 @pytest.mark.parametrize("symbols", ["character", "subword", "word"])
-def test_a_texts_keys_do_not_depend_on_its_company(symbols, texts):
-    view = NgramAnalyzer(symbols, 3)
-    assert of(view, *texts) == [of(view, text)[0] for text in texts]
+def test_keys_do_not_depend_on_the_other_texts(symbols, texts):
+    analyzer = NgramAnalyzer(symbols, 3)
+    assert keys_by_text(analyzer, *texts) == [keys_by_text(analyzer, text)[0] for text in texts]
 
 
 @pytest.mark.parametrize(("symbols", "longest"), [("letters", 2), ("word", 0), ("word", 99)])
-def test_views_that_there_are_not(symbols, longest):
-    with pytest.raises(ValueError, match="no view of n-grams"):
+def test_unknown_symbols_or_lengths_are_refused(symbols, longest):
+    with pytest.raises(ValueError, match="no such n-grams"):
         NgramAnalyzer(symbols, longest)
 
 
 @pytest.mark.parametrize(
-    "view", [NgramAnalyzer("character", 4), NgramAnalyzer("subword", 3), NgramAnalyzer("word", 2)]
+    "analyzer", [NgramAnalyzer("character", 4), NgramAnalyzer("subword", 3), NgramAnalyzer("word", 2)]
 )
-@given(TEXTS)
-def test_pieces_hold_the_same_ngrams(view, texts):
+@settings(max_examples=25)
+@given(texts=TEXTS)
+def test_chunks_hold_the_same_ngrams(analyzer, texts):
     sequences = [np.array([1, *map(ord, text), 2]) for text in texts]
-    whole = view.windows(texts, sequences)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lmclassify.text.ngrams._SYMBOLS_AT_A_TIME", 5)
-        pieces = list(view.pieces(texts, sequences))
-    for name in ("owner", "place", "keys"):
-        new = [getattr(windows, name)[..., seen:] for windows, seen in pieces]
-        assert (np.concatenate(new, axis=-1) == getattr(whole, name))[..., whole.whole.all(axis=0)].all()
+    whole = analyzer.occurrences(texts, sequences)
+    chunks = list(analyzer.chunks(texts, sequences, size=5))
+    for name in ("text_index", "position", "keys"):
+        new = [getattr(chunk, name)[..., overlap:] for chunk, overlap in chunks]
+        assert (np.concatenate(new, axis=-1) == getattr(whole, name))[..., whole.complete.all(axis=0)].all()
 
 
+@pytest.mark.long  # compares CPU times
 def test_combining_marks_take_linear_time():
     def seconds(text):
         times = []
         for _ in range(3):
             started = time.process_time()
-            NgramAnalyzer("word", 2).windows([text], [])
+            NgramAnalyzer("word", 2).occurrences([text], [])
             times.append(time.process_time() - started)
         return min(times)
 

@@ -1,14 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmclassify.text.parts import parts_of
+from lmclassify.text.parts import split_long_text
 
 TEXTS = st.text("ab \t\u3000\x1c", max_size=60)
 
 
 @given(TEXTS, st.integers(1, 5))
 def test_parts_make_the_text_and_cut_long_words_only(text, size):
-    parts = list(parts_of(text, size))
+    parts = list(split_long_text(text, size))
     assert "".join(part for _, part in parts) == text
     assert all(part and text.startswith(part, at) for at, part in parts)
     assert all(len(part) <= 3 * size + len(part) - len(part.lstrip()) for _, part in parts)
@@ -19,6 +19,6 @@ def test_parts_make_the_text_and_cut_long_words_only(text, size):
 @given(TEXTS, st.integers(1, 5))
 def test_a_word_is_cut_alike_wherever_it_stands(text, size):
     def words(text):
-        return [word for _, part in parts_of(text, size) for word in part.split()]
+        return [word for _, part in split_long_text(text, size) for word in part.split()]
 
     assert words(text) == [piece for word in text.split() for piece in words(word)]

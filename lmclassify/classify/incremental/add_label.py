@@ -136,7 +136,7 @@ def add_label(
         models=_inserted(model.models, at, lstm),
         tuned=_inserted(model.tuned, at, lstm),
         token_ngrams=_inserted(
-            model.token_ngrams, at, TokenNgrams.learn(sequences, model.tokenizer.vocab_size)
+            model.token_ngrams, at, TokenNgrams.fit(sequences, model.tokenizer.vocab_size)
         ),
         ngrams=ngrams,
         combination=combination,
@@ -251,21 +251,21 @@ def _ngrams(
     models, scores = [], []
     for ngrams in model.ngrams:
         idf = float(ngrams.idf.max(initial=1.0))
-        ngrams = ngrams.with_ngrams_of(ngrams.view.windows(texts, of_new), idf)
-        windows = ngrams.view.windows(pool, subwords)
+        ngrams = ngrams.with_ngrams(ngrams.analyzer.occurrences(texts, of_new), idf)
+        windows = ngrams.analyzer.occurrences(pool, subwords)
         columns = ngrams.look_up(windows)
-        known = count_known(columns, windows.owner, len(pool))
+        known = count_known(columns, windows.text_index, len(pool))
         rows, counts = (
             as_matrix(known, values, len(ngrams.keys)) for values in (tf_idf(known, ngrams.idf), known.count)
         )
         # Two labels share a margin, half each; with more, every label has a machine of its own.
-        scale = 1.0 if ngrams.tuned.shape[1] == 2 else 2.0
+        scale = 1.0 if ngrams.svm_weights.shape[1] == 2 else 2.0
         of_others = ngrams.counts.sum(axis=1)
         found = np.zeros((2, len(pool)))
         for fold in np.unique(folds):
             rest = folds != fold if folds.max() else everything
             alone = _alone(ngrams, of_others, *_column(rows, counts, rest, is_new, scale, seed))
-            of_label = alone.scores_of(columns, windows.owner, windows.place, len(pool))
+            of_label = alone.scores_from_columns(columns, windows.text_index, windows.position, len(pool))
             for score, of_expert in zip(found, of_label, strict=True):
                 score[folds == fold] = of_expert[folds == fold, 1]
         scores += list(found)
@@ -298,7 +298,7 @@ def _alone(
 ) -> NgramModel:
     """Return a model of all other labels together and a new one, in this order."""
     return NgramModel(
-        ngrams.view,
+        ngrams.analyzer,
         ngrams.keys,
         ngrams.idf,
         np.column_stack([np.zeros_like(tuned), tuned]),

@@ -124,13 +124,13 @@ def _corrected(
 ) -> NgramModel:
     """Return n-gram weights that have learnt texts one after the other; see `update`."""
     assert model.subwords is not None
-    windows = ngrams.view.windows(texts, model.subwords.sequences(list(texts)))
-    ngrams = ngrams.with_ngrams_of(windows, float(ngrams.idf.max(initial=1.0)))
-    found = count_known(ngrams.look_up(windows), windows.owner, len(texts))
+    windows = ngrams.analyzer.occurrences(texts, model.subwords.sequences(list(texts)))
+    ngrams = ngrams.with_ngrams(windows, float(ngrams.idf.max(initial=1.0)))
+    found = count_known(ngrams.look_up(windows), windows.text_index, len(texts))
     values = tf_idf(found, ngrams.idf)
-    margin = 0.5 if ngrams.tuned.shape[1] == 2 else 1.0  # two labels share it
-    tuned, bias, counts = ngrams.tuned.copy(), ngrams.bias.copy(), ngrams.counts.copy()
-    starts = np.searchsorted(found.owner, np.arange(len(texts) + 1))
+    margin = 0.5 if ngrams.svm_weights.shape[1] == 2 else 1.0  # two labels share it
+    tuned, bias, counts = ngrams.svm_weights.copy(), ngrams.svm_bias.copy(), ngrams.counts.copy()
+    starts = np.searchsorted(found.text_index, np.arange(len(texts) + 1))
 
     def move(code: int, row: slice, sign: float) -> None:
         columns, of_text = found.column[row], values[row]

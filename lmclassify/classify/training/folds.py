@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.text.sequences import places_within
+from lmclassify.text.sequences import positions_within
 
 Codes = npt.NDArray[np.intp]
 
@@ -57,7 +57,7 @@ def stratified_sample(codes: Codes, most: int, generator: np.random.Generator) -
         return np.arange(len(codes))
     by_label = _by_label(codes, generator)
     texts_of = np.bincount(codes)
-    place = places_within(texts_of)
+    place = positions_within(texts_of)
     wanted = np.maximum(np.rint(texts_of * (most / len(codes))), LEAST_DRAWN)
     return np.sort(by_label[place < wanted[codes[by_label]]])
 

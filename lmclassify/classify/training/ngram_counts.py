@@ -22,7 +22,7 @@ from lmclassify.lm.ngram.index import NgramIndex
 from lmclassify.lm.ngram.models import count_known
 from lmclassify.parallel import map_ordered
 from lmclassify.text.ngrams import Keys, NgramAnalyzer, NgramOccurrences
-from lmclassify.text.sequences import places_within
+from lmclassify.text.sequences import positions_within
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -72,7 +72,7 @@ def text_shards(texts: Sequence[str], codes: Codes, weights: Array | None) -> li
 class CountedView:
     """One view's n-grams of some texts: those that enough of them, or of others, have."""
 
-    view: NgramAnalyzer
+    analyzer: NgramAnalyzer
     keys: Keys
     """(F,) ascending."""
     least_texts: int
@@ -91,11 +91,11 @@ class CountedView:
     def known(
         self, chosen: npt.NDArray[np.bool_]
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp], npt.NDArray[np.intp], int]:
-        """Return the n-grams of some of the texts, as `NgramModel.scores_of` takes them."""
+        """Return the n-grams of some of the texts, as `NgramModel.scores_from_columns` takes them."""
         lengths = self.lengths[chosen]
         owner = np.repeat(np.arange(len(lengths)), lengths)
         columns = self.columns[:, np.repeat(chosen, self.lengths)]
-        return columns, owner, places_within(lengths), len(lengths)
+        return columns, owner, positions_within(lengths), len(lengths)
 
 
 def count_ngrams(
@@ -128,8 +128,8 @@ def count_ngrams(
     def found_in(some: Sequence[str]) -> tuple[Keys, npt.NDArray[np.int64]]:
         """Return the n-grams of some texts and how many of the texts have each."""
         windows = _windows(view, some, subwords)
-        whole = windows.whole
-        keys, owner = windows.keys[whole], np.broadcast_to(windows.owner, whole.shape)[whole]
+        whole = windows.complete
+        keys, owner = windows.keys[whole], np.broadcast_to(windows.text_index, whole.shape)[whole]
         order = np.argsort(keys, kind="stable")  # so that a key's owners ascend
         keys, owner = keys[order], owner[order]
         first = _differ(keys)
@@ -154,13 +154,13 @@ def count_ngrams(
         """Return columns, lengths and counts of some texts."""
         windows = _windows(view, some, subwords)
         columns = index.look_up(windows)
-        known = count_known(columns, windows.owner, len(some))
-        starts = np.searchsorted(known.owner, np.arange(known.texts + 1))
+        known = count_known(columns, windows.text_index, len(some))
+        starts = np.searchsorted(known.text_index, np.arange(known.texts + 1))
         counts = sparse.csr_matrix(
             (known.count.astype(np.float32), known.column.astype(np.int32), starts.astype(np.int32)),
             shape=(known.texts, len(keys)),
         )
-        return columns, np.bincount(windows.owner, minlength=known.texts), counts
+        return columns, np.bincount(windows.text_index, minlength=known.texts), counts
 
     chunks = [chunk.texts for chunk in own]
     columns, lengths, counts = zip(*_mapped(placed, chunks, threads, cluster), strict=True)
@@ -216,7 +216,7 @@ def label_counts(
     cluster : RayTasks, optional
         See `count_ngrams`.
     """
-    index, view = NgramIndex(counted.keys), counted.view
+    index, view = NgramIndex(counted.keys), counted.analyzer
     size, ordered = len(counted.keys), counted.contexts is not None
 
     def found_in(shard: TextShard) -> tuple[Codes, Array, npt.NDArray[np.int32] | None, Codes, Array]:
@@ -234,7 +234,7 @@ def label_counts(
                 if contexts is not None:
                     _note_contexts(contexts, columns)
                 known = columns >= 0
-                owner = np.broadcast_to(windows.owner, known.shape)[known]
+                owner = np.broadcast_to(windows.text_index, known.shape)[known]
                 yield _by_key(columns[known] * np.intp(labels) + chunk.codes[owner], chunk.weights[owner])
 
         places, added = _added_up(parts(), (np.zeros(0, np.intp), np.zeros(0)))
@@ -252,7 +252,7 @@ def label_counts(
 
 
 def _windows(view: NgramAnalyzer, texts: Sequence[str], subwords: Tokenizer) -> NgramOccurrences:
-    return view.windows(texts, subwords.sequences(texts) if view.symbols == "subword" else [])
+    return view.occurrences(texts, subwords.sequences(texts) if view.symbols == "subword" else [])
 
 
 def _note_contexts(contexts: npt.NDArray[np.int32], columns: npt.NDArray[np.int32]) -> None:

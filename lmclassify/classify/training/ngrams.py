@@ -116,9 +116,9 @@ def _cross_fit(learner: _Learner, folds: Codes, threads: int) -> tuple[NgramMode
         if training is everything:
             return model
         known = learner.counted.known(~training)
-        for scores, found in zip(held_out, model.scores_of(*known), strict=True):
+        for scores, found in zip(held_out, model.scores_from_columns(*known), strict=True):
             scores[~training] = found
-        if model.view.symbols == "character":
+        if model.analyzer.symbols == "character":
             background[:, ~training] = model.background(*known)
         return None  # a fold's model takes memory and is not needed any more
 
@@ -159,7 +159,7 @@ class _Learner:
         # Rounded here as the file will hold them, so that saving and loading change nothing.
         rounded = tuned.astype(np.float16).astype(np.float32)
         return NgramModel(
-            self.counted.view,
+            self.counted.analyzer,
             self.counted.keys,
             idf.astype(np.float32),
             rounded,
@@ -193,7 +193,7 @@ def separate(
 
 def as_matrix(found: NgramCounts, values: Array, size: int) -> sparse.csr_matrix:
     """Return a number for each text and n-gram that stands in it as a matrix, (n, size)."""
-    return sparse.csr_matrix((values, (found.owner, found.column)), shape=(found.texts, size))
+    return sparse.csr_matrix((values, (found.text_index, found.column)), shape=(found.texts, size))
 
 
 def _tf_idf(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:

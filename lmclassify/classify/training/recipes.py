@@ -322,7 +322,7 @@ def learn_tuned(
         background=models_of([[class_.background] for class_ in classes])[0],
         tuned=models if not combination.weights[-1] else models_of([class_.tuned for class_ in classes]),
         token_ngrams=[
-            TokenNgrams.learn(
+            TokenNgrams.fit(
                 [sequences[index] for index in np.flatnonzero(lesson.codes == code)],
                 class_.tokenizer.vocab_size,
             )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lmclassify.errors import listing
 from lmclassify.lm.inference.recurrence import Floats, Layer, cell_of, layer_shapes, matrix_product
-from lmclassify.text.sequences import Ids, places_within, sequence_lengths
+from lmclassify.text.sequences import Ids, positions_within, sequence_lengths
 
 State = list[tuple[Floats, Floats]]
 """Output and cell state of each layer, (B, H) both; gru has no cell state: (B, 0)."""
@@ -271,7 +271,7 @@ def _packing(ids: Ids) -> tuple[Ids, Ids, Ids, Ids]:
     lengths = sequence_lengths(ids)
     order = np.argsort(-lengths, kind="stable")
     alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
-    return order, alive, order[places_within(alive)], np.repeat(np.arange(len(alive)), alive)
+    return order, alive, order[positions_within(alive)], np.repeat(np.arange(len(alive)), alive)
 
 
 def _memory(size: int) -> Floats:

@@ -31,10 +31,10 @@ class NgramIndex:
         self._keys = np.append(keys, _LARGEST)  # where a search ends
         self._size = len(keys)
 
-    def look_up(self, windows: NgramOccurrences) -> npt.NDArray[np.int32]:
-        """Return the place of each n-gram of some texts, -1 where it is not known, (longest, m)."""
-        places = np.stack([self._find(keys) for keys in windows.keys])
-        places[~windows.whole] = -1
+    def look_up(self, occurrences: NgramOccurrences) -> npt.NDArray[np.int32]:
+        """Return the position of each n-gram of some texts, -1 where it is not known, (longest, m)."""
+        places = np.stack([self._find(keys) for keys in occurrences.keys])
+        places[~occurrences.complete] = -1
         return places
 
     def _find(self, keys: Keys) -> npt.NDArray[np.int32]:

@@ -56,7 +56,7 @@ class TokenNgrams:
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        As `learn` makes them: by length from 1 to N, ``<length>.contexts`` (C,) uint64, hashed,
+        as `fit` makes them: by length from 1 to N, ``<length>.contexts`` (C,) uint64, hashed,
         ``<length>.starts`` (C + 1,), ``<length>.tokens`` (G,) and ``<length>.counts`` (G,).
     vocab_size : int
         V.
@@ -84,10 +84,10 @@ class TokenNgrams:
         predicted = np.ones(vocab_size)
         predicted[[PADDING_ID, begin_id]] = 0.0
         self._lowest = predicted / predicted.sum()
-        self._view = NgramAnalyzer("subword", self.longest - 1)
+        self._analyzer = NgramAnalyzer("subword", self.longest - 1)
 
     @classmethod
-    def learn(cls, sequences: Sequence[Ids], vocab_size: int, longest: int = 5) -> Self:
+    def fit(cls, sequences: Sequence[Ids], vocab_size: int, longest: int = 5) -> Self:
         """Count the n-grams of some texts.
 
         Parameters
@@ -99,12 +99,14 @@ class TokenNgrams:
         longest : int, default=5
             N, at least 2.
         """
-        windows = NgramAnalyzer("subword", longest).windows([], sequences)
+        occurrences = NgramAnalyzer("subword", longest).occurrences([], sequences)
         symbols = np.concatenate(sequences)
         arrays: Arrays = {}
         for length in range(1, longest + 1):
-            ends = np.flatnonzero(windows.place >= max(1, length - 1))
-            contexts = windows.keys[length - 2, ends - 1] if length > 1 else np.zeros(len(ends), np.uint64)
+            ends = np.flatnonzero(occurrences.position >= max(1, length - 1))
+            contexts = (
+                occurrences.keys[length - 2, ends - 1] if length > 1 else np.zeros(len(ends), np.uint64)
+            )
             order = np.lexsort((symbols[ends], contexts))
             ends, contexts = ends[order], contexts[order]
             new_context = _differ(contexts)
@@ -113,9 +115,9 @@ class TokenNgrams:
             ngram[ends] = np.cumsum(new) - 1
             counted = ends
             if length < longest:
-                longer = np.flatnonzero(windows.place >= length)
-                distinct = longer[np.unique(windows.keys[length, longer], return_index=True)[1]]
-                counted = np.append(distinct, ends[windows.place[ends] == length - 1])
+                longer = np.flatnonzero(occurrences.position >= length)
+                distinct = longer[np.unique(occurrences.keys[length, longer], return_index=True)[1]]
+                counted = np.append(distinct, ends[occurrences.position[ends] == length - 1])
             arrays |= {
                 f"{length}.contexts": contexts[new_context],
                 f"{length}.starts": _small(np.append(np.flatnonzero(new_context[new]), new.sum())),
@@ -176,17 +178,17 @@ class TokenNgrams:
         p = np.tile(self._lowest, (len(contexts), 1))
         read = [row[row != PADDING_ID] for row in contexts]
         lengths = np.array([len(row) for row in read])
-        windows = self._view.windows([], read)
+        occurrences = self._analyzer.occurrences([], read)
         for length, of in enumerate(self._orders):
             rows = np.flatnonzero(lengths >= length)
             keys = np.zeros(len(rows), np.uint64)
             if length:
-                keys = windows.keys[length - 1, np.cumsum(lengths)[rows] - 1]
+                keys = occurrences.keys[length - 1, np.cumsum(lengths)[rows] - 1]
             places = np.searchsorted(of.contexts, keys)
-            for row, place, key in zip(rows, places, keys, strict=True):
-                if place < len(of.contexts) and of.contexts[place] == key:
-                    ngrams = slice(of.starts[place], of.starts[place + 1])
-                    p[row] *= of.left[place]
+            for row, position, key in zip(rows, places, keys, strict=True):
+                if position < len(of.contexts) and of.contexts[position] == key:
+                    ngrams = slice(of.starts[position], of.starts[position + 1])
+                    p[row] *= of.left[position]
                     p[row, of.tokens[ngrams]] += of.shares[ngrams]
         with np.errstate(divide="ignore"):  # padding and beginning-of-text
             log_p: Array = np.log(p)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.lm.ngram.sums import add_by_text, some_texts
+from lmclassify.lm.ngram.sums import sum_by_text, text_batches
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -51,32 +51,32 @@ class WittenBell:
         self._lowest = self._shorter[size] / max(1, symbols)
 
     def log_likelihoods(
-        self, columns: npt.NDArray[np.int32], owner: Indices, place: Indices, texts: int
+        self, columns: npt.NDArray[np.int32], text_index: Indices, position: Indices, texts: int
     ) -> Array:
         """Return the texts' log-likelihoods in nats, (n, K).
 
         Parameters
         ----------
-        columns, owner, place, texts
-            See `NgramModel.scores_of`.
+        columns, text_index, position, texts
+            See `NgramModel.scores_from_columns`.
         """
         labels = self._own.shape[1]
         result = np.zeros((texts, labels))
-        for first, last, part in some_texts(owner, texts, labels):
-            predicted = part.start + np.flatnonzero(place[part])
-            add_by_text(result, self._log_p(columns, predicted), owner[predicted], first, last)
+        for first, last, part in text_batches(text_index, texts, labels):
+            predicted = part.start + np.flatnonzero(position[part])
+            sum_by_text(result, self._log_p(columns, predicted), text_index[predicted], first, last)
         return result
 
-    def symbol_log_probs(self, columns: npt.NDArray[np.int32], place: Indices) -> Array:
+    def symbol_log_probs(self, columns: npt.NDArray[np.int32], position: Indices) -> Array:
         """Return the log-probability of each symbol after those before it, (m, K) nats; 0 for a text's first.
 
         Parameters
         ----------
-        columns, place
-            See `NgramModel.scores_of`.
+        columns, position
+            See `NgramModel.scores_from_columns`.
         """
-        result = np.zeros((len(place), self._own.shape[1]))
-        predicted = np.flatnonzero(place)
+        result = np.zeros((len(position), self._own.shape[1]))
+        predicted = np.flatnonzero(position)
         result[predicted] = self._log_p(columns, predicted)
         return result
 

@@ -223,8 +223,8 @@ def test_misuse_changes_nothing(tuned):
 
 def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before():
     view = NgramAnalyzer("word", 2)
-    windows = view.windows(["a b", "b c"], [])
-    keys = np.unique(windows.keys[windows.whole])
+    windows = view.occurrences(["a b", "b c"], [])
+    keys = np.unique(windows.keys[windows.complete])
     rng = np.random.default_rng(0)
     small = NgramModel(
         view, keys, rng.uniform(1, 2, len(keys)).astype(np.float32),
@@ -232,21 +232,21 @@ def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before()
         np.ones((len(keys), 2), np.float32),
     )  # fmt: skip
     before = small.scores(["a b c"], [])
-    more = small.with_ngrams_of(view.windows(["c d", "d"], []), idf=3.0)
+    more = small.with_ngrams(view.occurrences(["c d", "d"], []), idf=3.0)
     assert len(more.keys) == len(keys) + 2  # d, and c d
     np.testing.assert_allclose(more.scores(["a b c"], [])[0], before[0])
-    new = np.setdiff1d(np.arange(len(more.keys)), more.learnt(0))
-    assert (more.tuned[new] == 0).all()
+    new = np.setdiff1d(np.arange(len(more.keys)), more.known_to(0))
+    assert (more.svm_weights[new] == 0).all()
     assert (more.counts[new] == 0).all()
     assert (more.idf[new] == 3.0).all()
-    np.testing.assert_array_equal(more.keys[more.learnt(0)], small.keys)
+    np.testing.assert_array_equal(more.keys[more.known_to(0)], small.keys)
     ones = np.ones(len(more.keys), np.float32)
     third = more.with_label(1, ones, 0.5, ones)
     assert third.known == [len(keys), len(more.keys), len(keys)]
-    np.testing.assert_array_equal(third.without_label(1).tuned, more.tuned)
-    again = third.with_weights(third.tuned, third.bias, third.counts, [0])
+    np.testing.assert_array_equal(third.without_label(1).svm_weights, more.svm_weights)
+    again = third.with_weights(third.svm_weights, third.svm_bias, third.counts, [0])
     assert again.known[0] == len(more.keys)
-    assert small.with_ngrams_of(view.windows(["a b"], []), idf=1.0) is small
+    assert small.with_ngrams(view.occurrences(["a b"], []), idf=1.0) is small
 
 
 def test_many_labels_share_one_embedding(monkeypatch, tmp_path):

@@ -52,14 +52,14 @@ def small_chunks(monkeypatch):
 @pytest.mark.parametrize("texts", [TEXTS, TEXTS * 10])
 def test_chunks_and_threads_change_nothing(view, texts, small_chunks):
     counted = count_ngrams(view, VIEWS[view], texts, [], SUBWORDS, threads=3)
-    windows = view.windows(texts, SUBWORDS.sequences(texts))
+    windows = view.occurrences(texts, SUBWORDS.sequences(texts))
     columns, owner, place, count = counted.known(np.ones(len(texts), dtype=bool))
-    np.testing.assert_array_equal(counted.keys, np.unique(windows.keys[windows.whole]))
+    np.testing.assert_array_equal(counted.keys, np.unique(windows.keys[windows.complete]))
     np.testing.assert_array_equal(columns, NgramIndex(counted.keys).look_up(windows))
-    np.testing.assert_array_equal(owner, windows.owner)
-    np.testing.assert_array_equal(place, windows.place)
+    np.testing.assert_array_equal(owner, windows.text_index)
+    np.testing.assert_array_equal(place, windows.position)
     assert count == len(texts)
-    assert counted.counts.sum() == windows.whole.sum()
+    assert counted.counts.sum() == windows.complete.sum()
     assert not counted.elsewhere.any()
 
 
@@ -67,8 +67,8 @@ def test_characters_that_one_of_many_texts_has_are_left_out(small_chunks):
     texts = [*["abc"] * 999, "abd"]
     (view,) = (view for view in VIEWS if view.symbols == "character")
     counted = count_ngrams(view, True, texts, [], SUBWORDS)
-    windows = view.windows(["abc"], [])
-    np.testing.assert_array_equal(counted.keys, np.unique(windows.keys[windows.whole]))
+    windows = view.occurrences(["abc"], [])
+    np.testing.assert_array_equal(counted.keys, np.unique(windows.keys[windows.complete]))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -96,7 +96,7 @@ def test_with_other_texts_no_more_n_grams_are_known_than_can_be_kept(view, monke
     label_counts(counted, shards(REST), SUBWORDS, 2)
     assert 0 < len(counted.keys) <= 100
     if counted.contexts is not None:  # an n-gram's context is kept as long as itself
-        longer = view.windows(TEXTS, SUBWORDS.sequences(TEXTS)).keys[1:]
+        longer = view.occurrences(TEXTS, SUBWORDS.sequences(TEXTS)).keys[1:]
         assert (counted.contexts[np.isin(counted.keys, longer)] >= 0).all()
 
 
@@ -111,7 +111,7 @@ def test_of_other_texts_only_the_likelihoods_learn():
         known = np.isin(more.keys, one.keys)
         np.testing.assert_array_equal(more.idf[known], one.idf)
         assert not more.idf[~known].any()
-        assert not more.tuned[~known].any()
+        assert not more.svm_weights[~known].any()
     assert background.shape == (2, len(SOME))
     assert {scores.shape for scores in held_out} == {(len(SOME), 2)}
 

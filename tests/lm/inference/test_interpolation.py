@@ -9,7 +9,7 @@ from tests.lm.inference.test_generation import TEXTS, models_of
 def test_probabilities_are_means_and_states_are_kept_apart():
     tokenizer = Tokenizer.train("subword", TEXTS, 8)
     sequences = tokenizer.sequences(["ab ba", "ba ab"])
-    models = [*models_of(tokenizer, 2), TokenNgrams.learn(sequences, tokenizer.vocab_size)]
+    models = [*models_of(tokenizer, 2), TokenNgrams.fit(sequences, tokenizer.vocab_size)]
     ids = np.stack([sequence[:3] for sequence in sequences])
     mixed, state = Interpolation(models).read(ids)
     alone = [model.read(ids)[0] for model in models]

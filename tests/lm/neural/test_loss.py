@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmclassify.lm import LanguageModel, loss
+from lmclassify.lm import LanguageModel
+from lmclassify.lm.neural import loss
 from lmclassify.lm.neural.loss import linear_nll, token_nll
 
 

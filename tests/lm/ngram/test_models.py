@@ -5,8 +5,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
-from lmclassify.lm import ngram, sums
-from lmclassify.lm.ngram.models import NgramModel, count_known, log_probabilities, tf_idf, weighted_sums
+from lmclassify.lm.ngram.models import SMOOTHING, NgramModel, log_probabilities
 from lmclassify.text.ngrams import NgramAnalyzer
 
 WORDS = NgramAnalyzer("word", 2)
@@ -16,12 +15,12 @@ LABELS = np.array([1, 1, 0, 0])
 
 def model(longest=2):
     view = NgramAnalyzer("word", longest)
-    windows = view.windows(TEXTS, [])
-    keys = windows.keys[windows.whole]
+    windows = view.occurrences(TEXTS, [])
+    keys = windows.keys[windows.complete]
     known = np.unique(keys)
     rng = np.random.default_rng(0)
     of_labels = np.zeros((len(known), 2), np.float32)
-    owner = np.broadcast_to(windows.owner, windows.whole.shape)[windows.whole]
+    owner = np.broadcast_to(windows.text_index, windows.complete.shape)[windows.complete]
     np.add.at(of_labels, (np.searchsorted(known, keys), LABELS[owner]), 1)
     return NgramModel(
         view,
@@ -35,7 +34,7 @@ def model(longest=2):
 
 def test_likelihood_is_that_of_multinomial_naive_bayes():
     vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\w+")
-    bayes = MultinomialNB(alpha=ngram.SMOOTHING, fit_prior=False)
+    bayes = MultinomialNB(alpha=SMOOTHING, fit_prior=False)
     bayes.fit(vectorizer.fit_transform(TEXTS), LABELS)
     new = ["win lunch", "see a prize at noon", "unheard of"]
     _, likelihood = model().scores(new, [])
@@ -45,10 +44,10 @@ def test_likelihood_is_that_of_multinomial_naive_bayes():
 
 def test_tuned_score_of_a_worked_example():
     one = model(longest=1)
-    place = {word: one.look_up(one.view.windows([word], []))[0, 0] for word in ("win", "a")}
+    place = {word: one.look_up(one.analyzer.occurrences([word], []))[0, 0] for word in ("win", "a")}
     values = {"win": (1 + math.log(2)) * one.idf[place["win"]], "a": one.idf[place["a"]]}
     length = math.hypot(*values.values())
-    expected = sum(values[word] / length * one.tuned[place[word]] for word in values) + one.bias
+    expected = sum(values[word] / length * one.svm_weights[place[word]] for word in values) + one.svm_bias
     tuned, _ = one.scores(["win a win zzz"], [])
     np.testing.assert_allclose(tuned[0], expected, rtol=1e-6)
 
@@ -66,14 +65,16 @@ def test_probabilities_sum_to_one_over_the_known():
     np.testing.assert_allclose(np.exp(log_p[[0, 2]]).sum(axis=0), 1, rtol=1e-6)
 
 
-def test_sums_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch):
-    some = model()
-    windows = WORDS.windows(["", *TEXTS, "", "win"], [])
-    found = count_known(some.look_up(windows), windows.owner, 7)
-    whole = weighted_sums(found, tf_idf(found, some.idf), some.tuned)
-    for size in (2, 6, 14):
-        monkeypatch.setattr(sums, "_NUMBERS_AT_A_TIME", size)
-        np.testing.assert_array_equal(weighted_sums(found, tf_idf(found, some.idf), some.tuned), whole)
+def test_scores_do_not_depend_on_the_size_of_chunks(tuned):
+    texts = ["Free prize, waiting for you! " * 4, "x" * 50, "lunch"]
+    sequences = tuned.model_.subwords.sequences(texts)
+    for ngrams in tuned.model_.ngrams:
+        for whole, chunked in zip(
+            ngrams.scores(texts, sequences), ngrams.scores(texts, sequences, 7), strict=True
+        ):
+            np.testing.assert_allclose(chunked, whole, rtol=1e-9)
+    (characters,) = (ngrams for ngrams in tuned.model_.ngrams if ngrams.analyzer.symbols == "character")
+    np.testing.assert_allclose(characters.background_scores(texts, 7), characters.background_scores(texts))
 
 
 def test_a_score_does_not_depend_on_company():
@@ -97,7 +98,7 @@ def test_no_ngrams_at_all():
 @pytest.mark.parametrize("change", ["order", "shape", "nan", "negative", "context"])
 def test_arrays_that_do_not_fit(change):
     good = model()
-    keys, tuned, counts, contexts = good.keys, good.tuned.copy(), good.counts.copy(), None
+    keys, tuned, counts, contexts = good.keys, good.svm_weights.copy(), good.counts.copy(), None
     if change == "order":
         keys = keys[::-1]
     elif change == "shape":
@@ -109,4 +110,4 @@ def test_arrays_that_do_not_fit(change):
     else:
         contexts = np.full(len(keys), len(keys), np.int32)
     with pytest.raises(ValueError, match="n-gram"):
-        NgramModel(WORDS, keys, good.idf, tuned, good.bias, counts, contexts)
+        NgramModel(WORDS, keys, good.idf, tuned, good.svm_bias, counts, contexts)
