@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,12 +75,122 @@ def shared_data() -> Path:
     return folder
 
 
-def run_cli(
-    *arguments: object, cwd: Path, stdin: bytes | None = None, timeout: float = 120
+PROGRAM = [sys.executable, "-m", "lmclassify"]
+"""The command line of the program in a process of its own."""
+
+
+def run_cli(*arguments: object, cwd: Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the program in this process as a user would: arguments, standard streams, folder, exit status.
+
+    It is many times faster than a process, which has to import torch or the tokenizers anew. What the
+    program changes in the process (streams, signals, environment, warnings, log handlers) is put back.
+    """
+    command = ["lmclassify", *map(str, arguments)]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with _process_state_restored(), _standard_streams(stdin, out.fileno(), err.fileno()):
+            os.chdir(cwd)
+            sys.argv = command
+            _warn_like_a_program()
+            status = _exit_status_of_main()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(command, status, out.read(), err.read())
+
+
+def run_cli_process(
+    *arguments: object,
+    cwd: Path,
+    stdin: bytes | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 300,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the program as a user does."""
-    command = [sys.executable, "-m", "lmclassify", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, timeout=timeout, check=False)
+    """Run the program in a process of its own: for signals, closed pipes, imports and Ray."""
+    command = [*PROGRAM, *map(str, arguments)]
+    environment = None if env is None else {**os.environ, **env}
+    return subprocess.run(
+        command, cwd=cwd, input=stdin, capture_output=True, timeout=timeout, check=False, env=environment
+    )
+
+
+def _exit_status_of_main() -> int:
+    from lmclassify.cli.main import main
+
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _warn_like_a_program() -> None:
+    """Print warnings on standard error, with Python's default filters instead of pytest's."""
+
+    def show(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, line))
+
+    warnings.resetwarnings()
+    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", category)
+    warnings.showwarning = show
+
+
+@contextlib.contextmanager
+def _process_state_restored() -> Iterator[None]:
+    folder, arguments, environment = os.getcwd(), sys.argv, dict(os.environ)
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    loggers = [logging.getLogger(name) for name in ("lmclassify", "lmclassify.texts", "uvicorn")]
+    logs = [(logger, list(logger.handlers), logger.level) for logger in loggers]
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        os.chdir(folder)
+        sys.argv = arguments
+        os.environ.clear()
+        os.environ.update(environment)
+        for number, handler in signals.items():
+            signal.signal(number, handler)
+        for logger, handlers, level in logs:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _standard_streams(stdin: bytes | None, out: int, err: int) -> Iterator[None]:
+    """Let descriptors 0 to 2 and sys.stdin, sys.stdout and sys.stderr be a pipe that holds `stdin` and two files."""
+    streams = sys.stdin, sys.stdout, sys.stderr
+    for stream in streams[1:]:
+        stream.flush()
+    descriptors = [os.dup(number) for number in range(3)]
+    reader, writer = os.pipe()
+    feeder = threading.Thread(target=_feed, args=(writer, stdin or b""), daemon=True)
+    feeder.start()
+    for number, file in enumerate((reader, out, err)):
+        os.dup2(file, number)
+    os.close(reader)
+    try:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdout = mine = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+        yield
+        mine.flush()
+        sys.stderr.flush()
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+        for number, file in enumerate(descriptors):
+            os.dup2(file, number)
+            os.close(file)
+        feeder.join()
+
+
+def _feed(writer: int, content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), open(writer, "wb") as pipe:
+        pipe.write(content)
 
 
 def pytest_configure() -> None:

@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 
 from lmclassify import bundled_data
 from lmclassify.cli.main import _program
-
-from ..conftest import run_cli
-from ..report.page.pages import Parsed
+from tests.conftest import run_cli
+from tests.evaluation.page.pages import Parsed
 
 EMAILS = bundled_data("emails.csv")
 

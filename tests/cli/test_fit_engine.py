@@ -9,8 +9,7 @@ from tests.conftest import SMALL, run_cli
 
 
 def test_without_ray_the_command_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "ray.py").write_text("raise ImportError('not here')\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "ray", None)
     done = run_cli("fit", "--engine", "ray", "-o", "model", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == b"lmclassify: error: --engine ray needs Ray: pip install 'lmclassify[ray]'\n"

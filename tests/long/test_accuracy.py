@@ -25,7 +25,7 @@ pytestmark = pytest.mark.long
 def test_recipes_are_as_good_as_expected(shared_data, tmp_path, recipe, name, least):
     train = shared_data / f"{name}.train.csv"
     validation = _halves(train, tmp_path)
-    fit = run_cli("fit", validation[0], "--recipe", recipe, "-q", cwd=tmp_path, timeout=900)
+    fit = run_cli("fit", validation[0], "--recipe", recipe, "-q", cwd=tmp_path)
     assert fit.returncode == 0, fit.stderr.decode()
     done = run_cli("evaluate", validation[1], "-q", "--format", "json", cwd=tmp_path)
     assert json.loads(done.stdout)["accuracy"] >= least

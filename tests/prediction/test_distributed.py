@@ -24,7 +24,7 @@ from lmclassify.prediction.distributed import Outcome, TableLayout, label_files
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
 from lmclassify.tables.writing import Format, TableWriter
-from tests.conftest import bundled, run_cli
+from tests.conftest import bundled, run_cli_process
 
 pytestmark = [
     pytest.mark.long,
@@ -209,9 +209,9 @@ def test_the_command_reads_a_folder_and_says_no_more_than_here(tmp_path: Path, s
     (tmp_path / "in").mkdir()
     write_files(tmp_path / "in", "csv")
     options = ("-m", saved, "--threads", 2)
-    here = run_cli("predict", "in/*.csv", *options, "-o", "here.csv", cwd=tmp_path)
+    here = run_cli_process("predict", "in/*.csv", *options, "-o", "here.csv", cwd=tmp_path)
     url = f"file://{tmp_path}/in"
-    there = run_cli("predict", url, *options, "--engine", "ray", "-o", "out", cwd=tmp_path)
+    there = run_cli_process("predict", url, *options, "--engine", "ray", "-o", "out", cwd=tmp_path)
     assert (there.returncode, there.stdout) == (0, b"")
 
     def said(stderr: bytes) -> list[str]:
@@ -219,6 +219,6 @@ def test_the_command_reads_a_folder_and_says_no_more_than_here(tmp_path: Path, s
 
     assert said(there.stderr)[1:] == said(here.stderr)[1:]  # the first names the file
     assert len(parts_of(tmp_path / "out", "csv")) == 720
-    again = run_cli("predict", "in", *options, "--engine", "ray", "-o", "out", cwd=tmp_path)
+    again = run_cli_process("predict", "in", *options, "--engine", "ray", "-o", "out", cwd=tmp_path)
     assert again.returncode == 1
     assert again.stderr.decode().splitlines()[-1].startswith("lmclassify: error: out holds something already")

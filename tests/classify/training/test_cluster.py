@@ -21,7 +21,7 @@ from lmclassify.datasets.labelled import TableReading, read_tables
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
 from lmclassify.persistence.model_folder import read_model
 from lmclassify.text.tokenizer import Tokenizer
-from tests.conftest import SMALL, TUNED, bundled, run_cli
+from tests.conftest import SMALL, TUNED, bundled, run_cli_process
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("ray")]
 pytest.importorskip("ray", reason="needs the extra ray")
@@ -234,7 +234,10 @@ def test_a_bad_file_among_good_ones_is_named(tables, cluster):
 
 def test_the_command_fits_on_a_cluster_of_its_own(tables, tmp_path):
     options = [*tables, "--threads", "2", "--max-epochs", "1", "--num-lstm-units", "8"]
-    done = [run_cli("fit", *options, "-o", name, "--engine", name, cwd=tmp_path) for name in ("local", "ray")]
+    done = [
+        run_cli_process("fit", *options, "-o", name, "--engine", name, cwd=tmp_path)
+        for name in ("local", "ray")
+    ]
     assert [one.returncode for one in done] == [0, 0], done[1].stderr
     assert done[1].stdout == b""
     assert b"Ray: 2 processes\n" in done[1].stderr
