@@ -125,12 +125,12 @@ def outputs(folder: Path) -> dict[str, Any]:
 
 
 COMMANDS = {
-    "predict.csv": ["predict", "texts.csv", "-m", "MODEL", "-q", "--unknown-label", "unknown"],
-    "predict-exact.jsonl": ["predict", "texts.csv", "-m", "MODEL", "-q", "--format", "jsonl", "--exact"],
-    "evaluate.json": ["evaluate", "texts.csv", "-m", "MODEL", "-q", "--format", "json"],
-    "explain.json": ["explain", TEXTS[2], "-m", "MODEL", "-q", "--format", "json"],
-    "info.json": ["info", "-m", "MODEL", "-q", "--format", "json"],
-    "suggest.json": ["suggest", "the", "-m", "MODEL", "-q", "--format", "json"],
+    "predict.csv": ["predict", "texts.csv", "-m", "model", "-q", "--unknown-label", "unknown"],
+    "predict-exact.jsonl": ["predict", "texts.csv", "-m", "model", "-q", "--format", "jsonl", "--exact"],
+    "evaluate.json": ["evaluate", "texts.csv", "-m", "model", "-q", "--format", "json"],
+    "explain.json": ["explain", TEXTS[2], "-m", "model", "-q", "--format", "json"],
+    "info.json": ["info", "-m", "model", "-q", "--format", "json"],
+    "suggest.json": ["suggest", "the", "-m", "model", "-q", "--format", "json"],
 }
 """What each golden output of the command line is the standard output of."""
 
@@ -141,9 +141,8 @@ def run(arguments: list[str], folder: Path) -> str:
 
     from lmclassify.cli.main import _program
 
-    places = {"MODEL": str(folder / "model"), "texts.csv": str(folder / "texts.csv")}
-    arguments = [places.get(part, part) for part in arguments]
-    done = CliRunner().invoke(_program(arguments), arguments)
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(_program(arguments), arguments)
     assert done.exit_code == 0, done.output
     return done.stdout.replace(f"{folder}/", "")  # the same in every checkout
 
