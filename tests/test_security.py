@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lmclassify.cli.configuring import write_config
+from lmclassify.cli.config_file import write_config
 from tests.conftest import ROOT, bundled
 from tests.service.conftest import running
 

@@ -29,8 +29,8 @@ from lmclassify.cli.common import (
     bars,
     command,
 )
-from lmclassify.cli.configuring import CONFIG_OPTIONS, read_config, write_config
-from lmclassify.cli.scalars import Scalars
+from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
+from lmclassify.cli.tensorboard import Scalars
 from lmclassify.errors import OptionError, listing
 
 if TYPE_CHECKING:

@@ -16,19 +16,19 @@ from lmclassify.text.terminal import guard_standard_streams
 
 _HOMES = {
     "fit": "fit",
-    "predict": "prediction",
-    "evaluate": "prediction",
-    "explain": "explanation",
-    "suggest": "inspection",
-    "generate": "inspection",
-    "info": "inspection",
-    "add-label": "revising",
-    "update": "revising",
-    "remove-label": "revising",
-    "serve": "serving",
-    "filter": "filtering",
+    "predict": "predict",
+    "evaluate": "predict",
+    "explain": "explain",
+    "suggest": "info",
+    "generate": "info",
+    "info": "info",
+    "add-label": "label_changes",
+    "update": "label_changes",
+    "remove-label": "label_changes",
+    "serve": "serve",
+    "filter": "filter",
     "benchmark": "benchmark",
-    "download": "downloading",
+    "download": "download",
 }
 """The module of each command, in the order of --help."""
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lmclassify.cli.common import Run
-from lmclassify.cli.distributing import predict_on_ray
+from lmclassify.cli.ray_prediction import predict_on_ray
 from lmclassify.errors import OptionError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lmclassify
-from lmclassify.cli.configuring import read_config, write_config
+from lmclassify.cli.config_file import read_config, write_config
 from lmclassify.cli.main import _program
 from tests.cli.test_cli import one_line
 from tests.conftest import run_cli

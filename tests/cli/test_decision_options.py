@@ -3,7 +3,7 @@
 import pytest
 
 from lmclassify.classify.decisions import decisions_of
-from lmclassify.cli.deciding import OPTIONS
+from lmclassify.cli.decision_options import OPTIONS
 from lmclassify.errors import OptionError
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from lmclassify.cli.main import _program
-from lmclassify.cli.scalars import Scalars
+from lmclassify.cli.tensorboard import Scalars
 from lmclassify.lm.neural.trainer import EpochRecord
 from tests.cli.test_cli import QUICK
 

@@ -30,7 +30,7 @@ from lmclassify.cli.common import (
     command,
     load_model,
 )
-from lmclassify.cli.deciding import OPTIONS
+from lmclassify.cli.decision_options import OPTIONS
 from lmclassify.cli.reporting import report_on
 from lmclassify.errors import DataError, OptionError, listing, shorten
 
@@ -106,7 +106,7 @@ def register(app: typer.Typer) -> None:
         are done, and the command fails and names it. A process that dies is replaced; nothing is lost.
         """
         if engine == "ray":
-            from lmclassify.cli.distributing import predict_on_ray
+            from lmclassify.cli.ray_prediction import predict_on_ray
 
             if stream:
                 raise OptionError("--stream is for --engine local: a cluster writes part files")

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
-from lmclassify.cli.deciding import OPTIONS
+from lmclassify.cli.decision_options import OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError
 from lmclassify.logs import formatter_of
 from lmclassify.mail.local_service import TOKEN
