@@ -183,7 +183,7 @@ def fit_cases(names: list[str], output: str) -> None:
     """Fit cases and write their scores of data/emails.csv, (n, K + 1): joint ones, then novelty."""
     warnings.simplefilter("ignore")
     texts, _ = rows("emails.csv")
-    found = {}
+    found: dict[str, Any] = {}
     for name in names:
         classifier = _fitted(name)
         joint = classifier.predict_joint_log_proba(texts)
