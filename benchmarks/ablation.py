@@ -93,12 +93,13 @@ class _Scores:
 
     @classmethod
     def of(cls, lesson: TrainingData, learnt: FitResult, texts: Sequence[str], threads: int) -> _Scores:
-        assert learnt.subwords is not None
-        test = ngram_scores(learnt.ngrams, texts, learnt.subwords.sequences(list(texts)), threads=threads)
+        tuned = learnt.tuned
+        assert tuned is not None
+        test = ngram_scores(tuned.ngrams, texts, tuned.subwords.sequences(list(texts)), threads=threads)
         sequences = learnt.tokenizer.sequences(list(texts))
-        for models in (learnt.models, learnt.tuned):
+        for models in (learnt.models, tuned.tuned):
             test.append(log_likelihoods(models, sequences, threads=threads))
-        names = [name for model in learnt.ngrams for name in model.score_names]
+        names = [name for model in tuned.ngrams for name in model.score_names]
         return cls(lesson, learnt, [*names, *LSTMS], test)
 
     def joint(self, left_out: Callable[[str], bool]) -> Array:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.predictor import FittedModel, load
+from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.thresholds import log_odds
 from lmclassify.datasets.labelled import read_tables
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from lmclassify.classify.estimator import LMClassifier
+from lmclassify.classify.model import TunedModel
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 
 _RESERVE, _CORRECTIONS = 9000, 500
@@ -77,6 +78,7 @@ def measure_label(
     for name, kept in (("added beside kept texts", True), ("added beside sampled texts", False)):
         changed = copy.copy(without)
         if not kept:
+            assert isinstance(without.model_, TunedModel)
             changed.model_ = replace(without.model_, held_out_texts=None)
         started = time.perf_counter()
         changed.add_label(label, own)

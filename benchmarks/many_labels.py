@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.resource_usage import cost_of_program
 from benchmarks.synthetic_texts import distinct_texts, write_texts
-from lmclassify.classify.predictor import load
+from lmclassify.classify.model import load
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
 

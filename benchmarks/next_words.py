@@ -26,7 +26,8 @@ import numpy.typing as npt
 
 from benchmarks.kneser_ney import KneserNey
 from lmclassify.classify.estimator import LMClassifier
-from lmclassify.classify.predictor import FittedModel, load
+from lmclassify.classify.model import FittedModel, TunedModel, load
+from lmclassify.classify.next_words import forward_models, next_token_model
 from lmclassify.classify.scoring import token_log_probs
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
@@ -115,16 +116,16 @@ def compare(
     """
     tokenizer = model.tokenizer
     learnt_from, sequences = tokenizer.sequences(list(training)), tokenizer.sequences(list(test))
-    alone: dict[str, NextTokenModel] = {"suggest, this label": model.next_token_model(label)}
-    if model.token_ngrams:
-        lstm = model.forward_models("suggest")[label]
+    alone: dict[str, NextTokenModel] = {"suggest, this label": next_token_model(model, label)}
+    if isinstance(model, TunedModel):
+        lstm = forward_models(model, "suggest")[label]
         alone |= {"its LSTM alone": lstm, "its n-grams alone": model.token_ngrams[label]}
     alone["5-gram Kneser-Ney"] = KneserNey.fit(learnt_from, tokenizer.vocab_size)
     candidates = {
         name: _Models([one], [np.zeros((len(sequence) - 1, 1)) for sequence in sequences])
         for name, one in alone.items()
     }
-    everything = [model.next_token_model(index) for index in range(len(model.classes_))]
+    everything = [next_token_model(model, index) for index in range(len(model.classes_))]
     candidates["suggest, all labels"] = _Models(everything, _posteriors(model, sequences))
     begins = _word_begins(tokenizer, sequences)
     chosen = np.random.default_rng(0).permutation(len(begins))[:words]

@@ -20,10 +20,11 @@ from sklearn.preprocessing import Normalizer
 from sklearn.svm import OneClassSVM
 
 from lmclassify.classify.estimator import LMClassifier
-from lmclassify.classify.predictor import FittedModel
+from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.scoring import ngram_scores
 from lmclassify.comparison.baselines import class_scores, logistic_regression, svm
 from lmclassify.datasets.labelled import read_tables, read_unlabelled
+from lmclassify.errors import LMClassifyError
 
 Array = npt.NDArray[np.float64]
 Score = Callable[[Sequence[str]], Array]
@@ -41,13 +42,12 @@ def figures(known: Array, unknown: Array) -> tuple[float, float]:
 
 def scores_of(model: FittedModel) -> dict[str, Score]:
     """Return what a model of recipe "tuned" could go by."""
-    assert model.subwords is not None
-    subwords = model.subwords
+    if not isinstance(model, TunedModel):
+        raise LMClassifyError("a model of recipe tuned is needed")
+    ngrams, subwords = model.ngrams[:1], model.subwords
 
     def per_character(texts: Sequence[str]) -> Array:
-        of_labels = ngram_scores(
-            model.ngrams[:1], texts, subwords.sequences(texts), threads=model.n_jobs or 1
-        )[1]
+        of_labels = ngram_scores(ngrams, texts, subwords.sequences(texts), threads=model.n_jobs or 1)[1]
         lengths = np.array([len(" ".join(text.split())) + 1 for text in texts])
         return -np.asarray(np.logaddexp.reduce(of_labels + model.log_priors, axis=1) / lengths)
 

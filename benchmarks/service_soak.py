@@ -27,7 +27,7 @@ from pathlib import Path
 from benchmarks.service_load import Served, children_of, megabytes, serving
 from benchmarks.service_requests import Mixture, Question, alike
 from benchmarks.speed_rows import read_texts
-from lmclassify.classify.predictor import FittedModel, load
+from lmclassify.classify.model import FittedModel, load
 from lmclassify.errors import LMClassifyError
 from lmclassify.persistence.model_folder import checksum_of
 from lmclassify.service.app import MODEL_HEADER

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmclassify.classify.predictor import FittedModel, load
+from lmclassify.classify.model import FittedModel, TunedModel, load
 from lmclassify.classify.thresholds import HeldOut
 from lmclassify.datasets.bundled import bundled_data
 from lmclassify.datasets.labelled import read_tables
@@ -45,7 +45,7 @@ def many_labels(
     Parameters
     ----------
     model : FittedModel
-        With a combination.
+        Of recipe tuned.
     labels : int
         K.
     ngrams : int
@@ -54,7 +54,7 @@ def many_labels(
         Those of one label, of which its n-grams of tokens are learnt.
     seed : int, default=0
     """
-    if model.combination is None or not isinstance(model.background, NumpyLanguageModel):
+    if not isinstance(model, TunedModel) or not isinstance(model.background, NumpyLanguageModel):
         raise LMClassifyError("a model of recipe tuned that reads forward is needed")
     first = [one for one in model.models if isinstance(one, NumpyLanguageModel)]
     rng = np.random.default_rng(seed)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lmclassify.classify.predictor import load
+from lmclassify.classify.model import load
 from lmclassify.comparison.baselines import svm
 from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import LMClassifyError

@@ -15,7 +15,7 @@ from lmclassify.errors import (
 TYPE_CHECKING = False  # not from typing, whose import takes a tenth of the mail filter's time
 if TYPE_CHECKING:
     from lmclassify.classify.estimator import LMClassifier
-    from lmclassify.classify.predictor import FittedModel, load
+    from lmclassify.classify.model import FittedModel, load
     from lmclassify.datasets.bundled import bundled_data
 
 __version__ = "0.7.0"
@@ -40,8 +40,8 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "LMClassifier": "lmclassify.classify.estimator",
-        "FittedModel": "lmclassify.classify.predictor",
-        "load": "lmclassify.classify.predictor",
+        "FittedModel": "lmclassify.classify.model",
+        "load": "lmclassify.classify.model",
         "bundled_data": "lmclassify.datasets.bundled",
     },
 )

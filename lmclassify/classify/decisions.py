@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.thresholds import log_odds_if_likeliest
 from lmclassify.errors import OptionError
 from lmclassify.mail.verdicts import unsure_zone
-
-if TYPE_CHECKING:
-    from lmclassify.classify.predictor import FittedModel
 
 Array = npt.NDArray[np.float64]
 
@@ -76,13 +74,13 @@ class Decisions:
 
 
 def decisions_of(
-    fitted: FittedModel, options: Mapping[str, Any], say: Callable[[str], object] = lambda message: None
+    fitted: Predictor, options: Mapping[str, Any], say: Callable[[str], object] = lambda message: None
 ) -> Decisions:
     """Return what the command line's options ask for, and say what a threshold costs.
 
     Parameters
     ----------
-    fitted : FittedModel
+    fitted : Predictor
     options : mapping of str to object
         unknown_label, unknown_rate, min_confidence, unsure, max_false_positive_rate and positive, as
         `lmclassify predict` takes them; None or absent where not given.
@@ -148,7 +146,7 @@ def decisions_of(
     )
 
 
-def _positive(fitted: FittedModel, name: str | None) -> int:
+def _positive(fitted: Predictor, name: str | None) -> int:
     if name is not None:
         return list(fitted.classes_).index(fitted.label_named(name))
     if len(fitted.classes_) != 2:

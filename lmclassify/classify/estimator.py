@@ -29,7 +29,9 @@ from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.incremental.add_label import add_label
 from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.incremental.update import update
-from lmclassify.classify.predictor import FittedModel, Suggestion, as_texts
+from lmclassify.classify.model import FittedModel, PlainModel, TunedModel
+from lmclassify.classify.next_words import Suggestion
+from lmclassify.classify.predictor import as_texts
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import PositiveThreshold
 from lmclassify.classify.training.checkpoints import Checkpoints
@@ -319,25 +321,21 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         self.classes_ = classes
         self.class_log_prior_ = log_priors
-        self.model_ = FittedModel(
-            classes_=classes,
-            log_priors=log_priors,
-            tokenizer=learnt.tokenizer,
-            models=learnt.models,
-            settings=settings,
-            background=learnt.background,
-            tuned=learnt.tuned,
-            token_ngrams=learnt.token_ngrams,
-            subwords=learnt.subwords,
-            ngrams=learnt.ngrams,
-            combination=learnt.combination,
-            held_out=learnt.held_out,
-            held_out_texts=learnt.held_out_texts,
-            label_weights=class_weights,
-            parameters=self._plain_parameters(),
-            versions=_versions(),
-            training=[fit, *learnt.records],
-            n_jobs=self.n_jobs,
+        common: dict[str, Any] = {
+            "classes_": classes,
+            "log_priors": log_priors,
+            "tokenizer": learnt.tokenizer,
+            "models": learnt.models,
+            "settings": settings,
+            "held_out": learnt.held_out,
+            "label_weights": class_weights,
+            "parameters": self._plain_parameters(),
+            "versions": _versions(),
+            "training": [fit, *learnt.records],
+            "n_jobs": self.n_jobs,
+        }
+        self.model_: FittedModel = (
+            PlainModel(**common) if learnt.tuned is None else TunedModel(**common, **vars(learnt.tuned))
         )
         return self
 
@@ -516,7 +514,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"row {row}: {shorten(label)} cannot both learn and unlearn a text")
         if not texts:
             return self
-        if model.combination is None and any(unlearnt is not None for unlearnt in wrong):
+        if not isinstance(model, TunedModel) and any(unlearnt is not None for unlearnt in wrong):
             warnings.warn(
                 "with recipe plain a wrong lesson cannot be unlearnt: only the label's prior changes",
                 LMClassifyWarning,

@@ -1,40 +1,45 @@
-"""Why a text has its label: the joint log-probability shared out among the words, in numpy.
+"""Why a text has its label: its joint log-probability attributed to its words (numpy).
 
-Every score is a sum over tokens, n-grams or symbols, so a decision is the sum of its words' parts, exactly.
-What an n-gram of several words adds is shared equally by them.
+Every score is a sum over tokens, n-grams or symbols, so a decision is exactly the sum of its words' parts.
+The part of an n-gram of several words is divided equally among them.
 
-Shapes: n texts, K labels, w words of a text.
+Shapes: n texts, K labels, w words (rows) of all texts, each text's end included.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ensemble import log_softmax
+from lmclassify.classify.predictor import Predictor, as_texts
 from lmclassify.classify.scoring import chunks_of, token_log_probs
+from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.classify.variants import TextVariant
+from lmclassify.errors import LMClassifyWarning, OptionError, shorten
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.sums import sum_by_text
 from lmclassify.parallel import number_of_threads
-
-if TYPE_CHECKING:
-    from lmclassify.classify.predictor import FittedModel
+from lmclassify.text.sequences import Ids
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 ByLabel = dict[str, float]
 
-_MOST_WORDS = 100_000
+MAX_WORDS = 100_000
+"""Words listed in an explanation: a dictionary per word takes about a hundred times the room of the text."""
+MAX_WORD_LABELS = 1_000_000
+"""Words times labels listed in an explanation, for the same reason where there are many labels."""
 
 
 class ExplainedWord(TypedDict):
-    """A whitespace-delimited piece of the text and what it adds."""
+    """A whitespace-delimited word of the text and its contribution."""
 
     word: str
     start: int
@@ -44,11 +49,11 @@ class ExplainedWord(TypedDict):
     parts: ByLabel
     """What it adds to each label's joint log-probability, nats."""
     part: float
-    """What it adds to the decision: its part in the label less that in the label it is held against."""
+    """What it adds to the decision: its part in the label minus its part in the label compared with."""
 
 
 class ExplainedRest(TypedDict):
-    """What is no word's: the prior's or the end of text's parts."""
+    """The contribution of the prior or of the end of text."""
 
     parts: ByLabel
     part: float
@@ -66,17 +71,17 @@ class Explanation(TypedDict):
     text: str
     label: str
     against: str | None
-    """The label it is held against; None where the model has one label only."""
+    """The label compared with; None if the model has one label only."""
     probabilities: ByLabel
     joint_log_probabilities: ByLabel
     decision: float
-    """The label's joint log-probability less that of the other, nats: the sum of the ``part`` of all."""
+    """The label's joint log-probability minus that of the other, nats: the sum of every ``part``."""
     reading: str | None
-    """The text as it was read, where another reading decides (`lmclassify.classify.variants`): words left out
-    of it add nothing, and the prior's part holds what the reading costs. None: as it stands."""
+    """The variant of the text that decides (`lmclassify.classify.variants`). Words left out of it add nothing,
+    and the prior's part holds the variant's penalty. None: the text as it stands."""
     prior: ExplainedRest
     words: list[ExplainedWord]
-    """At most `most_words`: of longer texts, the last one is all the rest."""
+    """At most `max_words`: the last one of a longer text stands for all the rest."""
     end_of_text: ExplainedEnd
 
 
@@ -86,14 +91,14 @@ class InformativeWord(TypedDict):
     word: str
     count: int
     part: float
-    """Mean over its occurrences: its part in the label less the mean of its parts in all others, nats."""
+    """Mean over its occurrences: its part in the label minus the mean of its parts in all others, nats."""
     total: float
     """Sum over its occurrences."""
 
 
 @dataclass(frozen=True)
 class Attributions:
-    """One text's scores, shared out. The last row of either array is the end of text's."""
+    """The scores of one text, attributed to its w words. The last row of either array is the end of text."""
 
     text: str
     spans: list[tuple[int, int]]
@@ -103,7 +108,7 @@ class Attributions:
     parts: Array
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array
-    """(K,) the part that is no word's."""
+    """(K,) the part that belongs to no word."""
     reading: str | None = None
     """See `Explanation`."""
 
@@ -114,199 +119,241 @@ class Attributions:
         return joint
 
 
-def attribute(model: FittedModel, texts: Sequence[str]) -> Iterator[Attributions]:
-    """Yield how each text's joint log-probabilities are made up.
+def explain(predictor: Predictor, text: str, label: object = None, against: object = None) -> Explanation:
+    """Explain why a text has its label; see `lmclassify.FittedModel.explain`."""
+    code = None if label is None else predictor.label_index(label)
+    other = None if against is None else predictor.label_index(against)
+    if against is not None and len(predictor.classes_) == 1:
+        raise OptionError("a model with one label has no other to hold it against")
+    if code is not None and code == other:
+        raise OptionError(f"label {shorten(label)} cannot be held against itself")
+    attributions = next(attribute(predictor, as_texts([text])))
+    most = max_words(len(predictor.classes_))
+    if len(attributions.spans) > most:
+        rest = len(attributions.spans) - most + 1
+        message = f"the last {rest:,} of {len(attributions.spans):,} words are explained as one"
+        warnings.warn(message, LMClassifyWarning, stacklevel=3)
+    return explanation(attributions, predictor.label_names, code, other)
+
+
+def informative_words(
+    predictor: Predictor, texts: Iterable[str], n: int = 10
+) -> dict[str, list[InformativeWord]]:
+    """Return the words that speak most for each label; see `lmclassify.FittedModel.informative_words`."""
+    if n < 1:
+        raise OptionError(f"n must be at least 1, not {n}")
+    return most_informative(attribute(predictor, as_texts(texts)), predictor.label_names, n)
+
+
+def attribute(predictor: Predictor, texts: Sequence[str]) -> Iterator[Attributions]:
+    """Yield the attributions of each text.
 
     Parameters
     ----------
-    model : FittedModel
+    predictor : Predictor
     texts : sequence of str
     """
-    scored = model.texts_to_score(list(texts))
-    prior = _prior(model)
-    label = model.settings.disguised_among(model.label_names)
+    scored = predictor.truncate(list(texts))
     for chunk in chunks_of(scored):
-        shared = list(_share_out(model, texts[chunk], scored[chunk], prior))
-        _, readings = model.score_variants(scored[chunk], np.array([of_text.joint for of_text in shared]))
-        for of_text, reading in zip(shared, readings, strict=True):
-            if reading is not None and label is not None:
-                of_text = _by_reading(model, of_text, reading, label, prior)
-            yield _whole(of_text, model)
+        if isinstance(predictor, TunedPredictor):
+            attributed = _attribute_tuned(predictor, scored[chunk])
+        else:
+            attributed = _attribute_plain(predictor, scored[chunk])
+        for text, attributions in zip(texts[chunk], attributed, strict=True):
+            yield _with_cut_words(predictor, text, attributions)
 
 
-def _by_reading(
-    model: FittedModel, shares: Attributions, reading: TextVariant, label: int, prior: Array
-) -> Attributions:
-    """Return shares whose parts are those of another reading, each word's in equal parts by its sources."""
-    (read,) = _share_out(model, [reading.text], [reading.text], prior, foretold=True)
-    parts = np.zeros_like(shares.parts)
-    parts[-1] = read.parts[-1]
-    for (first, end), of_word in zip(reading.sources, read.parts[:-1], strict=True):
-        parts[first:end] += of_word / (end - first)
-    rest = read.prior + reading.shift
-    rest[label] -= reading.penalty
-    return replace(shares, parts=parts, prior=rest, reading=reading.text)
+def _attribute_plain(predictor: Predictor, texts: Sequence[str]) -> list[Attributions]:
+    words = _word_table(predictor, texts)
+    log_probabilities = _word_log_probs(predictor, predictor.models, words)
+    prior = np.tile(predictor.log_priors, (len(texts), 1))
+    return words.split(log_probabilities, log_probabilities, prior)
 
 
-def _prior(model: FittedModel) -> Array:
-    if model.combination is None:
-        return model.log_priors
-    prior = model.combination.bias.copy()
-    weights = iter(model.combination.weights)
-    for ngrams in model.ngrams:
+def _attribute_tuned(predictor: TunedPredictor, texts: Sequence[str]) -> list[Attributions]:
+    attributed = _attribute_as_they_stand(predictor, texts)
+    joint = np.array([attributions.joint for attributions in attributed])
+    _, variants = predictor.score_variants(texts, joint)
+    return [
+        attributions if variant is None else _by_variant(predictor, attributions, variant)
+        for attributions, variant in zip(attributed, variants, strict=True)
+    ]
+
+
+def _attribute_as_they_stand(
+    predictor: TunedPredictor, texts: Sequence[str], *, approximate: bool = False
+) -> list[Attributions]:
+    """Attribute the scores of texts without variants; approximate: as `TunedPredictor.approximate_joint`."""
+    combination = predictor.combination
+    words = _word_table(predictor, texts)
+    log_probabilities = _word_log_probs(predictor, predictor.models, words)
+    subwords = predictor.subwords.sequences(texts)
+    ngram_parts = _ngram_parts(predictor, texts, subwords, words)
+    weight, tuned_weight = combination.weights[-2:]
+    lstm_parts = weight * log_probabilities
+    if tuned_weight:
+        lstm_parts += tuned_weight * _word_log_probs(predictor, predictor.tuned, words)
+    prior = np.tile(_prior(predictor), (len(texts), 1))
+    ngram_joint = prior + _sum_rows(ngram_parts, words.text_of_row, prior.shape)
+    if approximate:
+        mask = np.zeros(ngram_joint.shape, dtype=bool)
+    else:
+        mask = predictor.cascade_mask(ngram_joint, [len(sequence) for sequence in subwords])
+    likeliest = combination.likeliest(ngram_joint)
+    in_words = mask[words.text_of_row], likeliest[words.text_of_row]
+    parts = combination.pooled(ngram_parts, ngram_parts, lstm_parts, *in_words)
+    rest = combination.pooled(prior, prior - combination.bias, np.zeros_like(prior), mask, likeliest)
+    return words.split(log_probabilities, parts, rest)
+
+
+def _prior(predictor: TunedPredictor) -> Array:
+    """Return the part of the combination that belongs to no word, (K,): its bias and the SVMs' biases."""
+    prior = predictor.combination.bias.copy()
+    weights = iter(predictor.combination.weights)
+    for ngrams in predictor.ngrams:
         for name, weight in zip(ngrams.score_names, weights, strict=False):
             if name.startswith("tuned"):
                 prior += weight * ngrams.svm_bias
     return prior
 
 
-def _share_out(
-    model: FittedModel,
-    texts: Sequence[str],
-    scored: Sequence[str],
-    prior: Array,
-    *,
-    foretold: bool = False,
-) -> Iterator[Attributions]:
-    """Share out some texts, of which `scored` is what counts; see `attribute`.
+def _ngram_parts(
+    predictor: TunedPredictor, texts: Sequence[str], subwords: Sequence[Ids], words: _WordTable
+) -> Array:
+    """Return what the n-gram experts add to each word, (w, K)."""
+    parts = np.zeros((words.rows, len(predictor.classes_)))
+    word_of_subword = [predictor.subwords.words(text)[1] for text in texts]
+    weights = iter(predictor.combination.weights)
+    for ngrams in predictor.ngrams:
+        occurrences = ngrams.analyzer.occurrences(texts, subwords)
+        rows = words.starts[occurrences.text_index] + ngrams.analyzer.words(texts, word_of_subword)
+        for scores in ngrams.word_scores(occurrences, rows, words.rows, len(texts)):
+            parts += next(weights) * scores
+    return parts
 
-    Where `foretold`, as `FittedModel.foretold` has them.
-    """
-    words = [model.tokenizer.words(text) for text in scored]
-    starts = np.cumsum([0, *(len(spans) + 1 for spans, _ in words)])
-    shape = (int(starts[-1]), len(model.classes_))
-    sequences = model.tokenizer.sequences(scored)
-    threads = number_of_threads(model.n_jobs)
-    slots = np.concatenate(
-        [
-            np.zeros(0, np.intp),
-            *(
-                start + np.append(word_of_token, len(spans))[: len(sequence[: model.limit]) - 1]
-                for start, (spans, word_of_token), sequence in zip(starts[:-1], words, sequences, strict=True)
-            ),
+
+def _by_variant(predictor: TunedPredictor, attributions: Attributions, variant: TextVariant) -> Attributions:
+    """Return the attributions of the text's variant, each word's divided among the words it comes from."""
+    label = predictor.settings.disguised_among(predictor.label_names)
+    (scored,) = _attribute_as_they_stand(predictor, [variant.text], approximate=True)
+    parts = np.zeros_like(attributions.parts)
+    parts[-1] = scored.parts[-1]
+    for (first, end), word_parts in zip(variant.sources, scored.parts[:-1], strict=True):
+        parts[first:end] += word_parts / (end - first)
+    prior = scored.prior + variant.shift
+    prior[label] -= variant.penalty
+    return replace(attributions, parts=parts, prior=prior, reading=variant.text)
+
+
+@dataclass(frozen=True)
+class _WordTable:
+    """The words of some texts as the rows of one table; the last row of each text is its end."""
+
+    texts: Sequence[str]
+    spans: list[list[tuple[int, int]]]
+    """Of the words of each text."""
+    starts: Indices
+    """(n + 1,) the first row of each text."""
+    sequences: list[Ids]
+    """The tokens of each text."""
+    row_of_token: Indices
+    """For each token scored, of all texts."""
+
+    @property
+    def rows(self) -> int:
+        """w"""
+        return int(self.starts[-1])
+
+    @property
+    def text_of_row(self) -> Indices:
+        """(w,)"""
+        return np.repeat(np.arange(len(self.texts)), np.diff(self.starts))
+
+    def split(self, log_probabilities: Array, parts: Array, prior: Array) -> list[Attributions]:
+        """Return the attributions of each text from the rows of all, (w, K), and priors (n, K)."""
+        slices = [slice(*bounds) for bounds in zip(self.starts[:-1], self.starts[1:], strict=True)]
+        return [
+            Attributions(text, spans, log_probabilities[rows], parts[rows], of_text)
+            for text, spans, rows, of_text in zip(self.texts, self.spans, slices, prior, strict=True)
         ]
+
+
+def _word_table(predictor: Predictor, texts: Sequence[str]) -> _WordTable:
+    words = [predictor.tokenizer.words(text) for text in texts]
+    starts = np.cumsum([0, *(len(spans) + 1 for spans, _ in words)])
+    sequences = predictor.tokenizer.sequences(texts)
+    limit = predictor.settings.limit
+    rows = [np.zeros(0, np.intp)]
+    for start, (spans, word_of_token), sequence in zip(starts[:-1], words, sequences, strict=True):
+        rows.append(start + np.append(word_of_token, len(spans))[: len(sequence[:limit]) - 1])
+    return _WordTable(texts, [spans for spans, _ in words], starts, sequences, np.concatenate(rows))
+
+
+def _word_log_probs(predictor: Predictor, models: Sequence[AnyLanguageModel], words: _WordTable) -> Array:
+    """Return the log-probability of each word under each LSTM, (w, K) nats."""
+    nats = token_log_probs(
+        models,
+        words.sequences,
+        max_length=predictor.settings.limit,
+        threads=number_of_threads(predictor.n_jobs),
     )
-
-    def of_lstms(models: Sequence[AnyLanguageModel]) -> Array:
-        nats = token_log_probs(models, sequences, max_length=model.limit, threads=threads)
-        return _add(np.concatenate([np.zeros((0, shape[1])), *nats]), slots, shape)
-
-    log_probabilities = of_lstms(model.models)
-    combination = model.combination
-    if combination is None:
-        parts, rest = log_probabilities, np.tile(prior, (len(texts), 1))
-    else:
-        assert model.subwords is not None
-        parts = np.zeros(shape)
-        as_subwords = model.subwords.sequences(scored)
-        word_of_subword = [model.subwords.words(text)[1] for text in scored]
-        weights = iter(combination.weights)
-        for ngrams in model.ngrams:
-            windows = ngrams.analyzer.occurrences(scored, as_subwords)
-            places = starts[windows.text_index] + ngrams.analyzer.words(scored, word_of_subword)
-            for of_words in ngrams.word_scores(windows, places, shape[0], len(scored)):
-                parts += next(weights) * of_words
-        lstms = next(weights) * log_probabilities
-        weight = next(weights)
-        if weight:
-            lstms += weight * of_lstms(model.tuned)
-        lengths = None if foretold else [len(subwords) for subwords in as_subwords]
-        parts, rest = _decided(model, parts, lstms, prior, starts, lengths)
-    for index, (text, (spans, _)) in enumerate(zip(texts, words, strict=True)):
-        rows = slice(starts[index], starts[index + 1])
-        yield Attributions(text, spans, log_probabilities[rows], parts[rows], rest[index])
+    shape = (words.rows, len(models))
+    return _sum_rows(np.concatenate([np.zeros((0, shape[1])), *nats]), words.row_of_token, shape)
 
 
-def _decided(
-    model: FittedModel,
-    parts: Array,
-    lstms: Array,
-    prior: Array,
-    starts: Indices,
-    lengths: Sequence[int] | None,
-) -> tuple[Array, Array]:
-    """Return all experts' parts, (w, K), and what is no word's, (n, K), as `Combination.together` has them.
-
-    Parameters
-    ----------
-    parts, lstms : ndarray, (w, K)
-        What n-gram models and LSTMs add, by the words of all texts.
-    prior : ndarray, (K,)
-    starts : ndarray of int, (n + 1,)
-        Where each text's words begin.
-    lengths : sequence of int, (n,)
-        In subwords; None: no label is contested.
-    """
-    combination = model.combination
-    assert combination is not None
-    texts = len(starts) - 1
-    text_of_word = np.repeat(np.arange(texts), np.diff(starts))
-    of_ngrams = prior + _add(parts, text_of_word, (texts, len(prior)))
-    contested = (
-        np.zeros(of_ngrams.shape, dtype=bool) if lengths is None else model.contested(of_ngrams, lengths)
-    )
-    likeliest = combination.likeliest(of_ngrams)
-    whole = contested[text_of_word], likeliest[text_of_word]
-    of_priors = np.tile(prior, (texts, 1))
-    none = np.zeros_like(of_priors)
-    return (
-        combination.pooled(parts, parts, lstms, *whole),
-        combination.pooled(of_priors, of_priors - combination.bias, none, contested, likeliest),
-    )
-
-
-def _add(rows: Array, slots: Indices, shape: tuple[int, int]) -> Array:
+def _sum_rows(values: Array, rows: Indices, shape: tuple[int, ...]) -> Array:
+    """Return an array of a shape to whose rows values, (m, K), have been added."""
     result = np.zeros(shape)
-    sum_by_text(result, rows, slots, 0, shape[0])
+    sum_by_text(result, values, rows, 0, shape[0])
     return result
 
 
-def _whole(shares: Attributions, model: FittedModel) -> Attributions:
-    """Add the words that were cut off, which have no part."""
-    if model.limit is None:
-        return shares
-    spans = model.tokenizer.words(shares.text)[0]
-    missing = len(spans) - len(shares.spans)
-    none = np.zeros((missing, len(shares.prior)))
+def _with_cut_words(predictor: Predictor, text: str, attributions: Attributions) -> Attributions:
+    """Return the attributions of the whole text: words that were cut off add nothing."""
+    if predictor.settings.limit is None:
+        return attributions
+    spans = predictor.tokenizer.words(text)[0]
+    none = np.zeros((len(spans) - len(attributions.spans), len(attributions.prior)))
     log_probabilities, parts = (
-        np.concatenate([of[:-1], none, of[-1:]]) for of in (shares.log_probabilities, shares.parts)
+        np.concatenate([rows[:-1], none, rows[-1:]])
+        for rows in (attributions.log_probabilities, attributions.parts)
     )
-    return replace(shares, spans=spans, log_probabilities=log_probabilities, parts=parts)
+    return replace(attributions, text=text, spans=spans, log_probabilities=log_probabilities, parts=parts)
 
 
-def most_words(labels: int) -> int:
-    """Return how many words an explanation lists at most: its dictionaries take far more room than a text."""
-    return min(_MOST_WORDS, 1_000_000 // labels)
+def max_words(labels: int) -> int:
+    """Return the largest number of words that an explanation lists."""
+    return min(MAX_WORDS, MAX_WORD_LABELS // labels)
 
 
-def _listed(shares: Attributions, most: int) -> Attributions:
-    """Join what follows the first words into one last word, so that there are `most`."""
-    if len(shares.spans) <= most:
-        return shares
+def _merge_last_words(attributions: Attributions, most: int) -> Attributions:
+    """Merge the last words into one, so that at most `most` are left."""
+    if len(attributions.spans) <= most:
+        return attributions
     first = most - 1
-    spans = [*shares.spans[:first], (shares.spans[first][0], shares.spans[-1][1])]
+    spans = [*attributions.spans[:first], (attributions.spans[first][0], attributions.spans[-1][1])]
     log_probabilities, parts = (
-        np.concatenate([of[:first], of[first:-1].sum(axis=0, keepdims=True), of[-1:]])
-        for of in (shares.log_probabilities, shares.parts)
+        np.concatenate([rows[:first], rows[first:-1].sum(axis=0, keepdims=True), rows[-1:]])
+        for rows in (attributions.log_probabilities, attributions.parts)
     )
-    return replace(shares, spans=spans, log_probabilities=log_probabilities, parts=parts)
+    return replace(attributions, spans=spans, log_probabilities=log_probabilities, parts=parts)
 
 
 def explanation(
-    shares: Attributions, names: Sequence[str], label: int | None, against: int | None
+    attributions: Attributions, names: Sequence[str], label: int | None, against: int | None
 ) -> Explanation:
-    """Return shares as plain data.
+    """Return attributions as plain data.
 
     Parameters
     ----------
-    shares : Attributions
+    attributions : Attributions
     names : sequence of str, (K,)
         Of the labels.
     label, against : int, optional
-        Which label to explain and what to hold it against; by default the likeliest ones.
+        The label to explain and the one to compare it with; by default the likeliest ones.
     """
-    shares = _listed(shares, most_words(len(names)))
-    joint = shares.joint
+    attributions = _merge_last_words(attributions, max_words(len(names)))
+    joint = attributions.joint
     ranked = np.argsort(-joint, kind="stable").tolist()
     if label is None:
         label = next(index for index in ranked if index != against)
@@ -324,50 +371,53 @@ def explanation(
 
     words = [
         ExplainedWord(
-            word=shares.text[start:end],
+            word=attributions.text[start:end],
             start=start,
             end=end,
-            log_probability=by_label(shares.log_probabilities[index]),
-            parts=by_label(shares.parts[index]),
-            part=difference(shares.parts[index]),
+            log_probability=by_label(attributions.log_probabilities[index]),
+            parts=by_label(attributions.parts[index]),
+            part=difference(attributions.parts[index]),
         )
-        for index, (start, end) in enumerate(shares.spans)
+        for index, (start, end) in enumerate(attributions.spans)
     ]
     return Explanation(
-        text=shares.text,
+        text=attributions.text,
         label=names[label],
         against=None if against is None else names[against],
         probabilities=by_label(np.exp(log_softmax(joint[np.newaxis])[0])),
         joint_log_probabilities=by_label(joint),
         decision=difference(joint),
-        reading=shares.reading,
-        prior=rest(shares.prior),
+        reading=attributions.reading,
+        prior=rest(attributions.prior),
         words=words,
-        end_of_text={**rest(shares.parts[-1]), "log_probability": by_label(shares.log_probabilities[-1])},
+        end_of_text={
+            **rest(attributions.parts[-1]),
+            "log_probability": by_label(attributions.log_probabilities[-1]),
+        },
     )
 
 
-def informative_words(
-    texts: Iterator[Attributions], names: Sequence[str], n: int
+def most_informative(
+    attributed: Iterable[Attributions], names: Sequence[str], n: int
 ) -> dict[str, list[InformativeWord]]:
     """Return the words that speak most for each label, by the sum over their occurrences.
 
     Parameters
     ----------
-    texts : iterator of Attributions
+    attributed : iterable of Attributions
     names : sequence of str, (K,)
         Of the labels.
     n : int
-        How many words of each label at most.
+        Largest number of words per label.
     """
     sums: dict[str, Array] = defaultdict(lambda: np.zeros(len(names)))
     counts: dict[str, int] = defaultdict(int)
     others = max(1, len(names) - 1)
-    for shares in texts:
-        total = shares.parts.sum(axis=1, keepdims=True)
-        advantage = shares.parts - (total - shares.parts) / others
-        for (start, end), row in zip(shares.spans, advantage, strict=False):
-            word = shares.text[start:end]
+    for attributions in attributed:
+        total = attributions.parts.sum(axis=1, keepdims=True)
+        advantage = attributions.parts - (total - attributions.parts) / others
+        for (start, end), row in zip(attributions.spans, advantage, strict=False):
+            word = attributions.text[start:end]
             sums[word] += row
             counts[word] += 1
     words = sorted(sums)

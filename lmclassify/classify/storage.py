@@ -12,16 +12,19 @@ beside the others or, with direction backward, instead.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ensemble import LARGEST, LSTMS, Combination
+from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
+from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.errors import ModelError
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.models import NgramModel
@@ -32,6 +35,7 @@ from lmclassify.persistence.model_folder import (
     content_of,
     only_part,
     require_few_values,
+    write_model,
 )
 from lmclassify.persistence.weights import (
     ByReading,
@@ -52,11 +56,13 @@ _LARGEST_LOG_PRIOR = 700.0  # of which there is an exponential
 _PARAMETERS = ("class_prior", "class_weight", "random_state")
 _MOST_CHARACTERS = 1 << 24  # of labels: numpy has room for the longest in each
 
-if TYPE_CHECKING:
-    from lmclassify.classify.predictor import FittedModel
+
+def save(predictor: Predictor, path: str | os.PathLike[str], *, replaces: str | None = None) -> None:
+    """Write a model into a folder; see `lmclassify.FittedModel.save`."""
+    write_model(path, to_stored(predictor), replaces=replaces)
 
 
-def to_stored(model: FittedModel) -> StoredModel:
+def to_stored(model: Predictor) -> StoredModel:
     """Return a model as what a folder holds."""
     config = {
         "labels": model.classes_.tolist(),
@@ -66,33 +72,38 @@ def to_stored(model: FittedModel) -> StoredModel:
         "parameters": model.parameters,
         "versions": model.versions,
     }
+    background = model.background if isinstance(model, TunedPredictor) else None
     parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
-    background = model.background
-    for label, of_label in enumerate(model.models):
-        parts += lstm_parts("lm", of_label, background, label)
+    for label, language_model in enumerate(model.models):
+        parts += lstm_parts("lm", language_model, background, label)
     parts.append(arrays_part("held-out", vars(model.held_out)))
-    if model.held_out_texts is not None:
-        kept = model.held_out_texts
-        content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}
-        parts.append(Part("held-out-texts", json.dumps(content).encode(), "json"))
-        parts.append(arrays_part("expert-scores", {"scores": kept.scores, "background": kept.background}))
-    if model.combination is not None:
-        assert background is not None
-        assert model.subwords is not None
-        parts += lstm_parts("background", background)
-        parts.append(Part("subwords", model.subwords.to_json().encode(), "json"))
-        parts.append(Part("combination", model.combination.to_json().encode(), "json"))
-        parts.append(arrays_part("ngrams", known_ngrams(model.ngrams)))
-        for label in range(len(model.classes_)):
-            if model.tuned[label] != model.models[label]:
-                parts += lstm_parts("tuned-lm", model.tuned[label], background, label)
-            parts.append(arrays_part("ngram-weights", ngram_weights(model.ngrams, label), label))
-            parts.append(arrays_part("token-ngrams", model.token_ngrams[label].arrays, label))
+    if isinstance(model, TunedPredictor):
+        parts += _tuned_parts(model)
     return StoredModel(config, parts, model.training)
 
 
+def _tuned_parts(model: TunedPredictor) -> list[Part]:
+    """Return the parts that only recipe tuned has."""
+    parts: list[Part] = []
+    kept = model.held_out_texts
+    if kept is not None:
+        content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}
+        parts.append(Part("held-out-texts", json.dumps(content).encode(), "json"))
+        parts.append(arrays_part("expert-scores", {"scores": kept.scores, "background": kept.background}))
+    parts += lstm_parts("background", model.background)
+    parts.append(Part("subwords", model.subwords.to_json().encode(), "json"))
+    parts.append(Part("combination", model.combination.to_json().encode(), "json"))
+    parts.append(arrays_part("ngrams", known_ngrams(model.ngrams)))
+    for label in range(len(model.classes_)):
+        if model.tuned[label] != model.models[label]:
+            parts += lstm_parts("tuned-lm", model.tuned[label], model.background, label)
+        parts.append(arrays_part("ngram-weights", ngram_weights(model.ngrams, label), label))
+        parts.append(arrays_part("token-ngrams", model.token_ngrams[label].arrays, label))
+    return parts
+
+
 def from_stored(stored: StoredModel) -> dict[str, Any]:
-    """Return the fields of a `FittedModel`.
+    """Return the fields of a predictor: of a `TunedPredictor` if "combination" is among them.
 
     Raises
     ------

@@ -10,7 +10,7 @@ Shapes: n texts, K labels, w words and m symbols of all texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,8 +21,6 @@ from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.text.normalization import PlainText, as_it_stands, plain_text
 
 Array = npt.NDArray[np.float64]
-Decide = Callable[[list[str]], Array]
-"""Returns the joint log-probabilities, (n, K), of some texts."""
 
 # Chosen on validation parts; docs/benchmarks.md has what they trade.
 _END_PENALTY = 3.0  # nats, of an end whose words are as likely together as one by one
@@ -169,58 +167,75 @@ def _belonging(
     return gains
 
 
-def decided(
-    texts: Sequence[str],
-    joint: Array,
-    label: int,
-    words: NgramModel,
-    decide: Decide,
-    prior_shift: Array | float = 0.0,
-) -> tuple[Array, list[TextVariant | None]]:
-    """Return joint log-probabilities by the readings that speak most for a label.
+def candidate_variants(
+    texts: Sequence[str], joint: Array, words: NgramModel, label: int
+) -> list[tuple[int, TextVariant]]:
+    """Return the variants of texts that are not surely of the disguised label; see `variants_of`.
 
     Parameters
     ----------
     texts : sequence of str, (n,)
     joint : ndarray, (n, K)
-        Of the texts as they stand.
-    label : int
-        Index of the disguised one; it has others beside.
+        Joint log-probabilities of the texts as they stand, by the fitted priors.
     words : NgramModel
         See `word_model`.
-    decide : callable
+    label : int
+        Index of the disguised label; there are others.
+    """
+    unsure = np.flatnonzero(_lead(joint, label) < _SURE).tolist()
+    found = variants_of([texts[index] for index in unsure], words, label)
+    return [(unsure[place], variant) for place, variant in found]
+
+
+def best_variants(
+    joint: Array,
+    variants: Sequence[tuple[int, TextVariant]],
+    variant_joint: Array,
+    label: int,
+    prior_shift: Array | float = 0.0,
+) -> tuple[Array, list[TextVariant | None]]:
+    """Return joint log-probabilities by the variants that speak most for the disguised label.
+
+    Parameters
+    ----------
+    joint : ndarray, (n, K)
+        Of the texts as they stand.
+    variants : sequence of (int, TextVariant)
+        See `candidate_variants`; v of them.
+    variant_joint : ndarray, (v, K)
+        Joint log-probabilities of the variants.
+    label : int
+        Index of the disguised label.
     prior_shift : ndarray, (K,), default=0
-        By how much log priors differ from those learnt, by which readings are chosen: other priors move
-        joint log-probabilities by that and nothing else.
+        Log priors minus those fitted. Variants are chosen by the fitted priors, so other priors shift the
+        joint log-probabilities by this and change nothing else.
 
     Returns
     -------
     joint : ndarray, (n, K)
-    readings : list of TextVariant or None
-        Those that decide; None for the text as it stands. A reading decides only where the label is its
-        likeliest one by the priors learnt.
+    variants : list of TextVariant or None
+        The variant that decides; None for the text as it stands. A variant decides only if the label is its
+        likeliest one by the fitted priors.
     """
-    chosen: list[TextVariant | None] = [None] * len(texts)
-    learnt = joint - prior_shift
-    others = _others(learnt, label)
-    largest = np.maximum(0.0, learnt[:, label] - others)
-    unsure = np.flatnonzero(largest < _SURE).tolist()
-    found = [
-        (unsure[place], reading)
-        for place, reading in variants_of([texts[index] for index in unsure], words, label)
-    ]
-    if not found:
-        return joint, chosen
-    rows = decide([reading.text for _, reading in found]) - prior_shift
-    rows[:, label] -= [reading.penalty for _, reading in found]
+    chosen: list[TextVariant | None] = [None] * len(joint)
     result = joint.copy()
-    for (index, reading), row, other in zip(found, rows, _others(rows, label), strict=True):
+    others = _others(joint - prior_shift, label)
+    largest = np.maximum(0.0, _lead(joint - prior_shift, label))
+    rows = variant_joint - prior_shift
+    rows[:, label] -= [variant.penalty for _, variant in variants]
+    for (index, variant), row, other in zip(variants, rows, _others(rows, label), strict=True):
         if row[label] - other > largest[index]:
             largest[index] = row[label] - other
             shift = float(others[index] - other)
-            chosen[index] = replace(reading, shift=shift)
+            chosen[index] = replace(variant, shift=shift)
             result[index] = row + shift + prior_shift
     return result, chosen
+
+
+def _lead(joint: Array, label: int) -> Array:
+    """Return by how much each text's label leads the likeliest other, (n,) nats."""
+    lead: Array = joint[:, label] - _others(joint, label)
+    return lead
 
 
 def _others(joint: Array, label: int) -> Array:

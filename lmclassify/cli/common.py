@@ -28,7 +28,7 @@ from lmclassify.text.terminal import unescaped
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from lmclassify.classify.predictor import FittedModel
+    from lmclassify.classify.model import FittedModel
 
 DEFAULT_MODEL = "./lmclassify-model"
 DEFAULT_FIELDS = "subject"
@@ -96,7 +96,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
     """Load a model to use as a command's options say."""
-    from lmclassify.classify.predictor import load
+    from lmclassify.classify.model import load
 
     fitted = load(folder)
     fitted.n_jobs, fitted.exact = run.threads, exact

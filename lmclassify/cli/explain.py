@@ -28,7 +28,7 @@ from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
     from lmclassify.classify.explain import Attributions, InformativeWord
-    from lmclassify.classify.predictor import FittedModel
+    from lmclassify.classify.model import FittedModel
     from lmclassify.datasets.sources import Source
 
 _BAR = "█"
@@ -110,7 +110,7 @@ def _informative_words(
     run: Run, fitted: FittedModel, texts: list[str], n: int
 ) -> dict[str, list[InformativeWord]]:
     """The same as `FittedModel.informative_words`, and say how far it has come."""
-    from lmclassify.classify.explain import attribute, informative_words
+    from lmclassify.classify.explain import attribute, most_informative
 
     with Display(run, "explaining", len(texts)) as display:
 
@@ -119,7 +119,7 @@ def _informative_words(
                 yield shares
                 display.show(number, f"{number:,} of {len(texts):,} texts")
 
-        return informative_words(counted(), fitted.label_names, n)
+        return most_informative(counted(), fitted.label_names, n)
 
 
 def _standard_input() -> str:

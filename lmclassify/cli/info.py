@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         format: TextOrJson = "text",
     ) -> None:
         """Suggest the likeliest next words."""
-        from lmclassify.classify.predictor import load
+        from lmclassify.classify.model import load
 
         fitted = load(model)
         suggestions = fitted.suggest(prefix, None if label is None else fitted.label_named(label), n)
@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
         format: TextOrJson = "text",
     ) -> None:
         """Write texts as a label's model has them, drawn at random; the same --seed gives the same texts."""
-        from lmclassify.classify.predictor import load
+        from lmclassify.classify.model import load
 
         fitted = load(model)
         texts = fitted.generate(
@@ -90,7 +90,7 @@ def register(app: typer.Typer) -> None:
         format: TextOrJson = "text",
     ) -> None:
         """Say what a model is."""
-        from lmclassify.classify.predictor import load
+        from lmclassify.classify.model import load
         from lmclassify.evaluation.model_info import model_facts
 
         if folder is not None and model is not None:

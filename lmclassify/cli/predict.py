@@ -35,7 +35,7 @@ from lmclassify.cli.reporting import report_on
 from lmclassify.errors import DataError, OptionError, listing, shorten
 
 if TYPE_CHECKING:
-    from lmclassify.classify.predictor import FittedModel
+    from lmclassify.classify.model import FittedModel
     from lmclassify.evaluation.drift import Drift
     from lmclassify.evaluation.metrics import Evaluation
     from lmclassify.prediction.labelling import TableLabeller

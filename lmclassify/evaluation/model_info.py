@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lmclassify.classify.predictor import FittedModel
+from lmclassify.classify.model import FittedModel
 
 _OF_LABEL = ("training_texts", "validation_texts", "epochs", "best_epoch")
 _OF_FIT = ("started", "seconds", "texts", "texts_cut")

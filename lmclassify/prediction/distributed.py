@@ -16,8 +16,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from lmclassify.classify.decisions import Decisions
-from lmclassify.classify.predictor import FittedModel
-from lmclassify.classify.storage import from_stored, to_stored
+from lmclassify.classify.model import FittedModel, from_stored
+from lmclassify.classify.storage import to_stored
 from lmclassify.cluster.streams import stream
 from lmclassify.datasets.multiple_files import check_columns
 from lmclassify.datasets.sources import InputFormat, open_source
@@ -213,7 +213,7 @@ class _Split:
 def _prepare(job: _Job) -> Callable[[_Chunk | _Failed], _Labelled | _Failed]:
     """Load the model, and return what labels a chunk and writes its part."""
     threadpool_limits(1)
-    model = FittedModel(**from_stored(job.model))
+    model = from_stored(job.model)
     model.n_jobs, model.exact = 1, job.exact
 
     def label(piece: _Chunk | _Failed) -> _Labelled | _Failed:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lmclassify.classify.decisions import Decisions
 from lmclassify.classify.ensemble import log_softmax
-from lmclassify.classify.predictor import FittedModel
+from lmclassify.classify.model import FittedModel
 from lmclassify.errors import DataError, listing
 from lmclassify.tables.rows import Column, Rows
 

@@ -12,7 +12,8 @@ import numpy as np
 from lmclassify.classify.decisions import UNKNOWN_RATE, Decisions, decisions_of
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.explain import Explanation
-from lmclassify.classify.predictor import FittedModel, Suggestion, load
+from lmclassify.classify.model import FittedModel, load
+from lmclassify.classify.next_words import Suggestion
 from lmclassify.errors import DataError
 from lmclassify.evaluation.model_info import model_facts
 from lmclassify.persistence.model_folder import checksum_of

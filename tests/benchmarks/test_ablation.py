@@ -49,14 +49,15 @@ def test_leaving_out_names_experts_that_there_are(quick):
     lesson = ablation.TrainingData.of(TEXTS, LABELS, 0)
     course = ablation.FitContext(ablation.Settings(), "cpu", 2)
     learnt = ablation.learn_tuned(lesson, course)
-    assert learnt.combination is not None
+    assert learnt.tuned is not None
+    combination = learnt.tuned.combination
     whole = ablation._Scores.of(lesson, learnt, TEXTS[:20], 2)
     joint = whole.joint(ablation.WITHOUT["the whole recipe"])
-    np.testing.assert_allclose(joint, learnt.combination.joint(whole.test), rtol=1e-9)
+    np.testing.assert_allclose(joint, combination.joint(whole.test), rtol=1e-9)
     for variant, left_out in ablation.WITHOUT.items():
-        kept = [expert for expert in learnt.combination.experts if not left_out(expert)]
+        kept = [expert for expert in combination.experts if not left_out(expert)]
         assert len(kept) > 0
-        assert (len(kept) < len(learnt.combination.experts)) == (variant != "the whole recipe")
+        assert (len(kept) < len(combination.experts)) == (variant != "the whole recipe")
 
 
 def test_n_grams_alone():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks.simulated_labels import many_labels, use
-from lmclassify.classify.predictor import load
+from lmclassify.classify.model import load
 from lmclassify.errors import LMClassifyError
 
 

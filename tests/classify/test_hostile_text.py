@@ -108,7 +108,7 @@ def test_time_is_linear_in_length(tuned, kind):
 def test_an_explanation_of_many_words_joins_the_last_ones(model, monkeypatch):
     text = "free prize waiting for you  now"
     whole = model.explain(text)
-    monkeypatch.setattr(explaining, "_MOST_WORDS", 3)
+    monkeypatch.setattr(explaining, "MAX_WORDS", 3)
     with pytest.warns(LMClassifyWarning, match="the last 4 of 6 words are explained as one"):
         cut = model.explain(text)
     assert [word["word"] for word in cut["words"]] == ["free", "prize", "waiting for you  now"]

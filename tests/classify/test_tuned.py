@@ -12,6 +12,7 @@ import torch
 import lmclassify
 from lmclassify import LMClassifier
 from lmclassify.classify.training.discriminative import labels_to_compare
+from lmclassify.classify.next_words import next_token_model
 from lmclassify.classify.training.ngrams import VIEWS, learn_ngram_models
 from lmclassify.classify.training.recipes import BACKGROUND
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
@@ -42,10 +43,7 @@ def test_the_joint_score_is_the_combination_of_its_experts(tuned):
     scores = [
         part for ngrams in model.ngrams for part in ngrams.scores(texts, model.subwords.sequences(texts))
     ]
-    scores.append(model.log_likelihood(texts))
-    own = {**vars(model), "models": model.tuned, "combination": None}
-    own = {name: own[name] for name in model.__dataclass_fields__}
-    scores.append(lmclassify.FittedModel(**own).log_likelihood(texts))
+    scores += [replace(model, models=models).log_likelihood(texts) for models in (model.models, model.tuned)]
     lengths = [len(sequence) for sequence in model.subwords.sequences(texts)]
     for exact, expected in (
         (False, model.combination.decided(scores, lengths)),
@@ -301,7 +299,7 @@ def test_next_words_come_from_the_lstm_and_the_n_grams_of_the_label(tuned):
     ids = model.tokenizer.sequences([prefix])[:1]
     begun = ids[0][np.newaxis, :-1]
     for label, name in enumerate(model.label_names):
-        log_p, _ = model.next_token_model(label).read(begun)
+        log_p, _ = next_token_model(model, label).read(begun)
         alone = [one.read(begun)[0] for one in (model.models[label], model.token_ngrams[label])]
         np.testing.assert_allclose(np.exp(log_p), np.mean(np.exp(alone), axis=0), rtol=1e-6)
         own = [

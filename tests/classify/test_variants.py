@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lmclassify import FittedModel, LMClassifier, OptionError
 from lmclassify.classify import variants as readings
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.variants import decided, variants_of, word_counts, word_model
+from lmclassify.classify.variants import TextVariant, best_variants, variants_of, word_counts, word_model
 from tests.conftest import SMALL, TUNED, bundled
 
 PAD = "meeting minutes team lunch budget friday report agenda"
@@ -52,10 +52,10 @@ def test_readings_of_a_text(model):
 
 def test_what_is_surely_of_the_label_is_left_as_it_stands(model, spam, no_penalty, monkeypatch):
     text = f"{spam[0]} {PAD}"
-    assert model.judge([text]).readings[0] is not None
+    assert model.score([text]).variants[0] is not None
     as_it_stands = without(model).decision_function([text])[0]
     monkeypatch.setattr(readings, "_SURE", as_it_stands - 0.1)
-    assert model.judge([text]).readings == [None]
+    assert model.score([text]).variants == [None]
 
 
 def test_no_text_no_readings(model):
@@ -86,22 +86,17 @@ def test_running_text_costs_more_to_cut_than_words_drawn_one_by_one(model):
 
 
 @pytest.mark.parametrize(
-    ("of_whole", "of_reading", "expected"),
+    ("whole", "variant", "expected"),
     [
         ([-1.0, -5.0, -9.0], [-7.0, -2.0, -8.0], [-1.0, 4.0, -2.0]),  # the reading decides
         ([-1.0, -5.0, -9.0], [-7.0, -7.5, -8.0], [-1.0, -5.0, -9.0]),  # not its likeliest label
         ([-9.0, -1.0, -9.0], [-4.0, -2.0, -8.0], [-9.0, -1.0, -9.0]),  # less sure than the text itself
     ],
 )
-def test_the_reading_that_speaks_most_for_the_label(model, of_whole, of_reading, expected):
-    """Worked out by hand: the second label is disguised; the reading has no penalty."""
-    joint, _ = decided(
-        ["fr\u200bee"],
-        np.array([of_whole]),
-        1,
-        word_model(model.ngrams),
-        lambda texts: np.array([of_reading] * len(texts)),
-    )
+def test_the_variant_that_speaks_most_for_the_label(whole, variant, expected):
+    """Computed by hand: the second label is disguised; the variant has no penalty."""
+    variants = [(0, TextVariant("free", [(0, 1)]))]
+    joint, _ = best_variants(np.array([whole]), variants, np.array([variant]), 1)
     np.testing.assert_allclose(joint[0], expected)
 
 
@@ -143,7 +138,7 @@ def check_explanation(model, text):
 def test_explanations_are_of_the_reading_that_decides(model, spam, no_penalty):
     text = f"{spam[0]} {PAD}"
     padded = check_explanation(model, text)
-    kept = model.judge([text]).readings[0].sources[-1][1]
+    kept = model.score([text]).variants[0].sources[-1][1]
     assert 0 < kept < len(text.split())
     assert any(word["part"] != 0 for word in padded["words"][:kept])
     assert all(word["part"] == 0 for word in padded["words"][kept:])

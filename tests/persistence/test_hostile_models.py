@@ -206,7 +206,7 @@ def cost_of_loading(folder: Path) -> tuple[str, float, float]:
     """Return what loading a folder in a new process says, its seconds, and the process's peak memory in MB."""
     program = (
         "import re, sys, time, lmclassify\n"
-        "from lmclassify.classify.predictor import load\n"
+        "from lmclassify.classify.model import load\n"
         "started, said = time.perf_counter(), ''\n"
         "try: load(sys.argv[1])\n"
         "except lmclassify.ModelError as error: said = str(error)\n"

@@ -20,8 +20,8 @@ from scipy.optimize import minimize_scalar
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
 from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
+from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.novelty import cross_entropies, in_distribution_score
-from lmclassify.classify.predictor import FittedModel
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
 from lmclassify.classify.training.ensemble import log_loss
@@ -85,15 +85,30 @@ def add_label(
     at = classes.tolist().index(label)
     label_weights = np.insert(model.label_weights, at, float(len(texts)))
     log_priors = _log_priors_with(model, label_weights, at)
+    if isinstance(model, TunedModel):
+        return _add_to_tuned(model, label, texts, course, seed, classes, at, label_weights, log_priors)
+    lstm, record = _language_model(model, label, model.tokenizer.sequences(texts), course, seed)
+    models = _inserted(model.models, at, lstm)
+    whole = replace(
+        model, classes_=classes, log_priors=log_priors, models=models, label_weights=label_weights
+    )
+    whole = replace(whole, held_out=_held_out_of_plain(whole, model, texts, at, course, seed))
+    return recorded(whole, "add", label, len(texts), record)
+
+
+def _add_to_tuned(
+    model: TunedModel,
+    label: Any,
+    texts: Sequence[str],
+    course: FitContext,
+    seed: int,
+    classes: npt.NDArray[Any],
+    at: int,
+    label_weights: Array,
+    log_priors: Array,
+) -> FittedModel:
+    """Return a model of recipe "tuned" with one label more; `at` is the new label's index in `classes`."""
     sequences = model.tokenizer.sequences(texts)
-    if model.combination is None:
-        lstm, record = _language_model(model, label, sequences, course, seed)
-        models = _inserted(model.models, at, lstm)
-        whole = replace(
-            model, classes_=classes, log_priors=log_priors, models=models, label_weights=label_weights
-        )
-        whole = replace(whole, held_out=_held_out_of_plain(whole, model, texts, at, course, seed))
-        return recorded(whole, "add", label, len(texts), record)
     beside = _beside(model, seed)
     pool = [*beside.texts, *texts]
     is_new = np.repeat([False, True], [len(beside.texts), len(texts)])
@@ -115,7 +130,6 @@ def add_label(
     ]
     codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
     combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
-    assert model.subwords is not None
     joint = combination.decided(scores, [len(sequence) for sequence in model.subwords.sequences(pool)])
     log_posteriors = log_softmax(joint)
     signals = in_distribution_score(log_posteriors, scores, *ngram_background(ngrams[0], pool))
@@ -149,12 +163,12 @@ def add_label(
 
 def trainings(model: FittedModel, texts: int) -> int:
     """Return how many times `add_label` trains a language model on so many texts."""
-    if model.combination is None or not model.combination.weights[-len(LSTMS) :].any():
-        return 1
-    return 1 + min(_FOLDS, texts)
+    if isinstance(model, TunedModel) and model.combination.weights[-len(LSTMS) :].any():
+        return 1 + min(_FOLDS, texts)
+    return 1
 
 
-def _beside(model: FittedModel, seed: int) -> _Beside:
+def _beside(model: TunedModel, seed: int) -> _Beside:
     """Return texts of the labels that are there, with the scores of the model's experts."""
     kept = model.held_out_texts
     if kept is not None and len(kept.texts):
@@ -182,7 +196,7 @@ def _held_out_of_plain(
 ) -> HeldOut:
     """Return the held-out scores of recipe "plain" with those of a new label's held-out texts."""
     _, validation = _parts(len(texts), course.settings.validation_fraction, seed)
-    own = whole.texts_to_score([texts[index] for index in validation.tolist()])
+    own = whole.truncate([texts[index] for index in validation.tolist()])
     codes = np.full(len(own), at)
     new = held_out_of_plain(whole.log_priors, whole.log_likelihood(own), codes, own, seed)
     beside = whole.predict_joint_log_proba(_sampled(before, seed)[0])
@@ -227,7 +241,7 @@ def _drawn(new: Codes, at: int, label_weights: Array, others: int, seed: int) ->
 
 
 def _ngrams(
-    model: FittedModel,
+    model: TunedModel,
     texts: Sequence[str],
     pool: Sequence[str],
     is_new: npt.NDArray[np.bool_],
@@ -244,7 +258,6 @@ def _ngrams(
     scores : list of ndarray, (pool,)
         The label's, by each expert, cross-fitted.
     """
-    assert model.subwords is not None
     subwords = model.subwords.sequences(list(pool))
     of_new = model.subwords.sequences(list(texts))
     everything = np.ones(len(pool), dtype=bool)
@@ -308,15 +321,16 @@ def _alone(
     )
 
 
-def _background_of_lstms(model: FittedModel, texts: Sequence[str]) -> Array:
-    assert model.background is not None
+def _background_of_lstms(model: TunedModel, texts: Sequence[str]) -> Array:
     sequences = model.tokenizer.sequences(texts)
     threads = number_of_threads(model.n_jobs)
-    return log_likelihoods([model.background], sequences, max_length=model.limit, threads=threads)[:, 0]
+    return log_likelihoods([model.background], sequences, max_length=model.settings.limit, threads=threads)[
+        :, 0
+    ]
 
 
 def _cross_fitted_lstm(
-    model: FittedModel,
+    model: TunedModel,
     label: Any,
     pool: Sequence[str],
     is_new: npt.NDArray[np.bool_],
@@ -329,7 +343,6 @@ def _cross_fitted_lstm(
     new = [sequence for sequence, of_label in zip(sequences, is_new, strict=True) if of_label]
     lstm, record = _language_model(model, label, new, course, seed)
     scores = np.zeros(len(pool))
-    assert model.combination is not None
     weighted = model.combination.weights[-len(LSTMS) :].any()
     for fold in np.unique(folds) if weighted else []:
         inside = [
@@ -340,9 +353,9 @@ def _cross_fitted_lstm(
         of_fold, _ = _language_model(model, label, inside, course, seed)
         chosen = np.flatnonzero(folds == fold)
         scored = [sequences[index] for index in chosen]
-        scores[chosen] = log_likelihoods([of_fold], scored, max_length=model.limit, threads=course.threads)[
-            :, 0
-        ]
+        scores[chosen] = log_likelihoods(
+            [of_fold], scored, max_length=model.settings.limit, threads=course.threads
+        )[:, 0]
     return lstm, record, scores
 
 
@@ -353,7 +366,7 @@ def _language_model(
     settings = course.settings
     part = DataSplit(label, *_parts(len(sequences), settings.validation_fraction, seed), seed)
     start = None
-    if model.background is not None:
+    if isinstance(model, TunedModel):
         assert isinstance(model.background, NumpyLanguageModel)
         epochs = adaptation_epochs(len(sequences), training_tokens(sequences, settings))
         settings = adaptation_settings(settings, min(settings.max_epochs, epochs))
@@ -380,7 +393,7 @@ def _parts(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Co
 
 
 def _with_bias(
-    model: FittedModel,
+    model: TunedModel,
     scores: Sequence[Array],
     codes: Codes,
     label_weights: Array,
@@ -388,7 +401,6 @@ def _with_bias(
     at: int,
 ) -> Combination:
     """Return the combination with a bias for the new label, the one with the least log-loss."""
-    assert model.combination is not None
     others = np.delete(log_priors, at)
     start = float((model.combination.bias - others).mean()) + log_priors[at]
     bias = np.insert(model.combination.bias, at, start)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lmclassify.classify.predictor import FittedModel
+from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.errors import OptionError
 
 T = TypeVar("T")
@@ -22,10 +22,6 @@ def remove_label(model: FittedModel, label: Any) -> FittedModel:
     """Return a model without one of its labels, of which at least one must be left."""
     at = model.classes_.tolist().index(label)
     log_priors = np.delete(model.log_priors, at)
-    kept = model.held_out_texts
-    combination = model.combination
-    if combination is not None:
-        combination = replace(combination, bias=np.delete(combination.bias, at))
     settings = model.settings
     if settings.disguised_label == str(label):
         settings = replace(settings, disguised_label="none")
@@ -35,15 +31,20 @@ def remove_label(model: FittedModel, label: Any) -> FittedModel:
         classes_=np.delete(model.classes_, at),
         log_priors=log_priors - np.logaddexp.reduce(log_priors),
         models=_without(model.models, at),
-        tuned=_without(model.tuned, at),
-        token_ngrams=_without(model.token_ngrams, at),
-        ngrams=[ngrams.without_label(at) for ngrams in model.ngrams],
-        combination=combination,
         held_out=model.held_out.without_label(at),
-        held_out_texts=None if kept is None else kept.without_label(at),
         label_weights=np.delete(model.label_weights, at),
         training=[entry for entry in model.training if entry.get("label") != label],
     )
+    if isinstance(changed, TunedModel):
+        kept = changed.held_out_texts
+        changed = replace(
+            changed,
+            tuned=_without(changed.tuned, at),
+            token_ngrams=_without(changed.token_ngrams, at),
+            ngrams=[ngrams.without_label(at) for ngrams in changed.ngrams],
+            combination=replace(changed.combination, bias=np.delete(changed.combination.bias, at)),
+            held_out_texts=None if kept is None else kept.without_label(at),
+        )
     return recorded(changed, "remove", label, 0)
 
 

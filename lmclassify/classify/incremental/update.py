@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
-from lmclassify.classify.predictor import FittedModel
+from lmclassify.classify.model import FittedModel, TunedModel
+from lmclassify.classify.next_words import forward_models
 from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer, train
 from lmclassify.classify.training.recipes import shares_embedding
 from lmclassify.lm.inference.directions import AnyLanguageModel
@@ -64,26 +65,23 @@ def update(
     log_priors = model.log_priors
     if has_frequency_priors(model):
         log_priors = np.log(label_weights / label_weights.sum())
-    combination = model.combination
-    if combination is not None:
-        combination = replace(combination, bias=combination.bias + log_priors - model.log_priors)
     sequences = model.tokenizer.sequences(texts)
-    forward = model.forward_models("update")
+    forward = forward_models(model, "update")
     models: list[AnyLanguageModel] = [*forward]
     for code in sorted(set(codes)):
         own = [sequence for sequence, of_text in zip(sequences, codes, strict=True) if of_text == code]
         label = model.classes_.tolist()[code]
         models[code] = _one_more_pass(model, label, forward[code], own, course, seed)
-    changed = replace(
-        model,
-        log_priors=log_priors,
-        models=models,
-        # Where what is tuned has no weight, it is not kept.
-        tuned=models if combination is not None and not combination.weights[-1] else model.tuned,
-        ngrams=[_corrected(ngrams, model, texts, codes, wrong) for ngrams in model.ngrams],
-        combination=combination,
-        label_weights=label_weights,
-    )
+    changed = replace(model, log_priors=log_priors, models=models, label_weights=label_weights)
+    if isinstance(model, TunedModel) and isinstance(changed, TunedModel):
+        combination = model.combination
+        changed = replace(
+            changed,
+            # Where what is tuned has no weight, it is not kept.
+            tuned=model.tuned if combination.weights[-1] else models,
+            ngrams=[_corrected(ngrams, model, texts, codes, wrong) for ngrams in model.ngrams],
+            combination=replace(combination, bias=combination.bias + log_priors - model.log_priors),
+        )
     for label in dict.fromkeys(labels):
         changed = recorded(changed, "update", label, sum(of_text == label for of_text in labels))
     return changed
@@ -109,7 +107,7 @@ def _one_more_pass(
         course,
         settings=settings,
         start=lstm.arrays,
-        one_embedding=model.background is not None and shares_embedding(len(model.classes_)),
+        one_embedding=isinstance(model, TunedModel) and shares_embedding(len(model.classes_)),
     )
     train([(label, trainer)], course)
     return NumpyLanguageModel(trainer.model.arrays())  # not rounded: small steps would come to nothing
@@ -117,13 +115,12 @@ def _one_more_pass(
 
 def _corrected(
     ngrams: NgramModel,
-    model: FittedModel,
+    model: TunedModel,
     texts: Sequence[str],
     codes: Sequence[int],
     wrong: Sequence[int | None],
 ) -> NgramModel:
     """Return n-gram weights that have learnt texts one after the other; see `update`."""
-    assert model.subwords is not None
     windows = ngrams.analyzer.occurrences(texts, model.subwords.sequences(list(texts)))
     ngrams = ngrams.with_ngrams(windows, float(ngrams.idf.max(initial=1.0)))
     found = count_known(ngrams.look_up(windows), windows.text_index, len(texts))

@@ -122,9 +122,22 @@ class CrossFittedScores:
     """(m,) which of the s texts the latter are of."""
 
 
+@dataclass(frozen=True)
+class TunedFields:
+    """The fields of `lmclassify.classify.tuned_predictor.TunedPredictor` that only recipe "tuned" has."""
+
+    background: AnyLanguageModel
+    tuned: list[AnyLanguageModel]
+    token_ngrams: list[TokenNgrams]
+    subwords: Tokenizer
+    ngrams: list[NgramModel]
+    combination: Combination
+    held_out_texts: HeldOutTexts | None
+
+
 @dataclass
 class FitResult:
-    """What a recipe makes, in the fields of `lmclassify.classify.predictor.FittedModel`."""
+    """What a recipe makes, in the fields of `lmclassify.classify.predictor.Predictor`."""
 
     tokenizer: Tokenizer
     models: list[AnyLanguageModel]
@@ -132,16 +145,11 @@ class FitResult:
     held_out: HeldOut
     read: int
     """Texts that the language models have learnt from or were held out from them."""
-    background: AnyLanguageModel | None = None
-    tuned: list[AnyLanguageModel] = field(default_factory=list)
-    token_ngrams: list[TokenNgrams] = field(default_factory=list)
-    subwords: Tokenizer | None = None
-    ngrams: list[NgramModel] = field(default_factory=list)
-    combination: Combination | None = None
     cut: int = 0
     """Texts of which training read the beginning only."""
+    tuned: TunedFields | None = None
+    """What recipe "tuned" makes beside, of two labels or more."""
     evidence: CrossFittedScores | None = None
-    held_out_texts: HeldOutTexts | None = None
 
 
 @dataclass(frozen=True)
@@ -319,23 +327,25 @@ def learn_tuned(
         tokenizer=class_.tokenizer,
         models=models,
         records=_by_direction([class_.records for class_ in classes]),
-        background=models_of([[class_.background] for class_ in classes])[0],
-        tuned=models if not combination.weights[-1] else models_of([class_.tuned for class_ in classes]),
-        token_ngrams=[
-            TokenNgrams.fit(
-                [sequences[index] for index in np.flatnonzero(lesson.codes == code)],
-                class_.tokenizer.vocab_size,
-            )
-            for code in range(labels)
-        ],
-        subwords=experts.subwords,
-        ngrams=experts.models,
-        combination=combination,
+        tuned=TunedFields(
+            background=models_of([[class_.background] for class_ in classes])[0],
+            tuned=models if not combination.weights[-1] else models_of([class_.tuned for class_ in classes]),
+            token_ngrams=[
+                TokenNgrams.fit(
+                    [sequences[index] for index in np.flatnonzero(lesson.codes == code)],
+                    class_.tokenizer.vocab_size,
+                )
+                for code in range(labels)
+            ],
+            subwords=experts.subwords,
+            ngrams=experts.models,
+            combination=combination,
+            held_out_texts=kept,
+        ),
         cut=class_.cut,
         read=len(lesson.texts),
         evidence=CrossFittedScores(lesson.codes, experts.held_out, scores, scored),
         held_out=HeldOut.of(joint, lesson.codes[scored], signals, nats, lesson.seed),
-        held_out_texts=kept,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from lmclassify import __version__
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.explain import Explanation, InformativeWord
-from lmclassify.classify.predictor import FittedModel
+from lmclassify.classify.model import FittedModel
 from lmclassify.classify.thresholds import subsample
 from lmclassify.evaluation.curves import (
     Bin,

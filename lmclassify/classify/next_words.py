@@ -1,0 +1,102 @@
+"""Next words and sampled texts: `suggest` and `generate` ask the labels' forward language models."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+
+from lmclassify.classify.predictor import Predictor, as_texts
+from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.classify.tuned_predictor import TunedPredictor
+from lmclassify.errors import OptionError
+from lmclassify.lm.inference.directions import DirectedLanguageModel
+from lmclassify.lm.inference.forward import NumpyLanguageModel
+from lmclassify.lm.inference.generation import next_words, sample
+from lmclassify.lm.inference.interpolation import Interpolation, NextTokenModel
+
+
+class Suggestion(TypedDict):
+    """A likely next word."""
+
+    word: str
+    probability: float
+
+
+def suggest(predictor: Predictor, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
+    """Return the likeliest next words; see `lmclassify.FittedModel.suggest`."""
+    if n < 1:
+        raise OptionError(f"n must be at least 1, not {n}")
+    forward = forward_models(predictor, "suggest")
+    sequence = predictor.tokenizer.sequences(as_texts([prefix]))[0]
+    begun = sequence[:-1]  # the text goes on: its end is not scored
+    if label is None:
+        joint = (predictor.log_priors + log_likelihoods(forward, [begun]))[0]
+        labels, weights = list(range(len(forward))), joint - np.logaddexp.reduce(joint)
+    else:
+        labels, weights = [predictor.label_index(label)], np.zeros(1)
+    models = [next_token_model(predictor, index) for index in labels]
+    words = next_words(models, weights, predictor.tokenizer, begun, n)
+    return [Suggestion(word=word, probability=probability) for word, probability in words]
+
+
+def generate(
+    predictor: Predictor,
+    label: object,
+    n: int = 1,
+    *,
+    prefix: str = "",
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    max_tokens: int = 100,
+    seed: int | None = None,
+) -> list[str]:
+    """Return texts sampled from one label's language model; see `lmclassify.FittedModel.generate`."""
+    if n < 1:
+        raise OptionError(f"n must be at least 1, not {n}")
+    model = next_token_model(predictor, predictor.label_index(label), "generate")
+    prefix = as_texts([prefix])[0]
+    texts = sample(
+        model,
+        predictor.tokenizer,
+        predictor.tokenizer.sequences([prefix])[0][:-1],
+        n,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    return [predictor.tokenizer.decode(text, after=prefix.rstrip()) for text in texts]
+
+
+def next_token_model(predictor: Predictor, index: int, purpose: str = "suggest") -> NextTokenModel:
+    """Return the language model that `suggest` and `generate` ask for the label at an index.
+
+    The label's forward LSTM; with recipe tuned, interpolated with its token n-gram model.
+    """
+    forward = forward_models(predictor, purpose)[index]
+    if isinstance(predictor, TunedPredictor):
+        return Interpolation([forward, predictor.token_ngrams[index]])
+    return forward
+
+
+def forward_models(predictor: Predictor, purpose: str) -> list[NumpyLanguageModel]:
+    """Return the labels' maximum-likelihood models that read a text from its beginning.
+
+    Raises
+    ------
+    OptionError
+        If there are none; it names the purpose they are needed for.
+    """
+    forward = [
+        model.forward if isinstance(model, DirectedLanguageModel) else model for model in predictor.models
+    ]
+    found = [model for model in forward if model is not None]
+    if len(found) < len(forward):
+        raise OptionError(
+            f"{purpose} needs language models that read forward; this model's read backward only: "
+            "fit with direction forward or both"
+        )
+    return found

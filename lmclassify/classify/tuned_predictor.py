@@ -1,0 +1,151 @@
+"""The predictor of recipe tuned: n-gram models, LSTMs where they can change the decision, text variants.
+
+Shapes: n texts, K labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.classify.ensemble import LSTMS, Combination
+from lmclassify.classify.novelty import in_distribution_score
+from lmclassify.classify.predictor import Predictor, ScoringResult, count_weights
+from lmclassify.classify.scoring import asked_log_likelihoods, chunks_of, ngram_background, ngram_scores
+from lmclassify.classify.thresholds import HeldOutTexts
+from lmclassify.classify.variants import TextVariant, best_variants, candidate_variants, word_model
+from lmclassify.lm.inference.directions import AnyLanguageModel
+from lmclassify.lm.ngram.models import NgramModel
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.parallel import number_of_threads
+from lmclassify.text.tokenizer import Tokenizer
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(kw_only=True, eq=False)
+class TunedPredictor(Predictor):
+    """Decides by a log-linear combination of n-gram models and LSTM language models."""
+
+    background: AnyLanguageModel
+    """Trained on all labels' texts and on unlabelled ones; the labels' models are adapted from it."""
+    tuned: list[AnyLanguageModel]
+    """One per label: `models` after discriminative fine-tuning."""
+    token_ngrams: list[TokenNgrams]
+    """One per label, over the language models' tokens; `suggest` and `generate` interpolate with them."""
+    subwords: Tokenizer
+    """Subword tokenizer of the n-gram models."""
+    ngrams: list[NgramModel]
+    combination: Combination
+    """Weights of the experts."""
+    held_out_texts: HeldOutTexts | None = None
+    """A sample of the held-out texts, if ``keep_held_out``."""
+
+    def score(self, texts: Iterable[str]) -> ScoringResult:
+        """Return the joint log-probabilities of texts and what they were computed from."""
+        prepared = self.prepare(texts)
+        index = {text: number for number, text in enumerate(dict.fromkeys(prepared))}
+        distinct = list(index)  # equal texts are scored once
+        subwords = self.subwords.sequences(distinct)
+        scores = ngram_scores(self.ngrams, distinct, subwords, threads=number_of_threads(self.n_jobs))
+        ngram_joint = self.combination.of_ngrams(scores)
+        mask = self.cascade_mask(ngram_joint, [len(sequence) for sequence in subwords])
+        lstm_joint = self._lstm_joint(distinct, mask)
+        joint = self.combination.together(ngram_joint, mask, lstm_joint)
+        joint, variants = self.score_variants(distinct, joint)
+        rows = [index[text] for text in prepared]
+        scores = [expert_scores[rows] for expert_scores in scores]
+        return ScoringResult(prepared, joint[rows], scores[1], scores, [variants[row] for row in rows])
+
+    def cascade_mask(self, ngram_joint: Array, lengths: Sequence[int]) -> Mask:
+        """Return which labels of each text the LSTMs score, (n, K); see `Combination.contested`."""
+        combination = replace(self.combination, gap=math.inf) if self.exact else self.combination
+        return combination.contested(ngram_joint, lengths)
+
+    def _lstm_joint(self, texts: Sequence[str], mask: Mask) -> Array:
+        """Return what the LSTMs add to the joint log-probabilities, (n, K); 0 outside the mask."""
+        rows = np.flatnonzero(mask.any(axis=1))
+        joint = np.zeros(mask.shape)
+        scores = self._lstm_scores([texts[row] for row in rows.tolist()], mask[rows])
+        joint[rows] = self.combination.of_lstms(scores)
+        return joint
+
+    def _lstm_scores(self, texts: list[str], mask: Mask) -> list[Array]:
+        """Return the scores of the experts `LSTMS`, (n, K) each; 0 outside the mask or without weight."""
+        weights = self.combination.weights[-len(LSTMS) :]
+        experts = [
+            models for models, weight in zip((self.models, self.tuned), weights, strict=True) if weight > 0
+        ]
+        if not experts:
+            return [np.zeros(mask.shape) for _ in LSTMS]
+        found = asked_log_likelihoods(
+            [model for models in experts for model in models],
+            self.tokenizer.sequences(texts),
+            np.tile(mask, (1, len(experts))),
+            max_length=self.settings.limit,
+            threads=number_of_threads(self.n_jobs),
+        )
+        scores = iter(np.hsplit(found, len(experts)))
+        return [next(scores) if weight > 0 else np.zeros(mask.shape) for weight in weights]
+
+    def score_variants(self, texts: Sequence[str], joint: Array) -> tuple[Array, list[TextVariant | None]]:
+        """Return joint log-probabilities by the variant of each text that is likeliest to be disguised.
+
+        Parameters
+        ----------
+        texts : sequence of str, (n,)
+            Prepared texts.
+        joint : ndarray, (n, K)
+            Their joint log-probabilities as they stand.
+
+        Returns
+        -------
+        joint : ndarray, (n, K)
+        variants : list of TextVariant or None
+            None for the text as it stands.
+        """
+        label = self.settings.disguised_among(self.label_names)
+        if label is None:
+            return joint, [None] * len(texts)
+        words = word_model(self.ngrams)
+        prior_shift = self.log_priors - np.log(self.label_weights / self.label_weights.sum())
+        result = joint.copy()
+        best: list[TextVariant | None] = [None] * len(texts)
+        for chunk in chunks_of(texts):  # the variants of all texts together could take too much memory
+            variants = candidate_variants(texts[chunk], joint[chunk] - prior_shift, words, label)
+            if variants:
+                variant_joint = self.approximate_joint([variant.text for _, variant in variants])
+                result[chunk], best[chunk] = best_variants(
+                    joint[chunk], variants, variant_joint, label, prior_shift
+                )
+        return result, best
+
+    def approximate_joint(self, texts: list[str]) -> Array:
+        """Return joint log-probabilities with the LSTMs' share approximated from the n-gram models, (n, K)."""
+        threads = number_of_threads(self.n_jobs)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        return self.combination.foretold(self.combination.of_ngrams(scores))
+
+    def expert_scores(self, texts: list[str]) -> list[Array]:
+        """Return the scores of all experts of prepared texts, (n, K) each, in the combination's order."""
+        threads = number_of_threads(self.n_jobs)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        return [*scores, *self._lstm_scores(texts, np.ones((len(texts), len(self.classes_)), dtype=bool))]
+
+    def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
+        """Return the largest character SVM score and the likelihood ratio to single characters, (n, 2)."""
+        background = ngram_background(self.ngrams[0], result.texts)
+        return in_distribution_score(log_posteriors, result.ngram_scores, *background)
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Number of weights of all models together; shared ones count once."""
+        lstms = count_weights([*self.models, *self.tuned, self.background])
+        ngrams = sum(model.num_parameters for model in self.ngrams)
+        return lstms + ngrams + sum(model.num_parameters for model in self.token_ngrams)
