@@ -77,7 +77,7 @@ class Explanation(TypedDict):
     decision: float
     """The label's joint log-probability minus that of the other, nats: the sum of every ``part``."""
     reading: str | None
-    """The variant of the text that decides (`lmclassify.classify.variants`). Words left out of it add nothing,
+    """The variant of the text that decides (`lmclassify.classify.variants`). Its missing words add nothing,
     and the prior's part holds the variant's penalty. None: the text as it stands."""
     prior: ExplainedRest
     words: list[ExplainedWord]

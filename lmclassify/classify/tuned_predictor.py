@@ -127,7 +127,7 @@ class TunedPredictor(Predictor):
         return result, best
 
     def approximate_joint(self, texts: list[str]) -> Array:
-        """Return joint log-probabilities with the LSTMs' share approximated from the n-gram models, (n, K)."""
+        """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
         threads = number_of_threads(self.n_jobs)
         scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
         return self.combination.foretold(self.combination.of_ngrams(scores))

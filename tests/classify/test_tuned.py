@@ -11,8 +11,8 @@ import torch
 
 import lmclassify
 from lmclassify import LMClassifier
-from lmclassify.classify.training.discriminative import labels_to_compare
 from lmclassify.classify.next_words import next_token_model
+from lmclassify.classify.training.discriminative import labels_to_compare
 from lmclassify.classify.training.ngrams import VIEWS, learn_ngram_models
 from lmclassify.classify.training.recipes import BACKGROUND
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
