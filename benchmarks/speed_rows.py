@@ -15,7 +15,8 @@ from lmclassify.classify.model import load
 from lmclassify.comparison.baselines import svm
 from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import LMClassifyError
-from lmclassify.tables.delimited import TableReader, require_column
+from lmclassify.tables.columns import require_column
+from lmclassify.tables.delimited import DelimitedReader
 from lmclassify.text.sequences import Ids
 
 _COLUMN = "text"
@@ -85,7 +86,7 @@ def read_texts(path: Path) -> list[str]:
 
 
 def _column(path: str | Path, name: str) -> list[str]:
-    with TableReader(str(path)) as table:
+    with DelimitedReader(str(path)) as table:
         place = require_column(table.columns, name, (), "text", table.name)
         return [cell for rows in table.chunks() for cell in rows.column(place)]
 

@@ -109,11 +109,11 @@ def register(app: typer.Typer) -> None:
 
         from lmclassify.comparison.results import ResultsFile
         from lmclassify.comparison.runner import Benchmark, Plan, Source, file_sha256
-        from lmclassify.datasets.labelled import TableReading, read_tables
+        from lmclassify.datasets.labelled import LabelledTableReader, read_tables
         from lmclassify.parallel import number_of_threads
 
         def read(path: str) -> Source:
-            how = TableReading(
+            how = LabelledTableReader(
                 text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
             )
             rows = read_tables([path], how, say=run.say)

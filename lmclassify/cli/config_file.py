@@ -103,7 +103,7 @@ def write_config(path: str, options: Mapping[str, Any], hints: Mapping[str, Any]
         content = "".join(lines).encode("utf-8")
     except UnicodeEncodeError:
         raise OutputError(f"cannot write {path}: an option holds bytes that are not valid UTF-8") from None
-    from lmclassify.tables.writing import FileWriter
+    from lmclassify.persistence.atomic_file import FileWriter
 
     with FileWriter(path) as file:
         file.write_bytes(content)

@@ -78,7 +78,7 @@ def register(app: typer.Typer) -> None:
             return
         from lmclassify.datasets.download import check_url
         from lmclassify.datasets.downloads import default_cache, fetched
-        from lmclassify.tables.writing import TableWriter, format_of
+        from lmclassify.tables.writing import TableWriter, choose_output_format
 
         chosen = PUBLIC_SETS[name]
         target = output or f"{name}.csv"
@@ -101,7 +101,7 @@ def register(app: typer.Typer) -> None:
         with contextlib.ExitStack() as stack:  # a place that cannot be written to is told before the download
             names = _targets(chosen, target)
             writers = {
-                part: stack.enter_context(TableWriter(file, format_of(file, None)))
+                part: stack.enter_context(TableWriter(file, choose_output_format(file, None)))
                 for part, file in names.items()
             }
             folder = Path(cache) if cache else default_cache()

@@ -29,7 +29,7 @@ from lmclassify.text.terminal import unescaped
 if TYPE_CHECKING:
     from lmclassify.classify.explain import Attributions, InformativeWord
     from lmclassify.classify.model import FittedModel
-    from lmclassify.datasets.sources import Source
+    from lmclassify.datasets.sources import RowReader
 
 _BAR = "█"
 
@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
 
         Parts are in nats and add up to the decision: the log-odds of the label against the other.
         """
-        from lmclassify.datasets.sources import open_source
+        from lmclassify.datasets.sources import open_rows
         from lmclassify.evaluation.explanation import informative_words_to_text, to_html, to_text
         from lmclassify.mail.fields import parse_fields
 
@@ -85,7 +85,7 @@ def register(app: typer.Typer) -> None:
             raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
         fitted = load_model(run, model, exact)
         if texts is not None:
-            with open_source(
+            with open_rows(
                 texts, format=input_format, encoding=encoding, fields=parse_fields(fields)
             ) as table:
                 found = _texts(run, table, text_column)
@@ -145,8 +145,8 @@ def _plain(text: str, _: bool) -> str:
     return text
 
 
-def _texts(run: Run, table: Source, column: str | None) -> list[str]:
-    from lmclassify.tables.delimited import TEXT_COLUMNS, require_column
+def _texts(run: Run, table: RowReader, column: str | None) -> list[str]:
+    from lmclassify.tables.columns import TEXT_COLUMNS, require_column
 
     found: list[str] = []
     text_at = require_column(table.columns, column, TEXT_COLUMNS, "text", table.name)

@@ -174,7 +174,7 @@ def register(app: typer.Typer) -> None:
 
         from lmclassify.classify.training.checkpoints import Checkpoints
         from lmclassify.datasets.bundled import bundled_data
-        from lmclassify.datasets.labelled import TableReading, read_files, read_tables, read_unlabelled
+        from lmclassify.datasets.labelled import LabelledTableReader, read_files, read_tables, read_unlabelled
         from lmclassify.datasets.multiple_files import expand
         from lmclassify.persistence.model_folder import check_target
 
@@ -201,8 +201,8 @@ def register(app: typer.Typer) -> None:
                 if not data:
                     data = [str(bundled_data())]
                     run.say("no DATA given: learning from the bundled subject lines")
-                how = TableReading(
-                    names=names,
+                how = LabelledTableReader(
+                    labels=names,
                     text_column=text_column,
                     label_column=label_column,
                     fail_on_bad_row=on_bad_row == "fail",

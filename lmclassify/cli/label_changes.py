@@ -24,7 +24,7 @@ from lmclassify.errors import DataError, OptionError, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.estimator import LMClassifier
-    from lmclassify.datasets.sources import Source
+    from lmclassify.datasets.sources import RowReader
     from lmclassify.lm.neural.trainer import EpochRecord
 
 _LEARNED_AS = "learned_as"
@@ -97,12 +97,12 @@ def register(app: typer.Typer) -> None:
         A column learned_as, where there is one, names the label that had wrongly learnt a row's text and
         is to unlearn it; blank for none. Files of labels that no row names stay as they are.
         """
-        from lmclassify.datasets.sources import open_source
+        from lmclassify.datasets.sources import open_rows
         from lmclassify.persistence.model_folder import check_target
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
-        with open_source(data, format=input_format, encoding=encoding) as table:
+        with open_rows(data, format=input_format, encoding=encoding) as table:
             texts, labels, wrong = _corrections(run, classifier, table, text_column, label_column)
         run.say(f"learning from {len(texts):,} rows")
         with _Progress(run, "learning", len(set(labels))) as progress:
@@ -171,10 +171,10 @@ def _of_type(classifier: LMClassifier, name: str) -> Any:
 
 
 def _corrections(
-    run: Run, classifier: LMClassifier, table: Source, text_column: str | None, label_column: str | None
+    run: Run, classifier: LMClassifier, table: RowReader, text_column: str | None, label_column: str | None
 ) -> tuple[list[str], list[Any], list[Any]]:
     """Return texts, their labels, and the labels that had wrongly learnt them or None."""
-    from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, require_column
+    from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, require_column
 
     texts: list[str] = []
     labels: list[Any] = []

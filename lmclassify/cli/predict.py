@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
     from lmclassify.evaluation.drift import Drift
     from lmclassify.evaluation.metrics import Evaluation
+    from lmclassify.persistence.atomic_file import FileWriter
     from lmclassify.prediction.labelling import TableLabeller
-    from lmclassify.tables.writing import FileWriter
 
 Data = Annotated[
     list[str],
@@ -128,36 +128,37 @@ def register(app: typer.Typer) -> None:
         if address is not None:
             raise OptionError("--address goes with --engine ray")
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.datasets.multiple_files import open_sources
-        from lmclassify.datasets.sources import open_source
+        from lmclassify.datasets.multiple_files import open_many
+        from lmclassify.datasets.sources import open_rows
         from lmclassify.mail.fields import parse_fields
         from lmclassify.prediction.labelling import TableLabeller
-        from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
-        from lmclassify.tables.formulas import require_cells
-        from lmclassify.tables.writing import TableWriter, format_of
+        from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+        from lmclassify.tables.writing import TableWriter, check_escape_formulas, choose_output_format
 
         if stream and (output != "-" or format in ("parquet", "table")):
             raise OptionError("--stream writes csv, tsv or jsonl to standard output")
-        require_cells(escape_formulas, format_of(output, format))
+        check_escape_formulas(escape_formulas, choose_output_format(output, format))
         if stream and encoding == "detect":
             raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
         fitted = load_model(run, model, exact)
         decisions = decisions_of(fitted, deciding, run.say)
         opening = functools.partial(
-            open_source,
+            open_rows,
             format=input_format,
             encoding=encoding,
             fields=parse_fields(fields),
             stream=stream,
         )
-        with open_sources(data, opening) as table:
+        with open_many(data, opening) as table:
             text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
             label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
             run.say(table.describe(text_at, label_at))
             labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
             if not overwrite_columns:
                 labeller.check_columns(table.columns, table.name)
-            writing = TableWriter(output, format_of(output, format), escape_formulas=escape_formulas)
+            writing = TableWriter(
+                output, choose_output_format(output, format), escape_formulas=escape_formulas
+            )
             with writing as writer, Counter(run, table.size) as counter:
                 for chunk in table.chunks(1) if stream else table.chunks():
                     writer.write(labeller.label(chunk))
@@ -205,12 +206,12 @@ def register(app: typer.Typer) -> None:
         With --drift, texts without labels will do, too.
         """
         from lmclassify.classify.decisions import decisions_of
-        from lmclassify.datasets.multiple_files import open_sources
-        from lmclassify.datasets.sources import open_source
+        from lmclassify.datasets.multiple_files import open_many
+        from lmclassify.datasets.sources import open_rows
         from lmclassify.evaluation.metrics import evaluate_rows
         from lmclassify.mail.fields import parse_fields
         from lmclassify.prediction.labelling import TableLabeller
-        from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+        from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
 
         if not drift and (plot is not None or time_column is not None):
             raise OptionError("--plot and --time-column go with --drift")
@@ -222,9 +223,9 @@ def register(app: typer.Typer) -> None:
             fitted = load_model(run, model, exact)
             decisions = decisions_of(fitted, deciding, run.say)
             opening = functools.partial(
-                open_source, format=input_format, encoding=encoding, fields=parse_fields(fields)
+                open_rows, format=input_format, encoding=encoding, fields=parse_fields(fields)
             )
-            with open_sources(data, opening) as table:
+            with open_many(data, opening) as table:
                 text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
                 if drift and page is None:
                     label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
@@ -296,7 +297,7 @@ def _page_writer(path: str | None) -> Iterator[FileWriter | None]:
         yield None
         return
     from lmclassify.evaluation.page.drawing import require_matplotlib
-    from lmclassify.tables.writing import FileWriter
+    from lmclassify.persistence.atomic_file import FileWriter
 
     if path == "-":
         raise OptionError("--html -: standard output has the report as text; name a file")

@@ -10,7 +10,7 @@ from lmclassify.cli.reporting import report_on
 from lmclassify.errors import OptionError
 
 if TYPE_CHECKING:
-    from lmclassify.tables.writing import Format
+    from lmclassify.tables.writing import OutputFormat
 
 
 def predict_on_ray(
@@ -21,7 +21,7 @@ def predict_on_ray(
     *,
     model: str,
     exact: bool,
-    format: Format | None,
+    format: OutputFormat | None,
     reading: Mapping[str, Any],
     columns: Mapping[str, str | None],
     overwrite_columns: bool,
@@ -32,13 +32,13 @@ def predict_on_ray(
     from lmclassify.classify.decisions import decisions_of
     from lmclassify.cluster.connection import connect, require_ray
     from lmclassify.datasets.multiple_files import expand_all
-    from lmclassify.datasets.sources import kind_of_input, open_source
+    from lmclassify.datasets.sources import detect_format, open_rows
     from lmclassify.mail.fields import parse_fields
     from lmclassify.prediction.distributed import TableLayout, check_id_columns, label_files, size_of
     from lmclassify.prediction.labelling import TableLabeller
-    from lmclassify.prediction.part_files import PartFolder, format_of_parts
-    from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
-    from lmclassify.tables.formulas import require_cells
+    from lmclassify.prediction.part_files import PartFolder, choose_part_format
+    from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+    from lmclassify.tables.writing import check_escape_formulas
 
     if output == "-":
         raise OptionError("--engine ray writes a folder of part files: -o FOLDER")
@@ -47,13 +47,13 @@ def predict_on_ray(
     require_ray()
     how = {**reading, "fields": parse_fields(reading["fields"])}
     kind = how["format"]
-    files = expand_all(data, any_ending=kind is not None)
-    format_written = format_of_parts(format, kind or kind_of_input(files[0]))
-    require_cells(escape_formulas, format_written)
+    files = expand_all(data, any_suffix=kind is not None)
+    format_written = choose_part_format(format, kind or detect_format(files[0]))
+    check_escape_formulas(escape_formulas, format_written)
     parts = PartFolder(output, format_written, escape_formulas=escape_formulas)
     fitted = load_model(run, model, exact)
     decisions = decisions_of(fitted, deciding, run.say)
-    with open_source(files[0], **how) as table:
+    with open_rows(files[0], **how) as table:
         text_at = require_column(table.columns, columns["text_column"], TEXT_COLUMNS, "text", table.name)
         label_at = find_column(table.columns, columns["label_column"], LABEL_COLUMNS, table.name)
         said = table.describe(text_at, label_at)

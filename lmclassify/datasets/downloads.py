@@ -16,7 +16,7 @@ from pathlib import Path
 from lmclassify.datasets.download import Download, Progress
 from lmclassify.datasets.public_sets import PublicFile, PublicSet
 from lmclassify.errors import DataError, DownloadError, OutputError
-from lmclassify.tables.writing import FileWriter
+from lmclassify.persistence.atomic_file import FileWriter
 
 Say = Callable[[str], object]
 

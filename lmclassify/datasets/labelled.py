@@ -1,20 +1,20 @@
-"""Texts with their labels, from tables or from one file a label."""
+"""Read texts with labels from tables or from one file per label, and texts without labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lmclassify.datasets.sources import InputFormat, Source, kind_of_input, open_source
+from lmclassify.datasets.sources import InputFormat, detect_format, open_rows
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import looks_like_mail
-from lmclassify.tables.delimited import LABEL_COLUMNS, TEXT_COLUMNS, read_lines, require_column
+from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, require_column
 
 Say = Callable[[str], object]
-"""Told, as one line, what a user should know (a column chosen, rows skipped)."""
+"""Shows one line to the user: which columns are used, how many rows are skipped."""
 
-_MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail asks otherwise"
+_MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail is given"
 
 
 @dataclass
@@ -26,22 +26,22 @@ class LabelledTexts:
 
 
 @dataclass(frozen=True)
-class TableReading:
-    """How texts and labels are read from the columns of a table.
+class LabelledTableReader:
+    """Reads texts and labels from the columns of tables.
 
     Attributes
     ----------
-    names : sequence of str
-        Labels to keep; none: all.
+    labels : sequence of str
+        Labels to keep; empty keeps all.
     text_column, label_column : str, optional
-        By default found by usual names.
+        By default found by their usual names.
     fail_on_bad_row : bool
         Raise for the first row without text or label.
     format, encoding : str, optional
-        See `lmclassify.datasets.sources.open_source`.
+        See `lmclassify.datasets.sources.open_rows`.
     """
 
-    names: Sequence[str] = ()
+    labels: Sequence[str] = ()
     text_column: str | None = None
     label_column: str | None = None
     fail_on_bad_row: bool = False
@@ -49,13 +49,13 @@ class TableReading:
     encoding: str | None = None
 
     def chunks(self, path: str, seen: dict[str, None], say: Say) -> Iterator[LabelledTexts]:
-        """Yield a table's texts and labels, few at a time; rows without either are skipped and counted.
+        """Yield a table's texts and labels in chunks; rows that lack either are skipped and counted.
 
         Parameters
         ----------
         path : str
         seen : dict
-            Is given every label of the table as a key, kept or not.
+            Receives every label of the table as a key, kept or not.
         say : callable
 
         Raises
@@ -65,10 +65,8 @@ class TableReading:
         """
         skipped = 0
         if looks_like_mail(path):
-            raise DataError(
-                f"{path} is mail, which tells no labels: give --labels NAME={path} for each label"
-            )
-        with open_source(path, format=self.format, encoding=self.encoding) as table:
+            raise DataError(f"{path} is mail, which has no labels: use --labels NAME={path} for each label")
+        with open_rows(path, format=self.format, encoding=self.encoding) as table:
             text_at = require_column(table.columns, self.text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, self.label_column, LABEL_COLUMNS, "label", table.name)
             say(table.describe(text_at, label_at))
@@ -79,7 +77,7 @@ class TableReading:
                     has_label = bool(label.strip())
                     if has_label:
                         seen[label] = None
-                        if self.names and label not in self.names:
+                        if self.labels and label not in self.labels:
                             continue
                     if has_label and text.strip():
                         kept.texts.append(text)
@@ -94,38 +92,42 @@ class TableReading:
             say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
 
     def check(self, paths: Sequence[str], seen: Iterable[str], with_text: Collection[str], say: Say) -> None:
-        """Raise DataError unless every label asked for has a text; say which others have none.
+        """Raise DataError unless every requested label has a text; report other labels that have none.
 
         Parameters
         ----------
         paths : sequence of str
-            What was read.
+            The tables that were read.
         seen : iterable of str
-            The labels there.
+            The labels in them.
         with_text : collection of str
-            Those that have a text.
+            The labels that have a text.
         say : callable
         """
         seen = list(seen)
-        unknown = [name for name in self.names if name not in seen]
+        unknown = [label for label in self.labels if label not in seen]
         if unknown:
             raise DataError(
                 f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
-                f"labels there are: {listing(map(shorten, sorted(seen))) or 'none'}"
-                + (" (--label names one that holds a comma)" if any("," in label for label in seen) else "")
+                f"the labels are: {listing(map(shorten, sorted(seen))) or 'none'}"
+                + (
+                    " (--label names a label that contains a comma)"
+                    if any("," in one for one in seen)
+                    else ""
+                )
             )
-        without = [label for label in self.names or seen if label not in with_text]
-        if self.names and without:
-            raise DataError(
-                f"label {listing(map(shorten, without))} has no text: its rows' texts are missing"
-            )
+        without = [label for label in self.labels or seen if label not in with_text]
+        if self.labels and without:
+            raise DataError(f"label {listing(map(shorten, without))} has no text: all its rows lack one")
         if not with_text:
             raise DataError(f"{listing(paths)}: no row has both a text and a label")
         if without:
             say(f"note: label {listing(map(shorten, without))} has no text and is left out")
 
 
-def read_tables(paths: Sequence[str], how: TableReading | None = None, *, say: Say = print) -> LabelledTexts:
+def read_tables(
+    paths: Sequence[str], reader: LabelledTableReader | None = None, *, say: Say = print
+) -> LabelledTexts:
     """Read texts and labels from columns of tables.
 
     Rows without text or label are skipped and counted.
@@ -133,23 +135,23 @@ def read_tables(paths: Sequence[str], how: TableReading | None = None, *, say: S
     Parameters
     ----------
     paths : sequence of str
-        Each with its own header.
-    how : TableReading, optional
+        Tables, each with its own header.
+    reader : LabelledTableReader, optional
     say : callable, optional
 
     Raises
     ------
     DataError
-        If a table cannot be read, or one of the labels asked for has no text.
+        If a table cannot be read, or a requested label has no text.
     """
-    how = how or TableReading()
+    reader = reader or LabelledTableReader()
     result = LabelledTexts()
     seen: dict[str, None] = {}
     for path in paths:
-        for chunk in how.chunks(path, seen, say):
+        for chunk in reader.chunks(path, seen, say):
             result.texts += chunk.texts
             result.labels += chunk.labels
-    how.check(paths, seen, set(result.labels), say)
+    reader.check(paths, seen, set(result.labels), say)
     return result
 
 
@@ -162,20 +164,20 @@ def read_files(
     encoding: str | None = None,
     say: Say = print,
 ) -> LabelledTexts:
-    """Read one mailbox per label, or one file of texts; blank texts are skipped and counted.
+    """Read one mailbox or file of texts per label; blank texts are skipped and counted.
 
-    A file that is no mail, JSON Lines or Parquet, and of which nothing else is said, holds one text a line.
+    By default, a file that is not mail, JSON Lines or Parquet holds one text per line.
 
     Parameters
     ----------
     files : mapping of str to str
         Label to path.
     fields : sequence of str
-        What to read of mail.
+        The text of a mail message.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
     format, encoding : str, optional
-        See `lmclassify.datasets.sources.open_source`.
+        See `lmclassify.datasets.sources.open_rows`.
     say : callable, optional
 
     Raises
@@ -185,15 +187,11 @@ def read_files(
     """
     result = LabelledTexts()
     for label, path in files.items():
-        kind = format or kind_of_input(path)
-        if kind in ("mail", "jsonl", "parquet") or format not in (None, "text"):
-            source = open_source(path, format=kind, encoding=encoding, fields=fields)
-            kept = _read_column(source, None, fail_on_bad_row, say)
-        else:
-            say(f"{path}: one text a line")
-            kept = _read_texts(path, fail_on_bad_row, encoding, say)
+        detected = format or detect_format(path)
+        kind = detected if format or detected in ("mail", "jsonl", "parquet") else "text"
+        kept = _read_texts(path, kind, encoding, fields, None, fail_on_bad_row, say)
         if not kept:
-            raise DataError(f"label {shorten(label)} has no text: {path} is empty")
+            raise DataError(f"label {shorten(label)} has no text: {path} holds none")
         result.texts += kept
         result.labels += [label] * len(kept)
     return result
@@ -209,7 +207,7 @@ def read_unlabelled(
     encoding: str | None = None,
     say: Say = print,
 ) -> list[str]:
-    """Read texts alone: a column of a table (CSV, JSON Lines, ...), mail, or else one text a line.
+    """Read texts from a column of tables, from mail or from files with one text per line.
 
     Blank texts are skipped and counted.
 
@@ -217,14 +215,14 @@ def read_unlabelled(
     ----------
     paths : sequence of str
     text_column : str, optional
-        Of the tables that have it; else found by usual names.
+        Used for the tables that have it; else the column is found by its usual names.
     fields : sequence of str
-        What to read of mail.
+        The text of a mail message.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
     format, encoding : str, optional
-        See `lmclassify.datasets.sources.open_source`; but a file whose name does not tell holds one text a
-        line.
+        See `lmclassify.datasets.sources.open_rows`; but a file whose suffix tells no format holds one text
+        per line.
     say : callable, optional
 
     Raises
@@ -234,46 +232,37 @@ def read_unlabelled(
     """
     result = []
     for path in paths:
-        kind = format or kind_of_input(path)
-        if kind not in (None, "text"):
-            source = open_source(path, format=kind, encoding=encoding, fields=fields)
-            kept = _read_column(source, text_column, fail_on_bad_row, say)
-        else:
-            say(f"{path}: one text a line")
-            kept = _read_texts(path, fail_on_bad_row, encoding, say)
+        kind = format or detect_format(path) or "text"
+        kept = _read_texts(path, kind, encoding, fields, text_column, fail_on_bad_row, say)
         if not kept:
             raise DataError(f"{path} holds no text")
         result += kept
     return result
 
 
-def _read_texts(path: str, fail_on_bad_row: bool, encoding: str | None, say: Say) -> list[str]:
-    lines = read_lines(path, encoding)
-    kept = [line for line in lines if line.strip()]
-    if len(kept) < len(lines):
-        first = next(number for number, line in enumerate(lines, 1) if not line.strip())
-        if fail_on_bad_row:
-            raise DataError(
-                f"{path}, line {first:,} is blank; such lines are skipped unless --on-bad-row fail asks "
-                "otherwise"
-            )
-        say(f"note: {path}: {len(lines) - len(kept):,} blank lines skipped")
-    return kept
-
-
-def _read_column(source: Source, text_column: str | None, fail_on_bad_row: bool, say: Say) -> list[str]:
+def _read_texts(
+    path: str,
+    format: InputFormat | None,
+    encoding: str | None,
+    fields: Sequence[str],
+    text_column: str | None,
+    fail_on_bad_row: bool,
+    say: Say,
+) -> list[str]:
+    """Return the texts of one file that are not blank."""
     kept: list[str] = []
-    with source as table:
-        wanted = text_column if text_column in table.columns else None
-        text_at = require_column(table.columns, wanted, TEXT_COLUMNS, "text", table.name)
-        say(table.describe(text_at, None))
-        for chunk in table.chunks():
+    unit = "line" if format == "text" else "row"
+    with open_rows(path, format=format, encoding=encoding, fields=fields) as reader:
+        wanted = text_column if text_column in reader.columns else None
+        text_at = require_column(reader.columns, wanted, TEXT_COLUMNS, "text", reader.name)
+        say(reader.describe(text_at, None))
+        for chunk in reader.chunks():
             for row, text in enumerate(chunk.column(text_at), chunk.first):
                 if text.strip():
                     kept.append(text)
                 elif fail_on_bad_row:
-                    raise DataError(f"{table.name}, row {row:,}: {_MISSING.format('text')}")
-        skipped = table.rows_read - len(kept)
+                    raise DataError(f"{reader.name}, {unit} {row:,}: {_MISSING.format('text')}")
+        skipped = reader.rows_read - len(kept)
     if skipped:
-        say(f"note: {table.name}: {skipped:,} rows without text skipped")
+        say(f"note: {reader.name}: {skipped:,} {unit}s without text skipped")
     return kept

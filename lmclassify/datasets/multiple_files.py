@@ -1,4 +1,4 @@
-"""Several files read as one, and file names with wildcards."""
+"""Read several files as one, and expand wildcards, folders and URLs to files."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from lmclassify.datasets.sources import ENDINGS, Source
+from lmclassify.datasets.sources import SUFFIXES, RowReader
 from lmclassify.errors import DataError, OptionError, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.compression import COMPRESSIONS
-from lmclassify.tables.delimited import CHUNK_ROWS
 from lmclassify.tables.json_lines import JsonLinesReader
-from lmclassify.tables.rows import Rows
-from lmclassify.tables.urls import find, is_data, is_url, without_file_scheme
+from lmclassify.tables.rows import CHUNK_ROWS, Rows
+from lmclassify.tables.urls import is_data_file, is_url, list_files, without_file_scheme
 
-Open = Callable[[str], Source]
+OpenFile = Callable[[str], RowReader]
 """Opens one file of rows."""
 
 
 def expand(paths: Sequence[str]) -> list[str]:
-    """Return paths with those that hold wildcards replaced by the files that match, sorted.
+    """Replace paths with wildcards by the files that match, sorted.
 
-    A path that is there is taken as it stands, wildcards or not.
+    A path that exists is taken literally, even if it contains wildcards.
 
     Raises
     ------
@@ -47,118 +46,119 @@ def expand(paths: Sequence[str]) -> list[str]:
             raise DataError(f"no file matches {path}")
         result += found
     if result.count("-") > 1:
-        raise OptionError("standard input (-) can be read once only")
+        raise OptionError("standard input (-) can be read only once")
     return result
 
 
-def expand_all(paths: Sequence[str], *, any_ending: bool = False) -> list[str]:
-    """Return paths as `expand` does, with folders and URLs, too, replaced by the files that they stand for.
+def expand_all(paths: Sequence[str], *, any_suffix: bool = False) -> list[str]:
+    """Replace paths with wildcards, folders and URLs by the files that they stand for.
 
-    Of a folder, those are the files anywhere in it that end as data do, without names that begin with a dot
-    or an underscore.
+    A folder stands for all data files in it and its subfolders, known by their suffixes. Names that begin
+    with a dot or underscore are left out.
 
     Parameters
     ----------
     paths : sequence of str
-    any_ending : bool, default=False
-        Take all files of a folder.
+    any_suffix : bool, default=False
+        Take all files of a folder, whatever their suffix.
 
     Raises
     ------
     DataError
         If no file matches.
     """
-    endings = None if any_ending else (*ENDINGS, *(one + more for one in ENDINGS for more in COMPRESSIONS))
+    compressed = [suffix + compression for suffix in SUFFIXES for compression in COMPRESSIONS]
+    suffixes = None if any_suffix else (*SUFFIXES, *compressed)
     result: list[str] = []
     for path in map(without_file_scheme, paths):
         if is_url(path):
-            result += find(path, endings)
+            result += list_files(path, suffixes)
         elif os.path.isdir(path) and not looks_like_mail(path):
             inside = sorted(os.path.join(at, name) for at, _, names in os.walk(path) for name in names)
-            found = [one for one in inside if is_data(one, path, endings)]
+            found = [file for file in inside if is_data_file(file, path, suffixes)]
             if not found:
-                raise DataError(f"{path} holds no file that ends in {', '.join(ENDINGS)}")
+                raise DataError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
             result += found
         else:
             result += expand([path])
     return result
 
 
-def check_columns(source: Source, columns: list[str], name: str) -> None:
-    """Raise DataError unless a source has the same columns as one of that name."""
-    if isinstance(source, JsonLinesReader) and set(source.columns) == set(columns):
-        source.columns = columns  # objects have no order of keys
-    if source.columns == columns:
+def check_columns(reader: RowReader, columns: list[str], name: str) -> None:
+    """Raise DataError unless a reader has the given columns, which are those of the file `name`."""
+    if isinstance(reader, JsonLinesReader) and set(reader.columns) == set(columns):
+        reader.columns = columns  # keys of objects have no order
+    if reader.columns == columns:
         return
-    missing = [column for column in columns if column not in source.columns]
-    more = [column for column in source.columns if column not in columns]
+    missing = [column for column in columns if column not in reader.columns]
+    extra = [column for column in reader.columns if column not in columns]
     differences = [
         *([f"it lacks {listing(map(shorten, missing))}"] if missing else []),
-        *([f"it has {listing(map(shorten, more))} besides"] if more else []),
+        *([f"it also has {listing(map(shorten, extra))}"] if extra else []),
     ]
     if not differences:
-        differences = [f"{listing(source.columns)} instead of {listing(columns)}"]
+        differences = [f"{listing(reader.columns)} instead of {listing(columns)}"]
     raise DataError(
-        f"{source.name} has other columns than {name}: {' and '.join(differences)}; files read "
+        f"{reader.name} has other columns than {name}: {' and '.join(differences)}; files read "
         "together need the same columns in the same order"
     )
 
 
-def open_sources(paths: Sequence[str], open_one: Open) -> Source:
-    """Open files as one source, their rows in order.
+def open_many(paths: Sequence[str], open_file: OpenFile) -> RowReader:
+    """Open files as one reader that yields their rows in order.
 
     Raises
     ------
     DataError
-        If one cannot be read, or their columns differ.
+        If a file cannot be read, or their columns differ.
     """
     files = expand(paths)
-    return open_one(files[0]) if len(files) == 1 else _Several(files, open_one)
+    return open_file(files[0]) if len(files) == 1 else _Concatenated(files, open_file)
 
 
-class _Several:
-    """Files of the same columns; every header is looked at before the first row is given out."""
+class _Concatenated:
+    """Files with the same columns; every header is checked before the first row is yielded."""
 
-    def __init__(self, paths: Sequence[str], open_one: Open) -> None:
+    def __init__(self, paths: Sequence[str], open_file: OpenFile) -> None:
         self._paths = list(paths)
-        self._open = open_one
-        self._places: tuple[int, int | None] | None = None
-        self._current: Source | None = None
-        self._kept: dict[int, Source] = {}  # standard input and pipes, which cannot be opened again
+        self._open_file = open_file
+        self._described: tuple[int, int | None] | None = None
+        self._current: RowReader | None = None
+        self._kept: dict[int, RowReader] = {}  # standard input and pipes, which cannot be opened again
         self._rows_before = self._bytes_before = 0
         sizes: list[int | None] = []
         try:
-            for place in range(len(paths)):
-                with self._opened(place) as source:
-                    sizes.append(source.size)
-                    if place == 0:
-                        self.name, self.columns = source.name, source.columns
-                    check_columns(source, self.columns, self.name)
+            for index in range(len(paths)):
+                with self._opened(index) as reader:
+                    sizes.append(reader.size)
+                    if index == 0:
+                        self.name, self.columns = reader.name, reader.columns
+                    check_columns(reader, self.columns, self.name)
         except BaseException:
             self.close()
             raise
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
 
     @contextlib.contextmanager
-    def _opened(self, place: int) -> Iterator[Source]:
-        """Open a file, and close it again if that is possible later."""
-        path = self._paths[place]
-        source = self._kept.get(place) or self._open(path)
+    def _opened(self, index: int) -> Iterator[RowReader]:
+        """Open a file; close it afterwards if it can be opened again."""
+        path = self._paths[index]
+        reader = self._kept.get(index) or self._open_file(path)
         if not os.path.isfile(path) and not is_url(path):
-            self._kept[place] = source
+            self._kept[index] = reader
         try:
-            yield source
+            yield reader
         finally:
-            if place not in self._kept:
-                source.close()
+            if index not in self._kept:
+                reader.close()
 
     def close(self) -> None:
-        """Close the files that are open."""
-        for source in (self._current, *self._kept.values()):
-            if source is not None:
-                source.close()
+        """Close the open files."""
+        for reader in (self._current, *self._kept.values()):
+            if reader is not None:
+                reader.close()
 
-    def __enter__(self) -> _Several:
+    def __enter__(self) -> _Concatenated:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -166,7 +166,7 @@ class _Several:
 
     @property
     def bytes_read(self) -> int:
-        """How far reading has come."""
+        """The position in all files together, in bytes."""
         return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
 
     @property
@@ -175,29 +175,29 @@ class _Several:
         return self._rows_before + (0 if self._current is None else self._current.rows_read)
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that names the columns in use, and files that are read otherwise than the first."""
-        self._places = (text_at, label_at)
-        said, others = "", []
-        for place in range(len(self._paths)):
-            with self._opened(place) as source:
-                check_columns(source, self.columns, self.name)
-                line = source.describe(text_at, label_at)
-                if place == 0:
-                    said, usual = line, line.removeprefix(source.name)
-                elif line.removeprefix(source.name) != usual:
+        """Return one line that names the columns in use, and the files read otherwise than the first."""
+        self._described = (text_at, label_at)
+        description, others = "", []
+        for index in range(len(self._paths)):
+            with self._opened(index) as reader:
+                check_columns(reader, self.columns, self.name)
+                line = reader.describe(text_at, label_at)
+                if index == 0:
+                    description, usual = line, line.removeprefix(reader.name)
+                elif line.removeprefix(reader.name) != usual:
                     others.append(line)
-        return "; ".join([f"{said}; {len(self._paths):,} files", *others])
+        return "; ".join([f"{description}; {len(self._paths):,} files", *others])
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
-        """Yield all rows, numbered through, at most `rows` at a time."""
-        for place in range(len(self._paths)):
-            with self._opened(place) as source:
-                self._current = source
-                check_columns(source, self.columns, self.name)
-                if self._places is not None:
-                    source.describe(*self._places)
-                for chunk in source.chunks(rows):
+        """Yield all rows, numbered across the files, at most `rows` at a time."""
+        for index in range(len(self._paths)):
+            with self._opened(index) as reader:
+                self._current = reader
+                check_columns(reader, self.columns, self.name)
+                if self._described is not None:
+                    reader.describe(*self._described)
+                for chunk in reader.chunks(rows):
                     yield dataclasses.replace(chunk, first=self._rows_before + chunk.first)
-                self._rows_before += source.rows_read
-                self._bytes_before += source.bytes_read
+                self._rows_before += reader.rows_read
+                self._bytes_before += reader.bytes_read
                 self._current = None

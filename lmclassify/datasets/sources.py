@@ -1,21 +1,20 @@
-"""Rows to read, whatever their format: what all commands open data with."""
+"""Open rows in any input format: the one function through which all commands open data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from lmclassify.errors import OptionError
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import looks_like_mail
-from lmclassify.tables.compression import split_compression
-from lmclassify.tables.delimited import CHUNK_ROWS, TableReader
-from lmclassify.tables.rows import Rows
+from lmclassify.tables.columns import suffix_of
+from lmclassify.tables.delimited import DelimitedReader
+from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
 InputFormat = Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"]
 
-ENDINGS: dict[str, InputFormat] = {
+SUFFIXES: dict[str, InputFormat] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
@@ -24,21 +23,22 @@ ENDINGS: dict[str, InputFormat] = {
     ".parquet": "parquet",
     ".txt": "text",
 }
+"""Input format by file suffix."""
 
 
-class Source(Protocol):
-    """Rows in chunks, from a file or from several."""
+class RowReader(Protocol):
+    """Reads rows in chunks, from one file or several."""
 
     name: str
     """For messages."""
     columns: list[str]
     """The header."""
     size: int | None
-    """Bytes in all, where that is known."""
+    """Size in bytes, if known."""
 
     @property
     def bytes_read(self) -> int:
-        """How far reading has come."""
+        """The position in the file, in bytes; compare with `size`."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class Source(Protocol):
         ...
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that names the columns in use; a source may check them from then on."""
+        """Return one line that names the columns in use; a reader may check their values from then on."""
         ...
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
@@ -63,24 +63,19 @@ class Source(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def format_of_input(path: str) -> InputFormat | None:
-    """Return the format that a path's ending tells, behind that of a compressed file."""
-    return ENDINGS.get(Path(split_compression(path)[0]).suffix.lower())
+def detect_format(path: str) -> InputFormat | None:
+    """Return ``mail`` if a path looks like mail, else the format of its suffix, None if unknown."""
+    return "mail" if looks_like_mail(path) else SUFFIXES.get(suffix_of(path))
 
 
-def kind_of_input(path: str) -> InputFormat | None:
-    """Return ``mail`` where a path looks like that, else what `format_of_input` does."""
-    return "mail" if looks_like_mail(path) else format_of_input(path)
-
-
-def open_source(
+def open_rows(
     path: str,
     *,
     format: InputFormat | None = None,
     encoding: str | None = None,
     fields: Sequence[str] = DEFAULT_FIELDS,
     stream: bool = False,
-) -> Source:
+) -> RowReader:
     """Open a file of rows, or mail.
 
     Parameters
@@ -88,22 +83,22 @@ def open_source(
     path : str
         ``-`` is standard input.
     format : {"csv", "tsv", "jsonl", "parquet", "text", "mail"}, optional
-        By default mail where it looks like that, else what the path ends in; CSV where that tells nothing.
+        By default as `detect_format` finds, CSV if it finds nothing.
     encoding : str, optional
-        Of text, as Python names it; ``detect`` guesses. By default UTF-8, or what a byte order mark tells.
+        A Python encoding; ``detect`` guesses. By default UTF-8, or what a byte order mark tells.
     fields : sequence of str
-        What texts of mail are: ``subject``, ``body`` or both.
+        The text of a mail message: ``subject``, ``body`` or both.
     stream : bool, default=False
-        Read no more ahead than the first row.
+        Read no further ahead than the first row.
 
     Raises
     ------
     DataError
-        If it cannot be read as that.
+        If the file cannot be read in the format.
     OptionError
-        If there is no such encoding.
+        If there is no such encoding, or the format cannot be streamed.
     """
-    kind = format or kind_of_input(path)
+    kind = format or detect_format(path)
     if kind == "mail":
         from lmclassify.mail.messages_table import MailReader
 
@@ -116,10 +111,12 @@ def open_source(
         from lmclassify.tables.parquet import ParquetReader
 
         if stream:
-            raise OptionError(f"--stream reads text row by row, and Parquet ({path}) is read from its end")
+            raise OptionError(
+                f"--stream reads row by row, but reading Parquet ({path}) starts at the end of the file"
+            )
         return ParquetReader(path)
     if kind == "text":
         from lmclassify.tables.plain_text import PlainTextReader
 
         return PlainTextReader(path, encoding)
-    return TableReader(path, format, encoding)
+    return DelimitedReader(path, format, encoding)

@@ -20,13 +20,12 @@ from lmclassify.classify.model import FittedModel, from_stored
 from lmclassify.classify.storage import to_stored
 from lmclassify.cluster.streams import stream
 from lmclassify.datasets.multiple_files import check_columns
-from lmclassify.datasets.sources import InputFormat, open_source
+from lmclassify.datasets.sources import InputFormat, open_rows
 from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, listing
 from lmclassify.persistence.model_folder import StoredModel
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
-from lmclassify.tables.delimited import CHUNK_ROWS
-from lmclassify.tables.rows import Column, Rows
+from lmclassify.tables.rows import CHUNK_ROWS, Column, Rows
 from lmclassify.tables.urls import is_url
 
 _MOST_ERRORS = 5  # in full
@@ -172,7 +171,7 @@ def label_files(
                     said.add(message)
                     warnings.warn(message, LMClassifyWarning, stacklevel=2)
     finally:
-        output.tidy()
+        output.remove_temporary_files()
     output.remove(part for number in failed for part, _ in parts.pop(number, []))
     for outcomes in parts.values():
         for _, outcome in outcomes:
@@ -200,7 +199,7 @@ class _Split:
     def __call__(self, file: _File) -> Iterator[_Chunk | _Failed]:
         how = self.reading
         try:
-            source = open_source(file.path, format=how.format, encoding=how.encoding, fields=how.fields)
+            source = open_rows(file.path, format=how.format, encoding=how.encoding, fields=how.fields)
             with source:
                 check_columns(source, how.columns, file.first_name)
                 source.describe(how.text_at, how.label_at)

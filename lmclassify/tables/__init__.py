@@ -1,1 +1,1 @@
-"""Tables: CSV, TSV, JSON Lines, Parquet and plain text, read and written."""
+"""Tables: CSV, TSV, JSON Lines, Parquet and plain text, with encodings and compression."""

@@ -1,4 +1,4 @@
-"""Files compressed with gzip, bzip2, xz or Zstandard, as streams: no more is unpacked than is asked for."""
+"""Streams that compress and decompress gzip, bzip2, xz and Zstandard, with bounded memory."""
 
 from __future__ import annotations
 
@@ -10,44 +10,50 @@ from typing import Any, BinaryIO
 from lmclassify.errors import DataError, OutputError
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
-"""What an ending says."""
+"""Name of the format by file suffix."""
 
-_LONGEST_LINE = 1 << 26  # a line is held in memory as a whole, and a small file can unpack to a huge one
-_ZSTD_STEP = 1 << 10  # compressed bytes a step; they unpack to 32 MB at most
+MAX_LINE_BYTES = 1 << 26
+"""Longest line of a compressed file. Lines are held in memory, and a small file can unpack to a huge one."""
+_ZSTD_STEP = 1 << 10  # compressed bytes per step; they unpack to 32 MB at most
 
 
 def split_compression(path: str) -> tuple[str, str | None]:
-    """Return a path without its ending of a compressed file, and that ending or None."""
+    """Return a path without its compression suffix, and that suffix or None."""
     suffix = Path(path).suffix.lower()
     if suffix in COMPRESSIONS:
         return path[: -len(suffix)], suffix
     return path, None
 
 
-def decompressed(stream: BinaryIO, suffix: str, name: str) -> BinaryIO:
-    """Return what a compressed stream holds; several members or frames are read as one.
+def decompressed(
+    stream: BinaryIO, suffix: str, name: str, *, max_line_bytes: int = MAX_LINE_BYTES
+) -> BinaryIO:
+    """Return a stream of the decompressed content; concatenated members or frames are read as one.
 
     Parameters
     ----------
     stream : file
-        Read from where it stands; not closed.
+        Read from its current position; not closed.
     suffix : str
-        One of `COMPRESSIONS`.
+        A key of `COMPRESSIONS`.
     name : str
-        Of the file, for messages.
+        Name of the file, for messages.
+    max_line_bytes : int
+        Longest line to accept.
 
     Raises
     ------
     DataError
-        If the package that unpacks it is missing; while reading, if the stream is damaged or cut short.
+        If the package that decompresses is missing; while reading, if the stream is damaged or truncated, or
+        a line is too long.
     """
     if suffix == ".zst" and not _has_zstandard():
         raise DataError(f'{name}: .zst needs zstandard: pip install "lmclassify[zstd]"')
-    return io.BufferedReader(_Unpacked(_unpacking(stream, suffix), suffix, name), 1 << 16)
+    return io.BufferedReader(_Decompressed(stream, suffix, name, max_line_bytes), 1 << 16)
 
 
 def compressing(stream: BinaryIO, suffix: str) -> Any:
-    """Return a file to write to that compresses into `stream`, which its `close` leaves open.
+    """Return a file that compresses what is written to it into `stream`; closing it leaves `stream` open.
 
     Raises
     ------
@@ -77,44 +83,33 @@ def _has_zstandard() -> bool:
     return importlib.util.find_spec("zstandard") is not None
 
 
-def _unpacking(stream: BinaryIO, suffix: str) -> Any:
+def _decompressor(stream: BinaryIO, suffix: str) -> tuple[Any, tuple[type[Exception], ...]]:
+    """Return a file that decompresses a stream, and the exceptions that it raises for damaged data."""
     if suffix == ".gz":
         import gzip
+        import zlib
 
-        return gzip.GzipFile(fileobj=stream, mode="rb")
+        return gzip.GzipFile(fileobj=stream, mode="rb"), (EOFError, OSError, zlib.error)
     if suffix == ".bz2":
         import bz2
 
-        return bz2.BZ2File(stream)
+        return bz2.BZ2File(stream), (EOFError, OSError, ValueError)
     if suffix == ".xz":
         import lzma
 
-        return lzma.LZMAFile(stream)
-    return _ZstdFrames(stream)
+        return lzma.LZMAFile(stream), (EOFError, lzma.LZMAError)
+    import zstandard
+
+    return _ZstdFrames(stream), (EOFError, zstandard.ZstdError)
 
 
-def _errors(suffix: str) -> tuple[type[Exception], ...]:
-    """Return what tells of damage."""
-    if suffix == ".gz":
-        import zlib
+class _Decompressed(io.RawIOBase):
+    """Decompressed bytes; damaged data and lines that are too long become a DataError."""
 
-        return (EOFError, OSError, zlib.error)
-    if suffix == ".xz":
-        import lzma
-
-        return (EOFError, lzma.LZMAError)
-    if suffix == ".zst":
-        import zstandard
-
-        return (EOFError, zstandard.ZstdError)
-    return (EOFError, OSError, ValueError)
-
-
-class _Unpacked(io.RawIOBase):
-    def __init__(self, file: Any, suffix: str, name: str) -> None:
-        self._file, self._suffix, self._name = file, suffix, name
-        self._errors = _errors(suffix)
-        self._without_end = 0
+    def __init__(self, stream: BinaryIO, suffix: str, name: str, max_line_bytes: int) -> None:
+        self._file, self._damage_errors = _decompressor(stream, suffix)
+        self._suffix, self._name, self._max_line_bytes = suffix, name, max_line_bytes
+        self._line_bytes = 0  # length so far of the line being read
 
     def readable(self) -> bool:
         return True
@@ -122,43 +117,45 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             data = self._file.read1(len(buffer))
-        except self._errors as error:
+        except self._damage_errors as error:
             kind = COMPRESSIONS[self._suffix]
             if isinstance(error, EOFError):
-                problem = f"is cut short: its {kind} data have no end"
+                problem = f"is truncated: its {kind} data end too early"
             else:
-                problem = f"is damaged, or no {kind} file ({' '.join(str(error).split())})"
+                problem = f"is damaged, or is not a {kind} file ({' '.join(str(error).split())})"
             raise DataError(f"{self._name} {problem}; fetch it again") from None
-        self._without_end = len(data) - data.rfind(b"\n") - 1 + (0 if b"\n" in data else self._without_end)
-        if self._without_end > _LONGEST_LINE:
-            raise DataError(f"{self._name} unpacks to a line of more than {_LONGEST_LINE >> 20} MB: no text")
+        line_end = data.rfind(b"\n")
+        self._line_bytes = len(data) - line_end - 1 + (0 if line_end >= 0 else self._line_bytes)
+        if self._line_bytes > self._max_line_bytes:
+            limit = self._max_line_bytes >> 20
+            raise DataError(f"{self._name} unpacks to a line of more than {limit} MB: is it a text file?")
         buffer[: len(data)] = data
         return len(data)
 
 
 class _ZstdFrames:
-    """Reads Zstandard frames; unlike the package's own reader, it notices a frame that is cut short."""
+    """Reads Zstandard frames; unlike the package's own reader, it notices a truncated frame."""
 
     def __init__(self, stream: BinaryIO) -> None:
         import zstandard
 
         self._stream = stream
-        self._unpacker = zstandard.ZstdDecompressor()
+        self._decompressor = zstandard.ZstdDecompressor()
         self._frame: Any = None
-        self._packed = b""
-        self._ready = memoryview(b"")
+        self._compressed = b""
+        self._output = memoryview(b"")
 
     def read1(self, size: int) -> bytes:
-        while not self._ready:
-            packed = self._packed or self._stream.read(_ZSTD_STEP)
-            if not packed:
+        while not self._output:
+            compressed = self._compressed or self._stream.read(_ZSTD_STEP)
+            if not compressed:
                 if self._frame is not None:
                     raise EOFError
                 return b""
             if self._frame is None:
-                self._frame = self._unpacker.decompressobj()
-            self._ready, self._packed = memoryview(self._frame.decompress(packed)), b""
+                self._frame = self._decompressor.decompressobj()
+            self._output, self._compressed = memoryview(self._frame.decompress(compressed)), b""
             if self._frame.eof:
-                self._packed, self._frame = self._frame.unused_data, None
-        data, self._ready = self._ready[:size], self._ready[size:]
+                self._compressed, self._frame = self._frame.unused_data, None
+        data, self._output = self._output[:size], self._output[size:]
         return bytes(data)

@@ -1,6 +1,6 @@
-"""Tables and lists of texts, read strictly and in chunks.
+"""Read CSV and TSV files strictly and in chunks.
 
-Cells are strings, kept character for character: no guessing of types or of missing values.
+Cells are strings, kept character for character: types and missing values are not guessed.
 """
 
 from __future__ import annotations
@@ -8,48 +8,42 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-from lmclassify.errors import DataError, listing, shorten
-from lmclassify.tables.compression import split_compression
-from lmclassify.tables.encodings import BadBytesError, LineReader, lines_of
-from lmclassify.tables.inputs import Input
-from lmclassify.tables.rows import Rows
-from lmclassify.tables.separators import UNUSUAL_SEPARATORS, Ahead, sniff_separator
+from lmclassify.errors import DataError, listing
+from lmclassify.tables.columns import describe_columns, suffix_of
+from lmclassify.tables.encodings import DecodingError, LineReader, Lines, decode_lines
+from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
 
-TEXT_COLUMNS = ("text", "subject", "message", "body", "title", "content")
-LABEL_COLUMNS = ("label", "class", "category", "target", "spam/ham")
+_TSV_SUFFIXES = (".tsv", ".tab")
+_TABLE_SUFFIXES = (".csv", *_TSV_SUFFIXES)
 
-_TAB_SUFFIXES = (".tsv", ".tab")
-TABLE_SUFFIXES = (".csv", *_TAB_SUFFIXES)
-
-_SAID = {
-    ",": "commas between cells",
-    "\t": "tabs between cells",
-    ";": "semicolons between cells",
-    "|": "vertical bars between cells",
+_SEPARATOR_NOTES = {
+    ",": "comma-separated",
+    "\t": "tab-separated",
+    ";": "semicolon-separated",
+    "|": "separated by vertical bars",
 }
-_LONGEST_CELL = 1 << 26  # the csv module keeps four bytes a character while it reads one
+_UNUSUAL_SEPARATORS = ("\t", ";", "|")  # tried in this order after the comma
 
-CHUNK_ROWS = 8192
-CHUNK_BYTES = 1 << 23  # about: long rows need no more memory than short ones
-_STEP_ROWS = 128
+_MAX_CELL_CHARACTERS = 1 << 26  # the csv module takes four bytes per character of the cell it reads
+_MAX_SNIFFED_LINES = 1000  # of header and first row; an unclosed quote must not read the whole file
+_STEP_ROWS = 128  # rows read between two looks at how long they are
 
 
-class TableReader(LineReader):
-    """Reads a CSV or TSV file (RFC 4180) in chunks.
+class DelimitedReader(LineReader):
+    """Read a CSV or TSV file (RFC 4180) in chunks.
 
     Parameters
     ----------
     path : str
         ``-`` is standard input.
     format : {"csv", "tsv"}, optional
-        By default what the name ends in. Tabs separate the cells of TSV. Those of CSV are separated by what
-        header and first row agree on: a comma if that fits, else a tab, a semicolon or a vertical bar.
-        Where the name ends in neither, a header with a tab and no comma is enough for tabs.
+        By default the format that the suffix of the name tells. TSV is tab-separated. The separator of CSV is
+        the comma if header and first row then have the same number of cells, else a tab, a semicolon or a
+        vertical bar. If the suffix tells nothing, a header with a tab and no comma means tab-separated.
     encoding : str, optional
-        See `lmclassify.tables.encodings.lines_of`.
+        See `lmclassify.tables.encodings.decode_lines`.
 
     Attributes
     ----------
@@ -57,44 +51,42 @@ class TableReader(LineReader):
         For messages.
     columns : list of str
     size : int or None
-        Bytes in all, where that is known.
+        Size in bytes, if known.
 
     Raises
     ------
     DataError
-        If the file cannot be read, is empty, or has a header but no row; later, while reading, if a row
-        is broken. The message names file, row (from 1, without the header) and line.
+        If the file cannot be read, is empty, or has a header but no rows; while reading, if a row is
+        malformed. The message names file, row (from 1, without the header) and line.
     """
 
     def __init__(self, path: str, format: str | None = None, encoding: str | None = None) -> None:
-        self._input = Input(path)
-        self.name = self._input.name
-        self.size = self._input.size
+        self._open(path)
         self._row = 0
-        self._line = 1  # where the row after it begins
+        self._line = 1  # first line of the next row
         try:
-            self._lines = lines_of(self._input, encoding)
-            self._begin(path, format)
+            self._lines = decode_lines(self._input, encoding)
+            self._read_header(path, format)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, path: str, format: str | None) -> None:
+    def _read_header(self, path: str, format: str | None) -> None:
         lines = iter(self._lines)
         with self._errors():
             first = next((line for line in lines if line.strip("\r\n")), None)
         if first is None:
             raise DataError(f"{self.name} is empty; expected a header and rows")
         self._line = self._lines.number
-        csv.field_size_limit(_LONGEST_CELL)  # the csv module's 128 KB are too few for mail
+        csv.field_size_limit(_MAX_CELL_CHARACTERS)  # the default of 128 KB is too little for mail
         all_lines: Iterator[str] = itertools.chain([first], lines)
-        separator = _separator(path, format, first)
+        separator = _separator_from_header(path, format, first)
         if separator is None:
-            ahead = Ahead(self._lines, first, lines)
-            separator = sniff_separator(ahead)
-            all_lines = itertools.chain(ahead.again(), lines)
-        said = "" if separator == _usual_separator(path, format) else _SAID[separator]
-        self._notes = [note for note in (said, self._lines.note) if note]
+            lookahead = _Lookahead(self._lines, first, lines)
+            separator = _sniff_separator(lookahead)
+            all_lines = itertools.chain(lookahead.replay(), lines)
+        note = "" if separator == _default_separator(path, format) else _SEPARATOR_NOTES[separator]
+        self._notes = [each for each in (note, self._lines.note) if each]
         reader = csv.reader(all_lines, delimiter=separator, strict=True)
         with self._errors():
             self.columns = next(reader)
@@ -106,12 +98,12 @@ class TableReader(LineReader):
         self._rows = itertools.chain([first_row], rows)
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that names the columns in use, and separator and encoding if they are not usual.
+        """Return one line that names the columns in use, and separator and encoding if they are unusual.
 
         Raises
         ------
         DataError
-            If they are one and the same.
+            If text and label are the same column.
         """
         return describe_columns(self.name, self.columns, text_at, label_at, self._notes)
 
@@ -121,7 +113,7 @@ class TableReader(LineReader):
         return self._row
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
-        """Yield all rows, at most `rows` at a time; fewer where they are long."""
+        """Yield all rows, at most `rows` at a time; fewer if they are long."""
         first, steps = 1, range(0, rows, _STEP_ROWS)
         while True:
             cells: list[list[str]] = []
@@ -146,157 +138,111 @@ class TableReader(LineReader):
                     yield cells
                 elif row:
                     raise DataError(
-                        f"{self._place(self._line)}: {len(cells)} fields, but the header has {width}; "
-                        "put quotes around a field that holds a separator"
+                        f"{self._position(self._line)}: {len(cells)} fields, but the header has {width}; "
+                        "put quotes around fields that contain a separator"
                     )
-                else:  # a blank line is no row, but for a table of one column
+                else:  # a blank line is a row only if the table has one column
                     self._line = self._lines.number + 1
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except BadBytesError as error:
-            raise DataError(f"{self._place(self._lines.number)}: {error}") from None
+        except DecodingError as error:
+            raise DataError(f"{self._position(self._lines.number)}: {error}") from None
         except csv.Error as error:
-            what = str(error)
-            if "unexpected end of data" in what:
-                what = "a quote that opens here is never closed; close it, or double quotes inside quotes"
-            elif "expected after" in what:
-                what = "text after a closing quote; double quotes inside quoted fields"
-            elif "new-line character" in what:
-                what = "a carriage return outside quotes; end lines with a line feed"
-            elif "field larger" in what:
-                what = (
-                    f"a cell of more than {_LONGEST_CELL >> 20} million characters; is a quote never closed?"
-                )
-            raise DataError(f"{self._place(self._line)}: {what}") from None
+            problem = str(error)
+            if "unexpected end of data" in problem:
+                problem = "a quote that opens here is never closed; close it, or double quotes inside quotes"
+            elif "expected after" in problem:
+                problem = "text after a closing quote; double quotes inside quoted fields"
+            elif "new-line character" in problem:
+                problem = "a carriage return outside quotes; end lines with a line feed"
+            elif "field larger" in problem:
+                limit = _MAX_CELL_CHARACTERS >> 20
+                problem = f"a cell of more than {limit} million characters; is a quote never closed?"
+            raise DataError(f"{self._position(self._line)}: {problem}") from None
 
-    def _place(self, line: int) -> str:
-        """Name the row after the last good one, and where it stands."""
+    def _position(self, line: int) -> str:
+        """Return the file, row and line of the row after the last good one."""
         if not hasattr(self, "columns"):
             return f"{self.name}, header (line {line:,})"
         return f"{self.name}, row {self._row + 1:,} (line {line:,})"
 
 
-def _suffix(path: str) -> str:
-    return Path(split_compression(path)[0]).suffix.lower()
+def _default_separator(path: str, format: str | None) -> str:
+    is_tsv = format == "tsv" or (format is None and suffix_of(path) in _TSV_SUFFIXES)
+    return "\t" if is_tsv else ","
 
 
-def _usual_separator(path: str, format: str | None) -> str:
-    tabs = format == "tsv" or (format is None and _suffix(path) in _TAB_SUFFIXES)
-    return "\t" if tabs else ","
-
-
-def _separator(path: str, format: str | None, header: str) -> str | None:
-    """Return the separator where name or header are enough to tell."""
-    if _usual_separator(path, format) == "\t":
+def _separator_from_header(path: str, format: str | None, header: str) -> str | None:
+    """Return the separator if the name or the header line alone tells it."""
+    if _default_separator(path, format) == "\t":
         return "\t"
-    if _suffix(path) not in TABLE_SUFFIXES and "\t" in header and "," not in header:
+    if suffix_of(path) not in _TABLE_SUFFIXES and "\t" in header and "," not in header:
         return "\t"
-    goes_on = header.count('"') % 2 == 1
-    return None if goes_on or any(separator in header for separator in UNUSUAL_SEPARATORS) else ","
+    continues = header.count('"') % 2 == 1
+    return None if continues or any(separator in header for separator in _UNUSUAL_SEPARATORS) else ","
 
 
-def read_lines(path: str, encoding: str | None = None) -> list[str]:
-    """Return the lines of a file without their ends: one text a line.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read or is no text; the message names the line and byte.
-    """
-    source = Input(path)
-    try:
-        lines = lines_of(source, encoding)
-        try:
-            return [line.removesuffix("\n").removesuffix("\r") for line in lines]
-        except BadBytesError as error:
-            raise DataError(f"{source.name}, line {lines.number:,}: {error}") from None
-    finally:
-        source.close()
-
-
-def describe_columns(
-    name: str, columns: Sequence[str], text_at: int, label_at: int | None, notes: Sequence[str] = ()
-) -> str:
-    """Return one line that names the columns in use, with notes on how they were read.
-
-    Raises
-    ------
-    DataError
-        If they are one and the same.
-    """
-    if text_at == label_at:
-        raise DataError(
-            f"{name}: {shorten(columns[text_at])} is asked for as text and as label; name another with "
-            "--text-column or --label-column"
-        )
-    found = f"text column {shorten(columns[text_at])}"
-    if label_at is not None:
-        found += f", label column {shorten(columns[label_at])}"
-    return "; ".join([f"{name}: {found}", *notes])
-
-
-def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str], name: str) -> int | None:
-    """Return the position of a column.
+class _Lookahead:
+    """Lines read ahead that can be read again, with the line and byte counts that belong to each.
 
     Parameters
     ----------
-    columns : sequence of str
-        The header.
-    wanted : str or None
-        Its exact name, where the user gave one.
-    usual : sequence of str
-        Else, names to look for, most usual first, upper and lower case alike.
-    name : str
-        Of the file, for messages.
-
-    Returns
-    -------
-    int or None
-        None if no name was given and no usual one is there.
-
-    Raises
-    ------
-    DataError
-        If the column asked for is not there, or a name stands there twice.
+    lines : Lines
+        Counts the lines and bytes.
+    first : str
+        Its newest line.
+    rest : iterator of str
+        The lines after that.
     """
-    folded = list(columns) if wanted is not None else [column.strip().casefold() for column in columns]
-    for candidate in usual if wanted is None else [wanted]:
-        places = [place for place, column in enumerate(folded) if column == candidate]
-        if len(places) > 1:
-            raise DataError(
-                f"{name} has {len(places)} columns named {shorten(candidate)}; rename one of them"
-            )
-        if places:
-            return places[0]
-    if wanted is not None:
-        raise DataError(f"{name} has no column {shorten(wanted)}; its columns: {listing(columns)}")
-    return None
+
+    def __init__(self, lines: Lines, first: str, rest: Iterator[str]) -> None:
+        self._lines = lines
+        self._rest = rest
+        self._seen = [(first, lines.number, lines.bytes)]
+        self._error: DecodingError | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the lines from the first on, up to the limit of looking ahead."""
+        for index in range(_MAX_SNIFFED_LINES):
+            if index == len(self._seen) and not self._read():
+                return
+            yield self._seen[index][0]
+
+    def _read(self) -> bool:
+        if self._error is not None:
+            return False
+        try:
+            line = next(self._rest, None)
+        except DecodingError as error:  # raised by `replay` when it gets there
+            self._error = error
+            self._seen.append(("", self._lines.number, self._lines.bytes))
+            return False
+        if line is None:
+            return False
+        self._seen.append((line, self._lines.number, self._lines.bytes))
+        return True
+
+    def replay(self) -> Iterator[str]:
+        """Yield the lines that were read, and set the counts of `lines` as if they were read now."""
+        for index, (line, number, consumed) in enumerate(self._seen):
+            self._lines.number, self._lines.bytes = number, consumed
+            if self._error is not None and index == len(self._seen) - 1:
+                raise self._error
+            yield line
 
 
-def require_column(
-    columns: Sequence[str], wanted: str | None, usual: Sequence[str], what: str, name: str
-) -> int:
-    """Return what `find_column` finds; `what` is ``text`` or ``label``, for messages.
-
-    Raises
-    ------
-    DataError
-        If it finds nothing.
-    """
-    place = find_column(columns, wanted, usual, name)
-    if place is None and len(columns) == 1 and "\t" in columns[0]:
-        raise DataError(f"{name} looks as if tabs separate its cells; say so with --input-format tsv")
-    if place is None and list(columns) == ["text"] and _suffix(name) == ".txt":
-        raise DataError(
-            f"{name} has no {what} column: a .txt is read as one text a line; if it is a table, say so with "
-            "--input-format csv"
-        )
-    if place is None:
-        raise DataError(
-            f"{name} has no {what} column: none of its columns ({listing(columns)}) is named "
-            f"{', '.join(usual)}; name it with --{what}-column"
-        )
-    return place
+def _sniff_separator(lookahead: _Lookahead) -> str:
+    """Return the first separator for which header and first row have the same number of cells, over one."""
+    for separator in (",", *_UNUSUAL_SEPARATORS):
+        reader = csv.reader(iter(lookahead), delimiter=separator, strict=True)
+        try:
+            header = next(reader)
+            first = next((row for row in reader if row), header)
+        except (csv.Error, StopIteration):
+            continue
+        if len(header) == len(first) > 1:
+            return separator
+    return ","

@@ -1,4 +1,4 @@
-"""Bytes to lines of text, in the encoding that a mark at the beginning or the user tells."""
+"""Decode bytes to lines of text: UTF-8, the encoding of a byte order mark, or the one the user names."""
 
 from __future__ import annotations
 
@@ -8,56 +8,64 @@ import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol, Self
 
-from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.errors import DataError, OptionError, shorten
 from lmclassify.tables.inputs import Input
 
 DETECT = "detect"
-"""The name that asks for a guess."""
+"""The value of --encoding that asks for detection."""
 
-_SAMPLE = 1 << 20
-_STEP = 1 << 16
-_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
+SAMPLE_BYTES = 1 << 20
+"""Bytes that detection looks at: enough to contain rare characters, and read in a moment."""
+BLOCK_BYTES = 1 << 16
+"""Bytes decoded at a time."""
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
-}  # in this order: UTF-32's little-endian mark begins with UTF-16's
+}  # UTF-32 first: its little-endian mark begins with that of UTF-16
 _COMMON = {
     *(f"cp125{number}" for number in range(9)),
     *("iso8859_1", "iso8859_2", "iso8859_5", "iso8859_7", "iso8859_9", "iso8859_15", "koi8_r", "koi8_u"),
     *("cp932", "shift_jis", "euc_jp", "gb18030", "big5", "cp949", "euc_kr"),
 }
-"""What is preferred to rarer encodings (Mac's, EBCDIC) that fit a sample nearly as well."""
+"""Encodings that detection prefers to rarer ones (Mac, EBCDIC) that fit a sample nearly as well."""
 
-_NO_FILES = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
-"""Python's encodings of text that no file of rows has."""
+_UTF8 = ("utf-8", "utf-8-sig")
+_NOT_FOR_FILES = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
+"""Python's text encodings that data files do not use."""
 
 _NUL = (
-    "byte {:,} is NUL; no text holds it: is this a text file? (--encoding utf-16-le or utf-16-be reads "
-    "UTF-16 that does not begin with its mark)"
+    "byte {:,} is NUL, which text does not contain: is this a text file? (for UTF-16 without a byte order "
+    "mark, use --encoding utf-16-le or utf-16-be)"
 )
 
 
-class BadBytesError(Exception):
-    """Bytes that are no text; the reader that knows the row makes a DataError of it."""
+class DecodingError(Exception):
+    """Bytes that are not valid text. A reader, which knows the row, turns it into a DataError."""
 
 
 class Lines(Protocol):
-    """Lines of text, line ends kept."""
+    """Decoded lines, with their line ends."""
 
     number: int
-    """How many have been read."""
+    """How many lines have been read."""
     bytes: int
-    """How many bytes of the input those are."""
+    """How many bytes of the input they take."""
     note: str
-    """The encoding where it is not UTF-8, for the user; else empty."""
+    """The encoding, for the user, if it is not UTF-8; else empty."""
 
     def __iter__(self) -> Iterator[str]: ...
 
 
 class LineReader:
-    """What readers of lines have in common: closing, and how far they have come."""
+    """Base of readers that read an input line by line."""
 
     _input: Input
     _lines: Lines
+
+    def _open(self, path: str) -> None:
+        self._input = Input(path)
+        self.name = self._input.name
+        self.size = self._input.size
 
     def close(self) -> None:
         """Close the file."""
@@ -71,64 +79,79 @@ class LineReader:
 
     @property
     def bytes_read(self) -> int:
-        """How far reading has come."""
+        """The position in the file, in bytes; compare with `size`."""
         return self._input.position(self._lines.bytes)
 
 
-def lines_of(source: Input, encoding: str | None = None) -> Lines:
-    """Return the lines of an input.
+def decode_lines(
+    source: Input,
+    encoding: str | None = None,
+    *,
+    sample_bytes: int = SAMPLE_BYTES,
+    block_bytes: int = BLOCK_BYTES,
+) -> Lines:
+    """Return the decoded lines of an input.
 
     Parameters
     ----------
     source : Input
     encoding : str, optional
-        As Python names it, or ``detect``. By default UTF-16 or UTF-32 where the input begins with their
-        mark, else UTF-8.
+        A Python encoding, or ``detect``. By default UTF-16 or UTF-32 if the input begins with a byte order
+        mark of theirs, else UTF-8.
+    sample_bytes : int
+        Bytes from which an encoding is detected.
+    block_bytes : int
+        Bytes decoded at a time, for encodings other than UTF-8.
 
     Raises
     ------
     OptionError
         If there is no such encoding.
     DataError
-        If it cannot be detected.
+        If the encoding cannot be detected.
     """
     stream: BinaryIO = source.stream
     if encoding == DETECT:
-        sample = stream.read(_SAMPLE)
+        sample = stream.read(sample_bytes)
         found = _detect(sample, source.name)
-        return _lines(_Rewound(sample, stream), found, "found by --encoding detect")
-    if encoding is not None:
-        return _lines(stream, check_encoding(encoding))
-    return _lines(stream, _by_mark(stream.peek(4)) or "utf-8")  # type: ignore[attr-defined]
+        stream = io.BufferedReader(_Joined(sample, stream), BLOCK_BYTES)
+        note = f"encoding {found} (found by --encoding detect)"
+    else:
+        mark = _from_byte_order_mark(stream.peek(4))  # type: ignore[attr-defined]
+        found = check_encoding(encoding) if encoding is not None else mark or "utf-8"
+        note = "" if found in _UTF8 else f"encoding {found}"
+    if found in _UTF8:
+        return _Utf8Lines(stream, note)
+    return _DecodedLines(stream, found, note, block_bytes)
 
 
 def check_encoding(encoding: str) -> str:
-    """Return Python's name of an encoding of text.
+    """Return Python's name of a text encoding.
 
     Raises
     ------
     OptionError
-        If there is none of that name.
+        If there is no such encoding.
     """
     try:
         info = codecs.lookup(encoding)
     except (LookupError, ValueError):
         info = None
-    fits = info is not None and info._is_text_encoding and info.incrementaldecoder is not None
-    if info is None or not fits or info.name in _NO_FILES:
+    is_text = info is not None and info._is_text_encoding and info.incrementaldecoder is not None
+    if info is None or not is_text or info.name in _NOT_FOR_FILES:
         raise OptionError(
-            f"--encoding {shorten(encoding)}: Python knows no such encoding of text; latin-1, cp1252, "
-            f"utf-16-le and shift_jis are some, and {DETECT} guesses"
+            f"--encoding {shorten(encoding)}: Python knows no such text encoding; use for example latin-1, "
+            f"cp1252, utf-16-le or shift_jis, or {DETECT}"
         )
     return info.name
 
 
-def _by_mark(beginning: bytes) -> str | None:
-    return next((name for mark, name in _MARKS.items() if beginning.startswith(mark)), None)
+def _from_byte_order_mark(beginning: bytes) -> str | None:
+    return next((name for mark, name in _BYTE_ORDER_MARKS.items() if beginning.startswith(mark)), None)
 
 
 def _detect(sample: bytes, name: str) -> str:
-    marked = _by_mark(sample)
+    marked = _from_byte_order_mark(sample)
     if marked is not None:
         return marked
     try:
@@ -146,23 +169,15 @@ def _detect(sample: bytes, name: str) -> str:
     matches = charset_normalizer.from_bytes(sample)
     best = matches.best()
     if best is None:
-        raise DataError(f"{name}: its encoding cannot be told; name it with --encoding")
+        raise DataError(f"{name}: its encoding cannot be detected; name it with --encoding")
     likely = [match for match in matches if match.encoding in _COMMON and match.chaos <= best.chaos + 0.05]
     chosen = (likely or [best])[0]
-    same = chosen.could_be_from_charset  # encodings that give the sample's very characters
-    return check_encoding("cp1252" if "cp1252" in same else chosen.encoding)
-
-
-def _lines(stream: BinaryIO, encoding: str, how: str = "") -> Lines:
-    note = "" if encoding in ("utf-8", "utf-8-sig") and not how else f"encoding {encoding}"
-    note += f" ({how})" if how else ""
-    if encoding in ("utf-8", "utf-8-sig"):
-        return _Utf8Lines(stream, note)
-    return _DecodedLines(stream, encoding, note)
+    equivalent = chosen.could_be_from_charset  # encodings that decode the sample to the same characters
+    return check_encoding("cp1252" if "cp1252" in equivalent else chosen.encoding)
 
 
 class _Utf8Lines:
-    """Lines of UTF-8, with or without its mark: what is usual, and fast."""
+    """Lines of UTF-8, with or without a byte order mark: the usual case, and fast."""
 
     def __init__(self, stream: BinaryIO, note: str) -> None:
         self._stream = stream
@@ -176,97 +191,91 @@ class _Utf8Lines:
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                raise BadBytesError(
-                    f"byte {self.bytes + error.start:,} ({_hex(line, error)}) is not valid UTF-8; save the "
-                    f"file as UTF-8, or name its encoding with --encoding ({DETECT} guesses)"
+                invalid = line[error.start : error.start + 1].hex()
+                raise DecodingError(
+                    f"byte {self.bytes + error.start:,} (0x{invalid}) is not valid UTF-8; save "
+                    f"the file as UTF-8, or name its encoding with --encoding ({DETECT} guesses it)"
                 ) from None
             if "\0" in text:
-                raise BadBytesError(_NUL.format(self.bytes + line.index(b"\0")))
+                raise DecodingError(_NUL.format(self.bytes + line.index(b"\0")))
             self.bytes += len(line)
             if self.number == 1:
                 text = text.removeprefix("\ufeff")
-                if not text:  # there is nothing but the mark
+                if not text:  # the file holds only a byte order mark
                     return
             yield text
 
 
 class _DecodedLines:
-    """Lines of any other encoding, decoded piece by piece."""
+    """Lines of any other encoding, decoded block by block."""
 
-    def __init__(self, stream: BinaryIO, encoding: str, note: str) -> None:
+    def __init__(self, stream: BinaryIO, encoding: str, note: str, block_bytes: int) -> None:
         self._stream = stream
         self._encoding = encoding
+        self._block_bytes = block_bytes
         self.number = 0
         self.bytes = 0
         self.note = note
 
     def __iter__(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(self._encoding)()
-        begun: list[str] = []  # pieces of a line whose end is not there yet
-        taken, ended = 0, False
-        while not ended:
-            piece = self._stream.read1(_STEP)  # type: ignore[attr-defined]
-            ended = not piece
-            text, problem = _decoded(decoder, piece, taken)
-            taken += len(piece)
-            *whole, rest = text.split("\n")
-            for line in whole:
-                yield from self._line("".join([*begun, line, "\n"]))
-                begun = []
-            begun.append(rest)
-            self.bytes = taken
+        pending: list[str] = []  # the line whose end has not been read yet
+        consumed, at_end = 0, False
+        while not at_end:
+            block = self._stream.read1(self._block_bytes)  # type: ignore[attr-defined]
+            at_end = not block
+            text, problem = _decode_block(decoder, block, consumed)
+            consumed += len(block)
+            *complete, rest = text.split("\n")
+            for line in complete:
+                yield from self._checked("".join([*pending, line, "\n"]))
+                pending = []
+            pending.append(rest)
+            self.bytes = consumed
             if problem:
                 self.number += 1
-                raise BadBytesError(f"{problem} in {self._encoding}; name another with --encoding")
-        if begun := [part for part in begun if part]:
-            yield from self._line("".join(begun))
+                raise DecodingError(f"{problem} in {self._encoding}; name another encoding with --encoding")
+        if last := "".join(pending):
+            yield from self._checked(last)
 
-    def _line(self, line: str) -> Iterator[str]:
+    def _checked(self, line: str) -> Iterator[str]:
         self.number += 1
         if self.number == 1:
             line = line.removeprefix("\ufeff")
             if not line:
                 return
         if "\0" in line:
-            raise BadBytesError(
-                "a NUL character; no text holds it: is this a text file, and that its encoding?"
+            raise DecodingError(
+                "a NUL character, which text does not contain: is this a text file in that encoding?"
             )
         if self._encoding == "utf-7" and any("\ud800" <= character <= "\udfff" for character in line):
-            raise BadBytesError("half of a surrogate pair, which is no text")
+            raise DecodingError("half of a surrogate pair, which is not valid text")
         yield line
 
 
-def _decoded(decoder: Any, piece: bytes, taken: int) -> tuple[str, str]:
-    """Return a piece's text as far as it is good, and what is wrong with the rest."""
+def _decode_block(decoder: Any, block: bytes, consumed: int) -> tuple[str, str]:
+    """Return the text of a block up to the first invalid byte, and what is wrong there."""
     before = decoder.getstate()
     try:
-        return decoder.decode(piece, not piece), ""
+        return decoder.decode(block, not block), ""
     except UnicodeDecodeError as error:
-        waiting = len(error.object) - len(piece)  # bytes of the piece before, whose character was not whole
-        at = taken - waiting + error.start
-        problem = f"byte {at:,} ({_hex(error.object, error)}) is not valid"
+        buffered = len(error.object) - len(block)  # bytes of an incomplete character of the block before
+        at = consumed - buffered + error.start
+        invalid = error.object[error.start : error.start + 1].hex()
+        problem = f"byte {at:,} (0x{invalid}) is not valid"
         decoder.setstate(before)
-        good = piece[: max(0, error.start - waiting)]
+        good = block[: max(0, error.start - buffered)]
         try:
             return decoder.decode(good) if good else "", problem
-        except UnicodeError:  # UTF-16 without its mark
+        except UnicodeError:  # UTF-16 without a byte order mark
             return "", problem
-    except UnicodeError as error:  # a codec that does not say where
-        return "", f"after byte {taken:,}: {' '.join(str(error).split())}: not valid"
-
-
-def _hex(data: bytes, error: UnicodeDecodeError) -> str:
-    return listing(f"0x{byte:02x}" for byte in data[error.start : error.start + 1])
-
-
-class _Rewound(io.BufferedReader):
-    """A stream whose beginning has been read already."""
-
-    def __init__(self, beginning: bytes, stream: BinaryIO) -> None:
-        super().__init__(_Joined(beginning, stream), _STEP)
+    except UnicodeError as error:  # a codec that does not report the position
+        return "", f"after byte {consumed:,}: {' '.join(str(error).split())}: not valid"
 
 
 class _Joined(io.RawIOBase):
+    """A stream whose first bytes have already been read, from its beginning."""
+
     def __init__(self, beginning: bytes, stream: BinaryIO) -> None:
         self._beginning = memoryview(beginning)
         self._stream: Any = stream

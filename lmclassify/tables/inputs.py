@@ -1,4 +1,4 @@
-"""Files and standard input opened for reading, unpacked where they are compressed."""
+"""Open files, URLs and standard input for reading, decompressed if needed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lmclassify.tables.urls import is_url, open_url
 
 
 class Input:
-    """A file's bytes, or standard input's.
+    """The bytes of a file, a URL or standard input.
 
     Parameters
     ----------
     path : str
-        Of a file, or its URL; ``-`` is standard input. An ending such as ``.gz`` says that it is compressed.
+        A path or URL; ``-`` is standard input. A suffix such as ``.gz`` means that it is compressed.
 
     Attributes
     ----------
     name : str
         For messages.
     stream : file
-        What it holds, unpacked.
+        The decompressed content.
     size : int or None
-        Bytes in all, packed, where that is known.
+        Size in bytes before decompression, if known.
 
     Raises
     ------
@@ -43,7 +43,7 @@ class Input:
             self.size = None if path == "-" else os.fstat(self._file.fileno()).st_size or None
         self.stream = self._file
         suffix = split_compression(path)[1]
-        self._packed = suffix is not None
+        self._is_compressed = suffix is not None
         if suffix is not None:
             try:
                 self.stream = decompressed(self._file, suffix, self.name)
@@ -51,9 +51,11 @@ class Input:
                 self.close()
                 raise
 
-    def position(self, unpacked: int) -> int:
-        """Return how far reading has come, on the scale of `size`, when so many bytes have been used."""
-        return self._file.tell() if self._packed and not self._file.closed else unpacked
+    def position(self, decompressed_bytes: int) -> int:
+        """Return the read position on the scale of `size`, given the number of decompressed bytes used."""
+        if self._is_compressed and not self._file.closed:
+            return self._file.tell()
+        return decompressed_bytes
 
     def close(self) -> None:
         """Close the file; standard input stays open."""

@@ -1,4 +1,4 @@
-"""JSON Lines: an object a line. What is no string stays what it is where JSON Lines are written again."""
+"""Read JSON Lines, one object per line, in chunks. Values keep their types where JSON Lines are written."""
 
 from __future__ import annotations
 
@@ -9,82 +9,82 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lmclassify.errors import DataError, shorten
-from lmclassify.tables.delimited import CHUNK_BYTES, CHUNK_ROWS, describe_columns
-from lmclassify.tables.encodings import BadBytesError, LineReader, lines_of
-from lmclassify.tables.inputs import Input
-from lmclassify.tables.rows import Rows
+from lmclassify.tables.columns import describe_columns
+from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
 
-_KINDS: Final = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_TYPE_NAMES: Final = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    str: "a string",
+    type(None): "null",
+}
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def cell_of(value: Any) -> str:
-    """Return a JSON value as a cell: strings as they are, null as nothing, all else as JSON text."""
+def to_cell(value: Any) -> str:
+    """Return a JSON value as a cell: a string unchanged, null as an empty cell, anything else as JSON."""
     if isinstance(value, str):
         return value
     return "" if value is None else _ENCODE(value)
 
 
-def kind_of_value(value: Any) -> str:
-    """Return what a JSON value that is neither string nor null is, for messages."""
-    return _KINDS.get(type(value), type(value).__name__)
-
-
 @dataclass(frozen=True)
 class JsonObjects:
-    """Rows as the lines they came as, without line ends."""
+    """Rows as the original lines, without line ends."""
 
     lines: list[str]
 
     def without(self, names: Collection[str]) -> JsonObjects:
-        """Return the rows without keys of these names."""
+        """Return the rows without the named keys."""
         records = map(json.loads, self.lines)
         return JsonObjects([_ENCODE({k: v for k, v in one.items() if k not in names}) for one in records])
 
     def json_objects(self) -> list[str]:
-        """Return them."""
+        """Return the lines."""
         return self.lines
 
 
 class JsonLinesReader(LineReader):
-    """Reads JSON Lines in chunks.
+    """Read JSON Lines in chunks.
 
-    Columns are the keys of the first chunk, in order of appearance. A row may lack some of them: such cells
-    are empty, as those of null are. Keys that appear later are kept in JSON Lines, and are an error where
-    any other format is written.
+    The columns are the keys of the first chunk, in order of appearance. Keys that a row lacks, and null
+    values, become empty cells. Keys that first appear later are kept where JSON Lines are written; writing
+    another format is then an error.
 
     Parameters
     ----------
     path : str
         ``-`` is standard input.
     encoding : str, optional
-        See `lmclassify.tables.encodings.lines_of`.
+        See `lmclassify.tables.encodings.decode_lines`.
     stream : bool, default=False
-        Take the first row's keys for the columns, so as not to wait for more.
+        Take the columns from the first row alone, without waiting for more rows.
 
     Raises
     ------
     DataError
-        If the file cannot be read or has no row; later, while reading, if a line is no JSON object, or what
-        `describe` has called the text column holds anything but strings and null.
+        If the file cannot be read or has no rows; while reading, if a line is not a JSON object, or the text
+        column given to `describe` holds anything but strings and null.
     """
 
     def __init__(self, path: str, encoding: str | None = None, *, stream: bool = False) -> None:
-        self._input = Input(path)
-        self.name = self._input.name
-        self.size = self._input.size
+        self._open(path)
         self.rows_read = 0
-        self._text: str | None = None
+        self._text_column: str | None = None
         try:
-            self._lines = lines_of(self._input, encoding)
+            self._lines = decode_lines(self._input, encoding)
             self._records = self._read()
-            self._begun = self._take(1 if stream else CHUNK_ROWS)
-            if not self._begun:
-                raise DataError(f"{self.name} is empty; expected a JSON object a line")
+            self._buffered = self._take(1 if stream else CHUNK_ROWS)
+            if not self._buffered:
+                raise DataError(f"{self.name} is empty; expected one JSON object per line")
         except BaseException:
             self.close()
             raise
-        self.columns = list(dict.fromkeys(key for _, record in self._begun for key in record))
+        self.columns = list(dict.fromkeys(key for _, record in self._buffered for key in record))
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use; from now on, texts must be strings or null.
@@ -92,18 +92,18 @@ class JsonLinesReader(LineReader):
         Raises
         ------
         DataError
-            If they are one and the same.
+            If text and label are the same column.
         """
         notes = [self._lines.note] if self._lines.note else []
-        said = describe_columns(self.name, self.columns, text_at, label_at, notes)
-        self._text = self.columns[text_at]
-        return said
+        description = describe_columns(self.name, self.columns, text_at, label_at, notes)
+        self._text_column = self.columns[text_at]
+        return description
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
-        """Yield all rows, at most `rows` at a time; fewer where they are long."""
-        while self._begun:
-            yield self._rows(self._begun[:rows])
-            self._begun = self._begun[rows:]
+        """Yield all rows, at most `rows` at a time; fewer if they are long."""
+        while self._buffered:
+            yield self._rows(self._buffered[:rows])
+            self._buffered = self._buffered[rows:]
         while taken := self._take(rows):
             yield self._rows(taken)
 
@@ -121,21 +121,21 @@ class JsonLinesReader(LineReader):
         known = set(columns)
         cells, stray = [], ""
         for number, (line, record) in enumerate(taken, first):
-            text = None if self._text is None else record.get(self._text)
+            text = None if self._text_column is None else record.get(self._text_column)
             if text is not None and not isinstance(text, str):
                 raise DataError(
-                    f"{self.name}, row {number:,}: {shorten(self._text)} is {kind_of_value(text)} "
-                    f"({shorten(cell_of(text))}); texts must be strings, or null where there is none"
+                    f"{self.name}, row {number:,}: {shorten(self._text_column)} is {_type_name(text)} "
+                    f"({shorten(to_cell(text))}); texts must be strings, or null for no text"
                 )
-            row = [cell_of(record.get(column)) for column in columns]
+            row = [to_cell(record.get(column)) for column in columns]
             if "\\u" in line:
                 self._check_surrogates(row, number)
             cells.append(row)
             if not stray and not record.keys() <= known:
                 key = next(key for key in record if key not in known)
                 stray = (
-                    f"{self.name}, row {number:,}: key {shorten(key)} is in none of the first rows, so no "
-                    "column was made of it; --format jsonl keeps it"
+                    f"{self.name}, row {number:,}: key {shorten(key)} is in none of the first rows, so it "
+                    "has no column; --format jsonl keeps it"
                 )
         self.rows_read += len(taken)
         return Rows(columns, cells, first, original=JsonObjects([line for line, _ in taken]), stray=stray)
@@ -145,7 +145,7 @@ class JsonLinesReader(LineReader):
             if any("\ud800" <= character <= "\udfff" for character in f"{column}{cell}"):
                 raise DataError(
                     f"{self.name}, row {number:,}: {shorten(column)} holds half of a surrogate pair, which "
-                    "is no text"
+                    "is not valid text"
                 )
 
     def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -159,18 +159,24 @@ class JsonLinesReader(LineReader):
                 try:
                     record = json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    raise DataError(f"{self._place(row)}: no JSON ({error}){_hint(line)}") from None
+                    raise DataError(f"{self._position(row)}: not valid JSON ({error}){_hint(line)}") from None
                 if not isinstance(record, dict):
-                    what = "a string" if isinstance(record, str) else kind_of_value(record)
-                    what = "null" if record is None else what
-                    raise DataError(f"{self._place(row)}: {what}, where an object is expected{_hint(line)}")
+                    found = _type_name(record)
+                    raise DataError(f"{self._position(row)}: expected an object, not {found}{_hint(line)}")
                 yield line, record
-        except BadBytesError as error:
-            raise DataError(f"{self._place(row + 1)}: {error}") from None
+        except DecodingError as error:
+            raise DataError(f"{self._position(row + 1)}: {error}") from None
 
-    def _place(self, row: int) -> str:
+    def _position(self, row: int) -> str:
         return f"{self.name}, row {row:,} (line {self._lines.number:,})"
 
 
+def _type_name(value: Any) -> str:
+    """Return a phrase for the type of a JSON value, for messages."""
+    return _TYPE_NAMES.get(type(value), type(value).__name__)
+
+
 def _hint(line: str) -> str:
-    return "; JSON Lines have an object a line: jq -c '.[]' makes them of a list" if line[0] == "[" else ""
+    if line[0] != "[":
+        return ""
+    return "; JSON Lines have one object per line: jq -c '.[]' converts a JSON list"

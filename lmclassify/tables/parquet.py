@@ -1,4 +1,4 @@
-"""Parquet by pyarrow, batch by batch; types are kept where Parquet is written again."""
+"""Read Parquet in chunks with pyarrow. Values keep their types where Parquet is written."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmclassify.errors import DataError, LMClassifyError, listing, shorten
+from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.compression import split_compression
-from lmclassify.tables.delimited import CHUNK_BYTES, CHUNK_ROWS, describe_columns
 from lmclassify.tables.inputs import Input
-from lmclassify.tables.json_lines import cell_of
-from lmclassify.tables.rows import Rows
+from lmclassify.tables.json_lines import to_cell
+from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
 
 
 def require_pyarrow(error: type[LMClassifyError]) -> None:
-    """Raise `error` if pyarrow is not there."""
+    """Raise `error` if pyarrow is not installed."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
@@ -30,16 +30,16 @@ def require_pyarrow(error: type[LMClassifyError]) -> None:
 
 @dataclass(frozen=True)
 class ArrowRows:
-    """Rows as a table of pyarrow."""
+    """Rows as a pyarrow table."""
 
     table: Any
 
     def without(self, names: Collection[str]) -> ArrowRows:
-        """Return the rows without columns of these names."""
+        """Return the rows without the named columns."""
         return ArrowRows(self.table.select([name for name in self.table.column_names if name not in names]))
 
     def json_objects(self) -> list[str]:
-        """Return each row as a JSON object: numbers and nested values as such, dates as strings."""
+        """Return each row as a JSON object: numbers and nested values keep their types, dates are strings."""
         names = self.table.column_names
         columns = [_values(column) for column in self.table.columns]
         encode = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
@@ -47,18 +47,18 @@ class ArrowRows:
 
 
 class ParquetReader:
-    """Reads a Parquet file in chunks.
+    """Read a Parquet file in chunks.
 
     Parameters
     ----------
     path : str
-        ``-`` is standard input; that and pipes are copied to a temporary file first, for Parquet is read
-        from its end.
+        ``-`` is standard input. It and pipes are first copied to a temporary file, because reading Parquet
+        starts at the end of the file.
 
     Raises
     ------
     DataError
-        If the file cannot be read, is no Parquet file or has no row.
+        If the file cannot be read, is not a Parquet file or has no rows.
     """
 
     def __init__(self, path: str) -> None:
@@ -67,7 +67,7 @@ class ParquetReader:
         import pyarrow.parquet
 
         if split_compression(path)[1] is not None:
-            raise DataError(f"{path}: Parquet is compressed within; unpack the file first")
+            raise DataError(f"{path}: Parquet compresses its columns itself; decompress the file first")
         self._input = Input(path)
         self.name = self._input.name
         self.rows_read = 0
@@ -92,7 +92,9 @@ class ParquetReader:
             raise
 
     def _damaged(self, error: Exception) -> DataError:
-        return DataError(f"{self.name} is damaged, or no Parquet file ({' '.join(str(error).split())[:200]})")
+        return DataError(
+            f"{self.name} is damaged, or is not a Parquet file ({' '.join(str(error).split())[:200]})"
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -108,7 +110,7 @@ class ParquetReader:
 
     @property
     def bytes_read(self) -> int:
-        """How far reading has come, about."""
+        """The approximate position in the file, in bytes."""
         return int(self.size * self.rows_read / self._file.metadata.num_rows)
 
     def describe(self, text_at: int, label_at: int | None) -> str:
@@ -117,24 +119,24 @@ class ParquetReader:
         Raises
         ------
         DataError
-            If they are one and the same, or the text column holds no strings.
+            If text and label are the same column, or the text column does not hold strings.
         """
-        said = describe_columns(self.name, self.columns, text_at, label_at)
-        kind = self._file.schema_arrow.field(text_at).type
-        if not _is_text(kind):
+        description = describe_columns(self.name, self.columns, text_at, label_at)
+        column_type = self._file.schema_arrow.field(text_at).type
+        if not _is_text(column_type):
             raise DataError(
-                f"{self.name}: {shorten(self.columns[text_at])} holds {kind}, and texts must be strings; "
-                "name another column with --text-column"
+                f"{self.name}: {shorten(self.columns[text_at])} holds {column_type}, but texts must be "
+                "strings; choose another column with --text-column"
             )
-        return said
+        return description
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
-        """Yield all rows, at most `rows` at a time; fewer where they are long."""
+        """Yield all rows, at most `rows` at a time; fewer if they are long."""
         import pyarrow
 
-        about = self._file.metadata
-        groups = [about.row_group(group).total_byte_size for group in range(about.num_row_groups)]
-        size = max(1, min(rows, CHUNK_BYTES * about.num_rows // max(1, sum(groups))))
+        metadata = self._file.metadata
+        total = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+        size = max(1, min(rows, CHUNK_BYTES * metadata.num_rows // max(1, total)))
         batches = self._file.iter_batches(batch_size=size)
         while True:
             try:
@@ -142,7 +144,7 @@ class ParquetReader:
                 if batch is None:
                     return
                 table = pyarrow.Table.from_batches([batch])
-                columns = [[cell_of(value) for value in _values(column)] for column in table.columns]
+                columns = [[to_cell(value) for value in _values(column)] for column in table.columns]
             except self._errors as error:
                 raise self._damaged(error) from None
             first = self.rows_read + 1
@@ -152,14 +154,14 @@ class ParquetReader:
                 yield Rows(self.columns, cells, first, original=ArrowRows(table))
 
 
-def with_added(rows: Rows) -> Any:
-    """Return rows with their added columns as a pyarrow table; cells that came as strings are strings."""
+def to_arrow(rows: Rows) -> Any:
+    """Return rows with their added columns as a pyarrow table; cells without a type are strings."""
     import pyarrow
 
     if isinstance(rows.original, ArrowRows):
         table = rows.original.table
     else:
-        cells = [pyarrow.array(rows.column(at), pyarrow.string()) for at in range(len(rows.columns))]
+        cells = [pyarrow.array(rows.column(index), pyarrow.string()) for index in range(len(rows.columns))]
         table = pyarrow.table(cells, rows.columns)
     for name, column in rows.added.items():
         kind = pyarrow.from_numpy_dtype(column.dtype) if hasattr(column, "dtype") else pyarrow.string()
@@ -177,7 +179,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _values(column: Any) -> list[Any]:
-    """Return a column's values as JSON has them, None where there is none."""
+    """Return a column's values as types that JSON has; missing values are None."""
     import pyarrow
     from pyarrow import types
 
@@ -197,7 +199,7 @@ def _values(column: Any) -> list[Any]:
 
 
 def _nested(value: Any) -> Any:
-    """Return a list or struct as JSON has it; NaN in it is null."""
+    """Return a list or struct as types that JSON has; NaN becomes None."""
     return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
 
 
@@ -206,7 +208,7 @@ def _finite(value: float) -> float | str:
 
 
 def _plain(value: Any) -> str:
-    """Return a value that JSON has no word for as a string."""
+    """Return a value of a type that JSON lacks as a string."""
     if isinstance(value, bytes):
         try:
             return value.decode()

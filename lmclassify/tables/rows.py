@@ -1,4 +1,4 @@
-"""Rows of a table: cells as strings, and columns that were added to them."""
+"""A chunk of consecutive table rows: string cells, plus columns of results."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+CHUNK_ROWS = 8192
+"""Rows per chunk: enough to score in large batches, and few enough to hold in memory."""
+CHUNK_BYTES = 1 << 23
+"""Approximate bytes per chunk, so that long rows need no more memory than short ones."""
+
 Column = Sequence[str] | npt.NDArray[np.float64] | npt.NDArray[np.int64]
-"""One value a row: texts, or numbers that are NaN where there is none."""
+"""One value per row: strings, or numbers with NaN for missing values."""
 
 
-class Original(Protocol):
-    """Rows as a format with types has them: what cells do not tell."""
+class OriginalRows(Protocol):
+    """Rows in the typed form of their file format, which string cells cannot represent."""
 
-    def without(self, names: Collection[str]) -> Original:
-        """Return the rows without columns of these names."""
+    def without(self, names: Collection[str]) -> OriginalRows:
+        """Return the rows without the named columns."""
         ...
 
     def json_objects(self) -> list[str]:
@@ -27,39 +32,39 @@ class Original(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """Some consecutive rows of a table."""
+    """Consecutive rows of a table."""
 
     columns: list[str]
-    """The header; names may stand there twice."""
+    """The header; names may be duplicated."""
     cells: list[list[str]]
-    """Row by row, one cell for each column."""
+    """One list per row, with one cell per column."""
     first: int = 1
-    """The first row's number; rows count from 1, without the header."""
+    """Number of the first row; rows count from 1, without the header."""
     added: dict[str, Column] = field(default_factory=dict)
-    """Columns after those, by name."""
-    original: Original | None = None
-    """The rows as they came, without the added columns, where that was not as cells."""
+    """Columns to write after the original ones, by name."""
+    original: OriginalRows | None = None
+    """The rows as read, without the added columns, for formats with types."""
     stray: str = ""
-    """What is in `original` but in no column, where there is such a thing: one line for the user."""
+    """A one-line message for the user if `original` holds values that are in no column, else empty."""
 
     def __len__(self) -> int:
         return len(self.cells)
 
     @property
     def names(self) -> list[str]:
-        """Names of all columns."""
+        """Names of all columns, original and added."""
         return [*self.columns, *self.added]
 
-    def column(self, place: int) -> list[str]:
-        """Return the cells of the column at a place of the header."""
-        return [row[place] for row in self.cells]
+    def column(self, index: int) -> list[str]:
+        """Return the cells of the column at an index of the header."""
+        return [row[index] for row in self.cells]
 
     def with_columns(self, added: dict[str, Column]) -> Rows:
-        """Return the rows with columns at their end, in place of columns of their names."""
-        kept = [place for place, name in enumerate(self.columns) if name not in added]
+        """Return the rows with columns appended; they replace existing columns of the same name."""
+        kept = [index for index, name in enumerate(self.columns) if name not in added]
         if len(kept) == len(self.columns):
             return Rows(self.columns, self.cells, self.first, added, self.original, self.stray)
-        cells = [[row[place] for place in kept] for row in self.cells]
+        cells = [[row[index] for index in kept] for row in self.cells]
         original = None if self.original is None else self.original.without(added)
-        columns = [self.columns[place] for place in kept]
+        columns = [self.columns[index] for index in kept]
         return Rows(columns, cells, self.first, added, original, self.stray)

@@ -1,4 +1,4 @@
-"""Files in object stores and elsewhere, by URL (fsspec; S3, Google Cloud Storage, Azure, HDFS by pyarrow)."""
+"""Access files by URL with fsspec; pyarrow serves S3, Google Cloud Storage, Azure and HDFS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_url(path: str) -> bool:
 
 
 def without_file_scheme(path: str) -> str:
-    """Return the path that a URL of a local file names; anything else as it is."""
+    """Return the path of a ``file://`` URL; any other path or URL unchanged."""
     if path[:7].lower() != "file://":
         return path
     from urllib.request import url2pathname
@@ -32,24 +32,24 @@ def without_file_scheme(path: str) -> str:
 
 
 def file_system(url: str, error: type[LMClassifyError]) -> tuple[Any, str]:
-    """Return the file system of a URL, as fsspec has it, and the path there.
+    """Return the fsspec file system of a URL, and the path in it.
 
     Raises
     ------
     LMClassifyError
-        Of the kind `error`, if there is none, or a package for it is missing.
+        Of the type `error`, if there is no such file system, or its package is missing.
     """
     try:
         import fsspec
         from fsspec.implementations.arrow import ArrowFSWrapper
     except ImportError:
         raise error(f"{url} needs fsspec: pip install 'lmclassify[ray]'") from None
-    with told(url, error):
+    with url_errors(url, error):
         if urlsplit(url).scheme.lower() in _BY_PYARROW:
             from pyarrow.fs import FileSystem
 
             scheme, rest, options = _split(url)
-            bucket, slash, path = rest.partition("/")  # a path may hold wildcards: not for pyarrow
+            bucket, slash, path = rest.partition("/")  # pyarrow must not see wildcards
             files, base = FileSystem.from_uri(f"{scheme}://{bucket}{options}")
             return ArrowFSWrapper(files), f"{base}{slash}{path}"
         files, path = fsspec.url_to_fs(url)
@@ -57,21 +57,21 @@ def file_system(url: str, error: type[LMClassifyError]) -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def told(url: str, error: type[LMClassifyError]) -> Iterator[None]:
-    """Turn what may go wrong with a URL into one line."""
+def url_errors(url: str, error: type[LMClassifyError]) -> Iterator[None]:
+    """Turn any exception of a file system into a one-line `error`."""
     try:
         yield
     except LMClassifyError:
         raise
     except FileNotFoundError:
         raise error(f"no such file: {url}") from None
-    except Exception as problem:  # each store has errors of its own
-        why = " ".join(f"{problem}".split())[:300] or type(problem).__name__
-        raise error(f"cannot use {url}: {why}") from None
+    except Exception as problem:  # every store has its own exceptions
+        reason = " ".join(f"{problem}".split())[:300] or type(problem).__name__
+        raise error(f"cannot use {url}: {reason}") from None
 
 
 def open_url(url: str) -> tuple[BinaryIO, int | None]:
-    """Open a file for reading, and return its size in bytes, where that is known, beside it.
+    """Open a file for reading; return it and its size in bytes, if known.
 
     Raises
     ------
@@ -79,79 +79,81 @@ def open_url(url: str) -> tuple[BinaryIO, int | None]:
         If it cannot be opened.
     """
     files, path = file_system(url, DataError)
-    with told(url, DataError):
+    with url_errors(url, DataError):
         size = files.info(path).get("size")
         return io.BufferedReader(_Raw(files.open(path, "rb"), url)), size
 
 
-def find(url: str, endings: tuple[str, ...] | None) -> list[str]:
-    """Return the URLs of the files that a URL names: itself, those its wildcards match, or those in a folder.
+def list_files(url: str, suffixes: tuple[str, ...] | None) -> list[str]:
+    """Return the URLs of the files that a URL names: one file, those that match wildcards, or a folder's.
 
     Parameters
     ----------
     url : str
-    endings : tuple of str or None
-        Of files to take from a folder; None: all. Names that begin with a dot or underscore are left out.
+    suffixes : tuple of str or None
+        Suffixes of the files to take from a folder; None takes all. Names that begin with a dot or
+        underscore are left out.
 
     Raises
     ------
     DataError
-        If there are none, or they cannot be listed.
+        If there is none, or they cannot be listed.
     """
     files, path = file_system(url, DataError)
     scheme, rest, options = _split(url)
-    with told(url, DataError):
-        if any(sign in rest for sign in "*["):
-            found = [one for one in files.glob(path) if "/." not in one and not files.isdir(one)]
+    with url_errors(url, DataError):
+        if any(wildcard in rest for wildcard in "*["):
+            found = [match for match in files.glob(path) if "/." not in match and not files.isdir(match)]
         elif files.isfile(path):
             return [url]
         else:
-            found = [one for one in files.find(path) if is_data(one, path, endings)]
+            found = [inside for inside in files.find(path) if is_data_file(inside, path, suffixes)]
     if not found:
         raise DataError(f"no file matches {url}")
-    return [f"{scheme}://{one.removeprefix(f'{scheme}://').lstrip('/')}{options}" for one in sorted(found)]
+    prefix = f"{scheme}://"
+    return [f"{prefix}{match.removeprefix(prefix).lstrip('/')}{options}" for match in sorted(found)]
 
 
 def _split(url: str) -> tuple[str, str, str]:
-    """Return a URL's scheme, what follows it, and pyarrow's options behind a question mark, with that."""
+    """Return a URL's scheme, its path, and the query that holds pyarrow's options."""
     scheme, _, rest = url.partition("://")
     if scheme.lower() not in _BY_PYARROW:
-        return scheme, rest, ""  # a question mark may be part of a name, or what a server wants
+        return scheme, rest, ""  # a question mark may be part of a file name
     rest, sign, options = rest.partition("?")
     return scheme, rest, sign + options
 
 
-def is_data(path: str, folder: str, endings: tuple[str, ...] | None) -> bool:
-    """Return whether a file found in a folder is one to read: of these endings, and not hidden."""
+def is_data_file(path: str, folder: str, suffixes: tuple[str, ...] | None) -> bool:
+    """Return whether a file in a folder is to be read: it has one of the suffixes and is not hidden."""
     inner = path.removeprefix(folder).replace("\\", "/").strip("/").split("/")
     return not any(part.startswith((".", "_")) for part in inner) and (
-        endings is None or inner[-1].lower().endswith(endings)
+        suffixes is None or inner[-1].lower().endswith(suffixes)
     )
 
 
 def upload(file: Path, url: str, error: type[LMClassifyError]) -> None:
-    """Copy a local file to a URL, where it appears only when it is whole.
+    """Copy a local file to a URL, where it appears only when it is complete.
 
     Raises
     ------
     LMClassifyError
-        Of the kind `error`, if it cannot be written.
+        Of the type `error`, if it cannot be written.
     """
     files, path = file_system(url, error)
-    with told(url, error):
-        if urlsplit(url).scheme.lower() in _OBJECT_STORES:  # what is put there is whole or not there
+    with url_errors(url, error):
+        if urlsplit(url).scheme.lower() in _OBJECT_STORES:  # an upload there is atomic
             files.put_file(str(file), path)
             return
         folder, _, name = path.rpartition("/")
-        draft = f"{folder}/.{name}.draft"
-        files.put_file(str(file), draft)
+        temporary = f"{folder}/.{name}.draft"
+        files.put_file(str(file), temporary)
         if files.exists(path):
             files.rm_file(path)
-        files.mv(draft, path)
+        files.mv(temporary, path)
 
 
 class _Raw(io.RawIOBase):
-    """A file of fsspec as Python's buffers want it."""
+    """An fsspec file as a raw stream for `io.BufferedReader`."""
 
     def __init__(self, file: Any, url: str) -> None:
         self._file, self._url = file, url
@@ -170,7 +172,7 @@ class _Raw(io.RawIOBase):
         return int(self._file.tell())
 
     def readinto(self, buffer: Any) -> int:
-        with told(self._url, DataError):
+        with url_errors(self._url, DataError):
             data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

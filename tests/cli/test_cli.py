@@ -116,7 +116,7 @@ def test_fit_with_files_of_texts(tmp_path):
     (tmp_path / "ham.txt").write_text("lunch\nsee you, tomorrow\n")
     done = run_cli("fit", "--labels", "spam=spam.txt", "--labels", "ham=ham.txt", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert "spam.txt: 1 blank lines skipped" in done.stderr.decode()
+    assert "spam.txt: 1 lines without text skipped" in done.stderr.decode()
     assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["ham", "spam"]
 
 
@@ -127,21 +127,21 @@ def test_unlabelled_texts(tmp_path, data):
     done = run_cli("fit", data, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     said = done.stderr.decode()
-    assert "lines.txt: 1 blank lines skipped" in said
+    assert "lines.txt: 1 lines without text skipped" in said
     assert "more.tsv: text column 'subject'\n" in said
     assert "more.tsv: 1 rows without text skipped" in said
     assert "4 texts without label for the background model" in said
     (background,) = lmclassify.load(tmp_path / "lmclassify-model").training_entries("background")
     assert background["training_texts"] == 4 + 4
-    assert "lines.txt: one text a line\n" in said
+    assert "lines.txt: one text per line\n" in said
 
 
 @pytest.mark.parametrize(
     ("unlabelled", "error"),
     [
-        ("lines.txt", "lines.txt, line 2 is blank"),
+        ("lines.txt", "lines.txt, line 2: the text is missing"),
         ("more.tsv", "more.tsv, row 2: the text is missing"),
-        ("empty.txt", "empty.txt holds no text"),
+        ("empty.txt", "empty.txt is empty; expected one text per line"),
         ("absent.csv", "absent.csv"),
         ("odd.csv", "odd.csv has no text column"),
     ],
@@ -465,14 +465,14 @@ BROKEN = {
         (["fit", "nul.csv"], "nul.csv, row 1 (line 2): byte 12 is NUL"),
         (["fit", "quotes.csv"], "quotes.csv, row 2 (line 3): a quote that opens here is never closed"),
         (["fit", "--labels", "spam=nothing.txt"], "no such file: nothing.txt"),
-        (["fit", "--labels", "spam=empty.csv"], "label 'spam' has no text: empty.csv is empty"),
+        (["fit", "--labels", "spam=empty.csv"], "empty.csv is empty; expected one text per line"),
         (["fit", "one.csv", "-o", "one.csv"], "one.csv is a file; a model is a folder"),
         (["fit", "one.csv", "-o", "."], "holds files that are no model's"),
         (["fit", "one.csv", "-o", "/proc/nothing/model"], "cannot write the model to /proc/nothing/model"),
         (["fit", "one.csv", "-o", "one.csv/model"], "cannot write the model to one.csv/model"),
-        (["fit", "one.csv", "--label-column", "text"], "'text' is asked for as text and as label"),
+        (["fit", "one.csv", "--label-column", "text"], "'text' is used for both text and label"),
         (["fit", "one.csv", *map(str, QUICK), "--learning-rate", "1e30"], "training diverged"),
-        (["fit", "tabs.csv"], "tabs.csv looks as if tabs separate its cells"),
+        (["fit", "tabs.csv"], "tabs.csv looks tab-separated"),
         (["fit", "steer.csv"], r"no text column: none of its columns (te\nxt\x1b[31m, label)"),
         (["predict", "one.csv", "-m", "nothing"], "no model at nothing: make one with `lmclassify fit`"),
         (["predict", "one.csv", "-m", "."], "holds no model (it has no config.json)"),
@@ -548,10 +548,10 @@ def test_a_model_of_a_newer_version(saved, data):
         (["fit", "data.csv", "--device", "cuda"], "cuda"),
         (["fit", "data.csv", "--class-weight", "spam=2,eggs=3"], "class_weight names 'eggs'"),
         (["fit", "data.csv", "--class-prior", "spam=1,spam=2"], "stands there twice"),
-        (["fit", "-", "-"], "standard input (-) can be read once only"),
-        (["fit", "-", "--unlabelled", "-"], "standard input (-) can be read once only"),
+        (["fit", "-", "-"], "standard input (-) can be read only once"),
+        (["fit", "-", "--unlabelled", "-"], "standard input (-) can be read only once"),
         (["fit", "--unlabelled", "f", "--recipe", "plain"], "which only recipe tuned has"),
-        (["fit", "--labels", "a=-", "--labels", "b=-"], "standard input (-) can be read once only"),
+        (["fit", "--labels", "a=-", "--labels", "b=-"], "standard input (-) can be read only once"),
         (["fit", "--labels", "a=s.txt,b=t.txt"], "give --labels once for each file"),
         (["fit", "--labels", "a=data.csv", "--text-column", "x"], "has no columns"),
         (["info", "a", "-m", "b"], "name the model once"),

@@ -64,7 +64,7 @@ def test_lines_of_text(saved, tmp_path):
     (tmp_path / "t.txt").write_text("win, a prize\n\nlunch\n")
     done = run_cli("predict", "t.txt", "-m", saved, cwd=tmp_path)
     assert [row["text"] for row in rows_of(done.stdout)] == ["win, a prize", "", "lunch"]
-    assert "t.txt: text column 'text'; one text a line" in done.stderr.decode()
+    assert "t.txt: one text per line" in done.stderr.decode()
     done = run_cli("predict", "-", "--input-format", "text", "-m", saved, "-q", cwd=tmp_path, stdin=b"a\nb")
     assert [row["text"] for row in rows_of(done.stdout)] == ["a", "b"]
 
@@ -83,12 +83,12 @@ def test_encodings(saved, tmp_path):
     for encoding, said in (("latin-1", "encoding iso8859-1"), ("detect", "(found by --encoding detect)")):
         done = run_cli("predict", "semicolons.csv", "-m", saved, "--encoding", encoding, cwd=tmp_path)
         assert rows_of(done.stdout)[0]["text"] == "Über den Größen schöner Straßen für Köln"
-        assert "label column 'label'; semicolons between cells; encoding " in done.stderr.decode()
+        assert "label column 'label'; semicolon-separated; encoding " in done.stderr.decode()
         assert said in done.stderr.decode()
     done = run_cli("predict", "semicolons.csv", "-m", saved, cwd=tmp_path)
     assert "row 1 (line 2): byte 11 (0xdc) is not valid UTF-8" in one_line(done)
     done = run_cli("predict", EMAILS, "-m", saved, "--encoding", "nonsense", cwd=tmp_path)
-    assert "--encoding 'nonsense': Python knows no such encoding" in one_line(done, status=2)
+    assert "--encoding 'nonsense': Python knows no such text encoding" in one_line(done, status=2)
 
 
 def test_several_files(saved, tmp_path):
@@ -103,14 +103,14 @@ def test_several_files(saved, tmp_path):
     assert json.loads(done.stdout)["texts"] == 3
     assert "no file matches x*.csv" in one_line(run_cli("predict", "x*.csv", "-m", saved, cwd=tmp_path))
     done = run_cli("predict", "-", "-", "-m", saved, cwd=tmp_path, stdin=b"")
-    assert "can be read once only" in one_line(done, status=2)
+    assert "can be read only once" in one_line(done, status=2)
 
 
 def test_nothing_is_left_of_output_that_failed(saved, tmp_path):
     rows = "text\n" + "".join(f"{os.urandom(20).hex()}\n" for _ in range(20_000))
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(rows.encode())[:-100])
     done = run_cli("predict", "t.csv.gz", "-m", saved, "-o", "out.csv.zst", cwd=tmp_path)
-    assert "t.csv.gz is cut short: its gzip data have no end" in one_line(done)
+    assert "t.csv.gz is truncated: its gzip data end too early" in one_line(done)
     assert os.listdir(tmp_path) == ["t.csv.gz"]
 
 
@@ -122,7 +122,7 @@ def test_other_commands_read_the_same(saved, tmp_path):
     (tmp_path / "latin.csv").write_bytes("text|label\nschöner Preis|spam\nKöln|ham\n".encode("latin-1"))
     done = run_cli("fit", "*.gz", "latin.csv", "--encoding", "latin-1", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert "vertical bars between cells" in done.stderr.decode()
+    assert "separated by vertical bars" in done.stderr.decode()
     for command in (
         ["explain", "--texts", "latin.csv", "--encoding", "latin-1"],
         ["update", "t.jsonl.gz"],

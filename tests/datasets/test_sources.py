@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify import DataError, OptionError
-from lmclassify.datasets.labelled import TableReading, read_files, read_tables, read_unlabelled
-from lmclassify.datasets.multiple_files import expand, open_sources
-from lmclassify.datasets.sources import format_of_input, open_source
+from lmclassify.datasets.labelled import LabelledTableReader, read_files, read_tables, read_unlabelled
+from lmclassify.datasets.multiple_files import expand, open_many
+from lmclassify.datasets.sources import detect_format, open_rows
 from lmclassify.tables.rows import Rows
 from lmclassify.tables.writing import TableWriter
 
@@ -21,16 +21,16 @@ text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 def cells(*paths) -> list[list[str]]:
-    with open_sources([str(path) for path in paths], open_source) as table:
+    with open_many([str(path) for path in paths], open_rows) as table:
         return [row for chunk in table.chunks(2) for row in chunk.cells]
 
 
-def test_formats_by_ending():
+def test_formats_by_suffix():
     for path, expected in {
         "a.CSV": "csv", "a.tab": "tsv", "a.ndjson.gz": "jsonl", "a.jsonl": "jsonl", "a.txt.zst": "text",
         "a.parquet": "parquet", "-": None, "a.gz": None, "a": None, "a.xyz": None,
     }.items():  # fmt: skip
-        assert format_of_input(path) == expected
+        assert detect_format(path) == expected
 
 
 @settings(max_examples=25, deadline=None)
@@ -49,7 +49,7 @@ def test_cells_survive_every_format(tmp_path_factory, header, body, ways):
         with TableWriter(str(path), way.split(".")[0]) as writer:
             for chunk in rows:
                 writer.write(chunk)
-        with open_source(str(path)) as source:
+        with open_rows(str(path)) as source:
             assert source.columns == header
             rows = list(source.chunks(2))
         assert [cells for chunk in rows for cells in chunk.cells] == table
@@ -58,9 +58,9 @@ def test_cells_survive_every_format(tmp_path_factory, header, body, ways):
 def test_plain_text(tmp_path):
     path = tmp_path / "t.txt.bz2"
     path.write_bytes(bz2.compress("\ufeffone, two\r\n\n\u2028three".encode()))
-    with open_source(str(path)) as source:
+    with open_rows(str(path)) as source:
         assert source.columns == ["text"]
-        assert source.describe(0, None) == f"{path}: text column 'text'; one text a line"
+        assert source.describe(0, None) == f"{path}: one text per line"
         chunks = list(source.chunks(2))
         assert [(rows.first, rows.cells) for rows in chunks] == [
             (1, [["one, two"], [""]]),
@@ -68,7 +68,7 @@ def test_plain_text(tmp_path):
         ]
         assert (source.rows_read, source.bytes_read) == (3, source.size)
     for content, problem in (
-        (b"", "t.txt is empty; expected one text a line"),
+        (b"", "t.txt is empty; expected one text per line"),
         (b"a\n\xff", "line 2: byte 2 "),
     ):
         (tmp_path / "t.txt").write_bytes(content)
@@ -80,22 +80,22 @@ def test_a_format_asked_for(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("text,label\na,b\n")
     assert cells(path) == [["text,label"], ["a,b"]]
-    with open_source(str(path), format="csv") as source:
+    with open_rows(str(path), format="csv") as source:
         assert source.columns == ["text", "label"]
     path.write_text("text\tlabel\na\tb\n")
     for asked in ("csv", "tsv"):
-        with open_source(str(path), format=asked) as source:
+        with open_rows(str(path), format=asked) as source:
             assert source.columns == ["text", "label"]
     path.write_text('{"text": "a"}\n')
-    with open_source(str(path), format="jsonl") as source:
+    with open_rows(str(path), format="jsonl") as source:
         assert source.columns == ["text"]
     path.write_text("text,label\na,b\n")
     with pytest.raises(
-        DataError, match="no label column: a .txt is read as one text a line; .*--input-format csv"
+        DataError, match="no label column: a .txt file is read as one text per line; .*--input-format csv"
     ):
         read_tables([str(path)], say=lambda line: None)
-    with pytest.raises(OptionError, match="--stream reads text row by row"):
-        open_source("t.parquet", stream=True)
+    with pytest.raises(OptionError, match="--stream reads row by row"):
+        open_rows("t.parquet", stream=True)
 
 
 def test_several_files(tmp_path):
@@ -111,7 +111,7 @@ def test_several_files(tmp_path):
         ["2", "b"],
         ["3", "c"],
     ]
-    with open_sources([str(a), str(b)], open_source) as table:
+    with open_many([str(a), str(b)], open_rows) as table:
         assert table.describe(1, None) == f"{a}: text column 'text'; 2 files"
         assert table.size == a.stat().st_size + b.stat().st_size
         assert [rows.first for rows in table.chunks(2)] == [1, 3, 4]
@@ -123,9 +123,9 @@ def test_files_read_otherwise_than_the_first_are_said(tmp_path):
     a.write_text("id,text\n1,a\n")
     b.write_text("id;text\n2;b\n")
     c.write_text("id,text\n3,c\n")
-    with open_sources([str(a), str(b), str(c)], open_source) as table:
+    with open_many([str(a), str(b), str(c)], open_rows) as table:
         assert table.describe(1, None) == (
-            f"{a}: text column 'text'; 3 files; {b}: text column 'text'; semicolons between cells"
+            f"{a}: text column 'text'; 3 files; {b}: text column 'text'; semicolon-separated"
         )
     assert cells(a, b, c) == [["1", "a"], ["2", "b"], ["3", "c"]]
 
@@ -147,9 +147,7 @@ def test_pipes_are_opened_once(tmp_path):
         os.mkfifo(pipe)
     line = "cat a.csv > p1 & cat a.csv > p2 & wait"
     with subprocess.Popen(["sh", "-c", line], cwd=tmp_path) as process:
-        with open_sources(
-            [str(path) for path in (pipes[0], tmp_path / "a.csv", pipes[1])], open_source
-        ) as table:
+        with open_many([str(path) for path in (pipes[0], tmp_path / "a.csv", pipes[1])], open_rows) as table:
             assert table.describe(0, None).endswith("'text'; 3 files")
             assert [row for chunk in table.chunks() for row in chunk.cells] == [["b"]] * 3
         assert process.wait(20) == 0
@@ -173,7 +171,7 @@ def test_any_bytes_are_rows_or_one_line(tmp_path_factory, content, name, encodin
     path.write_bytes(content)
     problem = name
     try:
-        with open_source(str(path), encoding=encoding) as source:
+        with open_rows(str(path), encoding=encoding) as source:
             source.describe(0, None)
             for rows in source.chunks():
                 assert all(len(row) == len(source.columns) for row in rows.cells)
@@ -186,9 +184,9 @@ def test_any_bytes_are_rows_or_one_line(tmp_path_factory, content, name, encodin
 @pytest.mark.parametrize(
     ("header", "difference"),
     [
-        ("id,text,more", "it has 'more' besides"),
+        ("id,text,more", "it also has 'more'"),
         ("id", "it lacks 'text'"),
-        ("id,txt", "it lacks 'text' and it has 'txt' besides"),
+        ("id,txt", "it lacks 'text' and it also has 'txt'"),
         ("text,id", "text, id instead of id, text"),
     ],
 )
@@ -212,7 +210,7 @@ def test_wildcards(tmp_path, monkeypatch):
     assert expand(["**/?.csv"]) == ["a.csv", "b.csv", "deep/c.csv"]
     with pytest.raises(DataError, match=r"no file matches no\*\.csv"):
         expand(["no*.csv"])
-    with pytest.raises(OptionError, match="can be read once"):
+    with pytest.raises(OptionError, match="can be read only once"):
         expand(["-", "-"])
     with pytest.raises(DataError, match="no such file: nothing.csv"):
         cells("a.csv", "nothing.csv")
@@ -223,8 +221,8 @@ def test_texts_and_labels_of_any_format(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"label": 0}\n{"text": "b", "label": 0}\n')
     (tmp_path / "b.csv").write_bytes("text;label\né;1\n".encode("cp1252"))
     paths = [str(tmp_path / name) for name in ("a.jsonl", "b.csv")]
-    read = read_tables(paths, TableReading(encoding="cp1252"), say=said.append)
+    read = read_tables(paths, LabelledTableReader(encoding="cp1252"), say=said.append)
     assert (read.texts, read.labels) == (["a", "b", "é"], ["1", "0", "1"])
-    assert said[-1].endswith("label column 'label'; semicolons between cells; encoding cp1252")
+    assert said[-1].endswith("label column 'label'; semicolon-separated; encoding cp1252")
     assert read_unlabelled(paths, encoding="cp1252", say=said.append) == ["a", "b", "é"]
     assert read_files({"x": paths[1]}, encoding="cp1252", say=said.append).texts == ["text;label", "é;1"]

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmclassify.datasets.labelled import read_files, read_tables, read_unlabelled
-from lmclassify.datasets.sources import open_source
+from lmclassify.datasets.sources import open_rows
 from lmclassify.errors import DataError
 from lmclassify.mail import mailboxes
 from lmclassify.mail.messages_table import MailReader, looks_like_mail, read_texts
-from lmclassify.tables.delimited import TableReader
+from lmclassify.tables.delimited import DelimitedReader
 
 FROM = b"From me@here Sat Jan  3 01:05:34 1996\n"
 
@@ -143,8 +143,8 @@ def test_what_is_no_mail(tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("data.csv", "words.txt", "empty", "missing"):
         assert not looks_like_mail(str(tmp_path / name))
-    with open_source(str(path)) as rows:
-        assert isinstance(rows, TableReader)
+    with open_rows(str(path)) as rows:
+        assert isinstance(rows, DelimitedReader)
     (tmp_path / "empty.mbox").write_bytes(b"")
     (tmp_path / "damaged.mbox.gz").write_bytes(gzip.compress(FROM + message("x" * 10_000))[:40])
     (tmp_path / "damaged.eml.gz").write_bytes(gzip.compress(message("x" * 10_000))[:40])
@@ -171,7 +171,7 @@ def test_labels_and_texts_from_mail(mbox, tmp_path):
     with pytest.raises(DataError, match="row 4: the text is missing"):
         read_files({"spam": str(mbox)}, fail_on_bad_row=True, say=said.append)
     assert read_unlabelled([str(mbox)], fields=["body"], say=said.append)[1:] == ["hello", "hello", "broken"]
-    with pytest.raises(DataError, match="is mail, which tells no labels: give --labels NAME="):
+    with pytest.raises(DataError, match="is mail, which has no labels: use --labels NAME="):
         read_tables([str(mbox)])
     assert read_texts(str(mbox)) == ["one", "two", "three", ""]
 

@@ -18,12 +18,12 @@ import pytest
 from lmclassify import FittedModel
 from lmclassify.classify.decisions import Decisions
 from lmclassify.cluster.connection import connect
-from lmclassify.datasets.sources import open_source
+from lmclassify.datasets.sources import open_rows
 from lmclassify.errors import DataError
 from lmclassify.prediction.distributed import Outcome, TableLayout, label_files
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
-from lmclassify.tables.writing import Format, TableWriter
+from lmclassify.tables.writing import OutputFormat, TableWriter
 from tests.conftest import bundled, run_cli_process
 
 pytestmark = [
@@ -89,27 +89,27 @@ def label(
     output: Path,
     model: FittedModel,
     processes: int,
-    format: Format = "csv",
+    format: OutputFormat = "csv",
     chunk_rows: int = 50,
     progress: Callable[[int, int], object] = lambda rows, bytes_read: None,
 ) -> Outcome:
     folder = PartFolder(str(output), format)
     folder.prepare()
-    with open_source(files[0]) as source:
+    with open_rows(files[0]) as source:
         columns = source.columns
     reading = TableLayout(columns, columns.index("text"), columns.index("label"), chunk_rows=chunk_rows)
     decisions = Decisions(model.label_names, unknown_label="other", unknown_threshold=2.0)
     return label_files(files, reading, model, decisions, folder, processes, progress)
 
 
-def label_here(files: list[str], output: Path, model: FittedModel, format: Format) -> TableLabeller:
+def label_here(files: list[str], output: Path, model: FittedModel, format: OutputFormat) -> TableLabeller:
     decisions = Decisions(model.label_names, unknown_label="other", unknown_threshold=2.0)
-    with open_source(files[0]) as source:
+    with open_rows(files[0]) as source:
         columns = source.columns
     labeller = TableLabeller(model, columns.index("text"), columns.index("label"), decisions=decisions)
     with TableWriter(str(output), format) as writer:
         for file in files:
-            with open_source(file) as source:
+            with open_rows(file) as source:
                 for chunk in source.chunks():
                     writer.write(labeller.label(chunk))
     return labeller
@@ -117,7 +117,7 @@ def label_here(files: list[str], output: Path, model: FittedModel, format: Forma
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
 def test_rows_and_scores_are_those_of_this_process(
-    tmp_path: Path, model: FittedModel, processes: int, format: Format
+    tmp_path: Path, model: FittedModel, processes: int, format: OutputFormat
 ) -> None:
     (tmp_path / "in").mkdir()
     files = write_files(tmp_path / "in", format)
@@ -221,4 +221,4 @@ def test_the_command_reads_a_folder_and_says_no_more_than_here(tmp_path: Path, s
     assert len(parts_of(tmp_path / "out", "csv")) == 720
     again = run_cli_process("predict", "in", *options, "--engine", "ray", "-o", "out", cwd=tmp_path)
     assert again.returncode == 1
-    assert again.stderr.decode().splitlines()[-1].startswith("lmclassify: error: out holds something already")
+    assert again.stderr.decode().splitlines()[-1].startswith("lmclassify: error: out is not empty")

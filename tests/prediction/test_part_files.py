@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from lmclassify.errors import DataError, OptionError, OutputError
-from lmclassify.prediction.part_files import DONE, PartFolder, format_of_parts
+from lmclassify.prediction.part_files import DONE, PartFolder, choose_part_format
 from lmclassify.tables.rows import Rows
-from lmclassify.tables.writing import Format
+from lmclassify.tables.writing import OutputFormat
 
 ROWS = Rows(["text"], [["a"], ["b"]], 1, {"row_number": np.array([1, 2]), "p": np.array([0.5, np.nan])})
 
@@ -19,7 +19,7 @@ ROWS = Rows(["text"], [["a"], ["b"]], 1, {"row_number": np.array([1, 2]), "p": n
         ("jsonl", '{"text": "a", "row_number": 1, "p": 0.5}\n{"text": "b", "row_number": 2, "p": null}\n'),
     ],
 )
-def test_a_part_written_twice_is_there_once(tmp_path: Path, format: Format, expected: str) -> None:
+def test_a_part_written_twice_is_there_once(tmp_path: Path, format: OutputFormat, expected: str) -> None:
     folder = PartFolder(str(tmp_path / "new" / "out"), format)
     folder.prepare()
     name = folder.part_name(3, 8193)
@@ -49,7 +49,7 @@ def test_whole_numbers_are_those_of_parquet_too(tmp_path: Path) -> None:
 def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
     folder = PartFolder(str(tmp_path), "parquet")
     folder.prepare()
-    with pytest.raises(DataError, match="named alike"):
+    with pytest.raises(DataError, match="unique column names"):
         folder.write("part.parquet", Rows(["a", "a"], [["1", "2"]]))
     assert not os.listdir(tmp_path)
 
@@ -59,7 +59,7 @@ def test_drafts_of_killed_processes_go_and_parts_stay(tmp_path: Path) -> None:
     folder.prepare()
     folder.write(folder.part_name(0, 1), ROWS)
     (tmp_path / ".part-000000-000000000009.csv.abc").write_text("hal")
-    folder.tidy()
+    folder.remove_temporary_files()
     folder.finish()
     assert sorted(os.listdir(tmp_path)) == [DONE, "part-000000-000000000001.csv"]
 
@@ -67,9 +67,9 @@ def test_drafts_of_killed_processes_go_and_parts_stay(tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "old.csv").write_text("x")
-    with pytest.raises(OutputError, match="holds something already; empty it, or choose another folder$"):
+    with pytest.raises(OutputError, match="is not empty; empty it, or choose another folder$"):
         PartFolder(str(tmp_path / "full"), "csv").prepare()
-    with pytest.raises(OutputError, match="is a file, and parts need a folder"):
+    with pytest.raises(OutputError, match="is a file, but parts need a folder"):
         PartFolder(str(tmp_path / "full" / "old.csv"), "csv").prepare()
 
 
@@ -89,7 +89,7 @@ def test_parts_go_to_a_url(tmp_path: Path) -> None:
         "/bucket/out/part-000000-000000000001.csv",
     ]
     assert memory.cat("/bucket/out/part-000000-000000000001.csv") == b"text,row_number,p\na,1,0.5\nb,2,\n"
-    with pytest.raises(OutputError, match="holds something already"):
+    with pytest.raises(OutputError, match="is not empty"):
         PartFolder("memory://bucket/out", "csv").prepare()
     inside = PartFolder(f"file://{tmp_path}/x", "csv")
     inside.prepare()
@@ -97,10 +97,10 @@ def test_parts_go_to_a_url(tmp_path: Path) -> None:
 
 
 def test_the_format_is_that_of_the_data_unless_named() -> None:
-    assert [format_of_parts(None, kind) for kind in ("csv", "tsv", "jsonl", "parquet")] == [
+    assert [choose_part_format(None, kind) for kind in ("csv", "tsv", "jsonl", "parquet")] == [
         *("csv", "tsv", "jsonl", "parquet")
     ]
-    assert [format_of_parts(None, kind) for kind in (None, "text", "mail")] == ["csv"] * 3
-    assert format_of_parts("jsonl", "parquet") == "jsonl"
+    assert [choose_part_format(None, kind) for kind in (None, "text", "mail")] == ["csv"] * 3
+    assert choose_part_format("jsonl", "parquet") == "jsonl"
     with pytest.raises(OptionError, match="table"):
-        format_of_parts("table", None)
+        choose_part_format("table", None)

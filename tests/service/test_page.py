@@ -22,7 +22,8 @@ import pytest
 
 from lmclassify import FittedModel, LMClassifier
 from lmclassify.errors import DataError
-from lmclassify.tables.delimited import TEXT_COLUMNS, TableReader
+from lmclassify.tables.columns import TEXT_COLUMNS
+from lmclassify.tables.delimited import DelimitedReader
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
 expect = sync_api.expect
@@ -512,7 +513,7 @@ def test_tables_are_read_as_predict_reads_them(page: Any, tmp_path: Path) -> Non
         path = tmp_path / "t.csv"
         path.write_bytes(content.encode())
         try:
-            with TableReader(str(path)) as table:
+            with DelimitedReader(str(path)) as table:
                 return [row for rows in table.chunks() for row in rows.cells]
         except DataError:
             return None

@@ -83,7 +83,7 @@ def test_the_text_column_must_hold_strings(path):
     with ParquetReader(str(path)) as table:
         assert table.describe(1, 2) == f"{path}: text column 'text', label column 'kind'"
         assert "text column 'kind'" in table.describe(2, None)
-        with pytest.raises(DataError, match=r"t\.parquet: 'id' holds int64, and texts must be strings"):
+        with pytest.raises(DataError, match=r"t\.parquet: 'id' holds int64, but texts must be strings"):
             table.describe(0, None)
 
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_read(path, tmp_path, monkeypatch):
     whole = path.read_bytes()
     for content in (b"", b"text,label\n", whole[:-9], b"PAR1" + b"\xff" * (len(whole) - 500) + whole[-496:]):
         path.write_bytes(content)
-        with pytest.raises(DataError, match="t.parquet is damaged, or no Parquet file") as error:
+        with pytest.raises(DataError, match="t.parquet is damaged, or is not a Parquet file") as error:
             chunks(path)
         assert "\n" not in str(error.value)
     with pytest.raises(DataError, match="no such file"):

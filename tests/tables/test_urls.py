@@ -7,7 +7,7 @@ import fsspec
 import pytest
 
 from lmclassify.datasets.multiple_files import expand_all
-from lmclassify.datasets.sources import open_source
+from lmclassify.datasets.sources import open_rows
 from lmclassify.errors import DataError
 
 
@@ -33,7 +33,7 @@ def test_urls_name_files_folders_and_wildcards(memory: Any) -> None:
 
 @pytest.mark.parametrize(("name", "cells"), [("b.csv", [["007", "NA"]]), ("in/a.csv.gz", [["1", "é"]])])
 def test_a_url_is_read_as_a_file_is(memory: Any, name: str, cells: list[list[str]]) -> None:
-    with open_source(f"memory://data/{name}") as source:
+    with open_rows(f"memory://data/{name}") as source:
         assert [chunk.cells for chunk in source.chunks()] == [cells]
         assert source.size == memory.size(f"/data/{name}")
 
@@ -44,7 +44,7 @@ def test_parquet_is_read_from_a_url(memory: Any, tmp_path: Path) -> None:
 
     pyarrow.parquet.write_table(pyarrow.table({"text": ["a", "b"]}), tmp_path / "c.parquet")
     memory.put_file(str(tmp_path / "c.parquet"), "/data/c.parquet")
-    with open_source("memory://data/c.parquet") as source:
+    with open_rows("memory://data/c.parquet") as source:
         assert [chunk.cells for chunk in source.chunks()] == [[["a"], ["b"]]]
 
 
@@ -57,7 +57,7 @@ def test_parquet_is_read_from_a_url(memory: Any, tmp_path: Path) -> None:
 )
 def test_a_url_that_cannot_be_read_is_one_line(url: str, said: str) -> None:
     with pytest.raises(DataError) as caught:
-        open_source(url)
+        open_rows(url)
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
@@ -68,7 +68,7 @@ def test_folders_of_this_machine_are_read_too(tmp_path: Path) -> None:
         (tmp_path / name).write_text("text\n")
     expected = [str(tmp_path / "b.csv"), str(tmp_path / "in" / "a.jsonl")]
     assert expand_all([str(tmp_path)]) == expand_all([f"file://{tmp_path}"]) == expected
-    assert expand_all([str(tmp_path)], any_ending=True) == [
+    assert expand_all([str(tmp_path)], any_suffix=True) == [
         *expected[:1],
         str(tmp_path / "e.md"),
         *expected[1:],

@@ -23,6 +23,7 @@ from typing import Any
 
 from lmclassify.errors import ModelError, OptionError, OutputError, listing
 from lmclassify.lm.neural.training_state import TrainingState
+from lmclassify.persistence.atomic_file import FileWriter
 from lmclassify.persistence.model_folder import (
     FIT,
     UNFINISHED,
@@ -32,7 +33,6 @@ from lmclassify.persistence.model_folder import (
     locked,
     read_plain,
 )
-from lmclassify.tables.writing import FileWriter
 
 _BETWEEN = 1.0  # seconds of training that may be lost, where epochs are shorter
 _LARGEST_FIT = 1 << 20  # bytes

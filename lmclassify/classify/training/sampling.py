@@ -17,7 +17,7 @@ import numpy.typing as npt
 from lmclassify.classify.training.folds import LEAST_DRAWN, MOST_TEXTS
 from lmclassify.classify.training.ngram_counts import LabelledBatch, text_shards
 from lmclassify.cluster.tasks import RayTasks
-from lmclassify.datasets.labelled import LabelledTexts, TableReading
+from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
 
 Array = npt.NDArray[np.float64]
 Say = Callable[[str], object]
@@ -29,7 +29,7 @@ _Entry = tuple[float, int, int, str, str]  # a draw, file, place in it, text, la
 class _File:
     number: int
     path: str
-    how: TableReading
+    how: LabelledTableReader
     seed: int
     most: int
 
@@ -71,7 +71,7 @@ class FileShard:
     """The texts of a file, without those in the sample."""
 
     path: str
-    how: TableReading
+    how: LabelledTableReader
     sampled: frozenset[int]
     codes: dict[str, int]
     weights: Array
@@ -89,7 +89,7 @@ class FileShard:
 
 def sample_tables(
     paths: Sequence[str],
-    how: TableReading,
+    how: LabelledTableReader,
     cluster: RayTasks,
     *,
     most: int = MOST_TEXTS,
@@ -102,7 +102,7 @@ def sample_tables(
     ----------
     paths : sequence of str
         Tables that all processes can read, each with its own header.
-    how : TableReading
+    how : LabelledTableReader
     cluster : RayTasks
     most : int, optional
         Texts to draw, and a few of the rarest labels. With no more than these, the sample is all, in order.

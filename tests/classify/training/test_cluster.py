@@ -17,7 +17,7 @@ from lmclassify.classify.training.ngram_counts import count_ngrams, label_counts
 from lmclassify.classify.training.ngrams import VIEWS
 from lmclassify.classify.training.sampling import sample_tables
 from lmclassify.cluster.tasks import RayTasks, Stopped, ray_tasks
-from lmclassify.datasets.labelled import TableReading, read_tables
+from lmclassify.datasets.labelled import LabelledTableReader, read_tables
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
 from lmclassify.persistence.model_folder import read_model
 from lmclassify.text.tokenizer import Tokenizer
@@ -191,14 +191,14 @@ def tables(tmp_path):
 def test_few_texts_of_files_are_read_as_everywhere_else(tables, cluster):
     said, said_there = [], []
     here = read_tables(tables, say=said.append)
-    there, rest = sample_tables(tables, TableReading(), cluster, say=said_there.append)
+    there, rest = sample_tables(tables, LabelledTableReader(), cluster, say=said_there.append)
     assert (there, rest) == (here, None)
     assert said_there == said
     assert "1 rows without text or label skipped" in "".join(said)
 
 
 def test_of_many_texts_in_files_a_sample_is_taken_and_the_rest_counted_there(tables, cluster):
-    how = TableReading()
+    how = LabelledTableReader()
     sample, rest = sample_tables(tables, how, cluster, most=40, seed=1, say=lambda line: None)
     assert 40 <= len(sample.texts) < 60
     assert sum(rest.counts.values()) == len(TEXTS) - len(sample.texts)
@@ -229,7 +229,7 @@ def test_of_many_texts_in_files_a_sample_is_taken_and_the_rest_counted_there(tab
 def test_a_bad_file_among_good_ones_is_named(tables, cluster):
     Path(tables[1]).write_bytes(b"text,label\nok,ham\nb\xffd,spam\n")
     with pytest.raises(DataError, match=r"1\.csv, row 2 .*byte"):
-        sample_tables(tables, TableReading(), cluster, say=lambda line: None)
+        sample_tables(tables, LabelledTableReader(), cluster, say=lambda line: None)
 
 
 def test_the_command_fits_on_a_cluster_of_its_own(tables, tmp_path):

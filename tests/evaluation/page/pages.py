@@ -13,7 +13,7 @@ from lmclassify.classify.decisions import decisions_of
 from lmclassify.evaluation.metrics import evaluate_rows
 from lmclassify.evaluation.page.document import Contents, contents_of, to_page
 from lmclassify.prediction.labelling import TableLabeller
-from lmclassify.tables.delimited import TableReader
+from lmclassify.tables.delimited import DelimitedReader
 
 _VOID = ("link", "meta", "wbr")
 
@@ -56,7 +56,7 @@ def contents(
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "label"], *zip(texts, labels, strict=True)])
     labeller = TableLabeller(model, 0, 1, decisions=decisions_of(model, options), keep_known=True)
-    with TableReader(str(path)) as table:
+    with DelimitedReader(str(path)) as table:
         for chunk in table.chunks():
             labeller.label(chunk)
     left_out = len(texts) - len(labeller.true)

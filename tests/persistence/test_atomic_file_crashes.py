@@ -1,4 +1,4 @@
-"""What `predict -o` writes when it is killed, finds no room or is not alone: the old file or the new one, whole."""
+"""A `FileWriter` that is killed, runs out of space or is not alone leaves the old file or the new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lmclassify import OutputError
-from lmclassify.tables.writing import FileWriter
+from lmclassify.persistence.atomic_file import FileWriter
 from tests.conftest import ROOT
 from tests.persistence.crashing import REFUSED, in_child, killed_at, limited, unprivileged
 
@@ -28,8 +28,9 @@ def write(path: Path, content: bytes = NEW) -> None:
             writer.write_bytes(content[start : start + 100_000])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("old", [OLD, None])
-def test_killed_at_every_change_to_the_disk_a_writer_leaves_a_whole_file(tmp_path, old):
+def test_killed_at_every_disk_operation(tmp_path, old):
     path, found = tmp_path / "out.csv", []
     for moment in range(100):
         if old is not None:
@@ -43,12 +44,12 @@ def test_killed_at_every_change_to_the_disk_a_writer_leaves_a_whole_file(tmp_pat
     assert not killed
     assert found[0] == old
     assert len(found) > 8
-    drafts = os.listdir(tmp_path)  # what a killed process cannot take away: hidden, and named after the file
-    assert all(name.startswith(".out.csv.") for name in drafts)
+    left = os.listdir(tmp_path)  # a killed process cannot remove its hidden temporary file
+    assert all(name.startswith(".out.csv.") for name in left)
 
 
 @pytest.mark.long
-def test_killed_at_random_moments_a_writer_leaves_a_whole_file(tmp_path):
+def test_killed_at_random_moments(tmp_path):
     path = tmp_path / "out.csv"
     path.write_bytes(OLD)
 
@@ -64,7 +65,7 @@ def test_killed_at_random_moments_a_writer_leaves_a_whole_file(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 1000, 200_000])
-def test_without_room_the_old_file_stays_and_nothing_else(tmp_path, size):
+def test_a_full_disk_leaves_the_old_file(tmp_path, size):
     path = tmp_path / "out.csv"
     path.write_bytes(OLD)
     assert in_child(limited(size, lambda: write(path))) == REFUSED
@@ -72,7 +73,7 @@ def test_without_room_the_old_file_stays_and_nothing_else(tmp_path, size):
     assert os.listdir(tmp_path) == ["out.csv"]
 
 
-def test_where_nothing_may_be_written_the_old_file_stays():
+def test_missing_permissions_leave_the_old_file():
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "out.csv"
         path.write_bytes(OLD)
@@ -83,7 +84,7 @@ def test_where_nothing_may_be_written_the_old_file_stays():
         os.chmod(place, 0o755)
 
 
-def test_two_writers_at_once_leave_the_file_of_one(tmp_path):
+def test_concurrent_writers_leave_the_file_of_one(tmp_path):
     path = tmp_path / "out.csv"
     threads = [
         threading.Thread(target=write, args=(path, content)) for content in (OLD, NEW) for _ in range(3)
@@ -96,14 +97,16 @@ def test_two_writers_at_once_leave_the_file_of_one(tmp_path):
     assert os.listdir(tmp_path) == ["out.csv"]
 
 
-def test_a_full_device_is_told(tmp_path):
+@pytest.mark.long
+def test_a_full_device_is_reported():
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     with pytest.raises(OutputError, match="cannot write /dev/full: No space left on device"):
         write(Path("/dev/full"))
 
 
-def test_predict_without_room_says_so_in_one_line_and_needs_no_folder_for_temporary_files(saved, tmp_path):
+@pytest.mark.long
+def test_predict_on_a_full_disk_fails_with_one_line_and_needs_no_temporary_folder(saved, tmp_path):
     data, out = tmp_path / "data.csv", tmp_path / "out.csv"
     data.write_text("text\n" + "Your invoice is ready\n" * 2000)
     out.write_bytes(OLD)
