@@ -101,7 +101,7 @@ def register(app: typer.Typer) -> None:
         seeds = seeds or (3 if test is not None else 1)
 
         from lmclassify.comparison.methods import choose_methods
-        from lmclassify.comparison.plots import check_plot
+        from lmclassify.evaluation.plots import check_plot
 
         chosen = choose_methods(names)
         if plot is not None:

@@ -91,12 +91,12 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Say what a model is."""
         from lmclassify.classify.model import load
-        from lmclassify.evaluation.model_info import model_facts
+        from lmclassify.evaluation.model_info import model_info
 
         if folder is not None and model is not None:
             raise OptionError("name the model once, as an argument or with -m")
         chosen = folder or model or DEFAULT_MODEL
-        about = model_facts(load(chosen))
+        about = model_info(load(chosen))
         size = sum(file.stat().st_size for file in Path(chosen).iterdir() if file.is_file())
         facts = {"model": str(Path(chosen)), "bytes": size, **about}
         print(json.dumps(facts, indent=1) if format == "json" else _as_text(facts))

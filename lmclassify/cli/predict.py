@@ -216,7 +216,7 @@ def register(app: typer.Typer) -> None:
         if not drift and (plot is not None or time_column is not None):
             raise OptionError("--plot and --time-column go with --drift")
         if plot is not None:
-            from lmclassify.comparison.plots import check_plot
+            from lmclassify.evaluation.plots import check_plot
 
             check_plot(plot)
         with _page_writer(html) as page:
@@ -267,15 +267,15 @@ def register(app: typer.Typer) -> None:
             if drift:
                 found = _drift(labeller, fitted, table.name, None if time_at is None else times)
                 if plot is not None:
-                    from lmclassify.comparison.plots import plot_drift
+                    from lmclassify.evaluation.plots import plot_drift
 
                     plot_drift(found, plot)
                     run.say(f"drift drawn in {plot}")
             _print(evaluation, found, format)
             if page is not None and evaluation is not None:
-                from lmclassify.evaluation.page.document import contents_of, to_page
+                from lmclassify.evaluation.page.report import build_report, render
 
-                contents = contents_of(
+                report = build_report(
                     labeller,
                     evaluation,
                     fitted,
@@ -285,7 +285,7 @@ def register(app: typer.Typer) -> None:
                     seed=run.seed,
                     drift=found,
                 )
-                page.write_bytes(to_page(contents).encode())
+                page.write_bytes(render(report).encode())
         if html is not None:
             run.say(f"page written to {html}")
 
@@ -296,7 +296,7 @@ def _page_writer(path: str | None) -> Iterator[FileWriter | None]:
     if path is None:
         yield None
         return
-    from lmclassify.evaluation.page.drawing import require_matplotlib
+    from lmclassify.evaluation.page.svg import require_matplotlib
     from lmclassify.persistence.atomic_file import FileWriter
 
     if path == "-":

@@ -1,4 +1,4 @@
-"""scikit-learn's classification report from counts: no row need be kept, and scikit-learn not imported."""
+"""scikit-learn's classification report from counts: without scikit-learn and without keeping rows."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ _HEADER = ("precision", "recall", "f1-score", "support")
 
 
 def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequence[str]) -> str:
-    """Return what `sklearn.metrics.classification_report` says with 4 digits, 0 where a figure is undefined.
+    """Return the text of `sklearn.metrics.classification_report` with 4 digits and ``zero_division=0``.
 
     Parameters
     ----------
     counts : mapping of (str, str) to int
-        How many texts have each pair of true and predicted label; at least one.
+        Number of texts by true and predicted label; at least one text.
     labels : sequence of str
-        Those to report on: all true ones, and others.
+        Rows of the report: all true labels, possibly others.
     """
-    place = {label: index for index, label in enumerate(labels)}
+    row_of = {label: row for row, label in enumerate(labels)}
     right, predicted, true = np.zeros((3, len(labels)), dtype=np.int64)
-    elsewhere = 0  # texts that were given none of the labels
-    for (of_text, given), count in counts.items():
-        true[place[of_text]] += count
-        if given in place:
-            predicted[place[given]] += count
+    has_other_labels = False  # predictions such as "unsure", which are not in `labels`
+    for (true_label, predicted_label), count in counts.items():
+        true[row_of[true_label]] += count
+        if predicted_label in row_of:
+            predicted[row_of[predicted_label]] += count
         else:
-            elsewhere += count
-        if of_text == given:
-            right[place[given]] += count
-    figures = _figures(right, predicted, true)
+            has_other_labels = True
+        if true_label == predicted_label:
+            right[row_of[true_label]] += count
+    metrics = _metrics(right, predicted, true)
     texts = true.sum()
-    overall = _figures(right.sum(), predicted.sum(), texts)
+    overall = _metrics(right.sum(), predicted.sum(), texts)
     names = [printable(label) for label in labels]
     width = max(map(len, [*names, "weighted avg"]))
 
@@ -45,17 +45,18 @@ def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequenc
         return " ".join([f"{name:>{width}} ", *shown])
 
     lines = [line("", *_HEADER), ""]
-    lines += [line(name, *row, count) for name, row, count in zip(names, figures.T, true, strict=True)]
+    lines += [line(name, *row, count) for name, row, count in zip(names, metrics.T, true, strict=True)]
+    total = ("micro avg", *overall) if has_other_labels else ("accuracy", "", "", overall[2])
     lines += [
         "",
-        line("micro avg", *overall, texts) if elsewhere else line("accuracy", "", "", overall[2], texts),
-        line("macro avg", *figures.mean(axis=1), texts),
-        line("weighted avg", *np.average(figures, axis=1, weights=true), texts),
+        line(*total, texts),
+        line("macro avg", *metrics.mean(axis=1), texts),
+        line("weighted avg", *np.average(metrics, axis=1, weights=true), texts),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _figures(right: Any, predicted: Any, true: Any) -> npt.NDArray[np.float64]:
+def _metrics(right: Any, predicted: Any, true: Any) -> npt.NDArray[np.float64]:
     """Return precision, recall and F1."""
     result = np.zeros((3, *np.shape(true)))
     for row, (part, whole) in enumerate(((right, predicted), (right, true), (2 * right, predicted + true))):

@@ -1,8 +1,8 @@
-"""Whether new text still looks like the text that a model was measured on: nats per word, chunk by chunk.
+"""Drift: does new text still look like the text that a model was evaluated on when it was fitted?
 
-A model grows stale where words change: they become less probable. The cross-entropy per word of each chunk
-of new texts is compared with that of held-out texts by Welch's t-test (Welch 1947), for all labels together
-and for each predicted label; the level is divided by the number of chunks (Bonferroni).
+When the language changes, words become less probable. The cross-entropy per word of each chunk of new texts
+is compared with that of the held-out texts by Welch's t-test (Welch 1947), for all labels together and for
+each predicted label. The significance level is divided by the number of chunks (Bonferroni).
 """
 
 from __future__ import annotations
@@ -20,25 +20,29 @@ from lmclassify.errors import DataError, printable
 
 Array = npt.NDArray[np.float64]
 
-CHUNKS = 10
-_FEWEST_TEXTS = 5  # of a label in a chunk, to say something of it
-_LEVEL = 0.01
-_LEAST_CHANGE = 0.05  # of the held-out cross-entropy: what is significant may still be too little to matter
+DEFAULT_CHUNKS = 10
+"""Chunks of equal size: enough to see when a change begins."""
+_MIN_TEXTS = 5
+"""Texts of a label in a chunk: a mean of fewer says little."""
+_SIGNIFICANCE_LEVEL = 0.01
+"""Probability of a false alarm, for all chunks of a label together."""
+_MIN_CHANGE = 0.05
+"""Relative change of the cross-entropy: with many texts, changes too small to matter are significant too."""
 
 
 @dataclass(frozen=True)
 class ChunkDrift:
-    """One chunk of texts beside held-out ones."""
+    """One chunk of texts compared with the held-out texts."""
 
     number: int
-    """From 1 up, of all texts' chunks."""
+    """From 1, among the chunks of all texts."""
     first: str
-    """What the chunk begins with: a row's number, or its time."""
+    """Row or time of its first text."""
     last: str
     texts: int
     nats_per_word: float
     change: float
-    """In share of the held-out texts' cross-entropy per word."""
+    """Relative to the held-out texts' cross-entropy per word."""
     p_value: float
     drifted: bool
     """Whether the change is significant and more than 5 percent."""
@@ -46,7 +50,7 @@ class ChunkDrift:
 
 @dataclass(frozen=True)
 class LabelDrift:
-    """The chunks of one label's texts, or of all."""
+    """The chunks of the texts of one predicted label, or of all texts."""
 
     label: str | None
     """None: all labels."""
@@ -57,71 +61,74 @@ class LabelDrift:
 
 @dataclass(frozen=True)
 class Drift:
-    """How text changes against held-out text."""
+    """How texts differ from held-out texts."""
 
     labels: list[LabelDrift]
-    """All texts first, then each predicted label's."""
+    """All texts first, then those of each predicted label."""
 
     @property
     def drifted(self) -> int:
-        """Chunks of all texts that look unlike held-out ones."""
+        """Number of chunks of all texts that drifted."""
         return sum(chunk.drifted for chunk in self.labels[0].chunks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON can hold them."""
+        """Return the figures as JSON-compatible data."""
         return {"drifted_chunks": self.drifted, **asdict(self)}
 
     def to_text(self) -> str:
-        """Return the figures as lines to read."""
+        """Return the figures as text, with the verdict in the last line."""
         lines = []
-        for of_label in self.labels:
-            name = "all texts" if of_label.label is None else f"texts given {printable(of_label.label)}"
+        for part in self.labels:
+            name = "all texts" if part.label is None else f"texts predicted as {printable(part.label)}"
             lines += [
-                f"{name}: {of_label.held_out_nats_per_word:.3f} nats per word on "
-                f"{of_label.held_out_texts:,} held-out texts",
+                f"{name}: {part.held_out_nats_per_word:.3f} nats per word on "
+                f"{part.held_out_texts:,} held-out texts",
                 "  chunk                         texts  nats/word   change   p-value",
             ]
-            for chunk in of_label.chunks:
+            for chunk in part.chunks:
                 where = f"{chunk.first} to {chunk.last}"
                 lines.append(
                     f"  {where:<26} {chunk.texts:>8,}  {chunk.nats_per_word:9.3f}  {chunk.change:+7.1%}"
                     f"  {chunk.p_value:8.2g}{'  drifted' if chunk.drifted else ''}"
                 )
             lines.append("")
-        whole = self.labels[0]
-        verdict = "looks like the text it was measured on"
-        if sum(chunk.texts for chunk in whole.chunks) < _FEWEST_TEXTS:
-            verdict = "is too little to tell"
-        elif self.drifted:
-            worst = max(whole.chunks, key=lambda chunk: abs(chunk.change))
-            verdict = (
-                f"looks unlike the text it was measured on in {self.drifted} of {len(whole.chunks)} chunks "
-                f"(at most {worst.change:+.1%} nats per word)"
-            )
-        return "\n".join([*lines, f"drift: to the model this text {verdict}"])
+        return "\n".join([*lines, f"drift: {self.verdict()}"])
+
+    def verdict(self) -> str:
+        """Return the result in one sentence, without its full stop."""
+        chunks = self.labels[0].chunks
+        if sum(chunk.texts for chunk in chunks) < _MIN_TEXTS:
+            return "too few texts to tell"
+        if not self.drifted:
+            return "the texts look like the held-out texts"
+        largest = max(chunks, key=lambda chunk: abs(chunk.change))
+        return (
+            f"the texts differ from the held-out texts in {self.drifted} of {len(chunks)} chunks "
+            f"(by up to {largest.change:+.1%} nats per word)"
+        )
 
 
 def measure_drift(
     cross_entropies: Array,
     predicted: Sequence[str],
-    marks: Sequence[str],
+    positions: Sequence[str],
     held_out: HeldOut,
     labels: Sequence[str],
-    chunks: int = CHUNKS,
+    chunks: int = DEFAULT_CHUNKS,
 ) -> Drift:
-    """Compare texts, in their order, with held-out ones.
+    """Compare texts, in the order given, with the held-out texts of a model.
 
     Parameters
     ----------
     cross_entropies : ndarray, (n,)
-        Nats per word of each text; all texts count the same.
+        Nats per word of each text; every text has the same weight.
     predicted : sequence of str, (n,)
-    marks : sequence of str, (n,)
-        What to call each text's place: its row or time.
+    positions : sequence of str, (n,)
+        Row or time of each text, to name the ends of chunks.
     held_out : HeldOut
     labels : sequence of str, (K,)
     chunks : int, default=10
-        Parts of like size; fewer where there are few texts.
+        Chunks of equal size; fewer if there are few texts.
 
     Raises
     ------
@@ -129,41 +136,54 @@ def measure_drift(
         If there are no texts, or the model has no held-out scores.
     """
     if not len(cross_entropies):
-        raise DataError("no texts to look for drift in")
+        raise DataError("no texts to measure drift on")
     if len(held_out.codes) < 2:
-        raise DataError("the model was fitted without held-out texts, so there is nothing to compare with")
-    known = held_out.cross_entropies.astype(np.float64)
-    of_known = held_out.joint.argmax(axis=1)
+        raise DataError(
+            "the model was fitted without held-out texts, so there is nothing to compare with: fit it again "
+            "with --validation-fraction above 0"
+        )
+    reference = held_out.cross_entropies.astype(np.float64)
+    reference_codes = held_out.joint.argmax(axis=1)
     names = np.asarray(predicted, dtype=object)
-    count = max(1, min(chunks, len(names) // _FEWEST_TEXTS))
-    parts = dict(enumerate(np.array_split(np.arange(len(names)), count), start=1))
-    result = [_compare(None, cross_entropies, marks, known, parts)]
+    count = max(1, min(chunks, len(names) // _MIN_TEXTS))
+    rows_of_chunk = dict(enumerate(np.array_split(np.arange(len(names)), count), start=1))
+    result = [_compare(None, cross_entropies, positions, reference, rows_of_chunk)]
     for code, label in enumerate(labels):
-        chosen = {number: part[names[part] == label] for number, part in parts.items()}
-        chosen = {number: part for number, part in chosen.items() if len(part) >= _FEWEST_TEXTS}
-        if chosen and (of_known == code).sum() > 1:
-            result.append(_compare(label, cross_entropies, marks, known[of_known == code], chosen))
+        by_chunk = {number: rows[names[rows] == label] for number, rows in rows_of_chunk.items()}
+        by_chunk = {number: rows for number, rows in by_chunk.items() if len(rows) >= _MIN_TEXTS}
+        same_label = reference[reference_codes == code]
+        if by_chunk and len(same_label) > 1:
+            result.append(_compare(label, cross_entropies, positions, same_label, by_chunk))
     return Drift(result)
 
 
 def _compare(
     label: str | None,
-    new: Array,
-    marks: Sequence[str],
-    known: Array,
-    parts: Mapping[int, npt.NDArray[np.intp]],
+    cross_entropies: Array,
+    positions: Sequence[str],
+    reference: Array,
+    rows_of_chunk: Mapping[int, npt.NDArray[np.intp]],
 ) -> LabelDrift:
-    usual = float(known.mean())
+    reference_mean = float(reference.mean())
     chunks = []
-    for number, part in parts.items():
-        values = new[part]
+    for number, rows in rows_of_chunk.items():
+        values = cross_entropies[rows]
         mean = float(values.mean())
-        change = mean / usual - 1.0 if usual else 0.0
+        change = mean / reference_mean - 1.0 if reference_mean else 0.0
         p_value = 1.0
-        if len(values) > 1 and (values.std() or known.std()):
-            of_new, of_known = ((of.mean(), of.std(ddof=1), len(of)) for of in (values, known))
-            p_value = float(stats.ttest_ind_from_stats(*of_new, *of_known, equal_var=False).pvalue)
-        drifted = p_value < _LEVEL / len(parts) and abs(change) > _LEAST_CHANGE
-        first, last = marks[int(part[0])], marks[int(part[-1])]
-        chunks.append(ChunkDrift(number, first, last, len(part), mean, change, p_value, drifted))
-    return LabelDrift(label, len(known), usual, chunks)
+        if len(values) > 1 and (values.std() or reference.std()):
+            new, old = ((part.mean(), part.std(ddof=1), len(part)) for part in (values, reference))
+            p_value = float(stats.ttest_ind_from_stats(*new, *old, equal_var=False).pvalue)
+        chunks.append(
+            ChunkDrift(
+                number=number,
+                first=positions[int(rows[0])],
+                last=positions[int(rows[-1])],
+                texts=len(rows),
+                nats_per_word=mean,
+                change=change,
+                p_value=p_value,
+                drifted=p_value < _SIGNIFICANCE_LEVEL / len(rows_of_chunk) and abs(change) > _MIN_CHANGE,
+            )
+        )
+    return LabelDrift(label, len(reference), reference_mean, chunks)

@@ -1,4 +1,4 @@
-"""Explanations as lines to read and as HTML; without pandas."""
+"""Explanations as text and as an HTML snippet."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ from rich.cells import cell_len
 
 from lmclassify.classify.explain import ByLabel, ExplainedEnd, ExplainedWord, Explanation, InformativeWord
 from lmclassify.errors import printable
-from lmclassify.evaluation.page.markup import escaped
+from lmclassify.evaluation.page.formats import percent
 
-_BAR = 20
-_LONGEST_WORD = 40
-_LONGEST_READING = 200
-_FOR, _AGAINST = "46, 160, 67", "218, 54, 51"
+_BAR_WIDTH = 20
+"""Characters of the longest bar: the table should fit into 80 columns."""
+_MAX_WORD = 40
+"""Characters shown of a word, for the same reason."""
+_MAX_VARIANT = 200
+"""Characters shown of the text as it was scored."""
 
 Style = Callable[[str, bool], str]
-"""Colours a text, by whether it speaks for the label."""
+"""Returns a text in colour; the second argument is whether it speaks for the label."""
 
 
 def to_text(explanation: Explanation, style: Style, bar: str) -> str:
-    """Return an explanation as a table: a line a word, its bar of `bar` as long as its part is large."""
+    """Return an explanation as a table with one line per word and a bar for its contribution.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    style : callable
+        See `Style`.
+    bar : str
+        Character that bars are made of.
+    """
     shown = _labels(explanation)
     rows: list[tuple[str, ByLabel | None, float]] = [("(prior)", None, explanation["prior"]["part"])]
     rows += [(_shown(word["word"]), word["log_probability"], word["part"]) for word in explanation["words"]]
@@ -32,48 +43,51 @@ def to_text(explanation: Explanation, style: Style, bar: str) -> str:
     for word, log_probability, part in rows:
         nats = [f"{log_probability[name]:.3f}" if log_probability else "" for name in shown]
         cells.append([word, *nats, f"{part:+.3f}"])
-        bars.append(style(bar * round(abs(part) / largest * _BAR), part > 0))
+        bars.append(style(bar * round(abs(part) / largest * _BAR_WIDTH), part > 0))
     cells.append(["sum", *([""] * len(shown)), f"{explanation['decision']:+.3f}"])
     bars.append("")
     lines = ["  ".join([*row, bar]).rstrip() for row, bar in zip(_aligned(cells), bars, strict=True)]
-    note = _reading_note(explanation)
+    note = _variant_note(explanation)
     return "\n".join([_title(explanation), *([printable(note)] if note else []), "", *lines])
 
 
 def to_html(explanation: Explanation) -> str:
-    """Return an explanation as an HTML snippet that needs nothing else: the text, each word shaded."""
-    words, end = explanation["words"], explanation["end_of_text"]
+    """Return an explanation as a self-contained HTML snippet: the text, each word shaded."""
+    from lmclassify.evaluation.page.formats import environment
+
+    words, end, text = explanation["words"], explanation["end_of_text"], explanation["text"]
+
     labels = _labels(explanation)
-    largest = max((abs(item["part"]) for item in [*words, end]), default=0.0) or 1.0
 
-    def shaded(shown: str, item: ExplainedWord | ExplainedEnd, what: str = "") -> str:
+    def title(item: ExplainedWord | ExplainedEnd) -> str:
         nats = ", ".join(f"log p({label}) {item['log_probability'][label]:.3f}" for label in labels)
-        title = escaped(f"{what}{item['part']:+.3f}; {nats}")
-        colour = f"rgba({_FOR if item['part'] > 0 else _AGAINST}, {abs(item['part']) / largest * 0.7:.2f})"
-        style = f"background: {colour}; border-radius: 3px; padding: 1px 2px"
-        return f'<span title="{title}" style="{style}">{escaped(shown)}</span>'
+        return f"{item['part']:+.3f}; {nats}"
 
-    text, done = explanation["text"], 0
-    pieces: list[str] = []
+    pieces, done = [], 0
     for word in words:
-        pieces.append(escaped(text[done : word["start"]]))
-        pieces.append(shaded(word["word"], word))
+        before = text[done : word["start"]]
+        pieces.append(
+            {"before": before, "text": word["word"], "title": title(word), "contribution": word["part"]}
+        )
         done = word["end"]
-    pieces.append(escaped(text[done:]))
-    pieces.append(" " + shaded("⏎", end, "end of text: "))
+    end_title = f"end of text: {title(end)}"
+    pieces.append({"before": text[done:] + " ", "text": "⏎", "title": end_title, "contribution": end["part"]})
     note = f"prior {explanation['prior']['part']:+.3f}, sum {explanation['decision']:+.3f} nats. "
-    note += f"Green speaks for {explanation['label']}, red against it. {_reading_note(explanation)}"
+    note += f"Green speaks for {explanation['label']}, red against it. {_variant_note(explanation)}"
     return (
-        '<div class="lmclassify-explanation" style="font-family: sans-serif; line-height: 1.8">\n'
-        f"<p><strong>{escaped(_title(explanation))}</strong></p>\n"
-        f'<p style="white-space: pre-wrap; overflow-wrap: anywhere">{"".join(pieces)}</p>\n'
-        f"<p><small>{escaped(note)}</small></p>\n"
-        "</div>"
+        environment()
+        .get_template("explanation.html")
+        .render(
+            title=_title(explanation),
+            pieces=pieces,
+            largest=max(abs(item["part"]) for item in [*words, end]) or 1.0,
+            note=note,
+        )
     )
 
 
 def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]]) -> str:
-    """Return the words that speak most for each label as a table a label."""
+    """Return the most informative words of each label, one table per label."""
     tables = []
     for label, found in words.items():
         cells = [["word", "count", "part", "total"]]
@@ -86,39 +100,39 @@ def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]]) ->
     return "\n\n".join(tables)
 
 
-def _reading_note(explanation: Explanation) -> str:
-    """Say which reading of a text decides, if it is not the text as it stands."""
-    reading = explanation["reading"]
-    if reading is None:
+def _variant_note(explanation: Explanation) -> str:
+    """Return a note on the variant of a disguised text that was scored; empty if it is the text itself."""
+    variant = explanation["reading"]
+    if variant is None:
         return ""
-    short = reading if len(reading) <= _LONGEST_READING else reading[: _LONGEST_READING - 1] + "…"
-    return f"disguised: decided by the reading “{short}”; what is not in it adds nothing"
+    short = variant if len(variant) <= _MAX_VARIANT else variant[: _MAX_VARIANT - 1] + "…"
+    return f"disguised text, scored as “{short}”; words that are not in it contribute nothing"
 
 
 def _title(explanation: Explanation) -> str:
-    return " rather than ".join(
-        f"{_shown(label)} (probability {explanation['probabilities'][label]:.4f})"
-        for label in _labels(explanation)
+    """Return, for example, "spam (98.2%), compared with ham (1.8%)"."""
+    return ", compared with ".join(
+        f"{_shown(label)} ({percent(explanation['probabilities'][label])})" for label in _labels(explanation)
     )
 
 
 def _labels(explanation: Explanation) -> list[str]:
-    """Return the label and the one it is held against, if any."""
+    """Return the label and the one it is compared with, if any."""
     return [label for label in (explanation["label"], explanation["against"]) if label is not None]
 
 
 def _shown(text: str) -> str:
     text = printable(text)
-    return text if len(text) <= _LONGEST_WORD else text[: _LONGEST_WORD - 1] + "…"
+    return text if len(text) <= _MAX_WORD else text[: _MAX_WORD - 1] + "…"
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Pad the first column to the left and the others to the right, as wide characters need."""
+    """Align the first column to the left and the others to the right; wide characters take two columns."""
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     return [
         [
-            cell + " " * (width - cell_len(cell)) if place == 0 else " " * (width - cell_len(cell)) + cell
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell + " " * (width - cell_len(cell)) if column == 0 else " " * (width - cell_len(cell)) + cell
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         for row in cells
     ]

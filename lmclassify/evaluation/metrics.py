@@ -1,4 +1,7 @@
-"""How good predictions are, by scikit-learn's metrics where it has them."""
+"""Metrics of predictions on labelled texts: by scikit-learn, plus calibration, coverage and unknown texts.
+
+Shapes: n texts, K labels.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     classification_report,
@@ -25,53 +29,52 @@ from lmclassify.prediction.labelling import TableLabeller
 Array = npt.NDArray[np.float64]
 
 ECE_BINS = 15
-"""Of equal width, of the largest probability."""
-_NORMAL = 1.959963984540054  # between minus and plus this, 95% of a normal distribution
+"""Bins of equal width of the top probability in the expected calibration error: as in Guo et al. (2017)."""
 _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 _PER_LABEL = ("precision", "recall", "f1-score", "support")
 
 
 class Coverage(TypedDict):
-    """What deciding the surest texts alone would bring."""
+    """Accuracy if only the most confident texts are labelled."""
 
     coverage: float
-    """Share of texts decided."""
+    """Share of texts that are labelled."""
     min_confidence: float
-    """Of the likeliest label's probability, for the texts decided."""
+    """Lowest top probability of these texts."""
     accuracy: float
-    """Of the texts decided."""
+    """Of these texts."""
 
 
 class UnknownTexts(TypedDict):
-    """How well novelty tells texts that have none of the model's labels."""
+    """How well novelty detects texts that have none of the model's labels."""
 
     texts: int
     auroc: float
     fpr_at_95_tpr: float
-    """Share of them that pass for known where 95% of the known texts do."""
+    """Share of them accepted as known when 95% of the known texts are."""
     found: int
-    """Those that were given the unknown label."""
+    """Unknown texts that got the unknown label."""
     false_alarms: int
-    """Known texts that were."""
+    """Known texts that got the unknown label."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures for texts whose labels are known."""
+    """Metrics of a model on labelled texts."""
 
     texts: int
     labels: list[str]
-    """All labels, of the model and of the data, sorted."""
+    """Labels of the model and of the data, sorted; then "unsure" or the unknown label if predicted."""
     accuracy: float
     accuracy_interval: tuple[float, float]
     """Wilson's 95% confidence interval of the accuracy."""
     macro_f1: float
     log_loss: float
-    """Mean negative log posterior of the true label, nats; infinite where the model lacks a label."""
+    """Mean negative log posterior of the true label, nats; infinite if the model lacks a label."""
     ece: float
     """Expected calibration error, 15 equal-width bins of the top probability."""
     confusion_matrix: list[list[int]]
-    """Rows: true labels; columns: predicted ones; in the order of `labels`."""
+    """Rows: true labels; columns: predicted labels; in the order of `labels`."""
     perplexity: dict[str, float]
     """Per token, of each label's texts under its own language model."""
     report: str
@@ -79,22 +82,22 @@ class Evaluation:
     per_label: dict[str, dict[str, float]]
     """Precision, recall, F1 (``f1-score``) and number of texts (``support``) of each label."""
     unsure: int
-    """Texts left undecided. They count as wrong in accuracy, F1 and report, where nobody decides them."""
+    """Texts without a decision. They count as wrong in accuracy, F1 and report."""
     accuracy_of_decided: float | None
-    """Of the other texts; None where there are none."""
+    """Accuracy without the unsure texts; None if all are unsure."""
     coverage: list[Coverage]
-    """How accurate the likeliest labels are if only the surest are taken, from all texts to half of them."""
+    """Accuracy of the most probable labels, from all texts down to the most confident half."""
     unknown: UnknownTexts | None
-    """How well novelty finds texts of no label, where both kinds are in the data."""
+    """Detection of unknown texts; None unless the data have known and unknown texts."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON can hold them; what is infinite or undefined is None."""
+        """Return the metrics as JSON-compatible data; None for infinite and undefined values."""
         plain = {key: value for key, value in vars(self).items() if key != "report"}
         plain["perplexity"] = {label: _finite(value) for label, value in self.perplexity.items()}
         return {key: _finite(value) if isinstance(value, float) else value for key, value in plain.items()}
 
     def to_text(self) -> str:
-        """Return the figures as lines to read."""
+        """Return the metrics as text."""
         lines = [self.report.rstrip("\n"), "", "confusion matrix (rows: true, columns: predicted)"]
         names = [printable(label) for label in self.labels]
         cells = [["", *names]]
@@ -112,7 +115,7 @@ class Evaluation:
         if self.unsure:
             lines.append(f"unsure     {self.unsure:,} texts ({self.unsure / self.texts:.1%})")
             if self.accuracy_of_decided is not None:
-                lines.append(f"accuracy   {self.accuracy_of_decided:.4f} of the texts decided")
+                lines.append(f"accuracy   {self.accuracy_of_decided:.4f} without the unsure texts")
         if self.unknown is not None:
             unknown = self.unknown
             lines.append(
@@ -124,7 +127,7 @@ class Evaluation:
             f"perplexity {value:.1f} ({printable(label)}: its texts, its model)"
             for label, value in self.perplexity.items()
         ]
-        lines += ["", "coverage  min. confidence  accuracy (if only the surest texts were decided)"]
+        lines += ["", "coverage  min. confidence  accuracy (if only the most confident texts are labelled)"]
         lines += [
             f"{point['coverage']:8.0%}  {point['min_confidence']:15.4f}  {point['accuracy']:8.4f}"
             for point in self.coverage
@@ -144,41 +147,40 @@ def evaluate(
     Parameters
     ----------
     true : sequence of str, (n,)
-        n >= 1 labels; a model may lack some of them.
+        True labels, n >= 1; the model may lack some of them.
     log_posteriors : ndarray, (n, K)
     decisions : Decisions
-        The model's labels and how they are decided.
+        The model's labels and its decision rule.
     perplexity : mapping of str to float, optional
+        Of each label's texts.
     novelty : ndarray, (n,), optional
-        Needed with an unknown label. Log-loss and ECE are then of the texts that have none of that name.
+        Required with an unknown label. Log-loss and ECE then leave out texts of that label.
     """
     classes, unknown_label = decisions.labels, decisions.unknown_label
     truth = np.asarray(true, dtype=object)
     predicted = decisions.decide(log_posteriors, novelty)
     labels = sorted({*true, *classes})
-    every = [*labels, *sorted(set(predicted) - set(labels))]  # and what no text is: unsure, say
-    place = {label: index for index, label in enumerate(classes)}
+    all_names = [*labels, *sorted(set(predicted) - set(labels))]  # "unsure" is predicted but never true
+    code_of = {label: code for code, label in enumerate(classes)}
     known = known_texts(true, decisions)
-    of_true = [
-        log_posteriors[row, place[label]] if label in place else -np.inf
+    true_log_posteriors = [
+        log_posteriors[row, code_of[label]] if label in code_of else -np.inf
         for row, label in enumerate(true)
         if known[row]
     ]
     unsure = predicted == UNSURE if UNSURE not in labels else np.zeros(len(truth), dtype=bool)
     options = {"labels": labels, "zero_division": 0.0}
     columns = precision_recall_fscore_support(true, predicted, **options)
-    top, likeliest = confidence(true, log_posteriors, decisions)
-    right = int((predicted == truth).sum())
-    low, high = wilson_interval(np.array([right]), np.array([len(truth)]))
+    top, top_is_true = confidence(true, log_posteriors, decisions)
     return Evaluation(
         texts=len(true),
-        labels=every,
+        labels=all_names,
         accuracy=float(accuracy_score(true, predicted)),
-        accuracy_interval=(float(low[0]), float(high[0])),
+        accuracy_interval=wilson_interval(int((predicted == truth).sum()), len(truth)),
         macro_f1=float(np.mean(columns[2])),
-        log_loss=-float(np.mean(of_true)) if of_true else math.nan,
-        ece=expected_calibration_error(top[known], likeliest[known]) if known.any() else math.nan,
-        confusion_matrix=_confusion_matrix(true, predicted, every),
+        log_loss=-float(np.mean(true_log_posteriors)) if true_log_posteriors else math.nan,
+        ece=expected_calibration_error(top[known], top_is_true[known]) if known.any() else math.nan,
+        confusion_matrix=_confusion_matrix(true, predicted, all_names),
         perplexity=dict(perplexity or {}),
         report=classification_report(
             true, predicted, digits=4, target_names=[printable(label) for label in labels], **options
@@ -189,7 +191,7 @@ def evaluate(
         },
         unsure=int(unsure.sum()),
         accuracy_of_decided=float((predicted == truth)[~unsure].mean()) if not unsure.all() else None,
-        coverage=_coverage(top, likeliest),
+        coverage=_coverage(top, top_is_true),
         unknown=_unknown_texts(novelty, known, predicted == unknown_label),
     )
 
@@ -198,13 +200,13 @@ def _confusion_matrix(
     true: Sequence[str], predicted: npt.NDArray[np.object_], labels: list[str]
 ) -> list[list[int]]:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A single label was found")  # so it is: all labels are given
+        warnings.filterwarnings("ignore", "A single label was found")  # all labels are given
         counts: list[list[int]] = confusion_matrix(true, predicted, labels=labels).tolist()
     return counts
 
 
 def known_texts(true: Sequence[str], decisions: Decisions) -> npt.NDArray[np.bool_]:
-    """Return which texts are not expected to be unknown, (n,): those that log-loss and ECE are of."""
+    """Return which texts have a label other than the unknown one, (n,); log-loss and ECE use only these."""
     truth = np.asarray(true, dtype=object)
     if decisions.unknown_label in decisions.labels:
         return np.ones(len(truth), dtype=bool)
@@ -214,33 +216,22 @@ def known_texts(true: Sequence[str], decisions: Decisions) -> npt.NDArray[np.boo
 def confidence(
     true: Sequence[str], log_posteriors: Array, decisions: Decisions
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return the likeliest label's probability and whether it is the true label, (n,) each."""
+    """Return the top probability and whether its label is the true one, (n,) each."""
     names = np.asarray(decisions.labels, dtype=object)
     correct = names[log_posteriors.argmax(axis=1)] == np.asarray(true, dtype=object)
     return np.exp(log_posteriors.max(axis=1)), correct
 
 
-def wilson_interval(right: npt.NDArray[Any], texts: npt.NDArray[Any]) -> tuple[Array, Array]:
-    """Return the bounds of Wilson's 95% confidence interval of shares; from 0 to 1 where there are no texts.
-
-    Parameters
-    ----------
-    right, texts : ndarray
-        Counts; the share is right / texts.
-    """
-    n, square = np.maximum(texts, 1), _NORMAL**2
-    share = right / n
-    middle = share + square / (2 * n)
-    half = _NORMAL * np.sqrt(share * (1 - share) / n + square / (4 * n**2))
-    low, high = ((middle + sign * half) / (1 + square / n) for sign in (-1, 1))
-    return (
-        np.where((texts > 0) & (right > 0), np.clip(low, 0.0, 1.0), 0.0),
-        np.where((texts > 0) & (right < texts), np.clip(high, 0.0, 1.0), 1.0),
-    )
+def wilson_interval(right: int, texts: int) -> tuple[float, float]:
+    """Return Wilson's 95% confidence interval of the share right / texts; (0, 1) if there are no texts."""
+    if texts == 0:
+        return 0.0, 1.0
+    interval = binomtest(right, texts).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def calibration_bins(top_probability: Array) -> npt.NDArray[np.intp]:
-    """Return which of the `ECE_BINS` bins each probability is in."""
+    """Return the bin of each probability, from 0 to `ECE_BINS` - 1."""
     return np.minimum((np.asarray(top_probability) * ECE_BINS).astype(np.intp), ECE_BINS - 1)
 
 
@@ -260,7 +251,7 @@ def _coverage(top_probability: Array, correct: npt.NDArray[np.bool_]) -> list[Co
 
 
 def _unknown_texts(
-    novelty: Array | None, known: npt.NDArray[np.bool_], called_unknown: npt.NDArray[np.bool_]
+    novelty: Array | None, known: npt.NDArray[np.bool_], predicted_unknown: npt.NDArray[np.bool_]
 ) -> UnknownTexts | None:
     if novelty is None or known.all() or not known.any():
         return None
@@ -268,17 +259,17 @@ def _unknown_texts(
         "texts": int((~known).sum()),
         "auroc": float(roc_auc_score(~known, novelty)),
         "fpr_at_95_tpr": float((novelty[~known] <= np.quantile(novelty[known], 0.95)).mean()),
-        "found": int(called_unknown[~known].sum()),
-        "false_alarms": int(called_unknown[known].sum()),
+        "found": int(predicted_unknown[~known].sum()),
+        "false_alarms": int(predicted_unknown[known].sum()),
     }
 
 
 def evaluate_rows(
     labeller: TableLabeller, progress: Callable[[int, int], object] | None = None
 ) -> Evaluation:
-    """Return the figures of the rows that a labeller has seen; at least one must have a true label.
+    """Return the metrics of the rows that a labeller has kept; at least one must have a true label.
 
-    `progress` is that of `TableLabeller.perplexity`, which takes the longest.
+    `progress` is passed to `TableLabeller.perplexity`, the slowest step.
     """
     perplexity = labeller.perplexity(progress)
     return evaluate(labeller.true, labeller.log_posteriors, labeller.decisions, perplexity, labeller.novelty)
@@ -289,7 +280,7 @@ def expected_calibration_error(
 ) -> float:
     """Return the expected calibration error (Guo et al. 2017, equation 5).
 
-    The mean over texts of the gap between confidence and accuracy within 15 equal-width bins.
+    It is the gap between mean confidence and accuracy in each of 15 equal-width bins, averaged over texts.
     """
     bins = calibration_bins(top_probability)
     gaps = np.asarray(correct, dtype=float) - top_probability

@@ -1,4 +1,4 @@
-"""The texts that a model got most confidently wrong."""
+"""The mistakes that a model made with the highest probability."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A text that was given another label than its own."""
+    """A text with a wrong predicted label."""
 
     text: str
     true: str
@@ -21,7 +21,7 @@ class Mistake:
     probability: float
     """Of the predicted label."""
     times: int
-    """Rows that say the same and were mistaken the same way."""
+    """Number of rows with this text, true label and predicted label."""
 
 
 def worst_mistakes(
@@ -32,9 +32,9 @@ def worst_mistakes(
     labels: Sequence[str],
     n: int,
 ) -> list[Mistake]:
-    """Return the texts whose wrong label is most probable, worst first.
+    """Return the texts with the most probable wrong labels, most probable first.
 
-    Texts that were left unsure, or taken for unknown, are none.
+    Texts that are unsure or got the unknown label are not mistakes.
 
     Parameters
     ----------
@@ -42,17 +42,17 @@ def worst_mistakes(
     log_posteriors : ndarray, (n, K)
     labels : sequence of str, (K,)
     n : int
-        How many different ones at most.
+        Maximum number of different mistakes.
     """
-    place = {label: code for code, label in enumerate(labels)}
-    codes = np.array([place.get(label, -1) for label in predicted], dtype=np.intp)
-    truth = np.array([place.get(label, -2) for label in true], dtype=np.intp)
+    code_of = {label: code for code, label in enumerate(labels)}
+    codes = np.array([code_of.get(label, -1) for label in predicted], dtype=np.intp)
+    truth = np.array([code_of.get(label, -2) for label in true], dtype=np.intp)
     wrong = np.flatnonzero((codes >= 0) & (codes != truth))
     confidence = log_posteriors[wrong, codes[wrong]]
-    found: dict[tuple[str, str, str], list[int]] = {}
+    rows_of: dict[tuple[str, str, str], list[int]] = {}
     for row in wrong[np.argsort(-confidence, kind="stable")].tolist():
-        found.setdefault((texts[row], true[row], predicted[row]), []).append(row)
+        rows_of.setdefault((texts[row], true[row], predicted[row]), []).append(row)
     return [
-        Mistake(*what, float(np.exp(log_posteriors[rows[0], codes[rows[0]]])), len(rows))
-        for what, rows in list(found.items())[:n]
+        Mistake(*key, float(np.exp(log_posteriors[rows[0], codes[rows[0]]])), len(rows))
+        for key, rows in list(rows_of.items())[:n]
     ]

@@ -15,7 +15,7 @@ from lmclassify.classify.explain import Explanation
 from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.errors import DataError
-from lmclassify.evaluation.model_info import model_facts
+from lmclassify.evaluation.model_info import model_info
 from lmclassify.persistence.model_folder import checksum_of
 
 
@@ -140,5 +140,5 @@ class ServedModel:
             "checksum": self._checksum,
             "can_suggest": self._can_suggest,
             "unknown_threshold": self._unknown_threshold,
-            **model_facts(self._fitted),
+            **model_info(self._fitted),
         }

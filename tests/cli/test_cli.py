@@ -877,7 +877,7 @@ def test_drift(saved, tmp_path):
     assert b"<svg" in (tmp_path / "drift.svg").read_bytes()
     done = run_cli("evaluate", EMAILS, "-m", saved, "--drift", cwd=tmp_path)
     assert "accuracy" in done.stdout.decode()
-    assert "drift: to the model this text looks" in done.stdout.decode()
+    assert "drift: the texts " in done.stdout.decode()
     (tmp_path / "new.csv").write_text("day,text\nyesterday,hello\n")
     assert "row 1: 'yesterday' is no date" in one_line(
         run_cli(*arguments, "--time-column", "day", cwd=tmp_path)

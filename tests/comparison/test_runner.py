@@ -6,12 +6,13 @@ import json
 import pytest
 
 from lmclassify.comparison.methods import METHODS, Method, Setup
-from lmclassify.comparison.plots import check_plot, plot_learning_curves
+from lmclassify.comparison.plots import plot_learning_curves
 from lmclassify.comparison.results import Cell, Figures, Record, ResultsFile, read_results
 from lmclassify.comparison.runner import Benchmark, Plan, Source, measure, measure_in_process
 from lmclassify.comparison.tables import summarise, to_dict, to_markdown, to_text, verdicts
 from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import DataError, OptionError, OutputError
+from lmclassify.evaluation.plots import check_plot
 from tests.comparison import broken_methods
 from tests.conftest import bundled
 

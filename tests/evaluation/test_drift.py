@@ -5,8 +5,8 @@ import pytest
 
 from lmclassify import DataError
 from lmclassify.classify.thresholds import HeldOut
-from lmclassify.comparison.plots import plot_drift
 from lmclassify.evaluation.drift import measure_drift
+from lmclassify.evaluation.plots import plot_drift
 
 
 def held_out(nats, codes):
@@ -41,7 +41,7 @@ def test_what_drifts_is_found_where_it_begins(usual, tmp_path):
     assert (chunk.first, chunk.last, chunk.texts) == ("row 301", "row 400", 100)
     assert chunk.nats_per_word == pytest.approx(nats[300:400].mean())
     assert chunk.change == pytest.approx(nats[300:400].mean() / usual.cross_entropies.mean() - 1)
-    assert "looks unlike the text it was measured on in 2 of 5 chunks" in drift.to_text()
+    assert "the texts differ from the held-out texts in 2 of 5 chunks" in drift.to_text()
     assert drift.to_dict()["labels"][2]["chunks"][4]["drifted"] is True
     plot_drift(drift, str(tmp_path / "drift.png"))
     assert (tmp_path / "drift.png").read_bytes().startswith(b"\x89PNG")
@@ -59,7 +59,7 @@ def test_a_change_too_small_to_matter_is_no_drift():
     drift = drift_of(np.full(100, 5.1), ["ham"] * 100, usual)
     assert drift.labels[0].chunks[0].p_value < 1e-6
     assert drift.drifted == 0
-    assert "looks like the text" in drift.to_text()
+    assert "the texts look like the held-out texts" in drift.to_text()
 
 
 def test_few_texts_make_few_chunks(usual):
@@ -67,7 +67,7 @@ def test_few_texts_make_few_chunks(usual):
     assert [chunk.texts for chunk in drift.labels[0].chunks] == [6, 6]
     assert [of_label.label for of_label in drift.labels] == [None, "ham"]
     assert len(drift_of([5.0], ["ham"], usual).labels[0].chunks) == 1
-    assert "is too little to tell" in drift_of([50.0] * 3, ["ham"] * 3, usual).to_text()
+    assert "too few texts to tell" in drift_of([50.0] * 3, ["ham"] * 3, usual).to_text()
     with pytest.raises(DataError, match="no texts"):
         drift_of([], [], usual)
     with pytest.raises(DataError, match="without held-out texts"):

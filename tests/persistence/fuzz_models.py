@@ -31,7 +31,7 @@ import safetensors.numpy
 
 from lmclassify import FittedModel, LMClassifier, ModelError, load
 from lmclassify.classify.storage import to_stored
-from lmclassify.evaluation.model_info import model_facts
+from lmclassify.evaluation.model_info import model_info
 from lmclassify.persistence import model_folder as persistence
 from tests.conftest import bundled
 
@@ -359,7 +359,7 @@ def use(model: FittedModel) -> None:
     if model.settings.direction != "backward":
         assert all(0 <= word["probability"] <= 1.001 for word in model.suggest("Your", n=2))
         "".join(model.generate(label, 1, max_tokens=5, seed=0)).encode()
-    json.dumps(model_facts(model))
+    json.dumps(model_info(model))
     "".join(model.label_names).encode()
 
 

@@ -1,4 +1,4 @@
-"""A page taken apart, to look into it."""
+"""Helpers that build reports and check their HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from lmclassify import FittedModel
 from lmclassify.classify.decisions import decisions_of
 from lmclassify.evaluation.metrics import evaluate_rows
-from lmclassify.evaluation.page.document import Contents, contents_of, to_page
+from lmclassify.evaluation.page.report import Report, build_report, render
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.tables.delimited import DelimitedReader
 
@@ -19,7 +19,7 @@ _VOID = ("link", "meta", "wbr")
 
 
 class Parsed(HTMLParser):
-    """Elements, ids and texts of a document; raises where elements do not close as they opened."""
+    """Elements and text of a document; fails if elements are not nested properly."""
 
     def __init__(self, document: str) -> None:
         super().__init__()
@@ -48,10 +48,10 @@ class Parsed(HTMLParser):
         return [attributes[attribute] or "" for _, attributes in self.elements if attribute in attributes]
 
 
-def contents(
+def report_of(
     model: FittedModel, folder: Path, texts: list[str], labels: list[str], **options: Any
-) -> Contents:
-    """Return what `evaluate --html` would put on a page."""
+) -> Report:
+    """Return the report of `evaluate --html`."""
     path = folder / "rows.csv"
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "label"], *zip(texts, labels, strict=True)])
@@ -60,14 +60,18 @@ def contents(
         for chunk in table.chunks():
             labeller.label(chunk)
     left_out = len(texts) - len(labeller.true)
-    return contents_of(
+    return build_report(
         labeller, evaluate_rows(labeller), model, data="rows.csv", model="model", left_out=left_out
     )
 
 
-def checked(of: Contents) -> Parsed:
-    """Return the page, once it is known to be sound."""
-    document = to_page(of)
+def parse(report: Report) -> Parsed:
+    """Render and parse a report; fail if it holds scripts, external references or broken ids."""
+    return parse_document(render(report))
+
+
+def parse_document(document: str) -> Parsed:
+    """The same for a rendered report."""
     page = Parsed(document)
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "iframe", "img", "object", "embed", "form", "base"}

@@ -1,4 +1,4 @@
-"""Figures of matplotlib as SVG within HTML: the same bytes each time, no ids twice, no outside references."""
+"""Matplotlib figures as inline SVG: reproducible bytes, unique ids, no external references."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from markupsafe import Markup
+
 from lmclassify.errors import OutputError
-from lmclassify.evaluation.page.markup import Html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A6D00", "#56B4E9")
-"""Okabe and Ito's, which the colour-blind can tell apart; of a darker yellow, to be seen on white."""
+"""Colours that colour-blind readers can tell apart (Okabe & Ito 2008), with a darker yellow for contrast."""
 BLACK = "#222222"
-STYLES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (8, 2)))
+LINE_STYLES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (8, 2)))
 MARKERS = "osD^vP"
 
 _STYLE = {
@@ -37,41 +38,41 @@ _STYLE = {
     "legend.edgecolor": "none",
     "legend.framealpha": 0.85,
     "lines.linewidth": 1.6,
-    "svg.fonttype": "none",  # texts stay texts: in the reader's font, to be found and copied
+    "svg.fonttype": "none",  # text stays text: searchable, in the reader's font
     "text.parse_math": False,
 }
-_DROPPED = ("metadata", "style", "title")
+_REMOVED = ("metadata", "style", "title")
 _FAMILY = re.compile(r"font-family: [^;]*;? ?")
 _FONT = re.compile(r"font: (?:[^;]* )?([\d.]+px) [^;]*")  # as matplotlib wrote it before 3.10
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
 def require_matplotlib() -> None:
-    """Raise OutputError if there is no matplotlib."""
+    """Raise OutputError if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise OutputError("--html needs matplotlib for its plots: pip install 'lmclassify[plots]'")
 
 
-def svg(name: str, title: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> Html:
+def render_svg(name: str, title: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> Markup:
     """Return a figure as an SVG element.
 
     Parameters
     ----------
     name : str
-        What its ids begin with; no other figure of the page may have it.
+        Prefix of its ids, unique within the page.
     title : str
-        The text alternative.
+        Text alternative for screen readers.
     draw : callable
-        Draws into the figure.
+        Draws into the figure that it is given.
     size : tuple of float
-        Width and height in inches of 96 pixels where it is not scaled.
+        Width and height in inches.
     """
     from matplotlib import style
     from matplotlib.figure import Figure
 
     file = io.BytesIO()
     with style.context(["default", {**_STYLE, "svg.hashsalt": name}]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of glyphs that matplotlib's font lacks: the reader's may have them
+        warnings.simplefilter("ignore")  # glyphs missing from matplotlib's font
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         none = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -79,7 +80,7 @@ def svg(name: str, title: str, draw: Callable[[Figure], None], size: tuple[float
     return _inline(file.getvalue(), name, title)
 
 
-def _inline(file: bytes, name: str, title: str) -> Html:
+def _inline(file: bytes, name: str, title: str) -> Markup:
     root = ElementTree.fromstring(file)
     _clean(root)
     references = {
@@ -104,24 +105,24 @@ def _inline(file: bytes, name: str, title: str) -> Html:
     box = root.get("viewBox", "")
     root.attrib.clear()
     root.attrib |= {"viewBox": box, "role": "img", "aria-label": title}
-    return Html(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
+    return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
 
 
 def _clean(node: ElementTree.Element) -> None:
-    """Take away namespaces, which HTML has no need of, and what is not drawn."""
+    """Remove namespaces, which inline SVG does not need, and elements that are not drawn."""
     node.tag = node.tag.rpartition("}")[2]
     for key, value in list(node.attrib.items()):
         if key.startswith("{"):
             del node.attrib[key]
             node.set(key.rpartition("}")[2], value)
     for child in list(node):
-        if child.tag.rpartition("}")[2] in _DROPPED:
+        if child.tag.rpartition("}")[2] in _REMOVED:
             node.remove(child)
         else:
             _clean(child)
 
 
-def from_0_to_1(axes: Axes) -> None:
-    """Give axes for shares."""
+def unit_axes(axes: Axes) -> None:
+    """Set both axes to the range from 0 to 1."""
     ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=ticks, yticks=ticks)

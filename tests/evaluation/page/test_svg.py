@@ -6,7 +6,7 @@ import re
 import pytest
 
 from lmclassify import OutputError
-from lmclassify.evaluation.page.drawing import require_matplotlib, svg
+from lmclassify.evaluation.page.svg import render_svg, require_matplotlib
 
 
 def draw(figure):
@@ -16,11 +16,11 @@ def draw(figure):
     axes.legend()
 
 
-def test_figures_are_the_same_each_time_and_share_no_ids():
+def test_svg_is_reproducible_and_figures_share_no_ids():
     one, again, other = (
-        svg("one", 'A "title"', draw, (4, 3)),
-        svg("one", 'A "title"', draw, (4, 3)),
-        svg("two", "B", draw, (4, 3)),
+        render_svg("one", 'A "title"', draw, (4, 3)),
+        render_svg("one", 'A "title"', draw, (4, 3)),
+        render_svg("two", "B", draw, (4, 3)),
     )
     assert one == again
     ids = [set(re.findall(r' id="([^"]+)"', picture)) for picture in (one, other)]
@@ -29,19 +29,19 @@ def test_figures_are_the_same_each_time_and_share_no_ids():
     assert set(re.findall(r'href="#([^"]+)"', one)) | set(re.findall(r"url\(#([^)]+)\)", one)) == ids[0]
     assert one.startswith('<svg viewBox="0 0 288 216" role="img" aria-label="A &quot;title&quot;">')
     assert "&lt;b&gt; $x$ 你好 😀" in one
-    for left_out in ("http", "xmlns", "<style", "<metadata", "DejaVu", "<!--"):
-        assert left_out not in one
+    for removed in ("http", "xmlns", "<style", "<metadata", "DejaVu", "<!--"):
+        assert removed not in one
 
 
-def test_a_users_settings_of_matplotlib_change_nothing():
+def test_matplotlib_settings_of_the_user_have_no_effect():
     import matplotlib
 
-    expected = svg("one", "A", draw, (4, 3))
+    expected = render_svg("one", "A", draw, (4, 3))
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
-        assert svg("one", "A", draw, (4, 3)) == expected
+        assert render_svg("one", "A", draw, (4, 3)) == expected
 
 
-def test_without_matplotlib_one_line_says_how_to_get_it(monkeypatch):
+def test_the_error_without_matplotlib_names_the_extra(monkeypatch):
     require_matplotlib()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(

@@ -1,0 +1,204 @@
+"""Data for the templates, computed from an evaluation: matrix cells, shaded words, sorted rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmclassify.classify.explain import ExplainedWord, Explanation, InformativeWord
+from lmclassify.evaluation.metrics import Evaluation
+from lmclassify.evaluation.mistakes import Mistake
+
+MAX_MATRIX_LABELS = 12
+"""More labels make a table too wide to read: the report then shows the worst pairs and a picture."""
+_MAX_PAIRS = 25
+"""Confused pairs in the table: as many rows as fit on a screen."""
+_SHADES = 5
+"""Shades of the picture, so that all cells of a shade are one SVG path."""
+_MAX_WORDS = 150
+"""Words shown of a mistaken text: longer texts would hide the other mistakes."""
+_MAX_NAMED_WORDS = 4
+"""Words named below a mistaken text, for and against its label: the rest add little."""
+_MIN_STRENGTH = 0.03
+"""Words with less than this share of the largest contribution are not coloured."""
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """One cell of the confusion matrix."""
+
+    kind: str
+    """``right`` or ``wrong``: the CSS class."""
+    count: int
+    share: float
+    """Of its row."""
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """Texts of one true label."""
+
+    label: str
+    texts: int
+    cells: list[MatrixCell]
+
+
+def matrix_rows(evaluation: Evaluation) -> list[MatrixRow]:
+    """Return the rows of the confusion matrix that are labels of the model or the data (not "unsure")."""
+    rows = []
+    for position, (label, counts) in enumerate(
+        zip(evaluation.labels, evaluation.confusion_matrix, strict=True)
+    ):
+        if label in evaluation.per_label:
+            texts = sum(counts)
+            cells = [
+                MatrixCell("right" if column == position else "wrong", count, count / texts if texts else 0.0)
+                for column, count in enumerate(counts)
+            ]
+            rows.append(MatrixRow(label, texts, cells))
+    return rows
+
+
+def confused_pairs(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the most frequent confusions, with how many pairs and mistakes there are in all."""
+    pairs = sorted(
+        (-cell.count, row, column)
+        for row, matrix_row in enumerate(matrix_rows(evaluation))
+        for column, cell in enumerate(matrix_row.cells)
+        if cell.count and cell.kind == "wrong"
+    )
+    rows = matrix_rows(evaluation)
+    shown = [
+        {
+            "true": rows[row].label,
+            "predicted": evaluation.labels[column],
+            "count": -count,
+            "share": -count / rows[row].texts,
+        }
+        for count, row, column in pairs[:_MAX_PAIRS]
+    ]
+    return {
+        "rows": shown,
+        "pairs": len(pairs),
+        "mistakes": sum(-count for count, *_ in pairs),
+        "mistakes_shown": sum(-count for count, *_ in pairs[:_MAX_PAIRS]),
+    }
+
+
+def matrix_picture(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the whole confusion matrix as SVG paths: a unit square per cell, one path per shade."""
+    squares: dict[tuple[str, int], list[str]] = defaultdict(list)
+    rows = matrix_rows(evaluation)
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row.cells):
+            if cell.count:
+                shade = min(int(cell.share * _SHADES), _SHADES - 1)
+                squares[cell.kind, shade].append(f"M{x} {y}h1v1h-1z")
+    paths = [
+        {"kind": kind, "opacity": 0.3 + 0.7 * shade / (_SHADES - 1), "d": "".join(parts)}
+        for (kind, shade), parts in sorted(squares.items())
+    ]
+    return {"width": len(evaluation.labels), "height": len(rows), "paths": paths}
+
+
+def label_rows(evaluation: Evaluation) -> list[tuple[str, dict[str, float]]]:
+    """Return the metrics of each label; the weakest labels first where there are many."""
+    rows = list(evaluation.per_label.items())
+    if len(rows) > MAX_MATRIX_LABELS:
+        rows.sort(key=lambda row: (row[1]["f1-score"], row[0]))
+    return rows
+
+
+@dataclass(frozen=True)
+class ShadedWord:
+    """A word, coloured by what it contributes."""
+
+    text: str
+    contribution: float
+    """Nats."""
+    strength: float
+    """Share of the largest contribution, 0 to 1."""
+    kind: str | None
+    """``for`` or ``against``: the CSS class; None for a word that contributes too little to be coloured."""
+
+
+def _shaded(text: str, contribution: float, largest: float) -> ShadedWord:
+    strength = abs(contribution) / largest
+    kind = None if strength < _MIN_STRENGTH else "for" if contribution > 0 else "against"
+    return ShadedWord(text, contribution, strength, kind)
+
+
+@dataclass(frozen=True)
+class MistakeView:
+    """A mistaken text and the words that led to its label."""
+
+    mistake: Mistake
+    explanation: Explanation
+    words: list[ShadedWord]
+    words_cut: int
+    """Words after the last one shown."""
+    words_for: list[ExplainedWord]
+    """Those that contribute most to the predicted label."""
+    words_against: list[ExplainedWord]
+
+
+def mistake_view(mistake: Mistake, explanation: Explanation) -> MistakeView:
+    """Return a mistake with its words shaded."""
+    words = explanation["words"]
+    largest = max((abs(word["part"]) for word in words), default=0.0) or 1.0
+    ranked = sorted(words, key=lambda word: -abs(word["part"]))
+    return MistakeView(
+        mistake,
+        explanation,
+        [_shaded(word["word"], word["part"], largest) for word in words[:_MAX_WORDS]],
+        max(0, len(words) - _MAX_WORDS),
+        [word for word in ranked if word["part"] > 0][:_MAX_NAMED_WORDS],
+        [word for word in ranked if word["part"] < 0][:_MAX_NAMED_WORDS],
+    )
+
+
+def informative_word_rows(
+    words: Mapping[str, Sequence[InformativeWord]],
+) -> list[tuple[str, list[ShadedWord]]]:
+    """Return each label's informative words, shaded by their total contribution."""
+    rows = []
+    for label, found in words.items():
+        largest = max((word["total"] for word in found), default=0.0) or 1.0
+        shaded = [ShadedWord(word["word"], word["total"], word["total"] / largest, "for") for word in found]
+        rows.append((label, shaded))
+    return rows
+
+
+def fact_pairs(model_info: Mapping[str, Any], data: str, model: str) -> list[tuple[str, object]]:
+    """Return facts of data and model as terms and values.
+
+    Parameters
+    ----------
+    model_info : mapping
+        See `lmclassify.evaluation.model_info.model_info`.
+    data, model : str
+        Their names.
+    """
+    tokenizer, training = model_info["tokenizer"], model_info["training"]
+    case = "lower case" if tokenizer["lowercase"] else "case kept"
+    pairs: list[tuple[str, object]] = [
+        ("data", data),
+        ("model", model),
+        ("recipe", model_info["settings"].get("recipe", "–")),
+        ("parameters", f"{model_info['parameters']:,}"),
+        ("tokenizer", f"{tokenizer['kind']}, {tokenizer['vocab_size']:,} tokens, {case}"),
+    ]
+    if training["texts"] is not None:
+        pairs.append(("training texts", f"{training['texts']:,}, {training['texts_cut'] or 0:,} truncated"))
+    if training["started"] is not None:
+        pairs.append(("fitted", f"{training['started']}, in {training['seconds']:,.0f} seconds"))
+    versions = ", ".join(f"{key} {value}" for key, value in model_info["versions"].items())
+    pairs.append(("versions", versions or "–"))
+    return pairs
+
+
+def setting_pairs(model_info: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Return all settings of a model as terms and values."""
+    return [(key, "–" if value is None else value) for key, value in model_info["settings"].items()]
