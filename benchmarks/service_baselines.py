@@ -1,7 +1,7 @@
-"""Scoring processes to measure the service beside: a constant, and TF-IDF with a linear SVM (scikit-learn).
+"""Worker processes to compare the service with: a constant, and TF-IDF with a linear SVM (scikit-learn).
 
-``python -m benchmarks.service_baselines`` stands in for `lmclassify.service.worker`. Its first message has
-the kind and, for the SVM, the table it learns from.
+``python -m benchmarks.service_baselines`` replaces `lmclassify.service.model_scorer`. Its options are the
+kind of scorer and, for the SVM, the table it is trained on.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 from lmclassify.comparison.baselines import Baseline, svm
 from lmclassify.datasets.labelled import read_tables
-from lmclassify.service.worker import Scorer, work
+from lmclassify.service.worker import Scorer, run_worker
 
 
-class _Yardstick:
+class _BaselineScorer:
     notes: Sequence[str] = ()
 
     def explain(self, text: str, label: str | None, against: str | None) -> Any:
@@ -23,15 +23,15 @@ class _Yardstick:
     def suggest(self, prefix: str, label: str | None, n: int) -> Any:
         raise NotImplementedError
 
-    def facts(self) -> Any:
+    def model_info(self) -> Any:
         return {}
 
 
-class Constant(_Yardstick):
-    """Says the same of every text, at once; it looks like what a model of two labels says."""
+class Constant(_BaselineScorer):
+    """Returns the same prediction for every text, of the size of that of a model with two labels."""
 
     def predict(self, texts: list[str]) -> list[Any]:
-        """Return as many predictions."""
+        """Return one prediction per text."""
         nats = {"ham": -1.3786602811239836, "spam": -8.024158105881396}
         return [
             {
@@ -45,28 +45,28 @@ class Constant(_Yardstick):
         ]
 
 
-class LinearSVM(_Yardstick):
-    """The best of the usual classifiers, calibrated, as `lmclassify benchmark` has it.
+class LinearSVM(_BaselineScorer):
+    """A calibrated linear SVM on TF-IDF features, the best baseline of `lmclassify benchmark`.
 
     Parameters
     ----------
     train : str
-        CSV file of texts and labels.
+        CSV file with texts and labels.
     """
 
     def __init__(self, train: str) -> None:
         data = read_tables([train], say=lambda message: None)
-        self._rival = Baseline(svm).fit(data.texts, data.labels).calibrate(data.texts, data.labels)
-        self._labels = [str(label) for label in self._rival.classes_]
+        self._baseline = Baseline(svm).fit(data.texts, data.labels).calibrate(data.texts, data.labels)
+        self._labels = [str(label) for label in self._baseline.classes_]
 
     def predict(self, texts: list[str]) -> list[Any]:
-        """Return label and probabilities of each text."""
+        """Return the label and the probabilities of each text."""
         return [
             {
                 "label": self._labels[max(range(len(row)), key=row.__getitem__)],
                 "probabilities": dict(zip(self._labels, row, strict=True)),
             }
-            for row in self._rival.predict_proba(texts).tolist()
+            for row in self._baseline.predict_proba(texts).tolist()
         ]
 
 
@@ -75,4 +75,4 @@ def _load(options: Mapping[str, Any]) -> Scorer:
 
 
 if __name__ == "__main__":
-    work(_load)
+    run_worker(_load)

@@ -1,9 +1,9 @@
-"""The service under load, beside the same application with other scorers: a script for docs/benchmarks.md.
+"""Load test of the service, compared with the same application around other scorers (docs/benchmarks.md).
 
 ``python -m benchmarks.service_load MODEL TRAIN TEXTS [--seconds 8] [--repeats 3] [--requests 200000]``
-serves a fitted model, a constant and a linear SVM that learns from TRAIN, in turn, and asks each with wrk
-(which must be installed) from 32 connections on this machine, one text of the CSV file TEXTS a request. Then
-it asks the model at 70% of its own requests a second, and watches memory over many requests.
+serves a fitted model, a constant and a linear SVM trained on TRAIN, in turn, and sends requests with wrk
+(which must be installed) over 32 connections on this machine, each with one text of the CSV file TEXTS. Then
+it sends 70% of the model's maximum rate, and measures memory over many requests.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pathlib import Path
 
 from benchmarks.speed_rows import read_texts
 from lmclassify.errors import LMClassifyError
-from lmclassify.service.scoring import WorkerCommand
 from lmclassify.service.server import listen_on_port, serve
 from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.worker_process import WorkerCommand
 
 _CONNECTIONS = 32
-_SHARE = 0.7
-_YARDSTICKS = "benchmarks.service_baselines"
+_PARTIAL_LOAD = 0.7
+_BASELINES = "benchmarks.service_baselines"
 _WRK = """
 local bodies = {{}}
 for line in io.lines("{bodies}") do bodies[#bodies + 1] = line end
@@ -59,10 +59,10 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk found; latencies in milliseconds."""
+    """Results of one run of wrk; latencies in milliseconds."""
 
     rate: float
-    """Requests answered a second."""
+    """Answered requests per second."""
     p50: float
     p95: float
     p99: float
@@ -70,7 +70,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Served:
+class Setup:
     """A service to measure."""
 
     command: WorkerCommand
@@ -78,11 +78,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(served: Served) -> Iterator[tuple[str, int]]:
-    """Run a service in a process of its own and give its address and process id."""
+def serving(setup: Setup) -> Iterator[tuple[str, int]]:
+    """Run a service in a process of its own; yield its address and process id."""
     with listen_on_port("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = multiprocessing.get_context("spawn").Process(target=_serve, args=(served, listener))
+        process = multiprocessing.get_context("spawn").Process(target=_serve, args=(setup, listener))
         process.start()
     try:
         _wait_until_ready(url, process)
@@ -92,8 +92,8 @@ def serving(served: Served) -> Iterator[tuple[str, int]]:
         process.join()
 
 
-def _serve(served: Served, listener: socket.socket) -> None:
-    serve(served.command, served.settings, listener)
+def _serve(setup: Setup, listener: socket.socket) -> None:
+    serve(setup.command, setup.settings, listener)
 
 
 def _wait_until_ready(url: str, process: multiprocessing.process.BaseProcess) -> None:
@@ -104,19 +104,19 @@ def _wait_until_ready(url: str, process: multiprocessing.process.BaseProcess) ->
     raise LMClassifyError("the service ended before it was ready")
 
 
-def ask(url: str, bodies: Path, seconds: float, *, delay: float = 0.0, first: int = 0) -> Load:
-    """Send requests from `_CONNECTIONS` connections, each after the answer to the last one and a pause.
+def run_wrk(url: str, bodies: Path, seconds: float, *, delay: float = 0.0, first: int = 0) -> Load:
+    """Send requests over `_CONNECTIONS` connections, each after the previous answer and a pause.
 
     Parameters
     ----------
     url : str
     bodies : Path
-        A JSON body a line.
+        File with one JSON body per line.
     seconds : float
     delay : float, default=0
-        Mean pause before a request, milliseconds, drawn from an exponential distribution.
+        Mean pause before a request in milliseconds, exponentially distributed.
     first : int, default=0
-        Which line to begin with.
+        Line to start with.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_WRK.format(bodies=bodies, delay=delay, first=first))
@@ -131,7 +131,7 @@ def ask(url: str, bodies: Path, seconds: float, *, delay: float = 0.0, first: in
 
 
 def median(loads: Sequence[Load]) -> Load:
-    """Return the median of each figure, and all failures."""
+    """Return the median of each figure, and the sum of failures."""
     values = {
         name: statistics.median(getattr(load, name) for load in loads)
         for name in ("rate", "p50", "p95", "p99")
@@ -139,26 +139,26 @@ def median(loads: Sequence[Load]) -> Load:
     return Load(**values, failed=sum(load.failed for load in loads))
 
 
-def children_of(process: int) -> list[int]:
-    """Return the processes that a process started and that run (Linux)."""
+def child_processes(process: int) -> list[int]:
+    """Return the ids of the running children of a process (Linux)."""
     tasks = Path(f"/proc/{process}/task").glob("*/children")
     return [int(child) for file in tasks for child in file.read_text().split()]
 
 
 def megabytes(process: int, *, with_children: bool = True) -> float:
-    """Return what a process holds in memory, with those that it started or without (Linux)."""
+    """Return the resident memory of a process, with or without that of its children (Linux)."""
     status = Path(f"/proc/{process}/status").read_text()
     own = int(status.split("VmRSS:")[1].split()[0]) / 1024
-    return own + sum(map(megabytes, children_of(process) if with_children else ()))
+    return own + sum(map(megabytes, child_processes(process) if with_children else ()))
 
 
-def at_share(url: str, bodies: Path, seconds: float, rate: float) -> Load:
-    """Ask at about so many requests a second, by pauses."""
+def at_rate(url: str, bodies: Path, seconds: float, rate: float) -> Load:
+    """Send about `rate` requests per second, by pausing between requests."""
     delay = 1000 * _CONNECTIONS / rate
-    for _ in range(3):  # what answers take is a part of the time between requests
-        found = ask(url, bodies, min(seconds, 4), delay=delay)
+    for _ in range(3):  # the time between requests includes that of the answers
+        found = run_wrk(url, bodies, min(seconds, 4), delay=delay)
         delay = max(0.0, delay + 1000 * _CONNECTIONS * (1 / rate - 1 / found.rate))
-    return ask(url, bodies, seconds, delay=delay)
+    return run_wrk(url, bodies, seconds, delay=delay)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -176,29 +176,29 @@ def main(arguments: Sequence[str]) -> None:
     on = ServiceSettings()
     off = replace(on, batching=False)
     ours = WorkerCommand({"folder": options.model, "deciding": {}})
-    constant = WorkerCommand({"kind": "constant"}, _YARDSTICKS)
-    svm = WorkerCommand({"kind": "svm", "train": options.train}, _YARDSTICKS)
+    constant = WorkerCommand({"kind": "constant"}, _BASELINES)
+    svm = WorkerCommand({"kind": "svm", "train": options.train}, _BASELINES)
     plan = {
-        "constant, batching": Served(constant, on),
-        "constant, one by one": Served(constant, off),
-        "lmclassify, batching": Served(ours, on),
-        "lmclassify, one by one": Served(ours, off),
-        "linear SVM, batching": Served(svm, on),
-        "linear SVM, one by one": Served(svm, off),
+        "constant, batching": Setup(constant, on),
+        "constant, one by one": Setup(constant, off),
+        "lmclassify, batching": Setup(ours, on),
+        "lmclassify, one by one": Setup(ours, off),
+        "linear SVM, batching": Setup(svm, on),
+        "linear SVM, one by one": Setup(svm, off),
     }
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         bodies = Path(folder) / "bodies"
         texts = [text for text in read_texts(options.texts) if text.strip()]
         bodies.write_text("".join(json.dumps({"texts": [text]}) + "\n" for text in texts))
-        running = {name: stack.enter_context(serving(served)) for name, served in plan.items()}
+        running = {name: stack.enter_context(serving(setup)) for name, setup in plan.items()}
         loads: dict[str, list[Load]] = {name: [] for name in plan}
         for repeat in range(options.repeats + 1):  # the first one warms up
             for name, (url, _) in running.items():
-                found = ask(url, bodies, options.seconds if repeat else 2, first=repeat * len(texts) // 3)
+                found = run_wrk(url, bodies, options.seconds if repeat else 2, first=repeat * len(texts) // 3)
                 if repeat:
                     loads[name].append(found)
                     print(f"{name}: {asdict(found)}", file=sys.stderr)
-        found_by = {name: median(of_name) for name, of_name in loads.items()}
+        found_by = {name: median(runs) for name, runs in loads.items()}
         print("| scorer | requests/s | of the constant's | p50 ms | p95 ms | p99 ms | failed |")
         print("|---" * 7 + "|")
         for name, found in found_by.items():
@@ -206,10 +206,16 @@ def main(arguments: Sequence[str]) -> None:
             print(_row(name, found, f"{share:.2f}"))
         url, process = running["lmclassify, batching"]
         rate = found_by["lmclassify, batching"].rate
-        print(_row(f"lmclassify at {_SHARE:.0%}", at_share(url, bodies, options.seconds, _SHARE * rate), ""))
+        print(
+            _row(
+                f"lmclassify at {_PARTIAL_LOAD:.0%}",
+                at_rate(url, bodies, options.seconds, _PARTIAL_LOAD * rate),
+                "",
+            )
+        )
         before, done, start = megabytes(process), 0.0, time.perf_counter()
         while done < options.requests:
-            done += ask(url, bodies, 10, first=int(done)).rate * 10
+            done += run_wrk(url, bodies, 10, first=int(done)).rate * 10
         after = megabytes(process)
         seconds = time.perf_counter() - start
         print(f"\nmemory {before:.1f} MB, after {done:,.0f} more requests in {seconds:.0f} s {after:.1f} MB")

@@ -33,7 +33,7 @@ def hook(event, arguments):
     elif event in NAMING:
         bad = arguments[0] not in OWN
     else:
-        bad = event in STARTING and "lmclassify.service.worker" not in str(arguments)
+        bad = event in STARTING and "lmclassify.service.model_scorer" not in str(arguments)
     if bad:
         with open(os.environ["LMCLASSIFY_AUDIT"], "a") as file:
             file.write(f"{event} {arguments}\\n")

@@ -113,10 +113,10 @@ def register(app: typer.Typer) -> None:
                 raise LMClassifyError(
                     f"serve needs {package}: pip install -c constraints.txt '.[serve]' (in the checkout)"
                 )
-        from lmclassify.service.scoring import WorkerCommand
         from lmclassify.service.server import listen_on_path, listen_on_port
         from lmclassify.service.server import serve as serve_on
         from lmclassify.service.settings import ServiceSettings
+        from lmclassify.service.worker_process import WorkerCommand
 
         settings = ServiceSettings(
             max_body_bytes=max_body_bytes,
@@ -150,7 +150,7 @@ def register(app: typer.Typer) -> None:
                 settings,
                 listener,
                 watch=model if watch else None,
-                token_again=None if token_file is None else lambda: _token(token_file),
+                reload_token=None if token_file is None else lambda: _token(token_file),
                 on_start=lambda: run.say(f"serving {model} on {where}"),
             )
 

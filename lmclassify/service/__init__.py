@@ -1,1 +1,1 @@
-"""HTTP: a model behind an interface for programs, and a page for people. Needs the extra ``serve``."""
+"""The HTTP service: a JSON interface and a web page for a fitted model. Needs the extra ``serve``."""

@@ -1,4 +1,4 @@
-"""What stands before the application: token, limits of size and time, headers, counts (ASGI)."""
+"""ASGI middleware in front of the application: token, host, body limits, security headers, error handling."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lmclassify.service.problems import RequestError, fault
+from lmclassify.service.problems import RequestError, internal_error
 from lmclassify.service.settings import ServiceSettings
 
 _log = logging.getLogger("lmclassify.service")
 
-_WITHOUT_BODY = ("GET", "HEAD")
-_MOST_DROPPED_BYTES = 1 << 26
-_SECONDS_OF_DROPPING = 5.0
+MAX_DISCARDED_BYTES = 1 << 26
+DISCARD_SECONDS = 5.0
+"""Limits for reading the rest of a refused body: many clients read the response only after sending it all."""
+
+_METHODS_WITHOUT_BODY = ("GET", "HEAD")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Swagger UI, which /docs shows, styles its elements itself.
-_POLICY_OF_DOCS = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+# Swagger UI on /docs sets inline styles.
+_DOCS_POLICY = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -37,26 +39,26 @@ _HEADERS = {
 
 
 class Guard:
-    """An ASGI application around another one.
+    """An ASGI application that checks requests before passing them to another one.
 
     Parameters
     ----------
     app : ASGI application
     settings : ServiceSettings
-    answered : callable
-        Called with method, path, status and seconds of each request.
+    on_response : callable
+        Called after each request with its method, path, status and duration in seconds.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServiceSettings, answered: Callable[[str, str, int, float], None]
+        self, app: ASGIApp, settings: ServiceSettings, on_response: Callable[[str, str, int, float], None]
     ) -> None:
         self._app = app
         self._settings = settings
-        self._answered = answered
-        self.change_token(settings.token)
+        self._on_response = on_response
+        self.set_token(settings.token)
 
-    def change_token(self, token: str | None) -> None:
-        """Ask for another bearer token from now on, or for none."""
+    def set_token(self, token: str | None) -> None:
+        """Require this bearer token from now on; None: no token."""
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +68,7 @@ class Guard:
             return
         method = scope["method"]
         if method == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server leaves the body out
+            scope = {**scope, "method": "GET"}  # uvicorn omits the body
         started = time.perf_counter()
         status = 0
 
@@ -79,99 +81,101 @@ class Guard:
 
         try:
             body = await self._admit(scope, receive)
-            await self._app(scope, _receive_again(body, receive), send_with_headers)
+            await self._app(scope, _replay(body, receive), send_with_headers)
         except RequestError as problem:
-            if method not in _WITHOUT_BODY:  # what is left of the body would be taken for a request
+            if method not in _METHODS_WITHOUT_BODY:  # the rest of the body would be parsed as a request
                 problem.headers["Connection"] = "close"
             await problem.response()(scope, receive, send_with_headers)
-        except GoneError:
-            status = 499  # nobody is left to answer; the number is nginx's
+        except ClientDisconnectedError:
+            status = 499  # only for metrics and log; the number is nginx's
         except Exception as error:
             _log_error(error)
             if not status:
-                await fault().response()(scope, receive, send_with_headers)
+                await internal_error().response()(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
-            self._answered(method, scope["path"], status, seconds)
+            self._on_response(method, scope["path"], status, seconds)
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the body of a request that may pass."""
+        """Check a request and return its body; raise an error if it is refused."""
         headers = Headers(scope=scope)
         path = scope["path"]
         protected = path.startswith("/v1/") or path == "/metrics"
         if self._token is not None and protected and not self._is_authorized(headers):
             raise RequestError(
                 401,
-                "This service asks for a token: send the header Authorization: Bearer TOKEN.",
+                "This service requires a token: send the header Authorization: Bearer TOKEN.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
         self._check_host(headers)
-        if scope["method"] in _WITHOUT_BODY:
+        if scope["method"] in _METHODS_WITHOUT_BODY:
             return b""
         if path.startswith("/v1/") and scope["method"] == "POST":
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if media_type != "application/json":  # a web page elsewhere cannot send this without asking
-                raise RequestError(415, "Send JSON, with the header Content-Type: application/json.")
+            if media_type != "application/json":  # browsers let no other site send this type
+                raise RequestError(415, "Send JSON with the header Content-Type: application/json.")
             if headers.get("content-encoding", "identity").lower() != "identity":
-                raise RequestError(415, "Send the body as it is, without Content-Encoding.")
+                raise RequestError(415, "Send the body uncompressed, without Content-Encoding.")
         declared = headers.get("content-length", "0")
         if declared.isascii() and declared.isdigit() and int(declared) > self._settings.max_body_bytes:
             if "expect" not in headers:
-                await _drop_rest(receive)
+                await _discard_body(receive)
             raise self._too_large()
         try:
             async with asyncio.timeout(self._settings.timeout):
-                return await self._read(receive)
+                return await self._read_body(receive)
         except TimeoutError:
             raise RequestError(
                 408, f"The request did not arrive within {self._settings.timeout:g} s."
             ) from None
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read_body(self, receive: Receive) -> bytes:
         pieces: list[bytes] = []
         size = 0
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise GoneError
+                raise ClientDisconnectedError
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > self._settings.max_body_bytes:
-                await _drop_rest(receive)
+                await _discard_body(receive)
                 raise self._too_large()
             if not message.get("more_body", False):
                 return b"".join(pieces)
 
     def _is_authorized(self, headers: Headers) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        token = self._token or b""
-        return hmac.compare_digest(given.strip().encode("latin-1"), token) and scheme.lower() == "bearer"
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        expected = self._token or b""
+        return hmac.compare_digest(token.strip().encode("latin-1"), expected) and scheme.lower() == "bearer"
 
     def _too_large(self) -> RequestError:
         return RequestError(
             413,
-            f"The body is larger than {self._settings.max_body_bytes:,} bytes; send fewer texts at a time.",
+            f"The body is larger than {self._settings.max_body_bytes:,} bytes; send fewer texts per request.",
         )
 
     def _check_host(self, headers: Headers) -> None:
-        """Refuse requests meant for another host: a page elsewhere may have its name lead here."""
+        """Refuse requests to another host name: another site could let its name resolve to this address."""
         if len(headers.getlist("host")) > 1:  # RFC 9112, 3.2
-            raise RequestError(400, "A request has one Host header.")
+            raise RequestError(400, "The request has more than one Host header.")
         allowed = self._settings.allowed_hosts
-        host = headers.get("host", "").lower()  # a browser gives one, a health check need not
+        host = headers.get("host", "").lower()  # browsers always send one, health checks may not
         if allowed and host and re.sub(r":\d*$", "", host).strip("[]") not in allowed:
-            raise RequestError(421, "This service is not for that host name; see serve --allowed-host.")
+            raise RequestError(
+                421, "This service does not accept that host name; see lmclassify serve --allowed-host."
+            )
 
 
-class GoneError(Exception):
+class ClientDisconnectedError(Exception):
     """The client has closed the connection."""
 
 
-async def _drop_rest(receive: Receive) -> None:
-    """Read what still comes of a body that is refused, within bounds: many clients read no answer before."""
-    left = _MOST_DROPPED_BYTES
+async def _discard_body(receive: Receive) -> None:
+    """Read and discard the rest of a refused body, within limits."""
+    left = MAX_DISCARDED_BYTES
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_SECONDS_OF_DROPPING):
+        async with asyncio.timeout(DISCARD_SECONDS):
             while left > 0:
                 message = await receive()
                 left -= len(message.get("body", b""))
@@ -179,28 +183,28 @@ async def _drop_rest(receive: Receive) -> None:
                     return
 
 
-def _receive_again(body: bytes, receive: Receive) -> Receive:
-    """Return an ASGI `receive` that gives the body that was read, then goes on as before."""
-    given = False
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return an ASGI `receive` that first returns the body that was read, then calls the original."""
+    replayed = False
 
-    async def receive_body() -> Message:
-        nonlocal given
-        if given:
+    async def receive_replayed() -> Message:
+        nonlocal replayed
+        if replayed:
             return await receive()
-        given = True
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return receive_body
+    return receive_replayed
 
 
 def _add_headers(headers: MutableHeaders, path: str) -> None:
     for name, value in _HEADERS.items():
         headers[name] = value
-    headers["Content-Security-Policy"] = _POLICY_OF_DOCS if path == "/docs" else _POLICY
+    headers["Content-Security-Policy"] = _DOCS_POLICY if path == "/docs" else _POLICY
     headers.setdefault("Cache-Control", "no-store")
 
 
 def _log_error(error: Exception) -> None:
-    """Log where an error happened, without its message, which may hold a client's text."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("unexpected %s while answering a request\n%s", type(error).__name__, frames.rstrip())
+    """Log where an error happened, without its message, which may contain a client's text."""
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("unexpected %s while answering a request\n%s", type(error).__name__, stack.rstrip())

@@ -13,17 +13,18 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class RequestError(Exception):
-    """What ends a request without a result.
+    """An error that is sent to the client.
 
     Parameters
     ----------
     status : int
         HTTP status code.
     detail : str
-        One sentence for people, with the remedy; of what a client sent at most a label's name.
+        One sentence for people, with the remedy. Of what the client sent it may contain a label's name only.
     errors : sequence of mapping, optional
-        Places in the request, each with ``pointer`` (a JSON pointer, RFC 6901) and ``detail``.
+        Wrong places in the request, each with ``pointer`` (a JSON pointer, RFC 6901) and ``detail``.
     headers : mapping of str to str, optional
+        Additional response headers.
     """
 
     def __init__(
@@ -41,11 +42,11 @@ class RequestError(Exception):
 
     @property
     def title(self) -> str:
-        """What the status says."""
+        """The standard phrase for the status."""
         return HTTPStatus(self.status).phrase
 
     def response(self) -> Response:
-        """Return it as an HTTP response."""
+        """Return the HTTP response."""
         members: dict[str, Any] = {
             "type": "about:blank",
             "title": self.title,
@@ -59,11 +60,11 @@ class RequestError(Exception):
         )
 
 
-def fault() -> RequestError:
-    """Return what is answered when the service has a fault."""
-    return RequestError(500, "Something went wrong in the service; its log says where.")
+def internal_error() -> RequestError:
+    """Return the error for an unexpected failure of the service."""
+    return RequestError(500, "Internal error; see the log of the service.")
 
 
-def pointer(*places: str | int) -> str:
-    """Return the JSON pointer to a place within a request's body."""
-    return "".join("/" + str(place).replace("~", "~0").replace("/", "~1") for place in places)
+def json_pointer(*keys: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) for a sequence of keys and indices."""
+    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)

@@ -1,31 +1,83 @@
-"""Requests as they are checked, and answers as the OpenAPI document describes them.
+"""Request bodies: strict JSON and their validation. Response bodies, as the OpenAPI document describes them.
 
-Names are those of the dictionaries that the Python interface returns.
+Field names are those of the dictionaries that the Python interface returns.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-MOST_SUGGESTIONS = 100
+MAX_SUGGESTIONS = 100
+"""Maximum number of words per request: the search gets slower with each."""
 
 
-def _integer(value: Any) -> Any:
+def parse_json(body: bytes) -> Any:
+    """Parse a request body as JSON (RFC 8259), strictly, so that a proxy in front reads it the same way.
+
+    Raises
+    ------
+    HTTPException
+        With status 400, if the body is not JSON in UTF-8, is nested too deeply, or has an object with a
+        duplicate member.
+    """
+    try:
+        text = body.decode("utf-8-sig")  # json.loads would accept UTF-16 and UTF-32
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_reject_constant)
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "The body is not valid JSON in UTF-8.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise HTTPException(400, "The body has an object with a duplicate member name.")
+    return members
+
+
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        return parse_json(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route whose request bodies are read by `parse_json`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function that handles a request."""
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return handle_strictly
+
+
+def _integral_float_to_int(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Integer = Annotated[StrictInt, BeforeValidator(_integer)]
-"""As in JSON Schema: 5.0 is one; "5" and true are none."""
+Integer = Annotated[StrictInt, BeforeValidator(_integral_float_to_int)]
+"""An integer as in JSON Schema: 5.0 is one; "5" and true are not."""
 Probability = Annotated[float, Field(ge=0, le=1.000001)]
 
 
-class _Request(BaseModel):
+class _RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class PredictRequest(_Request):
+class PredictRequest(_RequestBody):
     """One text or several."""
 
     model_config = ConfigDict(
@@ -39,49 +91,64 @@ class PredictRequest(_Request):
     texts: list[StrictStr] = Field(default=[], description="Several texts.")
 
 
-class ExplainRequest(_Request):
-    """A text, and which labels to hold against each other."""
+class ExplainRequest(_RequestBody):
+    """A text, and the two labels to compare."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Your free prize is waiting"}]})
 
     text: StrictStr
-    label: StrictStr | None = Field(default=None, description="Default: the one that predict gives.")
-    against: StrictStr | None = Field(default=None, description="Default: the likeliest of the others.")
+    label: StrictStr | None = Field(
+        default=None, description="Label to explain. Default: the predicted label."
+    )
+    against: StrictStr | None = Field(
+        default=None, description="Label to compare with. Default: the likeliest other label."
+    )
 
 
-class SuggestRequest(_Request):
-    """Complete words that a text begins with."""
+class SuggestRequest(_RequestBody):
+    """The beginning of a text, in complete words."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"prefix": "Your account", "n": 3}]})
 
     prefix: StrictStr
-    label: StrictStr | None = Field(default=None, description="Default: all labels' models, mixed.")
-    n: Integer = Field(default=5, ge=1, le=MOST_SUGGESTIONS, description="How many words at most.")
+    label: StrictStr | None = Field(
+        default=None, description="Label whose language model is used. Default: a mixture of all labels."
+    )
+    n: Integer = Field(default=5, ge=1, le=MAX_SUGGESTIONS, description="Maximum number of words.")
 
 
-class Prediction(BaseModel):
-    """What there is to say about one text."""
+class PredictedText(BaseModel):
+    """The prediction for one text."""
 
-    label: str
+    label: str = Field(description="The predicted label, or the name for unknown or uncertain texts.")
     probabilities: dict[str, Probability]
-    joint_log_probabilities: dict[str, float] = Field(description="Nats.")
-    novelty: float = Field(description="How unlike anything learnt; 0 is usual.")
-    unknown: bool | None = Field(description="Whether the novelty is so large that the text fits no label.")
+    joint_log_probabilities: dict[str, float] = Field(description="In nats.")
+    novelty: float = Field(
+        description="How unlike the training texts the text is; typical texts are around 0."
+    )
+    unknown: bool | None = Field(
+        description="Whether the novelty is above the model's threshold, so that the text is unlike every "
+        "label; null if the model has no threshold."
+    )
 
 
-class Predictions(BaseModel):
-    """In the order of the texts."""
+class PredictResponse(BaseModel):
+    """Predictions in the order of the texts."""
 
-    predictions: list[Prediction]
-
-
-class _Rest(BaseModel):
-    parts: dict[str, float] = Field(description="What it adds to each label's joint log-probability, nats.")
-    part: float = Field(description="What it adds to the decision, nats.")
+    predictions: list[PredictedText]
 
 
-class ExplainedEnd(_Rest):
-    """The end of text."""
+class Contribution(BaseModel):
+    """What one part of the text contributes to the decision."""
+
+    parts: dict[str, float] = Field(
+        description="Contribution to the joint log-probability of each label, in nats."
+    )
+    part: float = Field(description="Contribution to the decision, in nats.")
+
+
+class ExplainedEnd(Contribution):
+    """The end of the text."""
 
     log_probability: dict[str, float]
 
@@ -90,42 +157,44 @@ class ExplainedWord(ExplainedEnd):
     """A word of the text."""
 
     word: str
-    start: int = Field(ge=0, description="In characters (code points) of the text.")
+    start: int = Field(ge=0, description="Start in the text, in characters (code points).")
     end: int = Field(ge=0)
 
 
-class Explanation(BaseModel):
-    """Why a text has its label. Parts sum to the joint log-probabilities."""
+class ExplainResponse(BaseModel):
+    """Why a text has its label. The contributions sum to the joint log-probabilities."""
 
     text: str
     label: str
     against: str | None
     probabilities: dict[str, Probability]
     joint_log_probabilities: dict[str, float]
-    decision: float = Field(description="The label's joint log-probability less the other's, nats.")
-    reading: str | None = Field(
-        description="The text as it was read, where that decides (disguised spam); null: as it stands."
+    decision: float = Field(
+        description="The joint log-probability of `label` minus that of `against`, in nats."
     )
-    prior: _Rest
+    reading: str | None = Field(
+        description="The normalized text that decided, if the text was recognized as disguised; else null."
+    )
+    prior: Contribution
     words: list[ExplainedWord]
     end_of_text: ExplainedEnd
 
 
-class Suggestion(BaseModel):
+class SuggestedWord(BaseModel):
     """A likely next word."""
 
     word: str
     probability: Probability
 
 
-class Suggestions(BaseModel):
-    """Likeliest first."""
+class SuggestResponse(BaseModel):
+    """Next words, the likeliest first."""
 
-    suggestions: list[Suggestion]
+    suggestions: list[SuggestedWord]
 
 
-class Limits(BaseModel):
-    """What one request may hold."""
+class RequestLimits(BaseModel):
+    """Limits per request."""
 
     max_body_bytes: int
     max_texts: int
@@ -133,29 +202,31 @@ class Limits(BaseModel):
     max_suggestions: int
 
 
-class Model(BaseModel):
-    """The model in service; as `lmclassify info --format json`, and the service's limits."""
+class ModelResponse(BaseModel):
+    """The model in use: the output of `lmclassify info --format json`, and the limits of the service."""
 
     model_config = ConfigDict(extra="allow")
 
-    model: str = Field(description="The name of its folder.")
+    model: str = Field(description="Name of the model's folder.")
     checksum: str
     can_suggest: bool
-    unknown_threshold: float | None = Field(description="Novelty above which a text fits no label.")
+    unknown_threshold: float | None = Field(
+        description="Novelty above which a text is unlike every label; null if there is no threshold."
+    )
     labels: list[dict[str, Any]]
-    limits: Limits
+    limits: RequestLimits
 
 
-class Status(BaseModel):
-    """Of the service."""
+class StatusResponse(BaseModel):
+    """Status of the service."""
 
     status: str
 
 
 class ErrorPlace(BaseModel):
-    """A place in the request that is wrong."""
+    """A wrong place in the request."""
 
-    pointer: str = Field(description="A JSON pointer (RFC 6901).")
+    pointer: str = Field(description="JSON pointer (RFC 6901).")
     detail: str
 
 

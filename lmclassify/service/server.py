@@ -1,4 +1,4 @@
-"""The process around the application: sockets, signals, loading a model again (uvicorn)."""
+"""The server process: sockets, signals and reloading of the model (uvicorn)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ import uvicorn
 
 from lmclassify.errors import LMClassifyError, OutputError
 from lmclassify.service.app import Service
-from lmclassify.service.connections import Connections
-from lmclassify.service.frames import keep_for_good
-from lmclassify.service.protocol import LimitedProtocol
-from lmclassify.service.scoring import WorkerCommand
+from lmclassify.service.protocol import Connections, LimitedProtocol
 from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.worker import freeze_garbage_collector
+from lmclassify.service.worker_process import WorkerCommand
 
 _log = logging.getLogger("lmclassify.service")
 
-_FileState = tuple[int, int, int] | None
+BACKLOG = 2048
+"""Connections that the kernel queues; uvicorn's default."""
+SPARE_FILES = 256
+"""Open files kept for other things than connections: pipes, files of the page, connections being refused."""
+WATCH_SECONDS = 1.0
+MAX_WATCH_SECONDS = 30.0
+"""Time between checks for a changed model; doubled up to the maximum while the new one cannot be loaded."""
+SECONDS_TO_FINISH = 10
+"""Time for the scoring process to finish on shutdown, and for responses to be sent."""
 
-_BACKLOG = 2048
-_SPARE_FILES = 256  # beside connections: pipes, files of the page, connections that are being refused
-_SECONDS_BETWEEN_LOOKS = 1.0
-_MOST_SECONDS_BETWEEN_LOOKS = 30.0
-_SECONDS_TO_FINISH = 10
+_FileState = tuple[int, int, int] | None
 
 
 def serve(
@@ -41,26 +44,26 @@ def serve(
     listener: socket.socket,
     *,
     watch: str | os.PathLike[str] | None = None,
-    token_again: Callable[[], str | None] | None = None,
+    reload_token: Callable[[], str | None] | None = None,
     on_start: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT, then finish those that run.
+    """Serve until SIGTERM or SIGINT, then finish running requests.
 
-    SIGHUP loads the model and the token again. A second SIGTERM or SIGINT ends at once.
+    SIGHUP reloads the model and the token. A second SIGTERM or SIGINT ends the service at once.
 
     Parameters
     ----------
     command : WorkerCommand
-        Starts the process that has the model.
+        Starts the scoring process.
     settings : ServiceSettings
     listener : socket
-        Bound; see `listen_on_port`, `listen_on_path`.
+        A listening socket from `listen_on_port` or `listen_on_path`.
     watch : path, optional
-        A model's folder: load the model again when that has changed.
-    token_again : callable, optional
-        Returns the token as it is now, or raises an `LMClassifyError`.
+        Folder of the model; when it changes, the model is reloaded.
+    reload_token : callable, optional
+        Returns the current token, or raises an `LMClassifyError`.
     on_start : callable, optional
-        Called once requests are answered.
+        Called when the service is ready.
 
     Raises
     ------
@@ -68,22 +71,29 @@ def serve(
         If the model cannot be loaded.
     """
     service = Service(command, settings)
-    places = Connections(_most_connections(settings.max_connections), settings.timeout)
-    protocol = type("Protocol", (LimitedProtocol,), {"seconds": settings.timeout, "places": places})
-    config = uvicorn.Config(
+    config = uvicorn_config(service, settings, _available_connections(settings.max_connections))
+    server = _Server(config, service, None if watch is None else Path(watch), reload_token, on_start)
+    server.run(sockets=[listener])
+
+
+def uvicorn_config(service: Service, settings: ServiceSettings, max_connections: int) -> uvicorn.Config:
+    """Return the configuration of a uvicorn server for a service."""
+    attributes = {
+        "head_timeout": settings.timeout,
+        "open_connections": Connections(max_connections, settings.timeout),
+    }
+    return uvicorn.Config(
         service.app,
-        http=protocol,
+        http=type("ServiceProtocol", (LimitedProtocol,), attributes),
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         ws="none",
         lifespan="off",
-        backlog=_BACKLOG,
-        timeout_graceful_shutdown=math.ceil(settings.timeout) + _SECONDS_TO_FINISH,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=math.ceil(settings.timeout) + SECONDS_TO_FINISH,
     )
-    server = _Server(config, service, None if watch is None else Path(watch), token_again, on_start)
-    server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -92,26 +102,26 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         service: Service,
         watch: Path | None,
-        token_again: Callable[[], str | None] | None,
+        reload_token: Callable[[], str | None] | None,
         on_start: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._service = service
         self._watch = watch
-        self._token_again = token_again
+        self._reload_token = reload_token
         self._on_start = on_start
         self._tasks: list[asyncio.Task[None]] = []
-        self._stop_wanted = asyncio.Event()
-        self._reload_wanted = asyncio.Event()
+        self._stop_requested = asyncio.Event()
+        self._reload_requested = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals in the loop; unlike uvicorn's own, the program then ends with status 0."""
+        """Handle signals in the event loop; unlike with uvicorn's handlers, the exit status is 0."""
         loop = asyncio.get_running_loop()
         handlers: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,
-            signal.SIGHUP: self._reload_wanted.set,
+            signal.SIGHUP: self._reload_requested.set,
         }
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
@@ -122,10 +132,10 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Load the model, then begin to answer."""
-        seen = self._state_of_files()
+        """Load the model, then accept requests."""
+        loaded = self._file_state()
         loading = asyncio.create_task(self._service.start())
-        stop = asyncio.create_task(self._stop_wanted.wait())
+        stop = asyncio.create_task(self._stop_requested.wait())
         await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if self.should_exit:
@@ -135,54 +145,54 @@ class _Server(uvicorn.Server):
             return
         await loading
         await super().startup(sockets)
-        self._tasks.append(asyncio.create_task(self._reload_when_wanted()))
+        self._tasks.append(asyncio.create_task(self._reload_on_request()))
         if self._watch is not None:
-            self._tasks.append(asyncio.create_task(self._look_for_changes(seen)))
-        keep_for_good()
+            self._tasks.append(asyncio.create_task(self._watch_model(loaded)))
+        freeze_garbage_collector()
         self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish requests, then end."""
+        """Finish running requests, then end the scoring process."""
         for task in self._tasks:
             task.cancel()
         await super().shutdown(sockets)
-        await self._service.stop(0 if self.force_exit else _SECONDS_TO_FINISH)
+        await self._service.stop(0 if self.force_exit else SECONDS_TO_FINISH)
 
     def _stop(self) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
         self._service.ready = False
-        self._stop_wanted.set()
+        self._stop_requested.set()
         if self.force_exit:
             self._service.kill()
         else:
-            _log.info("stopping: requests that run are finished")
+            _log.info("stopping after the running requests")
 
-    async def _reload_when_wanted(self) -> None:
+    async def _reload_on_request(self) -> None:
         while True:
-            await self._reload_wanted.wait()
-            self._reload_wanted.clear()
-            if self._token_again is not None:
+            await self._reload_requested.wait()
+            self._reload_requested.clear()
+            if self._reload_token is not None:
                 try:
-                    self._service.change_token(self._token_again())
+                    self._service.set_token(self._reload_token())
                 except LMClassifyError as error:
-                    _log.error("the token was not read again, the old one stays: %s", error)
+                    _log.error("cannot reload the token, so the old one stays in use: %s", error)
             await self._service.reload()
 
-    async def _look_for_changes(self, loaded: _FileState) -> None:
-        """Load the model again when it is another; if that fails, now and then until it works."""
-        pause = _SECONDS_BETWEEN_LOOKS
+    async def _watch_model(self, loaded: _FileState) -> None:
+        """Reload the model when it changes; if that fails, try again at increasing intervals."""
+        pause = WATCH_SECONDS
         while True:
             await asyncio.sleep(pause)
-            now = self._state_of_files()
-            if now in (None, loaded):
-                pause = _SECONDS_BETWEEN_LOOKS
+            current = self._file_state()
+            if current in (None, loaded):
+                pause = WATCH_SECONDS
             elif await self._service.reload():
-                loaded = now
-            else:  # it may be half copied
-                pause = min(2 * pause, _MOST_SECONDS_BETWEEN_LOOKS)
+                loaded = current
+            else:  # perhaps it is still being copied
+                pause = min(2 * pause, MAX_WATCH_SECONDS)
 
-    def _state_of_files(self) -> _FileState:
+    def _file_state(self) -> _FileState:
         if self._watch is None:
             return None
         try:
@@ -192,29 +202,29 @@ class _Server(uvicorn.Server):
         return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _most_connections(wanted: int) -> int:
-    """Return how many connections there may be, once as many files may be open as this user may have."""
+def _available_connections(wanted: int) -> int:
+    """Raise the limit of open files as far as possible; return how many of the connections fit in."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     if soft == resource.RLIM_INFINITY:
         return wanted
-    most = max(1, min(wanted, soft - min(_SPARE_FILES, soft // 2)))
-    if most < wanted:
+    available = max(1, min(wanted, soft - min(SPARE_FILES, soft // 2)))
+    if available < wanted:
         _log.warning(
-            "at most %d connections, not %d: the limit of open files (ulimit -n) is low", most, wanted
+            "at most %d connections, not %d: the limit of open files (ulimit -n) is low", available, wanted
         )
-    return most
+    return available
 
 
 def listen_on_port(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address.
+    """Return a socket that listens on an address.
 
     Raises
     ------
     OutputError
-        If that is impossible: the port is taken, say.
+        If that is not possible, for example because the port is in use.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -226,7 +236,7 @@ def listen_on_port(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise OutputError(
@@ -237,40 +247,40 @@ def listen_on_port(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def listen_on_path(path: str | os.PathLike[str]) -> Iterator[socket.socket]:
-    """Give a local (Unix domain) socket that only this user may use, and remove it afterwards.
+    """Listen on a local (Unix domain) socket that only this user can access; remove it at the end.
 
     Raises
     ------
     OutputError
-        If that is impossible: another service uses it, say, or something else lies there.
+        If that is not possible, for example because another service uses it or the path is a file.
     """
     path = Path(path)
-    _remove_left_over(path)
+    _remove_stale_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
         listener.bind(str(path))
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise OutputError(f"cannot listen on {path}: {error.strerror or error}; see --socket") from error
     finally:
         os.umask(mask)
-    made = path.stat().st_ino
+    inode = path.stat().st_ino
     try:
         yield listener
     finally:
         listener.close()
         with contextlib.suppress(OSError):
-            if path.stat().st_ino == made:
+            if path.stat().st_ino == inode:
                 path.unlink()
 
 
-def _remove_left_over(path: Path) -> None:
-    """Remove a socket that nobody listens on any more."""
+def _remove_stale_socket(path: Path) -> None:
+    """Remove a socket on which no process listens any more."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise OutputError(f"{path} is no socket; --socket names a place where there is nothing yet")
+            raise OutputError(f"{path} exists and is not a socket; choose another path for --socket")
     except FileNotFoundError:
         return
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a service allows, and how it works."""
+"""Settings and limits of the service."""
 
 from __future__ import annotations
 
@@ -7,29 +7,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """Limits and ways of a service."""
+    """Settings and limits of a service; the defaults are those of ``lmclassify serve``."""
 
     max_body_bytes: int = 1 << 20
-    """Of a request; more: status 413."""
+    """Maximum size of a request body in bytes; a larger one gets status 413."""
     max_texts: int = 1000
-    """Of a request; more: status 422."""
+    """Maximum number of texts per request; more get status 422."""
     max_characters: int = 20_000
-    """Of a text; more: status 422."""
+    """Maximum number of characters (code points) per text; a longer one gets status 422."""
     max_waiting: int = 256
-    """Requests that wait for the scoring process or are in it; more: status 503."""
+    """Maximum number of requests that are queued or being scored; further ones get status 503."""
     max_connections: int = 1000
-    """Open at once; one more takes the place of an idle one, or is refused (status 503)."""
+    """Maximum number of open connections. A new one replaces the longest idle one; if none is idle, it gets
+    status 503."""
     timeout: float = 10.0
-    """Seconds for receiving a request (status 408), and again for answering it (status 504); and for which a
-    client may read nothing of its answer."""
+    """Seconds for receiving a request (else status 408) and for answering it (else status 504). A client that
+    reads nothing of its response for this long is disconnected."""
+    worker_timeout: float | None = None
+    """Seconds after which a scoring process that does not answer is replaced; None: twice `timeout`."""
+    restart_delay: float = 1.0
+    """Seconds between attempts to start a scoring process."""
     batching: bool = True
-    """Score texts of requests that wait together; else one request after the other."""
+    """Whether texts of waiting requests are scored together; otherwise requests are scored one by one."""
     batch_milliseconds: float = 0.0
-    """How long an idle scoring process waits for company for a first request; a busy one gets next what has
-    come meanwhile."""
+    """How long an idle scoring process waits for further requests before it starts on the first one. A busy
+    process always takes next what has arrived in the meantime."""
     token: str | None = None
-    """Bearer token that requests must bring; None: none."""
+    """Bearer token that requests must send; None: no token is required."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names that requests may give in their Host header, in lower case, without a port; empty: any."""
+    """Accepted names in the Host header, in lower case and without a port; empty: any name."""
     log_texts: bool = False
-    """Whether texts may stand in the log."""
+    """Whether texts may be written to the log."""
+
+    @property
+    def seconds_to_answer_batch(self) -> float:
+        """Seconds after which a scoring process that has not answered a batch is replaced."""
+        return 2 * self.timeout if self.worker_timeout is None else self.worker_timeout

@@ -1,11 +1,11 @@
-"""Everything at once, while the model changes and scoring processes die."""
+"""The soak test of the service, in small, and its own counting."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.service_requests import alike
-from benchmarks.service_soak import Soak, soak
+from benchmarks.service_requests import matches
+from benchmarks.service_soak import SoakResult, soak
 from lmclassify import LMClassifier
 from tests.conftest import SMALL, bundled
 
@@ -13,45 +13,46 @@ pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="reads /proc")
 
 
 @pytest.fixture
-def folders(saved, tuned_folder, tmp_path):
+def folders(tuned, tmp_path):
     texts, labels = bundled(limit=120)
+    tuned.save(tmp_path / "tuned")
     LMClassifier(**SMALL).fit(texts, labels[::-1]).save(tmp_path / "other")
-    return [tuned_folder, tmp_path / "other"]
+    return [tmp_path / "tuned", tmp_path / "other"]
 
 
 @pytest.mark.long
-def test_no_answer_is_wrong_and_none_is_lost(folders):
-    found = soak(folders, bundled("emails.csv")[0], seconds=20, swaps=8)
-    assert found.failures == 0, found.text()
-    assert found.swaps == 8
-    assert not [name for name in found.answered if name.endswith(("503", "504"))]
-    assert {name.rsplit(" ", 1)[0] for name in found.answered} >= {"one text", "many texts", "invalid"}
-    assert found.open_files[-1] <= found.open_files[0] + 2
-    assert found.threads[-1] == found.threads[0]
-    assert found.service_megabytes[-1][1] < found.service_megabytes[0][1] + 20
+def test_soak_has_no_wrong_and_no_lost_answers(folders):
+    result = soak(folders, bundled("emails.csv")[0], seconds=20, swaps=8)
+    assert result.failures == 0, result.text()
+    assert result.swaps == 8
+    assert not [name for name in result.answered if name.endswith(("503", "504"))]
+    assert {name.rsplit(" ", 1)[0] for name in result.answered} >= {"one text", "many texts", "invalid"}
+    assert result.open_files[-1] <= result.open_files[0] + 2
+    assert result.threads[-1] == result.threads[0]
+    assert result.service_megabytes[-1][1] < result.service_megabytes[0][1] + 20
 
 
 @pytest.mark.long
-def test_processes_that_are_killed_cost_no_wrong_answer(folders):
-    found = soak(folders, bundled("emails.csv")[0], seconds=8, swaps=2, kills=3)
-    assert found.failures == 0, found.text()
-    assert (found.swaps, found.kills) == (2, 3)
+def test_soak_with_killed_workers_has_no_wrong_answers(folders):
+    result = soak(folders, bundled("emails.csv")[0], seconds=8, swaps=2, kills=3)
+    assert result.failures == 0, result.text()
+    assert (result.swaps, result.kills) == (2, 3)
 
 
-def test_failures_are_counted():
-    found = Soak()
-    found.answered.update({"one text 200": 9, "one text 500": 1, "one text 503": 2})
-    assert found.failures == 3
-    found.kills = 1
-    assert found.failures == 1
-    found.wrong.append("one text: another answer")
-    found.lost.append("explain: TimeoutError")
-    assert found.failures == 3
+def test_failures_counts_wrong_lost_and_server_errors():
+    result = SoakResult()
+    result.answered.update({"one text 200": 9, "one text 500": 1, "one text 503": 2})
+    assert result.failures == 3
+    result.kills = 1
+    assert result.failures == 1
+    result.wrong.append("one text: another answer")
+    result.lost.append("explain: TimeoutError")
+    assert result.failures == 3
 
 
-def test_answers_are_compared_to_a_tolerance():
+def test_matches_has_a_tolerance_for_numbers():
     expected = {"label": "ham", "nats": [-1.0, 2.5], "unknown": None}
-    assert alike(expected, {"label": "ham", "nats": [-1.000001, 2.5], "unknown": None})
+    assert matches(expected, {"label": "ham", "nats": [-1.000001, 2.5], "unknown": None})
     for other in (
         {"label": "spam", "nats": [-1.0, 2.5], "unknown": None},
         {"label": "ham", "nats": [-1.001, 2.5], "unknown": None},
@@ -61,4 +62,4 @@ def test_answers_are_compared_to_a_tolerance():
         {"label": "ham", "nats": [-1.0, "2.5"], "unknown": None},
         [],
     ):
-        assert not alike(expected, other)
+        assert not matches(expected, other)

@@ -1,4 +1,4 @@
-"""The service keeps to its OpenAPI document, whatever is asked (schemathesis)."""
+"""Generated requests: the service keeps to its OpenAPI document (schemathesis)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
-from tests.service.conftest import running
+from lmclassify.service.worker_process import WorkerCommand
+from tests.service.conftest import serving
+
+pytestmark = pytest.mark.long
 
 OPERATIONS = {
     "/v1/predict": "POST",
@@ -18,19 +21,19 @@ OPERATIONS = {
     "/readyz": "GET",
     "/metrics": "GET",
 }
-TAKING = [path for path, method in OPERATIONS.items() if method == "POST"]
+WITH_BODY = [path for path, method in OPERATIONS.items() if method == "POST"]
 CASES = [(path, GenerationMode.POSITIVE) for path in OPERATIONS]
-CASES += [(path, GenerationMode.NEGATIVE) for path in TAKING]
+CASES += [(path, GenerationMode.NEGATIVE) for path in WITH_BODY]
 
 
 @pytest.fixture(scope="module")
 def schema(saved):
-    # With the usual limits, which no made-up request comes near: the document cannot tell them.
-    with running("-m", saved, "--port", 0, cwd=saved.parent) as service:
-        yield schemathesis.openapi.from_url(f"{service.url}openapi.json")
+    # With the default limits, which no generated request reaches: the document does not state them.
+    with serving(WorkerCommand({"folder": str(saved), "deciding": {}})) as url:
+        yield schemathesis.openapi.from_url(f"{url}/openapi.json")
 
 
-def test_all_operations_are_tried(schema):
+def test_all_operations_are_tested(schema):
     assert {operation.ok().path for operation in schema.get_all_operations()} == set(OPERATIONS)
 
 
@@ -39,12 +42,12 @@ def test_the_service_keeps_its_contract(schema, path, mode):
     operation = schema[path][OPERATIONS[path]]
 
     @settings(
-        max_examples=30 if path in TAKING else 2, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=30 if path in WITH_BODY else 2, deadline=None, suppress_health_check=list(HealthCheck)
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def keeps(case):
-        if mode is GenerationMode.POSITIVE and path in TAKING:
-            for labels in ("label", "against"):  # the document cannot know which there are
+        if mode is GenerationMode.POSITIVE and path in WITH_BODY:
+            for labels in ("label", "against"):  # the document does not name the labels
                 case.body.pop(labels, None)
         case.call_and_validate()
 

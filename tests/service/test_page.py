@@ -1,4 +1,4 @@
-"""The page in a browser: what people see, do and download."""
+"""The web page in a browser."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: 
 expect = sync_api.expect
 
 TOKEN = "open-sesame"
+
+pytestmark = pytest.mark.long
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Bodies are JSON as RFC 8259 has it, read in one way only."""
+"""Strict JSON of request bodies (RFC 8259)."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from lmclassify.service.bodies import parse
+from lmclassify.service.schemas import parse_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
+    max_leaves=6,
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(VALUES, st.booleans())
-def test_what_json_can_say_is_read(value, ascii_only):
-    assert parse(json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")) == value
+def test_valid_json_is_parsed(value, ascii_only):
+    assert parse_json(json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")) == value
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.dictionaries(st.text(), VALUES, min_size=1), st.data())
-def test_what_breaks_off_is_no_json(value, data):
+def test_truncated_json_is_rejected(value, data):
     body = json.dumps(value).encode()
     cut = data.draw(st.integers(0, len(body) - 1))
     with pytest.raises(HTTPException):
-        parse(body[:cut])
+        parse_json(body[:cut])
 
 
+@settings(max_examples=25)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_json_or_refused(body):
+def test_random_bytes_are_parsed_or_rejected(body):
     with contextlib.suppress(HTTPException):
-        parse(body)
+        parse_json(body)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +71,11 @@ def test_any_bytes_are_json_or_refused(body):
     ],
     ids=lambda body: repr(body[:24]),
 )
-def test_what_is_refused(body):
+def test_invalid_or_ambiguous_json_is_rejected(body):
     with pytest.raises(HTTPException) as caught:
-        parse(body)
+        parse_json(body)
     assert caught.value.status_code == 400
 
 
-def test_a_byte_order_mark_is_no_harm():
-    assert parse('\ufeff{"text": "ä"}'.encode()) == {"text": "ä"}
+def test_a_byte_order_mark_is_ignored():
+    assert parse_json('\ufeff{"text": "ä"}'.encode()) == {"text": "ä"}

@@ -1,11 +1,13 @@
-"""A model in service: what it answers."""
+"""The scorer of a fitted model: ``python -m lmclassify.service.model_scorer`` is the worker process."""
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -16,34 +18,24 @@ from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.errors import DataError
 from lmclassify.evaluation.model_info import model_info
+from lmclassify.logs import formatter_of
 from lmclassify.persistence.model_folder import checksum_of
+from lmclassify.service.worker import run_worker
 
 
-class Prediction(TypedDict):
-    """What is answered about one text."""
-
-    label: str
-    """As decided: a label, ``unsure`` or the name for what fits none."""
-    probabilities: dict[str, float]
-    joint_log_probabilities: dict[str, float]
-    novelty: float
-    unknown: bool | None
-    """Whether the novelty is above what all but `UNKNOWN_RATE` of held-out texts have; None without these."""
-
-
-class ServedModel:
-    """A fitted model and how labels are decided.
+class ModelScorer:
+    """A fitted model and the options that decide labels.
 
     Parameters
     ----------
     fitted : FittedModel
     decisions : Decisions
     name : str
-        What the page calls it.
+        Name of the model, shown on the page.
     checksum : str
-        Tells saved models from each other.
+        Checksum of the saved model.
     notes : sequence of str, optional
-        Lines for whoever runs the service.
+        Messages about the model for the log of the service.
     """
 
     def __init__(
@@ -62,7 +54,7 @@ class ServedModel:
         self._labels = fitted.label_names
         try:
             self._unknown_threshold: float | None = fitted.unknown_threshold(UNKNOWN_RATE)
-        except DataError:  # fitted without held-out text
+        except DataError:  # the model was fitted without held-out texts
             self._unknown_threshold = None
         self._can_suggest = fitted.settings.direction != "backward"
         self._warm_up()
@@ -75,8 +67,17 @@ class ServedModel:
         exact: bool = False,
         threads: int | None = None,
         deciding: Mapping[str, Any],
-    ) -> ServedModel:
-        """Load a saved model; see `lmclassify.classify.decisions.decisions_of` for `deciding`.
+    ) -> ModelScorer:
+        """Load a saved model.
+
+        Parameters
+        ----------
+        folder : path
+        exact : bool, default=False
+            Whether all LSTM scores are computed; otherwise those of ruled-out labels are approximated.
+        threads : int, optional
+        deciding : mapping
+            Options that decide labels; see `lmclassify.classify.decisions.decisions_of`.
 
         Raises
         ------
@@ -84,7 +85,7 @@ class ServedModel:
             If there is no usable model, or the options do not fit it.
         """
         fitted, checksum, after = None, "", checksum_of(folder)
-        while fitted is None or checksum != after:  # another process may replace it meanwhile
+        while fitted is None or checksum != after:  # another process may replace the model during loading
             checksum = after
             fitted = load(folder)
             after = checksum_of(folder)
@@ -94,47 +95,51 @@ class ServedModel:
         return cls(fitted, decisions, Path(folder).resolve().name, checksum, notes)
 
     def _warm_up(self) -> None:
-        """Make what the first use makes, so that no request waits for it."""
+        """Fill caches, so that no request has to wait for that."""
         self.predict(["warm up", ""])
         self.explain("warm up")
         if self._can_suggest:
             self.suggest("warm up")
 
-    def predict(self, texts: list[str]) -> list[Prediction]:
-        """Return what there is to say about each text; see `FittedModel.score_texts`."""
+    def predict(self, texts: list[str]) -> list[dict[str, Any]]:
+        """Return one dictionary per text; see `lmclassify.service.schemas.PredictedText`."""
         joint, novelty, _ = self._fitted.score_texts(texts)
         log_posteriors = log_softmax(joint)
         labels = self._decisions.decide(log_posteriors, novelty).tolist()
         threshold = self._unknown_threshold
         return [
-            Prediction(
-                label=label,
-                probabilities=dict(zip(self._labels, probabilities, strict=True)),
-                joint_log_probabilities=dict(zip(self._labels, nats, strict=True)),
-                novelty=value,
-                unknown=None if threshold is None else value > threshold,
-            )
+            {
+                "label": label,
+                "probabilities": dict(zip(self._labels, probabilities, strict=True)),
+                "joint_log_probabilities": dict(zip(self._labels, nats, strict=True)),
+                "novelty": value,
+                "unknown": None if threshold is None else value > threshold,
+            }
             for label, probabilities, nats, value in zip(
                 labels, np.exp(log_posteriors).tolist(), joint.tolist(), novelty.tolist(), strict=True
             )
         ]
 
     def explain(self, text: str, label: str | None = None, against: str | None = None) -> Explanation:
-        """See `FittedModel.explain`; labels by name, by default the one that `predict` gives, if any."""
-        if label is None and self._decisions.positive is not None:  # it need not be the likeliest
+        """Explain a prediction; see `FittedModel.explain`.
+
+        The default of `label` is the label that `predict` gives, unless that is a name for uncertain texts.
+        """
+        if label is None and self._decisions.positive is not None:  # it may not be the likeliest one
             decided = self.predict([text])[0]["label"]
             label = decided if decided in self._labels and decided != against else None
-        return self._fitted.explain(text, self._named(label), self._named(against))
+        return self._fitted.explain(text, self._parse_label(label), self._parse_label(against))
 
     def suggest(self, prefix: str, label: str | None = None, n: int = 5) -> list[Suggestion]:
-        """See `FittedModel.suggest`; the label by name."""
-        return self._fitted.suggest(prefix, self._named(label), n)
+        """Return likely next words; see `FittedModel.suggest`."""
+        return self._fitted.suggest(prefix, self._parse_label(label), n)
 
-    def _named(self, label: str | None) -> Any:
-        return None if label is None else self._fitted.label_named(label)
+    def _parse_label(self, name: str | None) -> Any:
+        """Return the label with this name, in its original type."""
+        return None if name is None else self._fitted.label_named(name)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the model is; see `lmclassify.evaluation.model_info`."""
+    def model_info(self) -> dict[str, Any]:
+        """Return a description of the model; see `lmclassify.evaluation.model_info`."""
         return {
             "model": self._name,
             "checksum": self._checksum,
@@ -142,3 +147,14 @@ class ServedModel:
             "unknown_threshold": self._unknown_threshold,
             **model_info(self._fitted),
         }
+
+
+def _load(options: dict[str, Any]) -> ModelScorer:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter_of(options.pop("log_format", "text")))
+    logging.getLogger("lmclassify.service").addHandler(handler)
+    return ModelScorer.load(options.pop("folder"), **options)
+
+
+if __name__ == "__main__":
+    run_worker(_load)

@@ -1,4 +1,8 @@
-"""A scoring process for tests: ``python -m tests.service.stand_in``. Texts say what it does."""
+"""A worker process without a model: ``python -m tests.service.fake_scorer``. The texts say what it does.
+
+Options: ``name_file`` holds the name of the model, which is every text's label; a model named "broken" cannot be
+loaded. ``load_gate`` is a path: loading blocks, as on the text ``hold PATH``.
+"""
 
 import os
 import sys
@@ -6,15 +10,23 @@ import time
 from pathlib import Path
 
 from lmclassify.errors import ModelError, OptionError
-from lmclassify.service.worker import work
+from lmclassify.service.worker import run_worker
 
 
-class StandIn:
+def hold(path):
+    """Tell the test that this point is reached, and wait until it lets us continue; see `conftest.Gate`."""
+    Path(path).with_suffix(".started").touch()
+    while not Path(path).with_suffix(".released").exists():
+        time.sleep(0.005)
+
+
+class FakeScorer:
     notes = ()
 
     def __init__(self, options):
-        self.options = options
-        self.name = Path(options["name_file"]).read_text() if "name_file" in options else "stand-in"
+        if "load_gate" in options:
+            hold(options["load_gate"])
+        self.name = Path(options["name_file"]).read_text() if "name_file" in options else "fake"
         if self.name == "broken":
             raise ModelError("this model is broken")
         self.batches = []
@@ -22,11 +34,8 @@ class StandIn:
     def predict(self, texts):
         self.batches.append(len(texts))
         for text in texts:
-            if text.startswith("sleep "):
-                time.sleep(float(text.split()[1]))
-            elif text.startswith("wait for "):
-                while not Path(text.removeprefix("wait for ")).exists():
-                    time.sleep(0.01)
+            if text.startswith("hold "):
+                hold(text.removeprefix("hold "))
             elif text.startswith("fail"):
                 raise ValueError(text)
             elif text == "die":
@@ -44,9 +53,9 @@ class StandIn:
     def suggest(self, prefix, label, n):
         return [{"word": prefix, "probability": 1 / n}]
 
-    def facts(self):
+    def model_info(self):
         return {"model": self.name, "checksum": f"checksum of {self.name}", "python_path": sys.path}
 
 
 if __name__ == "__main__":
-    work(StandIn)
+    run_worker(FakeScorer)

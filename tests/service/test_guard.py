@@ -1,4 +1,4 @@
-"""Limits, each with its status; who may ask; and what the log says."""
+"""Limits and their statuses, tokens, hosts, and what is logged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import httpx2
 import pytest
 
-from tests.service.conftest import with_service
+from tests.service.conftest import Gate, until, with_service
 
 
 def problem(answer: httpx2.Response, status: int) -> str:
@@ -52,48 +52,110 @@ def test_texts_may_not_be_too_many_or_too_long():
     with_service(use, max_texts=3, max_characters=10)
 
 
-def test_only_so_many_requests_wait():
+def test_only_so_many_requests_wait(gate):
     async def use(service, client):
-        asked = [client.post("/v1/predict", json={"text": "sleep 0.3"}) for _ in range(5)]
-        answers = await asyncio.gather(*asked)
-        refused = [answer for answer in answers if answer.status_code != 200]
-        assert len(refused) == 2
+        asked = [asyncio.create_task(client.post("/v1/predict", json={"text": gate.text})) for _ in range(5)]
+        await until(lambda: sum(task.done() for task in asked) == 2)
+        refused = [task.result() for task in asked if task.done()]
         for answer in refused:
             assert "try again" in problem(answer, 503)
             assert int(answer.headers["retry-after"]) >= 1
+        gate.release()
+        answers = await asyncio.gather(*asked)
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 503, 503]
         assert (await client.post("/v1/predict", json={"text": "a"})).status_code == 200
 
     with_service(use, max_waiting=3)
 
 
-def test_an_answer_takes_only_so_long():
+def test_an_answer_takes_only_so_long(gate):
     async def use(service, client):
         answers = await asyncio.gather(
-            client.post("/v1/predict", json={"text": "sleep 0.6"}),
-            client.post("/v1/explain", json={"text": "waits behind it"}),
+            client.post("/v1/predict", json={"text": gate.text}),
+            *(client.post("/v1/explain", json={"text": "waits behind it"}) for _ in range(20)),
         )
         for answer in answers:
             assert "0.2 s" in problem(answer, 504)
+        assert "lmclassify_waiting_requests 0.0" in (await client.get("/metrics")).text  # all are dropped
+        gate.release()
         while (await client.post("/v1/explain", json={"text": "a"})).status_code != 200:
-            await asyncio.sleep(0.05)
+            pass  # a slow machine may reach the limit again
 
-    with_service(use, timeout=0.2, batch_milliseconds=0.0)
+    with_service(use, timeout=0.2, worker_timeout=3600)
 
 
 def test_a_request_takes_only_so_long_to_arrive():
-    async def slowly():
+    async def never_ending():
         yield b'{"text": '
-        await asyncio.sleep(1)
-        yield b'"a"}'
+        await asyncio.Event().wait()
 
     async def use(service, client):
         json = {"Content-Type": "application/json"}
-        assert "0.2 s" in problem(await client.post("/v1/predict", content=slowly(), headers=json), 408)
+        answer = await client.post("/v1/predict", content=never_ending(), headers=json)
+        assert "0.2 s" in problem(answer, 408)
 
     with_service(use, timeout=0.2)
 
 
-def test_a_token_is_asked_for():
+def test_a_request_whose_client_disconnects_is_dropped(gate):
+    async def use(service, client):
+        messages = [{"type": "http.request", "body": b'{"text": "dropped"}'}, {"type": "http.disconnect"}]
+
+        async def receive():
+            return messages.pop(0)
+
+        async def send(message):
+            pass
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/predict",
+            "raw_path": b"/v1/predict",
+            "headers": [(b"content-type", b"application/json")],
+            "query_string": b"",
+        }
+        first = asyncio.create_task(client.post("/v1/predict", json={"text": gate.text}))
+        await until(lambda: gate.reached)
+        await service.app(scope, receive, send)
+        gate.release()
+        await first
+        answer = await client.post("/v1/predict", json={"text": "b"})
+        assert answer.json()["predictions"][0]["batches"] == [1, 1]
+        assert (
+            'lmclassify_requests_total{path="/v1/predict",status="499"} 1.0'
+            in (await client.get("/metrics")).text
+        )
+
+    with_service(use)
+
+
+def test_a_large_request_is_scored_in_pieces(gate):
+    async def use(service, client):
+        first = asyncio.create_task(client.post("/v1/predict", json={"text": gate.text}))
+        await until(lambda: gate.reached)
+        large = asyncio.create_task(client.post("/v1/predict", json={"texts": ["a"] * 600}))
+        gate.release()
+        answer = (await large).json()["predictions"]
+        assert len(answer) == 600
+        assert answer[-1]["batches"] == [1, 256, 256, 88]
+        await first
+
+    with_service(use)
+
+
+def test_a_worker_that_hangs_gets_504_and_is_replaced(tmp_path):
+    async def use(service, client):
+        gate = Gate(tmp_path / "never")
+        assert (await client.post("/v1/predict", json={"text": gate.text})).status_code == 504
+        while (answer := await client.post("/v1/predict", json={"text": "a"})).status_code != 200:
+            assert answer.status_code in (503, 504)
+        assert (await client.get("/readyz")).status_code == 200
+
+    with_service(use, timeout=0.3)  # the worker has twice as long
+
+
+def test_a_token_is_required():
     async def use(service, client):
         body = {"text": "a"}
         for header in (
@@ -137,10 +199,10 @@ def test_the_log_holds_texts_only_if_asked(caplog, capfd, log_texts):
     assert ("the secret" in said) == log_texts
 
 
-def test_a_fault_of_the_service_is_a_problem_too(caplog, monkeypatch):
+def test_an_unexpected_error_is_a_problem_too(caplog, monkeypatch):
     async def use(service, client):
         answer = await client.post("/v1/predict", json={"text": "the secret"})
-        assert "its log says where" in problem(answer, 500)
+        assert "Internal error" in problem(answer, 500)
 
     monkeypatch.setattr("lmclassify.service.app.Service._check_texts", None)
     with_service(use)
@@ -176,3 +238,13 @@ def test_a_body_that_is_compressed_is_refused():
         )
 
     with_service(use)
+
+
+def test_the_token_can_be_changed():
+    async def use(service, client):
+        client.headers["Authorization"] = "Bearer new"
+        assert (await client.get("/v1/model")).status_code == 401
+        service.set_token("new")
+        assert (await client.get("/v1/model")).status_code == 200
+
+    with_service(use, token="old")
