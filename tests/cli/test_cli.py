@@ -303,7 +303,7 @@ def test_explain(saved, tmp_path):
     table = done.stdout.decode()
     assert "\x1b" not in table  # no colour but on a terminal, and none from the text
     lines = table.splitlines()
-    assert lines[0].startswith(f"{expected['label']} (probability ")
+    assert lines[0].startswith(f"{expected['label']} (")
     assert [line.split()[0] for line in lines[3:]] == [
         "(prior)", "Win", "a", "<FREE>", "prize\\x1b", "(end", "sum"
     ]  # fmt: skip

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from lmclassify import FittedModel
-from lmclassify.classify.decisions import decisions_of
-from lmclassify.evaluation.metrics import evaluate_rows
+from lmclassify.classify.decisions import Decisions, decisions_of
+from lmclassify.classify.explain import ExplainedWord, Explanation
+from lmclassify.evaluation.curves import measure_coverage, measure_curves, measure_reliability
+from lmclassify.evaluation.metrics import confidence, evaluate, evaluate_rows
+from lmclassify.evaluation.mistakes import worst_mistakes
 from lmclassify.evaluation.page.report import Report, build_report, render
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.tables.delimited import DelimitedReader
@@ -63,6 +71,63 @@ def report_of(
     return build_report(
         labeller, evaluate_rows(labeller), model, data="rows.csv", model="model", left_out=left_out
     )
+
+
+def explanation(text: str, label: str, against: str | None) -> Explanation:
+    """Return a made-up explanation in which words speak for and against the label in turns."""
+    words, start = [], 0
+    for number, word in enumerate(text.split()):
+        start = text.index(word, start)
+        part = (number + 1) * (-1.0) ** number
+        words.append(
+            ExplainedWord(
+                word=word, start=start, end=start + len(word), log_probability={}, parts={}, part=part
+            )
+        )
+        start += len(word)
+    return Explanation(
+        text=text,
+        label=label,
+        against=against,
+        probabilities={},
+        joint_log_probabilities={},
+        decision=1.5,
+        reading=None,
+        prior={"parts": {}, "part": 0.5},
+        words=words,
+        end_of_text={"parts": {}, "part": -0.25, "log_probability": {}},
+    )
+
+
+def synthetic_report(
+    true: Sequence[str],
+    log_posteriors: npt.NDArray[np.float64],
+    labels: Sequence[str],
+    texts: Sequence[str],
+    model_info: dict[str, Any],
+    **changes: Any,
+) -> Report:
+    """Return a report of given log posteriors, without a model."""
+    decisions = Decisions(labels)
+    predicted = decisions.decide(log_posteriors)
+    top, correct = confidence(true, log_posteriors, decisions)
+    mistakes = worst_mistakes(texts, true, predicted.tolist(), log_posteriors, labels, 5)
+    info = model_info["labels"][0]
+    report = Report(
+        data="rows.csv",
+        model="model",
+        left_out=0,
+        decisions=decisions,
+        evaluation=evaluate(true, log_posteriors, decisions),
+        curves=measure_curves(true, log_posteriors, decisions, predicted),
+        bins=measure_reliability(top, correct),
+        coverage=measure_coverage(top, correct),
+        mistakes=[(found, explanation(found.text, found.predicted, found.true)) for found in mistakes],
+        words={label: [{"word": label, "count": 1, "part": 1.0, "total": 1.0}] for label in labels},
+        sampled=len(texts),
+        model_info=model_info | {"labels": [info | {"label": label} for label in labels]},
+    )
+    return replace(report, **changes)
 
 
 def parse(report: Report) -> Parsed:

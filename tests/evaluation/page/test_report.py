@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
 
-from lmclassify import LMClassifier
+from lmclassify.classify.decisions import UNSURE, Decisions
+from lmclassify.classify.ensemble import log_softmax
+from lmclassify.evaluation.page.formats import environment
 from lmclassify.evaluation.page.report import render
 
-from ...conftest import SMALL, bundled
-from .pages import parse, report_of
+from ...conftest import bundled
+from .pages import Parsed, parse, parse_document, report_of, synthetic_report
 
 HOSTILE = ['<b>&"', "<script>alert(1)</script>", "_$x^2$\u202e", "مرحبا\x1b[31m", "x" * 300]
 
@@ -27,17 +30,24 @@ def email_report(model, emails, tmp_path_factory):
     return report_of(model, tmp_path_factory.mktemp("page"), *emails)
 
 
-def test_the_page_of_two_labels(model, emails, email_report):
+@pytest.fixture(scope="module")
+def email_document(email_report):
+    return render(email_report)
+
+
+def text_of(page: Parsed) -> str:
+    return " ".join(page.text.split())
+
+
+def test_report_of_two_labels(model, emails, email_report, email_document):
     texts, labels = emails
-    page = parse(email_report)
-    text = " ".join(page.text.split())
+    page = parse_document(email_document)
+    text = text_of(page)
     is_spam = [label == "spam" for label in labels]
     p = model.predict_proba(texts)[:, 1]
     low, high = email_report.evaluation.accuracy_interval
-    assert (
-        f"Accuracy{accuracy_score(labels, model.predict(texts)):.4f}95% interval {low:.4f} to {high:.4f}"
-        in text
-    )
+    accuracy = accuracy_score(labels, model.predict(texts))
+    assert f"Accuracy{accuracy:.4f}95% interval {low:.4f} to {high:.4f}" in text
     assert f"Area under the curve: spam {roc_auc_score(is_spam, p):.4f}" in text
     assert f"Average precision: spam {average_precision_score(is_spam, p):.4f}" in text
     assert "At probability 0.5: false-positive rate" in text
@@ -53,80 +63,114 @@ def test_the_page_of_two_labels(model, emails, email_report):
         assert key in page.values("id")
 
 
-def test_numbers_of_the_tables_and_the_same_bytes_again(email_report):
-    document = render(email_report)
-    assert document == render(email_report)
+def test_tables_have_the_numbers_and_bytes_are_reproducible(email_report, email_document):
+    assert email_document == render(email_report)
     for row in email_report.evaluation.confusion_matrix:
         for count in row:
-            assert f">{count:,}<small>" in document
-    for figures in email_report.evaluation.per_label.values():
+            assert f">{count:,}<small>" in email_document
+    for metrics in email_report.evaluation.per_label.values():
         for key in ("precision", "recall", "f1-score"):
-            assert f"<td>{figures[key]:.4f}</td>" in document
+            assert f"<td>{metrics[key]:.4f}</td>" in email_document
 
 
 @pytest.mark.parametrize(
-    ("options", "rule"),
+    ("options", "probability", "rule"),
     [
-        ({"unsure": "0.3,0.8"}, "spam from probability 0.8, the other label up to 0.3, unsure between"),
-        ({"min_confidence": 0.9}, "unsure if its probability is below 0.9"),
+        ({}, None, "the most probable label."),
         (
-            {"max_false_positive_rate": 0.05},
-            "spam if it is the most probable label with a probability of at least",
+            {"positive": 1, "unsure": (0.3, 0.8)},
+            None,
+            "spam from probability 0.8, the other label up to 0.3, unsure between.",
         ),
-        ({"unknown_label": "other"}, "other if novelty is above"),
+        ({"min_confidence": 0.9}, None, "the most probable label, unsure if its probability is below 0.9."),
+        (
+            {"positive": 1, "positive_log_odds": 1.0, "min_confidence": 0.6},
+            0.731059,
+            "spam if it is the most probable label with a probability of at least 0.7311, otherwise the most "
+            "probable other label, unsure if its probability is below 0.6.",
+        ),
+        (
+            {"unknown_label": "<other>", "unknown_threshold": 1.25},
+            None,
+            "the most probable label; <other> if novelty is above 1.25.",
+        ),
     ],
 )
-def test_decisions_are_told_and_marked(model, emails, tmp_path, options, rule):
+def test_decision_rules(options, probability, rule):
+    decisions = Decisions(["ham", "spam"], **options)
+    template = environment().get_template("sections/decisions.html")
+    html = template.render(decisions=decisions, positive_probability=probability, unsure_name=UNSURE)
+    assert text_of(Parsed(html)) == f"Decision rule: {rule}"
+
+
+def test_unsure_texts_and_labels_that_the_model_lacks(model, emails, tmp_path):
+    texts, labels = (
+        [*emails[0][:60], "zwölf boxkämpfer", "", "quax"],
+        [*emails[1][:60], "other", "ham", "other"],
+    )
+    text = text_of(parse(report_of(model, tmp_path, texts, labels, unsure="0.3,0.8")))
+    assert "spam from probability 0.8, the other label up to 0.3, unsure between" in text
+    assert "The model lacks labels of the data; their texts count as wrong: other" in text
+    assert "1 rows without text or label were left out" in text
+    for part in ("Accuracy of decided", "As decided:", "At probability 0.3:", "At probability 0.8:", "∞"):
+        assert part in text
+
+
+def test_unknown_texts(model, emails, tmp_path):
     texts, labels = [*emails[0][:60], "zwölf boxkämpfer", "quax"], [*emails[1][:60], "other", "other"]
-    of = report_of(model, tmp_path, texts, labels, **options)
-    text = " ".join(parse(of).text.split())
-    assert rule in text
-    if "unknown_label" not in options:
-        assert "The model lacks labels of the data; their texts count as wrong: other" in text
-    if of.evaluation.unsure:
-        assert "Accuracy of decided" in text
-        assert "As decided:" in text
-    if options.get("unsure"):
-        assert "At probability 0.3:" in text
-        assert "At probability 0.8:" in text
+    report = report_of(model, tmp_path, texts, labels, unknown_label="other")
+    text = text_of(parse(report))
+    assert "other if novelty is above" in text
+    assert f"Unknown found{report.evaluation.unknown['found'] * 50}" in text
 
 
-def test_one_label_and_rows_left_out(tmp_path):
-    model = LMClassifier(**SMALL).fit(["hello world", "lunch on friday"] * 5, ["ham"] * 10).model_
-    of = report_of(model, tmp_path, ["hello", "", "lunch"], ["ham", "ham", "ham"])
-    text = parse(of).text
+def test_one_label_without_a_training_record(email_report):
+    report = synthetic_report(
+        ["ham"] * 3, np.zeros((3, 1)), ["ham"], ["a", "b", "c"], email_report.model_info
+    )
+    text = text_of(parse(report))
     assert "No ROC curve" in text
     assert "No text got a wrong label" in text
-    assert "1 rows without text or label were left out" in text
-    wrong = report_of(model, tmp_path, ["hello"], ["spam"])
-    assert "∞" in parse(wrong).text
+    assert "no training record" in text
 
 
-def test_texts_and_labels_can_do_no_harm(tmp_path):
-    texts = [f"{label} {word} </p><img src=x onerror=alert(1)>\x01" for label in HOSTILE for word in "abcd"]
-    labels = [label for label in HOSTILE for _ in "abcd"]
-    model = LMClassifier(**SMALL).fit(texts, labels).model_
-    of = report_of(model, tmp_path, texts, labels[1:] + labels[:1])
-    page = parse(of)
-    document = render(of)
+def test_background_model_and_unmeasured_loss(email_report):
+    epochs = [entry | {"validation_loss": None} for entry in email_report.epochs if entry["epoch"] == 1]
+    background = [{"epoch": 1, "training_loss": 2.0, "validation_loss": 1.5}]
+    text = text_of(parse(replace(email_report, epochs=epochs, background=background)))
+    assert "Lowest validation loss: background model 1.500 (epoch 1), ham not measured" in text
+
+
+def test_hostile_texts_and_labels_are_escaped(email_report):
+    texts = [
+        f"{label} {word} </p><img src=x onerror=alert(1)>\x01 \ud800" for label in HOSTILE for word in "ab"
+    ]
+    true = [label for label in HOSTILE for _ in "ab"]
+    rng = np.random.default_rng(0)
+    log_posteriors = log_softmax(rng.normal(size=(10, 5)))
+    document = render(synthetic_report(true, log_posteriors, HOSTILE, texts, email_report.model_info))
+    document.encode()
+    page = parse_document(document)
     assert "<script" not in document
     assert "<img" not in document
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", document)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e\ud800]", document)
     assert "alert(1)" in page.text
-    assert r"\u202e" in page.text
-    assert r"\x1b[31m" in page.text
+    for escape in (r"\u202e", r"\x1b[31m", r"\ud800"):
+        assert escape in page.text
     assert "x" * 61 not in page.text
     assert "_$x^2$" in "".join(page.text.split())
 
 
-def test_many_labels_have_their_worst_pairs_and_an_overview(tmp_path):
+def test_many_labels_have_a_table_of_pairs_and_a_picture(email_report):
     labels = [f"label {number:02}" for number in range(30)]
-    texts = [f"{word} {label}" for label in labels for word in ("what of", "where is", "how")]
-    truth = [label for label in labels for _ in range(3)]
-    model = LMClassifier(**{**SMALL, "max_epochs": 1}).fit(texts, truth).model_
-    of = report_of(model, tmp_path, texts, truth)
-    page = parse(of)
-    text = " ".join(page.text.split())
+    true = labels * 3
+    log_posteriors = log_softmax(
+        np.random.default_rng(0).normal(size=(90, 30)) + 2 * np.tile(np.eye(30), (3, 1))
+    )
+    report = synthetic_report(true, log_posteriors, labels, true, email_report.model_info)
+    document = render(report)
+    page = parse_document(document)
+    text = text_of(page)
     assert "The most confused of" in text
     assert "The weakest labels come first" in text
     assert (
@@ -139,22 +183,5 @@ def test_many_labels_have_their_worst_pairs_and_an_overview(tmp_path):
         for tag, attributes in page.elements
         if tag == "path" and attributes.get("class") in ("right", "wrong")
     )
-    assert cells == sum(count > 0 for row in of.evaluation.confusion_matrix for count in row)
-    assert len(render(of).encode()) < 400_000
-
-
-def test_a_model_without_a_training_record(email_report):
-    page = parse(replace(email_report, epochs=[], background=[]))
-    assert "no training record" in page.text
-    single = [entry | {"validation_loss": None} for entry in email_report.epochs if entry["epoch"] == 1]
-    assert "ham not measured" in parse(replace(email_report, epochs=single)).text
-
-
-def test_the_tuned_recipe_has_its_background_model(tuned, tmp_path):
-    of = report_of(tuned.model_, tmp_path, *bundled("emails.csv", 30))
-    assert "background model" in parse(of).text
-
-
-def test_a_long_text_is_cut(model, tmp_path):
-    of = report_of(model, tmp_path, ["meeting " * 400, "cheap pills"], ["spam", "ham"])
-    assert "and 250 more words" in parse(of).text
+    assert cells == sum(count > 0 for row in report.evaluation.confusion_matrix for count in row)
+    assert len(document.encode()) < 400_000
