@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.thresholds import log_odds_if_likeliest
 from lmclassify.errors import OptionError
-from lmclassify.mail.verdicts import unsure_zone
+from lmclassify.mail.verdicts import parse_unsure_zone
 
 Array = npt.NDArray[np.float64]
 
@@ -95,7 +95,7 @@ def decisions_of(
     names = fitted.label_names
     unknown_label, min_confidence = options.get("unknown_label"), options.get("min_confidence")
     unsure, asked_rate = options.get("unsure"), options.get("unknown_rate")
-    zone = None if unsure is None else unsure_zone(unsure)
+    zone = None if unsure is None else parse_unsure_zone(unsure)
     rate = options.get("max_false_positive_rate")
     ways = [
         name

@@ -17,7 +17,7 @@ from lmclassify.cli.common import (
     load_model,
 )
 from lmclassify.errors import OptionError
-from lmclassify.mail.filter import EXIT_CODE, Filtering
+from lmclassify.mail.filter import EXIT_CODE, FilteredMessage
 
 
 def register(app: typer.Typer) -> None:
@@ -60,23 +60,24 @@ def register(app: typer.Typer) -> None:
         The headers are X-LMClassify-Label and X-LMClassify-Score, the probability of spam. In every failure
         the message is copied unchanged, and the exit status is 75, so that mail is tried again.
         """
-        filtering = context.obj
-        if not isinstance(filtering, Filtering):
+        filtered = context.obj
+        if not isinstance(filtered, FilteredMessage):
             raise OptionError("filter comes first: lmclassify filter [OPTIONS]")
         if socket is not None:
-            from lmclassify.mail.client import judge_by_service
+            from lmclassify.mail.client import classify_with_service
 
             if model != DEFAULT_MODEL or exact:
                 raise OptionError("with --socket the service has the model; drop --model and --exact")
-            judge_by_service(filtering, socket, fields=fields, positive=positive, unsure=unsure)
+            classify_with_service(filtered, socket, fields=fields, positive=positive, unsure=unsure)
             return
         from lmclassify.mail.fields import parse_fields
         from lmclassify.mail.messages import read_message
-        from lmclassify.mail.verdicts import unsure_zone, verdict_of
+        from lmclassify.mail.verdicts import decide, parse_unsure_zone
 
         names = parse_fields(fields)
-        zone = None if unsure is None else unsure_zone(unsure)
+        unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
         fitted = load_model(run, model, exact)
-        text = read_message(filtering.message, names).text(names)
-        shares = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
-        filtering.verdict = verdict_of(max(shares, key=shares.__getitem__), shares, positive, zone)
+        text = read_message(filtered.message, names).text(names)
+        probabilities = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        filtered.verdict = decide(label, probabilities, positive, unsure_zone)

@@ -88,7 +88,7 @@ def _filter(arguments: Sequence[str]) -> int:
     from lmclassify.mail.filter import filter_standard_input
 
     return filter_standard_input(
-        arguments, lambda filtering: _program(arguments)(prog_name="lmclassify", obj=filtering)
+        arguments, lambda filtered: _program(arguments)(prog_name="lmclassify", obj=filtered)
     )
 
 

@@ -1,4 +1,4 @@
-"""`lmclassify-filter`: what `lmclassify filter --socket` does, with nothing imported that takes time."""
+"""The program `lmclassify-filter`: `lmclassify filter --socket` with only fast imports."""
 
 from __future__ import annotations
 
@@ -7,64 +7,75 @@ import sys
 
 from lmclassify.errors import OptionError
 from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
-from lmclassify.mail.filter import EXIT_CODE, Filtering, filter_standard_input
-from lmclassify.mail.local_service import SECONDS, TOKEN, ask
+from lmclassify.mail.filter import EXIT_CODE, FilteredMessage, filter_standard_input
+from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_prediction
 from lmclassify.mail.messages import read_message
-from lmclassify.mail.verdicts import unsure_zone, verdict_of
+from lmclassify.mail.verdicts import decide, parse_unsure_zone
 from lmclassify.text.terminal import guard_standard_streams
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lmclassify-filter",
-        description="Copy a message from standard input to standard output with headers X-LMClassify-Label "
-        "and -Score, as a service on a local socket judges it; in every failure unchanged.",
-        epilog=f"Exit status: 0, or 75 for a failure. A token for the service: ${TOKEN}.",
+        description="Copy a message from standard input to standard output and add the headers "
+        "X-LMClassify-Label and X-LMClassify-Score, as predicted by a service on a local socket. After any "
+        "failure the message is copied unchanged.",
+        epilog=f"Exit status: 0, or 75 after a failure. The service's token is read from ${TOKEN}.",
         allow_abbrev=False,
     )
-    parser.add_argument("--socket", metavar="PATH", required=True, help="of lmclassify serve --socket PATH")
+    parser.add_argument(
+        "--socket", metavar="PATH", required=True, help="the socket of lmclassify serve --socket PATH"
+    )
     parser.add_argument(
         "--fields",
         metavar="NAMES",
         default=",".join(DEFAULT_FIELDS),
-        help="what the model was fitted on: subject, body or subject,body (default: %(default)s)",
+        help="the fields that the model was fitted on: subject, body or subject,body (default: %(default)s)",
     )
     parser.add_argument(
-        EXIT_CODE, action="store_true", help="exit with 0 for spam, 1 for ham, 2 for unsure, 3 for a failure"
+        EXIT_CODE,
+        action="store_true",
+        help="exit with 0 for spam, 1 for ham, 2 for unsure, 3 after a failure",
     )
     parser.add_argument(
-        "--positive", metavar="NAME", help="the label that is spam (default: spam, or the second of two)"
+        "--positive", metavar="NAME", help="the positive label (default: spam, or the second of two labels)"
     )
-    parser.add_argument("--unsure", metavar="LOW,HIGH", help="unsure where its probability lies between")
     parser.add_argument(
-        "--timeout", type=float, default=SECONDS, metavar="SECONDS", help="to wait (default: %(default)g)"
+        "--unsure", metavar="LOW,HIGH", help="write unsure if the probability is between LOW and HIGH"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to wait for the service (default: %(default)g)",
     )
     return parser
 
 
-def judge_by_service(
-    filtering: Filtering,
+def classify_with_service(
+    filtered: FilteredMessage,
     socket: str,
     *,
     fields: str,
     positive: str | None,
     unsure: str | None,
-    timeout: float = SECONDS,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> None:
-    """Set a message's verdict to what a service on a local socket says.
+    """Set a message's verdict to the prediction of a service on a local socket.
 
     Raises
     ------
     LMClassifyError
-        If it does not, or options make no sense.
+        If the service does not answer, or an option is invalid.
     """
     names = parse_fields(fields)
-    zone = None if unsure is None else unsure_zone(unsure)
+    unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
     if not timeout > 0:
         raise OptionError(f"--timeout must be above 0, not {timeout:g}")
-    text = read_message(filtering.message, names).text(names)
-    label, probabilities = ask(socket, text, timeout)
-    filtering.verdict = verdict_of(label, probabilities, positive, zone)
+    text = read_message(filtered.message, names).text(names)
+    label, probabilities = request_prediction(socket, text, timeout)
+    filtered.verdict = decide(label, probabilities, positive, unsure_zone)
 
 
 def main() -> None:
@@ -76,18 +87,18 @@ def main() -> None:
         parser.print_help()
         return
 
-    def judge(filtering: Filtering) -> None:
-        given = parser.parse_args(arguments)
-        judge_by_service(
-            filtering,
-            given.socket,
-            fields=given.fields,
-            positive=given.positive,
-            unsure=given.unsure,
-            timeout=given.timeout,
+    def classify(filtered: FilteredMessage) -> None:
+        options = parser.parse_args(arguments)
+        classify_with_service(
+            filtered,
+            options.socket,
+            fields=options.fields,
+            positive=options.positive,
+            unsure=options.unsure,
+            timeout=options.timeout,
         )
 
-    sys.exit(filter_standard_input(arguments, judge))
+    sys.exit(filter_standard_input(arguments, classify))
 
 
 if __name__ == "__main__":

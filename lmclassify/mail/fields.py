@@ -1,4 +1,4 @@
-"""What is read of mail, and how much of it."""
+"""Which fields of a mail message are read, and how much of it. Apart, because parsers import slowly."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from lmclassify.errors import OptionError, shorten
 
 FIELDS = ("subject", "body")
 DEFAULT_FIELDS = ("subject",)
-"""What is read of a message by default, in learning and in labelling; the bundled sample is of subjects."""
-MOST_BYTES = 1 << 18
-"""Of a message, from its beginning, that are parsed."""
-MOST_CHARACTERS = 20_000
-"""Of a message's text, from its beginning, that are kept: as many as the service takes by default."""
+"""The fields read by default, in training and prediction; the bundled sample consists of subject lines."""
+MAX_MESSAGE_BYTES = 1 << 18
+"""Bytes parsed of a message, from its beginning: enough for any text, and quick even for hostile markup."""
+MAX_TEXT_CHARACTERS = 20_000
+"""Characters kept of a message's text: the longest text that the service accepts by default."""
 
 
-def parse_fields(given: str) -> tuple[str, ...]:
-    """Return the fields that an option names, in the order of a message.
+def parse_fields(value: str) -> tuple[str, ...]:
+    """Return the fields that --fields names, in the order of a message.
 
     Raises
     ------
     OptionError
         If there is no such field.
     """
-    names = [name.strip().lower() for name in given.split(",")]
+    names = [name.strip().lower() for name in value.split(",")]
     for name in names:
         if name not in FIELDS:
-            raise OptionError(f"--fields takes subject, body or subject,body, not {shorten(given)}")
+            raise OptionError(f"--fields takes subject, body or subject,body, not {shorten(value)}")
     return tuple(field for field in FIELDS if field in names)

@@ -1,6 +1,6 @@
-"""Asks a service on a local socket (`lmclassify serve --socket`). Standard library only.
+"""Client of the service on a local socket (`lmclassify serve --socket`). Standard library only.
 
-One request over HTTP/1.0, by hand: importing `http.client` takes longer than the answer.
+It sends one HTTP/1.0 request without `http.client`, whose import takes longer than the request.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from collections.abc import Mapping
 
 from lmclassify.errors import LMClassifyError, printable
 
-SECONDS = 5.0
-"""What an answer may take in all."""
+DEFAULT_TIMEOUT = 5.0
+"""Seconds to wait for the complete response: a mail system should not wait longer for one message."""
 TOKEN = "LMCLASSIFY_TOKEN"
-"""The environment variable that holds the service's token, if it asks for one."""
+"""Environment variable with the service's token, if it requires one."""
 
-_LONGEST_ANSWER = 1 << 24
+_MAX_RESPONSE_BYTES = 1 << 24  # thousands of labels take less; protects against another program's output
 
 
-def ask(path: str, text: str, timeout: float = SECONDS) -> tuple[str, Mapping[str, float]]:
-    """Return the label that a service gives a text, and the probabilities of all.
+def request_prediction(
+    path: str, text: str, timeout: float = DEFAULT_TIMEOUT
+) -> tuple[str, Mapping[str, float]]:
+    """Return the label that a service predicts for a text, and the probability of each label.
 
     Parameters
     ----------
@@ -31,15 +33,15 @@ def ask(path: str, text: str, timeout: float = SECONDS) -> tuple[str, Mapping[st
         The service's socket.
     text : str
     timeout : float
-        Seconds, in all.
+        Seconds for the whole request.
 
     Raises
     ------
     LMClassifyError
-        If there is no answer, or one that is none.
+        If there is no valid response.
     """
     try:
-        status, content = _answer(path, _request(text), time.monotonic() + timeout)
+        status, content = _send(path, _request(text), time.monotonic() + timeout)
     except TimeoutError:
         raise LMClassifyError(f"the service on {path} does not answer within {timeout:g} s") from None
     except OSError as error:
@@ -47,16 +49,16 @@ def ask(path: str, text: str, timeout: float = SECONDS) -> tuple[str, Mapping[st
             f"no service on {path}: {error.strerror or error}; start one with lmclassify serve --socket"
         ) from error
     try:
-        found = json.loads(content)
+        body = json.loads(content)
         if not status.startswith("200"):
-            detail = found.get("detail", "") if isinstance(found, dict) else ""
+            detail = body.get("detail", "") if isinstance(body, dict) else ""
             raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
-        prediction = found["predictions"][0]
+        prediction = body["predictions"][0]
         return str(prediction["label"]), {
             str(name): float(value) for name, value in prediction["probabilities"].items()
         }
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise LMClassifyError(f"what answers on {path} is no lmclassify service") from error
+        raise LMClassifyError(f"the program on {path} is not an lmclassify service") from error
 
 
 def _request(text: str) -> bytes:
@@ -75,27 +77,27 @@ def _request(text: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
-def _answer(path: str, request: bytes, deadline: float) -> tuple[str, bytes]:
-    """Return an answer's status, as in ``200 OK``, and its content."""
-    answer = b""
+def _send(path: str, request: bytes, deadline: float) -> tuple[str, bytes]:
+    """Return a response's status, such as ``200 OK``, and its content."""
+    response = b""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_until(deadline))
+        connection.settimeout(_seconds_until(deadline))
         connection.connect(path)
-        with contextlib.suppress(BrokenPipeError):  # it may refuse before it has read all, and say why
+        with contextlib.suppress(BrokenPipeError):  # it may refuse before it has read all
             connection.sendall(request)
-        while len(answer) < _LONGEST_ANSWER:
-            connection.settimeout(_until(deadline))
+        while len(response) < _MAX_RESPONSE_BYTES:
+            connection.settimeout(_seconds_until(deadline))
             piece = connection.recv(1 << 16)
             if not piece:
                 break
-            answer += piece
-    head, _, content = answer.partition(b"\r\n\r\n")
-    first = head.partition(b"\r\n")[0].decode("latin-1")
-    return first.partition(" ")[2] if first.startswith("HTTP/1.") else "", content
+            response += piece
+    head, _, content = response.partition(b"\r\n\r\n")
+    status_line = head.partition(b"\r\n")[0].decode("latin-1")
+    return status_line.partition(" ")[2] if status_line.startswith("HTTP/1.") else "", content
 
 
-def _until(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _seconds_until(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise TimeoutError
-    return left
+    return seconds

@@ -1,4 +1,4 @@
-"""Where messages lie: mbox files, Maildir folders, single messages and folders of them, gzipped or not."""
+"""Read mailboxes: mbox files, Maildir folders, single messages and folders of them, compressed or not."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lmclassify.errors import DataError
-from lmclassify.mail.fields import MOST_BYTES
+from lmclassify.mail.fields import MAX_MESSAGE_BYTES
 from lmclassify.tables.compression import decompressed, split_compression
 
-_LINE = 1 << 16  # bytes: longer lines are read in pieces
-_HEAD = 4096  # bytes that tell whether a file is mail
+_LINE_BYTES = 1 << 16  # longer lines are read in pieces, so that no line fills the memory
+_HEAD_BYTES = 4096  # read to find out whether a file is mail
 _GZIP = b"\x1f\x8b"
 _HEADER = rb"[!-9;-~]+[ \t]*:"
-# An mbox file: "From ", a sender, a date, and then headers (in some, ">From " lines before).
+# An mbox file begins with "From ", a sender, a date; then come headers, in some files after ">From " lines.
 _MBOX = re.compile(rb"From [^\r\n]*\r?\n(>From [^\r\n]*\r?\n)*" + _HEADER)
 _MESSAGE = re.compile(
     rb"(\xef\xbb\xbf)?(From [^\r\n]*\r?\n)?(return-path|received|delivered-to|message-id|from|to|subject|"
@@ -32,17 +32,21 @@ _QUOTED = re.compile(rb">+From ")
 
 
 class Mailbox:
-    """The messages of a file or folder, one after the other.
+    """The messages of a file or folder, in order.
 
     Parameters
     ----------
     path : str
         ``-`` is standard input.
+    max_message_bytes : int
+        How much of each message is read.
+    line_bytes : int
+        Longer lines are read in pieces of this size.
 
     Attributes
     ----------
     size : int or None
-        Bytes in all, where that is known.
+        Size in bytes, if known.
     bytes_read : int
 
     Raises
@@ -51,8 +55,11 @@ class Mailbox:
         If it cannot be read.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self, path: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES, line_bytes: int = _LINE_BYTES
+    ) -> None:
         self._path = path
+        self._max_message_bytes, self._line_bytes = max_message_bytes, line_bytes
         self._is_folder = path != "-" and os.path.isdir(path)
         self._done = 0
         self._stream: BinaryIO | None = None
@@ -67,7 +74,7 @@ class Mailbox:
 
     @property
     def bytes_read(self) -> int:
-        """How far it has come, in bytes of its files."""
+        """The position in the files, in bytes."""
         if self._stream is None or self._stream is sys.stdin.buffer or self._stream.closed:
             return self._done
         try:
@@ -76,15 +83,15 @@ class Mailbox:
             return self._done
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each message's name (for those without Message-ID) and its beginning."""
+        """Yield a name for each message, used if it has no Message-ID, and its beginning."""
         if self._is_folder:
             for name, file in self._files:
-                if file.exists():  # else a mail reader has moved it meanwhile
+                if file.exists():  # a mail reader may have moved it meanwhile
                     yield _printable(name), self._whole(file)
         elif self._path == "-":
             self._stream = sys.stdin.buffer
             yield from self._messages(self._stream)
-        elif _is_single(self._path):
+        elif _is_single_message(self._path):
             yield _printable(Path(self._path).name), self._whole(Path(self._path))
         else:
             yield from self._messages(self._open(Path(self._path)))
@@ -96,8 +103,8 @@ class Mailbox:
 
     def _open(self, path: Path) -> BinaryIO:
         try:
-            stream = self._stream = open(path, "rb")  # noqa: SIM115 (closed by `close` or by who asks)
-            return _unpacked(stream, str(path))
+            stream = self._stream = open(path, "rb")  # noqa: SIM115 (closed by `close` or the caller)
+            return _decompressed(stream, str(path))
         except FileNotFoundError:
             raise DataError(f"no such file: {path}") from None
         except OSError as error:
@@ -107,7 +114,7 @@ class Mailbox:
         stream = self._open(path)
         assert self._stream is not None
         try:
-            data = stream.read(MOST_BYTES)
+            data = stream.read(self._max_message_bytes)
             self._done += os.fstat(self._stream.fileno()).st_size
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"cannot read {path}: {error}") from error
@@ -117,30 +124,30 @@ class Mailbox:
 
     def _messages(self, stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
         number = 0
-        for number, data in enumerate(_split(self._lines(stream)), 1):
+        for number, data in enumerate(_split(self._lines(stream), self._max_message_bytes), 1):
             name = "" if self._path == "-" else _printable(Path(self._path).name)
             yield f"{name}#{number}", data
 
     def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
         try:
-            while line := stream.readline(_LINE):
+            while line := stream.readline(self._line_bytes):
                 yield line
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"cannot read {self._path}: {error}") from error
 
 
-def _split(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the messages of an mbox file, without "From " lines and with the quoting of such lines undone.
+def _split(lines: Iterator[bytes], max_message_bytes: int) -> Iterator[bytes]:
+    """Yield the messages of an mbox file, without "From " lines and with quoted ">From " lines unquoted.
 
-    What stands before the first of them is a message, too.
+    Text before the first "From " line is a message, too.
     """
     pieces: list[bytes] = []
-    size, blank, whole, begun = 0, True, True, False
+    size, after_blank, complete, begun = 0, True, True, False
     line = next(lines, b"")
     while line:
         following = next(lines, b"")
         starts = (
-            blank
+            after_blank
             and line.startswith(b"From ")
             and (_DATED.match(line) or (_BARE.match(line) and re.match(_HEADER, following)))
         )
@@ -148,60 +155,61 @@ def _split(lines: Iterator[bytes]) -> Iterator[bytes]:
             if begun or any(piece.strip() for piece in pieces):
                 yield b"".join(pieces)
             pieces, size, begun = [], 0, True
-        elif size < MOST_BYTES:
-            if whole and _QUOTED.match(line):
+        elif size < max_message_bytes:
+            if complete and _QUOTED.match(line):
                 line = line[1:]
             pieces.append(line)
             size += len(line)
-        whole = line.endswith(b"\n")
-        blank = whole and not line.strip(b"\r\n")
+        complete = line.endswith(b"\n")
+        after_blank = complete and not line.strip(b"\r\n")
         line = following
     if begun or any(piece.strip() for piece in pieces):
         yield b"".join(pieces)
 
 
 def looks_like_mail(path: str) -> bool:
-    """Say whether a path is a mailbox: mbox, Maildir, a message, a folder of messages, gzipped or not.
+    """Return whether a path is mail: mbox, Maildir, a message or a folder of messages, compressed or not.
 
-    Files are known by their endings (.mbox, .eml), or by a "From " line and a header; folders by a Maildir's
-    ``cur`` and ``new``, by files that end in .eml, or by a first file that begins with a header of mail.
+    A file is mail if its suffix is .mbox or .eml, or if it begins with a "From " line and a header. A folder
+    is mail if it has a Maildir's ``cur`` and ``new``, if it holds .eml files, or if its first file begins
+    with a mail header.
     """
     if path == "-":
         peek = getattr(sys.stdin.buffer, "peek", None)
-        return bool(peek and _MBOX.match(peek(_HEAD)))
-    where = Path(path)
-    if where.is_dir():
+        return bool(peek and _MBOX.match(peek(_HEAD_BYTES)))
+    location = Path(path)
+    if location.is_dir():
         try:
-            return _is_maildir(where) or bool(_files_of(where))
+            return _is_maildir(location) or bool(_files_of(location))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from error
-    if _ending(where) in (".mbox", ".eml"):
+    if _suffix(location) in (".mbox", ".eml"):
         return True
-    return where.suffix.lower() not in (".csv", ".tsv", ".tab") and bool(_MBOX.match(_head(where)))
+    return location.suffix.lower() not in (".csv", ".tsv", ".tab") and bool(_MBOX.match(_head(location)))
 
 
 def _printable(name: str) -> str:
-    """Return a file's name as text, whatever its bytes."""
+    """Return a file name as valid text."""
     return os.fsencode(name).decode(errors="replace")
 
 
-def _ending(path: Path) -> str:
-    """Return a file's ending in lower case, that of a compressed file left out."""
+def _suffix(path: Path) -> str:
+    """Return a file's suffix in lower case, without the suffix of its compression."""
     return Path(split_compression(path.name.lower())[0]).suffix
 
 
 def _head(path: Path) -> bytes:
-    if not path.is_file():  # looking into a pipe would take from it
+    if not path.is_file():  # reading from a pipe would consume it
         return b""
     try:
         with open(path, "rb") as stream:
-            return _unpacked(stream, str(path)).read(_HEAD)
+            return _decompressed(stream, str(path)).read(_HEAD_BYTES)
     except (DataError, OSError, EOFError, zlib.error):
         return b""
 
 
-def _unpacked(stream: BufferedReader, name: str) -> BinaryIO:
-    """Return what a file holds: gzip is known by its first bytes, the rest by the file's name."""
+def _decompressed(stream: BufferedReader, name: str) -> BinaryIO:
+    """Return the decompressed content: gzip is recognised by its first bytes, the rest by the suffix."""
     suffix = split_compression(name)[1]
     if suffix is not None and suffix != ".gz":
         return decompressed(stream, suffix, name)
@@ -212,8 +220,8 @@ def _unpacked(stream: BufferedReader, name: str) -> BinaryIO:
     return gzip.open(stream)  # type: ignore[return-value]
 
 
-def _is_single(path: str) -> bool:
-    return _ending(Path(path)) == ".eml"
+def _is_single_message(path: str) -> bool:
+    return _suffix(Path(path)) == ".eml"
 
 
 def _is_maildir(folder: Path) -> bool:
@@ -221,7 +229,7 @@ def _is_maildir(folder: Path) -> bool:
 
 
 def _files_of(folder: Path) -> list[tuple[str, Path]]:
-    """Return names and paths of the messages in a folder, in order; none if it is no folder of mail."""
+    """Return names and paths of the messages in a folder, sorted; empty if the folder is not mail."""
     if _is_maildir(folder):
         found = [file for sub in ("cur", "new") for file in (folder / sub).iterdir()]
         kept = [(file.name.partition(":")[0], file) for file in found if not file.name.startswith(".")]
@@ -229,7 +237,7 @@ def _files_of(folder: Path) -> list[tuple[str, Path]]:
     files = sorted(
         Path(root, name) for root, _, names in os.walk(folder) for name in names if not name.startswith(".")
     )
-    single = [file for file in files if _is_single(str(file))]
+    single = [file for file in files if _is_single_message(str(file))]
     if not single and files and _MESSAGE.match(_head(files[0])):
         single = files
     return [(file.relative_to(folder).as_posix(), file) for file in single]

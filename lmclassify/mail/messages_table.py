@@ -1,4 +1,4 @@
-"""Mail as a table: a row a message, with the same interface as the reader of CSV files."""
+"""Read mail as a table with one row per message."""
 
 from __future__ import annotations
 
@@ -7,49 +7,46 @@ from collections.abc import Iterator, Sequence
 
 from lmclassify.errors import DataError
 from lmclassify.mail.fields import DEFAULT_FIELDS
-from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
+from lmclassify.mail.mailboxes import Mailbox
 from lmclassify.mail.messages import read_message
-from lmclassify.tables.rows import Rows
+from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
-__all__ = ["MailReader", "looks_like_mail", "read_texts"]
-
-_CHUNK_ROWS = 8192
-_CHUNK_CHARACTERS = 1 << 22
+_CHUNK_CHARACTERS = 1 << 22  # of message bodies, so that chunks of long messages fit in memory
 
 
 def read_texts(path: str, fields: Sequence[str] = DEFAULT_FIELDS) -> list[str]:
-    """Return the text of every message, blank ones too."""
+    """Return the text of every message, including blank ones."""
     with MailReader(path, fields) as mail:
-        place = mail.columns.index("text")
-        return [text for rows in mail.chunks() for text in rows.column(place)]
+        index = mail.columns.index("text")
+        return [text for rows in mail.chunks() for text in rows.column(index)]
 
 
 class MailReader:
-    """Reads mail in chunks: an mbox file, a Maildir, a message (.eml), a folder of these, gzipped or not.
+    """Read an mbox file, a Maildir, a message (.eml) or a folder of messages in chunks, compressed or not.
 
-    Odd messages are read as well as possible; none is an error. Of each its first 256 KiB are parsed, and the
-    first 20,000 characters of its text are kept.
+    Malformed messages are read as well as possible; none is an error. The first 256 KiB of each message are
+    parsed, and the first 20,000 characters of its text are kept.
 
     Parameters
     ----------
     path : str
-        ``-`` is standard input, an mbox file.
+        ``-`` reads an mbox file from standard input.
     fields : sequence of str
-        What the column ``text`` holds: ``subject``, ``body`` or both.
+        The content of the column ``text``: ``subject``, ``body`` or both.
 
     Attributes
     ----------
     name : str
-        For messages to people.
+        For messages.
     columns : list of str
-        id (the Message-ID, or else the file's name or the place in it), from, date, subject, body, text.
+        id (the Message-ID, else the file name or the position in the file), from, date, subject, body, text.
     size : int or None
-        Bytes in all, where that is known.
+        Size in bytes, if known.
 
     Raises
     ------
     DataError
-        If it cannot be read, or holds no mail.
+        If the path cannot be read, or holds no mail.
     """
 
     def __init__(self, path: str, fields: Sequence[str] = DEFAULT_FIELDS) -> None:
@@ -82,26 +79,26 @@ class MailReader:
 
     @property
     def bytes_read(self) -> int:
-        """How far it has come."""
+        """The position in the files, in bytes; compare with `size`."""
         return self._mailbox.bytes_read
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that says what is read."""
+        """Return one line that says which fields are read."""
         column = self.columns[text_at]
-        what = " and ".join(self._fields) if column == "text" else column
-        return f"{self.name}: mail, text is its {what}" + (" (see --fields)" if column == "text" else "")
+        fields = " and ".join(self._fields) if column == "text" else column
+        return f"{self.name}: mail, text is its {fields}" + (" (see --fields)" if column == "text" else "")
 
-    def chunks(self, rows: int = _CHUNK_ROWS) -> Iterator[Rows]:
-        """Yield all messages, at most `rows` at a time; fewer where they are long."""
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
+        """Yield all messages, at most `rows` at a time; fewer if they are long."""
         while True:
             cells: list[list[str]] = []
-            room = _CHUNK_CHARACTERS
-            while len(cells) < rows and room > 0 and (found := next(self._messages, None)) is not None:
+            remaining = _CHUNK_CHARACTERS
+            while len(cells) < rows and remaining > 0 and (found := next(self._messages, None)) is not None:
                 name, data = found
                 mail = read_message(data)
                 cells.append([mail.id or name, mail.sender, mail.date, mail.subject, mail.body])
                 cells[-1].append(mail.text(self._fields))
-                room -= len(mail.body)
+                remaining -= len(mail.body)
             if not cells:
                 return
             yield Rows(self.columns, cells, self.rows_read + 1)

@@ -1,4 +1,4 @@
-"""What a mail filter says of a message: a label, a score and an exit status. Standard library only."""
+"""What a mail filter decides about a message: label, score and exit status. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from lmclassify.errors import OptionError, listing, shorten
 
 POSITIVE, NEGATIVE, UNSURE = 0, 1, 2
-"""Exit statuses, as bogofilter has them."""
+"""Exit statuses, the same as bogofilter's."""
 
-_UNSURE = "unsure"
+_UNSURE_LABEL = "unsure"
 
 
 class Verdict(SimpleNamespace):
-    """On one message.
+    """The decision about one message. No dataclass, because importing dataclasses takes too long here.
 
     Parameters
     ----------
@@ -29,78 +29,78 @@ class Verdict(SimpleNamespace):
         super().__init__(label=label, score=score, status=status)
 
 
-def unsure_zone(given: str) -> tuple[float, float]:
-    """Return LOW and HIGH of --unsure.
+def parse_unsure_zone(value: str) -> tuple[float, float]:
+    """Return LOW and HIGH of --unsure LOW,HIGH.
 
     Raises
     ------
     OptionError
-        If these are no such probabilities.
+        Unless 0 <= LOW <= HIGH <= 1.
     """
     try:
-        low, high = map(float, given.split(","))
+        low, high = map(float, value.split(","))
     except ValueError:
-        raise OptionError(f"--unsure takes two probabilities, as in 0.2,0.9, not {given!r}") from None
+        raise OptionError(f"--unsure takes two probabilities, such as 0.2,0.9, not {value!r}") from None
     if not 0 <= low <= high <= 1:
-        raise OptionError(f"--unsure takes LOW,HIGH with 0 <= LOW <= HIGH <= 1, not {given}")
+        raise OptionError(f"--unsure takes LOW,HIGH with 0 <= LOW <= HIGH <= 1, not {value}")
     return low, high
 
 
-def verdict_of(
+def decide(
     label: str,
     probabilities: Mapping[str, float],
     positive: str | None = None,
-    zone: tuple[float, float] | None = None,
+    unsure_zone: tuple[float, float] | None = None,
 ) -> Verdict:
-    """Return the verdict that a model's answer comes to.
+    """Return the verdict that follows from a model's prediction.
 
     Parameters
     ----------
     label : str
-        The one decided for; a name that is none of the model's labels (unsure, unknown) leaves the message
+        The predicted label. A name that is not one of the model's labels (unsure, unknown) leaves the message
         undecided.
     probabilities : mapping of str to float
-        Of each of the model's labels.
+        Probability of each of the model's labels.
     positive : str, optional
-        By default the label spam, else the second of two labels.
-    zone : (float, float), optional
-        The positive label from the upper probability on, the likeliest other up to the lower one, unsure
-        between them.
+        The positive label; by default spam, else the second of two labels.
+    unsure_zone : (float, float), optional
+        LOW and HIGH: choose the positive label if its probability is at least HIGH, the most probable other
+        label if it is at most LOW, and unsure in between.
 
     Raises
     ------
     OptionError
-        If there is no such positive label, or unsure is a label.
+        If the positive label does not exist, or a label is named unsure.
     """
-    chosen = _positive(list(probabilities), positive)
-    score = probabilities[chosen]
-    if zone is not None:
-        if _UNSURE in probabilities:
-            raise OptionError(f"the model has a label {_UNSURE!r}, so nothing else can be called so")
-        low, high = zone
-        others = [name for name in probabilities if name != chosen]
+    positive = _positive_label(list(probabilities), positive)
+    score = probabilities[positive]
+    if unsure_zone is not None:
+        if _UNSURE_LABEL in probabilities:
+            raise OptionError(f"the model has a label {_UNSURE_LABEL!r}, so --unsure cannot be used with it")
+        low, high = unsure_zone
+        others = [name for name in probabilities if name != positive]
         if score >= high or not others:
-            label = chosen
+            label = positive
         elif score <= low:
             label = max(others, key=probabilities.__getitem__)
         else:
-            label = _UNSURE
-    status = POSITIVE if label == chosen else NEGATIVE if label in probabilities else UNSURE
+            label = _UNSURE_LABEL
+    status = POSITIVE if label == positive else NEGATIVE if label in probabilities else UNSURE
     return Verdict(label, score, status)
 
 
-def _positive(labels: list[str], asked: str | None) -> str:
-    if asked is not None:
-        if asked not in labels:
+def _positive_label(labels: list[str], requested: str | None) -> str:
+    if requested is not None:
+        if requested not in labels:
             raise OptionError(
-                f"--positive: the model has no label {shorten(asked)}; it has: {listing(labels)}"
+                f"--positive: the model has no label {shorten(requested)}; its labels: {listing(labels)}"
             )
-        return asked
+        return requested
     spam = [label for label in labels if label.casefold() == "spam"]
     if spam:
         return spam[0]
     if len(labels) != 2:
         raise OptionError(
-            "with more or fewer than two labels, none spam, name the positive one: --positive NAME"
+            f"the model has {len(labels)} labels and none is spam: name the positive one with --positive NAME"
         )
     return labels[1]

@@ -8,22 +8,23 @@ import io
 import os
 import signal
 import sys
-import threading
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmclassify.errors import OptionError
 from lmclassify.mail.filter import filter_standard_input
-from lmclassify.mail.headers import with_headers
-from lmclassify.mail.verdicts import Verdict, verdict_of
+from lmclassify.mail.headers import add_headers
+from lmclassify.mail.verdicts import Verdict, decide
 
 ADDED = b"X-LMClassify-Label: spam\nX-LMClassify-Score: 0.980000\n"
 
 
 def filtered(message: bytes, label: str = "spam") -> bytes:
-    return b"".join(with_headers(message, label, 0.98))
+    return b"".join(add_headers(message, label, 0.98))
 
 
 @pytest.mark.parametrize(
@@ -70,11 +71,12 @@ PIECES = [
 ]
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=4)), max_size=30).map(b"".join))
 @example(b"")
 @example(b"From a")
 @example(b"From a\n")
-def test_nothing_is_changed_but_the_headers(message):
+def test_only_the_headers_change(message):
     result = filtered(message)
     added = ADDED if ADDED in result else ADDED.replace(b"\n", b"\r\n")
     before, found, after = result.partition(added)
@@ -93,103 +95,82 @@ def test_nothing_is_changed_but_the_headers(message):
 
 
 def test_verdicts():
-    shares = {"ham": 0.3, "spam": 0.7}
-    assert verdict_of("spam", shares) == Verdict("spam", 0.7, 0)
-    assert verdict_of("ham", shares) == Verdict("ham", 0.7, 1)
-    assert verdict_of("unsure", shares) == Verdict("unsure", 0.7, 2)
-    assert verdict_of("spam", shares, zone=(0.2, 0.9)) == Verdict("unsure", 0.7, 2)
-    assert verdict_of("spam", shares, zone=(0.7, 0.9)) == Verdict("ham", 0.7, 1)
-    assert verdict_of("ham", shares, zone=(0.2, 0.7)) == Verdict("spam", 0.7, 0)
-    assert verdict_of("spam", shares, positive="ham") == Verdict("spam", 0.3, 1)
-    assert verdict_of("a", {"a": 0.4, "b": 0.6}) == Verdict("a", 0.6, 1)
+    probabilities = {"ham": 0.3, "spam": 0.7}
+    assert decide("spam", probabilities) == Verdict("spam", 0.7, 0)
+    assert decide("ham", probabilities) == Verdict("ham", 0.7, 1)
+    assert decide("unsure", probabilities) == Verdict("unsure", 0.7, 2)
+    assert decide("spam", probabilities, unsure_zone=(0.2, 0.9)) == Verdict("unsure", 0.7, 2)
+    assert decide("spam", probabilities, unsure_zone=(0.7, 0.9)) == Verdict("ham", 0.7, 1)
+    assert decide("ham", probabilities, unsure_zone=(0.2, 0.7)) == Verdict("spam", 0.7, 0)
+    assert decide("spam", probabilities, positive="ham") == Verdict("spam", 0.3, 1)
+    assert decide("a", {"a": 0.4, "b": 0.6}) == Verdict("a", 0.6, 1)
     three = {"a": 0.2, "b": 0.5, "SPAM": 0.3}
-    assert verdict_of("b", three) == Verdict("b", 0.3, 1)
-    assert verdict_of("b", three, zone=(0.3, 0.6)) == Verdict("b", 0.3, 1)
+    assert decide("b", three) == Verdict("b", 0.3, 1)
+    assert decide("b", three, unsure_zone=(0.3, 0.6)) == Verdict("b", 0.3, 1)
     with pytest.raises(OptionError, match="no label 'c'"):
-        verdict_of("a", three, positive="c")
-    with pytest.raises(OptionError, match="name the positive one"):
-        verdict_of("a", {"a": 0.5, "b": 0.2, "c": 0.3})
+        decide("a", three, positive="c")
+    with pytest.raises(
+        OptionError, match="has 3 labels and none is spam: name the positive one with --positive NAME"
+    ):
+        decide("a", {"a": 0.5, "b": 0.2, "c": 0.3})
     with pytest.raises(OptionError, match="has a label 'unsure'"):
-        verdict_of("a", {"unsure": 0.5, "spam": 0.5}, zone=(0.1, 0.2))
-
-
-class Standard:
-    """Standard input and output of a filter in this process."""
-
-    def __init__(self, monkeypatch, message: bytes) -> None:
-        self.out = io.BytesIO()
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(message)))
-        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(self.out))
-
-
-@pytest.fixture(autouse=True)
-def _signals():
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+        decide("a", {"unsure": 0.5, "spam": 0.5}, unsure_zone=(0.1, 0.2))
 
 
 def fails(error):
-    def judge(filtering):
+    def classify(filtered):
         print("what a library prints")
         raise error
 
-    return judge
+    return classify
 
 
 @pytest.mark.parametrize(
-    "judge",
+    "classify",
     [
         fails(OptionError("wrong")),
         fails(KeyError("bug")),
         fails(MemoryError()),
         fails(KeyboardInterrupt()),
         fails(SystemExit(2)),
-        lambda filtering: None,
-        lambda filtering: os.kill(os.getpid(), signal.SIGTERM),
-        lambda filtering: setattr(filtering, "verdict", Verdict("spam", float, 0)),
+        lambda filtered: None,
+        lambda filtered: os.kill(os.getpid(), signal.SIGTERM),
+        lambda filtered: setattr(filtered, "verdict", Verdict("spam", float, 0)),
     ],
 )
-def test_in_every_failure_the_message_goes_through(judge, monkeypatch, capsys):
+def test_in_every_failure_the_message_goes_through(classify, run_filter, capsys):
+    message = b"\0Subject: x\r\n\nbody"
     for arguments, status in ((["filter"], 75), (["filter", "--exit-code"], 3)):
-        standard = Standard(monkeypatch, b"\0Subject: x\r\n\nbody")
-        assert filter_standard_input(arguments, judge) == status
-        assert standard.out.getvalue() == b"\0Subject: x\r\n\nbody"
+        program = partial(filter_standard_input, arguments, classify)
+        assert run_filter(program, message) == (status, message)
 
 
-def test_a_signal_waits_for_the_message(monkeypatch):
-    reading, writing = os.pipe()
-    out = io.BytesIO()
-    source = os.fdopen(reading)
-    monkeypatch.setattr(sys, "stdin", source)
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
+def test_a_signal_waits_for_the_message(run_filter, monkeypatch):
+    """The signal comes when half of the message has been read."""
 
-    def deliver() -> None:
-        os.write(writing, b"Subject: x\n")
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.write(writing, b"\nbody\n")
-        os.close(writing)
+    class SlowInput(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            half = super().read(11)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return half + super().read()
 
-    thread = threading.Timer(0.05, deliver)
-    thread.start()
-    judged: list[object] = []
-    assert filter_standard_input([], judged.append) == 75
-    thread.join()
-    source.close()
-    assert out.getvalue() == b"Subject: x\n\nbody\n"
-    assert not judged
+    classified: list[object] = []
+
+    def program() -> int:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SlowInput(b"Subject: x\n\nbody\n")))
+        return filter_standard_input([], classified.append)
+
+    assert run_filter(program, b"") == (75, b"Subject: x\n\nbody\n")
+    assert not classified
 
 
-def test_success_and_no_message(monkeypatch, capsys):
-    def judge(filtering):
-        filtering.verdict = Verdict("spam", 0.98, 2)
+def test_success_and_no_message(run_filter, capsys):
+    def classify(filtered):
+        filtered.verdict = Verdict("spam", 0.98, 2)
 
+    message = b"Subject: x\n\nbody\n"
     for arguments, status in ((["filter"], 0), (["filter", "--exit-code"], 2)):
-        standard = Standard(monkeypatch, b"Subject: x\n\nbody\n")
-        assert filter_standard_input(arguments, judge) == status
-        assert standard.out.getvalue() == ADDED + b"Subject: x\n\nbody\n"
-    standard = Standard(monkeypatch, b"")
-    assert filter_standard_input([], judge) == 75
-    assert standard.out.getvalue() == b""
+        program = partial(filter_standard_input, arguments, classify)
+        assert run_filter(program, message) == (status, ADDED + message)
+    assert run_filter(program, b"") == (3, b"")
     assert "no message on standard input" in capsys.readouterr().err

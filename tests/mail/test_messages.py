@@ -1,4 +1,4 @@
-"""One message to text, with the messages that break readers of mail."""
+"""Text of one message, including malformed ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.errors import OptionError
-from lmclassify.mail.fields import MOST_BYTES, MOST_CHARACTERS, parse_fields
+from lmclassify.mail.fields import MAX_MESSAGE_BYTES, MAX_TEXT_CHARACTERS, parse_fields
 from lmclassify.mail.html_text import text_of_html
 from lmclassify.mail.messages import decode_bytes, decode_header, read_message
 
@@ -122,10 +122,10 @@ def test_parts():
     [
         (b"Content-Transfer-Encoding: quoted-printable\n", b"caf=C3=A9 =\nau lait=ZZ", "café au lait=ZZ"),
         (b"Content-Transfer-Encoding: base64\n", base64.b64encode(b"free prize"), "free prize"),
-        (b"Content-Transfer-Encoding: base64\n", b"ZnJlZSBwcml6Z", "free priz"),  # cut
+        (b"Content-Transfer-Encoding: base64\n", b"ZnJlZSBwcml6Z", "free priz"),  # truncated
         (b"Content-Transfer-Encoding: nonsense\n", b"as it is", "as it is"),
         (b"Content-Type: text/html\n", b"<p>one<p>two", "one\ntwo"),
-        (b"Content-Type: text/plain\n", b"<html><p>one<p>two", "one\ntwo"),  # not what it says
+        (b"Content-Type: text/plain\n", b"<html><p>one<p>two", "one\ntwo"),  # declared as plain text
         (b"Content-Type: multipart/mixed\n", b"no boundary", "no boundary"),
         (b"Content-Type: multipart/mixed; boundary=b\n", b"never there", "never there"),
         (b"Content-Type: multipart/mixed; boundary=b\n", b"--b\n\nnever closed", "never closed"),
@@ -152,35 +152,35 @@ def test_html():
     assert text_of_html("&#" + "9" * 5000 + ";", 10)
 
 
-def test_only_a_beginning_is_read():
+def test_only_the_beginning_is_read():
     mail = read_message(b"Subject: x\n\n" + b"word " * 100_000)
-    assert len(mail.body) <= MOST_CHARACTERS
-    assert len(mail.text(["subject", "body"])) <= MOST_CHARACTERS
-    started = time.perf_counter()
-    assert read_message(b"Subject: big\n\n" + b"x\n" * 25_000_000, ["subject"]).subject == "big"
-    assert time.perf_counter() - started < 2
+    assert len(mail.body) <= MAX_TEXT_CHARACTERS
+    assert len(mail.text(["subject", "body"])) <= MAX_TEXT_CHARACTERS
+    assert read_message(b"Subject: big\n\n" + b"x\n" * 1_000_000, ["subject"]).subject == "big"
 
 
 NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3000))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "message",
     [
-        b"Content-Type: text/html\n\n" + b"<a " * MOST_BYTES,
-        b"Content-Type: text/html\n\n" + b"<!--" * MOST_BYTES,
-        b"Content-Type: text/html\n\n" + b"<a b='>" * MOST_BYTES,
-        b"Content-Type: text/plain" + b";a=b" * MOST_BYTES,
-        b"Content-Disposition: " + b"(" * MOST_BYTES,
-        b"Subject: " + b"=?utf-8?q?a?= " * MOST_BYTES,
+        b"Content-Type: text/html\n\n" + b"<a " * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/html\n\n" + b"<!--" * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/html\n\n" + b"<a b='>" * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/plain" + b";a=b" * MAX_MESSAGE_BYTES,
+        b"Content-Disposition: " + b"(" * MAX_MESSAGE_BYTES,
+        b"Subject: " + b"=?utf-8?q?a?= " * MAX_MESSAGE_BYTES,
         NESTED,
     ],
     ids=range(7),
 )
-def test_messages_made_to_take_long_do_not(message):
-    started = time.perf_counter()
+def test_hostile_messages_take_linear_time(message):
+    """Quadratic time would be minutes; CPU time does not depend on what else the machine does."""
+    started = time.process_time()
     read_message(message)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 30
 
 
 WORDS = [
@@ -190,6 +190,7 @@ WORDS = [
 ]  # fmt: skip
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=5)), max_size=40).map(b"".join))
 def test_no_message_is_an_error(data):
     mail = read_message(data)
@@ -199,6 +200,7 @@ def test_no_message_is_an_error(data):
     assert read_message(data, ["subject"]).body == ""
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.text(max_size=200))
 def test_no_header_is_an_error(value):
     decode_header(value).encode()
