@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 
 from lmclassify.classify.model import FittedModel, TunedModel, load
-from lmclassify.classify.thresholds import HeldOut
 from lmclassify.datasets.bundled import bundled_data
 from lmclassify.datasets.labelled import read_tables
 from lmclassify.errors import LMClassifyError
@@ -81,7 +80,7 @@ def many_labels(
         token_ngrams=[TokenNgrams.fit(sequences, model.tokenizer.vocab_size) for _ in range(labels)],
         ngrams=[_some(one, of, ngrams) for one in model.ngrams],
         combination=replace(model.combination, bias=model.combination.bias[of]),
-        held_out=HeldOut(held_out.joint[:, of], held_out.codes, held_out.signals, held_out.cross_entropies),
+        held_out=replace(held_out, joint=held_out.joint[:, of]),
     )
 
 

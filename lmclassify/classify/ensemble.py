@@ -1,4 +1,4 @@
-"""How the parts of recipe "tuned" make one decision: a log-linear combination, learnt on held-out text.
+"""The log-linear combination of the experts of recipe tuned, fitted on held-out text.
 
 Shapes: n texts, E experts (each gives a score to every label), K labels.
 """
@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from lmclassify.classify.cascade import MAX_ABS_VALUE, Cascade, Mask, merge
 
-LARGEST = 1e9
-"""Of weights, biases and log priors, in amount; they stay far below. With it, every score is finite."""
+Array = npt.NDArray[np.float64]
 
 LSTMS = ("lstm", "tuned lstm")
 """The experts whose scores are log-likelihoods under the labels' LSTM language models; they come last."""
@@ -27,12 +26,8 @@ class Combination:
     """Weights of experts and biases of labels.
 
     The joint log-probability of a text and a label is ``bias + sum_e weight_e * score_e`` (log-linear
-    pooling, as Och & Ney 2002 combine translation models). Temperature and prior weight are in it.
-
-    What the LSTMs would say of labels that the n-gram models rule out is foretold instead of computed:
-    `slope` nats for each nat of the n-gram models' evidence (biases apart). They are asked about labels whose
-    joint log-probability so foretold is less than the text's gap below the largest; where only one label is
-    so near, not at all. Longer texts have larger gaps, as all that an LSTM says adds up.
+    pooling, as Och & Ney 2002 combine translation models). The weights include the temperature, the biases
+    the weighted log priors.
     """
 
     experts: tuple[str, ...]
@@ -40,114 +35,79 @@ class Combination:
     weights: Array
     """(E,) not negative."""
     bias: Array
-    """(K,) nats: prior weight times log prior, and what else the held-out text asked for."""
-    gap: float = math.inf
-    """Nats, of a text of the usual length; infinite: the LSTMs are asked about every label."""
-    slope: float = 0.0
-    length: float = 1.0
-    """The usual one, in the n-gram models' subwords."""
+    """(K,) nats."""
+    cascade: Cascade = field(default_factory=Cascade)
+    """Which labels need the LSTMs. By default all."""
 
     def __post_init__(self) -> None:
-        fits = self.weights.shape == (len(self.experts),) and self.bias.ndim == 1
-        fits = fits and self.gap >= 0 and 0 <= self.slope <= LARGEST and 1 / LARGEST <= self.length <= LARGEST
-        numbers = np.append(self.weights, self.bias) if fits else np.zeros(0)
-        if not fits or not (np.abs(numbers) <= LARGEST).all():
-            raise ValueError("a combination whose numbers do not fit one another or are not finite")
+        if self.weights.shape != (len(self.experts),) or self.bias.ndim != 1:
+            raise ValueError("a combination whose numbers do not fit one another")
+        if not (np.abs(np.append(self.weights, self.bias)) <= MAX_ABS_VALUE).all():
+            raise ValueError("a combination whose numbers are too large or not finite")
         if (self.weights < 0).any():
             raise ValueError("a combination with a negative weight")
 
     def joint(self, scores: Sequence[Array]) -> Array:
-        """Return joint log-probabilities (n, K) from each expert's scores (n, K), all of them computed."""
+        """Return joint log-probabilities, (n, K), from the scores of all experts, (n, K) each."""
         if len(scores) != len(self.weights):
             raise ValueError(f"{len(scores)} experts' scores for {len(self.weights)} weights")
-        return self.of_ngrams(scores)
+        return self.ngram_joint(scores)
 
-    def of_ngrams(self, scores: Sequence[Array]) -> Array:
-        """Return what biases and the first experts, those given, add to the joint ones, (n, K)."""
+    def ngram_joint(self, scores: Sequence[Array]) -> Array:
+        """Return what the biases and the first experts add to the joint log-probabilities, (n, K).
+
+        Parameters
+        ----------
+        scores : sequence of ndarray, (n, K)
+            Of the first experts: the n-gram models.
+        """
         result = np.tile(self.bias, (len(scores[0]) if scores else 0, 1))
-        for weight, of_expert in zip(self.weights, scores, strict=False):
-            result += weight * of_expert
+        for weight, expert_scores in zip(self.weights, scores, strict=False):
+            result += weight * expert_scores
         return result
 
-    def of_lstms(self, scores: Sequence[Array]) -> Array:
-        """Return what the LSTMs add, (n, K)."""
+    def lstm_joint(self, scores: Sequence[Array]) -> Array:
+        """Return what the LSTMs add to the joint log-probabilities, (n, K), from their two scores."""
         first, second = self.weights[-len(LSTMS) :]
         result: Array = first * scores[0] + second * scores[1]
         return result
 
-    def foretold(self, of_ngrams: Array) -> Array:
-        """Return joint log-probabilities (n, K) with what the LSTMs are foretold to add."""
-        result: Array = of_ngrams + self.slope * (of_ngrams - self.bias)
-        return result
+    def approximate_joint(self, ngram_joint: Array) -> Array:
+        """Return joint log-probabilities, (n, K), with what the LSTMs add approximated."""
+        return self.cascade.approximate(ngram_joint, ngram_joint - self.bias)
 
-    def contested(self, of_ngrams: Array, lengths: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Return which labels of each text the LSTMs are asked about, (n, K); none or at least two.
+    def cascade_mask(self, approximate: Array, lengths: npt.ArrayLike, *, exact: bool = False) -> Mask:
+        """Return which labels of each text the LSTMs score, (n, K); see `Cascade.mask`.
 
         Parameters
         ----------
-        of_ngrams : ndarray, (n, K)
+        approximate : ndarray, (n, K)
+            See `approximate_joint`.
         lengths : array_like, (n,)
-            Of the texts, in the n-gram models' subwords.
+            Of the texts, in subwords.
+        exact : bool, default=False
+            All labels, if the LSTMs have a weight.
         """
         if not self.weights[-len(LSTMS) :].any():
-            return np.zeros(of_ngrams.shape, dtype=bool)
-        foretold = self.foretold(of_ngrams)
-        gaps = self.gap * times_as_long(lengths, self.length)
-        near: npt.NDArray[np.bool_] = foretold > foretold.max(axis=1, keepdims=True) - gaps[:, np.newaxis]
-        near &= near.sum(axis=1, keepdims=True) > 1
-        return near
+            return np.zeros(approximate.shape, dtype=bool)
+        cascade = replace(self.cascade, gap=math.inf) if exact else self.cascade
+        return cascade.mask(approximate, lengths)
 
-    def together(self, of_ngrams: Array, contested: npt.NDArray[np.bool_], of_lstms: Array) -> Array:
-        """Return joint log-probabilities (n, K).
-
-        The LSTMs' sums are large negative numbers. Of labels that they are not asked about, they are taken to
-        say what they say of the likeliest one, and from there on what is foretold.
+    def cascade_joint(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
+        """Return joint log-probabilities, (n, K), as the cascade gives them.
 
         Parameters
         ----------
-        of_ngrams : ndarray, (n, K)
-        contested : ndarray of bool, (n, K)
-            Which of the next are known.
-        of_lstms : ndarray, (n, K)
+        scores : sequence of ndarray, (n, K)
+            Of all experts. Scores that the cascade would not compute are not used.
+        lengths : array_like, (n,)
+            Of the texts, in subwords.
         """
-        return self.pooled(of_ngrams, of_ngrams - self.bias, of_lstms, contested, self.likeliest(of_ngrams))
-
-    def likeliest(self, of_ngrams: Array) -> npt.NDArray[np.intp]:
-        """Return the label that is foretold to be the likeliest of each text, (n,)."""
-        label: npt.NDArray[np.intp] = self.foretold(of_ngrams).argmax(axis=1)
-        return label
-
-    def pooled(
-        self,
-        of_ngrams: Array,
-        evidence: Array,
-        of_lstms: Array,
-        contested: npt.NDArray[np.bool_],
-        likeliest: npt.NDArray[np.intp],
-    ) -> Array:
-        """Return what experts add together, (n, K): to texts, or, as it is linear, to parts of them.
-
-        Parameters
-        ----------
-        of_ngrams, evidence, of_lstms : ndarray, (n, K)
-            What n-gram models add, biases included and without, and LSTMs.
-        contested : ndarray of bool, (n, K)
-        likeliest : ndarray of int, (n,)
-            Of the whole text, like `contested`.
-        """
-        known, foretold = of_ngrams + of_lstms, of_ngrams + self.slope * evidence
-        level = np.where(contested, known - foretold, 0.0)
-        pooled: Array = np.where(
-            contested, known, foretold + np.take_along_axis(level, likeliest[:, np.newaxis], axis=1)
-        )
-        return pooled
-
-    def decided(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
-        """Return joint log-probabilities (n, K) as decisions are made of them, from all experts' scores."""
-        of_ngrams = self.of_ngrams(scores[: -len(LSTMS)])
-        return self.together(
-            of_ngrams, self.contested(of_ngrams, lengths), self.of_lstms(scores[-len(LSTMS) :])
-        )
+        ngram_joint = self.ngram_joint(scores[: -len(LSTMS)])
+        approximate = self.approximate_joint(ngram_joint)
+        mask = self.cascade_mask(approximate, lengths)
+        computed = ngram_joint + self.lstm_joint(scores[-len(LSTMS) :])
+        return merge(approximate, computed, mask, approximate.argmax(axis=1))
 
     def to_json(self) -> str:
         """Return everything as JSON text; `from_json` reads it back exactly."""
@@ -156,15 +116,15 @@ class Combination:
             "experts": list(self.experts),
             "weights": self.weights.tolist(),
             "bias": self.bias.tolist(),
-            "gap": self.gap if math.isfinite(self.gap) else None,
-            "slope": self.slope,
-            "length": self.length,
+            "gap": self.cascade.gap if math.isfinite(self.cascade.gap) else None,
+            "slope": self.cascade.slope,
+            "length": self.cascade.length,
         }
         return json.dumps(content)
 
     @classmethod
     def from_json(cls, text: str) -> Combination:
-        """Make a combination of what `to_json` returned.
+        """Make a combination from what `to_json` returned.
 
         Raises
         ------
@@ -174,26 +134,16 @@ class Combination:
         content = json.loads(text)
         if not isinstance(content["experts"], list):
             raise TypeError("experts that are no list")
+        gap = math.inf if content["gap"] is None else float(content["gap"])
         return cls(
             tuple(str(name) for name in content["experts"]),
             np.array(content["weights"], dtype=np.float64),
             np.array(content["bias"], dtype=np.float64),
-            math.inf if content["gap"] is None else float(content["gap"]),
-            float(content["slope"]),
-            float(content["length"]),
+            Cascade(gap, float(content["slope"]), float(content["length"])),
         )
 
 
-def times_as_long(lengths: npt.ArrayLike, length: float) -> Array:
-    """Return how much larger deviations of LSTMs' sums are than those of a text of the usual length, (n,).
-
-    On real text they grow like the square root of the length, and of long texts like the length itself.
-    """
-    ratio = np.asarray(lengths, dtype=np.float64) / length
-    return np.maximum(ratio, np.sqrt(ratio))
-
-
 def log_softmax(scores: Array) -> Array:
-    """Return scores (n, K) less the logarithm of the sum of their exponentials."""
-    normalised: Array = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
-    return normalised
+    """Return scores (n, K) minus the logarithm of the sum of their exponentials."""
+    normalized: Array = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    return normalized

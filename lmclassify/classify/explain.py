@@ -17,6 +17,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.classify.cascade import merge
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.predictor import Predictor, as_texts
 from lmclassify.classify.scoring import chunks_of, token_log_probs
@@ -77,8 +78,8 @@ class Explanation(TypedDict):
     decision: float
     """The label's joint log-probability minus that of the other, nats: the sum of every ``part``."""
     reading: str | None
-    """The variant of the text that decides (`lmclassify.classify.variants`). Its missing words add nothing,
-    and the prior's part holds the variant's penalty. None: the text as it stands."""
+    """The variant of the text that decides (`lmclassify.classify.variants`). Words missing from it add
+    nothing, and the prior's part holds the variant's penalty. None: the text as it stands."""
     prior: ExplainedRest
     words: list[ExplainedWord]
     """At most `max_words`: the last one of a longer text stands for all the rest."""
@@ -195,14 +196,16 @@ def _attribute_as_they_stand(
         lstm_parts += tuned_weight * _word_log_probs(predictor, predictor.tuned, words)
     prior = np.tile(_prior(predictor), (len(texts), 1))
     ngram_joint = prior + _sum_rows(ngram_parts, words.text_of_row, prior.shape)
+    approximate_joint = combination.approximate_joint(ngram_joint)
     if approximate:
         mask = np.zeros(ngram_joint.shape, dtype=bool)
     else:
-        mask = predictor.cascade_mask(ngram_joint, [len(sequence) for sequence in subwords])
-    likeliest = combination.likeliest(ngram_joint)
-    in_words = mask[words.text_of_row], likeliest[words.text_of_row]
-    parts = combination.pooled(ngram_parts, ngram_parts, lstm_parts, *in_words)
-    rest = combination.pooled(prior, prior - combination.bias, np.zeros_like(prior), mask, likeliest)
+        mask = predictor.cascade_mask(approximate_joint, [len(sequence) for sequence in subwords])
+    likeliest = approximate_joint.argmax(axis=1)
+    approximate_parts = combination.cascade.approximate(ngram_parts, ngram_parts)
+    rows = words.text_of_row
+    parts = merge(approximate_parts, ngram_parts + lstm_parts, mask[rows], likeliest[rows])
+    rest = merge(combination.approximate_joint(prior), prior, mask, likeliest)
     return words.split(log_probabilities, parts, rest)
 
 

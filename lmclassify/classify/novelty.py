@@ -1,12 +1,13 @@
-"""How unlike anything a model has learnt a text is, in numpy.
+"""How unlike the training texts a text is: the features that novelty is computed from (numpy).
 
-Gangal et al. 2020 divide a text's likelihood under the labels' language models by that under a background
-model; of the backgrounds tried, the weakest, of single symbols, serves best (docs/benchmarks.md). Here each
-label's ratio counts by the label's posterior, and per symbol, so that long texts are no newer than short.
+Gangal et al. 2020 divide a text's likelihood under the labels' language models by its likelihood under a
+background model. Of the background models tried, the weakest works best: single symbols (docs/benchmarks.md).
+Here each label's ratio is weighted by the label's posterior and divided by the number of symbols, so that
+long texts are not newer than short ones.
 
-In recipe "tuned" these are the n-gram language models of characters, and a second signal
-stands beside: how strongly the machine over characters of the label that claims a text most claims it. In
-recipe "plain" it is the labels' LSTMs, per character, without a background, which makes it worse there.
+In recipe tuned the language models are the character n-gram models; a second feature is the largest of the
+labels' linear SVM scores over characters. In recipe plain the language models are the labels' LSTMs, per
+character and without a background model, which works less well.
 
 Shapes: n texts, K labels.
 """
@@ -32,52 +33,50 @@ def likelihood_ratio(
     background : ndarray, (n,), or float
         Log-likelihoods under the background model; 0 for none.
     lengths : ndarray, (n,)
-        Symbols scored; a text without any has the ratio 0.
+        Number of symbols scored; the ratio of a text without symbols is 0.
     """
     expected = (np.exp(log_posteriors) * log_likelihoods).sum(axis=1)
     ratio: Array = (expected - background) / np.maximum(lengths, 1)
     return ratio
 
 
-def in_distribution_score(
-    log_posteriors: Array, scores: Sequence[Array], background: Array, lengths: Array
-) -> Array:
-    """Return the signals of recipe "tuned", (n, 2), larger ones for familiar texts.
+def ood_features(log_posteriors: Array, scores: Sequence[Array], background: Array, lengths: Array) -> Array:
+    """Return the features of recipe tuned, (n, 2): larger for texts like the training texts.
 
     Parameters
     ----------
     log_posteriors : ndarray, (n, K)
     scores : sequence of ndarray, (n, K)
-        Of the n-gram models; the first two are the character view's: tuned, and language model.
+        Of the n-gram models. The first two are those of character n-grams: linear SVM and language model.
     background, lengths : ndarray, (n,)
-        As `lmclassify.lm.ngram.models.NgramModel.background` returns them for that view.
+        As `lmclassify.classify.scoring.ngram_background` returns them for the character n-grams.
     """
     ratio = likelihood_ratio(log_posteriors, scores[1], background, lengths)
     return np.column_stack([scores[0].max(axis=1), ratio])
 
 
-def plain_in_distribution_score(log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str]) -> Array:
-    """Return the signal of recipe "plain", (n, 1): the likelihood per character, labels by their posteriors.
+def plain_ood_features(log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str]) -> Array:
+    """Return the feature of recipe plain, (n, 1): the expected log-likelihood per character.
 
     Parameters
     ----------
     log_posteriors, log_likelihoods : ndarray, (n, K)
     texts : sequence of str, (n,)
-        Of each its characters count, white space as one, and its end.
+        Their characters and their ends are counted; a run of white space counts as one character.
     """
     lengths = np.array([len(" ".join(text.split())) + 1.0 for text in texts])
     return likelihood_ratio(log_posteriors, log_likelihoods, 0.0, lengths)[:, np.newaxis]
 
 
 def cross_entropies(log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str]) -> Array:
-    """Return how many nats a word of each text takes, (n,), labels by their posteriors.
+    """Return the expected negative log-likelihood per word, (n,) nats.
 
     Parameters
     ----------
     log_posteriors, log_likelihoods : ndarray, (n, K)
-        The latter by the labels' LSTMs (recipe "plain") or n-gram language models of characters ("tuned").
+        Log-likelihoods under the labels' LSTMs (recipe plain) or character n-gram models (tuned).
     texts : sequence of str, (n,)
-        A text without words counts as one.
+        A text without words counts as one word.
     """
     words = np.array([max(1, len(text.split())) for text in texts])
     return -likelihood_ratio(log_posteriors, log_likelihoods, 0.0, words)

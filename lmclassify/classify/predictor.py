@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ensemble import log_softmax
-from lmclassify.classify.novelty import cross_entropies, plain_in_distribution_score
+from lmclassify.classify.novelty import cross_entropies, plain_ood_features
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
@@ -287,7 +287,7 @@ class PlainPredictor(Predictor):
 
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
         """Return the log-likelihood per character, (n, 1)."""
-        return plain_in_distribution_score(log_posteriors, result.log_likelihoods, result.texts)
+        return plain_ood_features(log_posteriors, result.log_likelihoods, result.texts)
 
     @property
     def num_parameters(self) -> int:

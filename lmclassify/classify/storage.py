@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.ensemble import LARGEST, LSTMS, Combination
+from lmclassify.classify.cascade import MAX_ABS_VALUE
+from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
@@ -76,7 +77,7 @@ def to_stored(model: Predictor) -> StoredModel:
     parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
         parts += lstm_parts("lm", language_model, background, label)
-    parts.append(arrays_part("held-out", vars(model.held_out)))
+    parts.append(arrays_part("held-out", _held_out_arrays(model.held_out)))
     if isinstance(model, TunedPredictor):
         parts += _tuned_parts(model)
     return StoredModel(config, parts, model.training)
@@ -191,7 +192,7 @@ def _labels(given: Any) -> npt.NDArray[Any]:
 
 def _numbers(given: Any, count: int, what: str) -> npt.NDArray[np.float64]:
     numbers = np.array(given, dtype=np.float64)
-    if numbers.shape != (count,) or not (np.abs(numbers) <= LARGEST).all():
+    if numbers.shape != (count,) or not (np.abs(numbers) <= MAX_ABS_VALUE).all():
         raise ValueError(f"{what} that fit no labels, or are no usable numbers")
     return numbers
 
@@ -203,13 +204,23 @@ def _plain(given: Any, known: Collection[str] | None = None) -> dict[str, Any]:
     return given
 
 
+def _held_out_arrays(held_out: HeldOut) -> dict[str, npt.NDArray[Any]]:
+    """Return held-out scores under their names in the file."""
+    return {
+        "joint": held_out.joint,
+        "codes": held_out.codes,
+        "signals": held_out.ood_features,
+        "cross_entropies": held_out.cross_entropies,
+    }
+
+
 def _held_out(part: Part, labels: int, combined: bool) -> HeldOut:
     arrays = read_arrays(part, joint="f4", codes="i4", signals="f4", cross_entropies="f4")
     with content_of(part.path):
-        found = HeldOut(**arrays)
+        found = HeldOut(arrays["joint"], arrays["codes"], arrays["signals"], arrays["cross_entropies"])
         if found.joint.shape[1] != labels:
             raise ValueError("held-out scores of other labels")
-        if found.signals.shape[1] != (2 if combined else 1):
+        if found.ood_features.shape[1] != (2 if combined else 1):
             raise ValueError("held-out scores of another recipe")
         return found
 

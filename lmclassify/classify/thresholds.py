@@ -1,8 +1,9 @@
-"""What a model makes of texts it had not seen when it scored them: the measure for thresholds, in numpy.
+"""Scores of held-out texts, and the thresholds that are computed from them (numpy).
 
-Numbers only: no text can be read from them.
+Held-out texts were not used to train the models that scored them. Only numbers are kept; the texts cannot be
+reconstructed from them.
 
-Shapes: m held-out texts, K labels, S signals.
+Shapes: m held-out texts, K labels, S features.
 """
 
 from __future__ import annotations
@@ -20,51 +21,54 @@ from lmclassify.errors import DataError, OptionError
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
-MOST_NUMBERS = 1 << 20
-"""Scores kept at most: beyond m K, a part of the texts drawn at random does."""
-MOST_TEXTS = 2000
-"""Texts kept at most, where they are kept, of few labels."""
-_MOST_EXPERT_SCORES = 1 << 21
-_LEAST_LOG_ODDS = -700.0  # a number that any text reaches, and that probabilities can be computed of
+MAX_SCORES = 1 << 20
+"""Largest number of joint log-probabilities kept (m times K): 4 MB of a saved model. Of more texts a random
+sample is kept, which is enough for a threshold."""
+MAX_TEXTS = 2000
+"""Largest number of held-out texts kept with few labels: enough to fit one more label beside them."""
+MAX_EXPERT_SCORES = 1 << 21
+"""Largest number of experts' scores kept with these texts: 8 MB of a saved model."""
+MIN_LOG_ODDS = -700.0
+"""Lowest threshold: every text reaches it, and its probability is still a positive number."""
 
 
 @dataclass(frozen=True)
 class PositiveThreshold:
-    """From which log-odds on a text counts as positive, and what that costs on held-out text."""
+    """The lowest log-odds at which a text is positive, and the resulting counts on held-out text."""
 
     log_odds: float
     """Of the positive label against all others together."""
     negatives: int
     """Held-out texts of other labels."""
     false_positives: int
-    """Those taken for positive."""
+    """How many of them are classified as positive."""
     positives: int
     """Held-out texts of the label."""
     found: int
-    """Those taken for positive."""
+    """How many of them are classified as positive."""
 
     @property
     def probability(self) -> float:
-        """The same as a posterior."""
+        """The threshold as a probability."""
         return float(np.exp(-np.logaddexp(0.0, -self.log_odds)))
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scores of held-out texts."""
+    """Scores of held-out texts, rounded to the precision of the saved model."""
 
     joint: Floats
     """(m, K) joint log-probabilities, nats."""
     codes: npt.NDArray[np.int32]
     """(m,) true labels."""
-    signals: Floats
+    ood_features: Floats
     """(m, S); see `lmclassify.classify.novelty`."""
     cross_entropies: Floats
     """(m,) nats per word; see `lmclassify.classify.novelty.cross_entropies`."""
 
     def __post_init__(self) -> None:
         m = self.codes.size
-        scores = (self.joint, self.signals, self.cross_entropies)
+        scores = (self.joint, self.ood_features, self.cross_entropies)
         sizes = [array.ndim for array in (*scores, self.codes)]
         if sizes != [2, 2, 1, 1] or any(len(array) != m for array in scores):
             raise ValueError("held-out scores that do not fit one another")
@@ -73,61 +77,53 @@ class HeldOut:
         _require_labels(self.codes, self.joint.shape[1])
 
     @classmethod
-    def rounded(
-        cls, joint: Array, codes: npt.NDArray[np.intp], signals: Array, cross_entropies: Array
+    def from_scores(
+        cls, joint: Array, codes: npt.NDArray[np.intp], ood_features: Array, cross_entropies: Array
     ) -> HeldOut:
-        """Return scores as the file holds them."""
+        """Return scores rounded to 32 bits."""
         return cls(
             joint.astype(np.float32),
             codes.astype(np.int32),
-            signals.astype(np.float32),
+            ood_features.astype(np.float32),
             cross_entropies.astype(np.float32),
         )
 
-    @classmethod
-    def of(
-        cls,
-        joint: Array,
-        codes: npt.NDArray[np.intp],
-        signals: Array,
-        cross_entropies: Array,
-        seed: int,
-    ) -> HeldOut:
-        """Return scores as the file holds them, of no more texts than fit."""
-        most = max(1, MOST_NUMBERS // joint.shape[1])
-        return cls.rounded(joint, codes, signals, cross_entropies).rows(subsample(len(codes), most, seed))
+    def sample(self, seed: int, max_scores: int = MAX_SCORES) -> HeldOut:
+        """Return the scores of a random sample of the texts, at most `max_scores` joint ones."""
+        most = max(1, max_scores // self.joint.shape[1])
+        return self.rows(subsample(len(self.codes), most, seed))
 
     def rows(self, chosen: npt.NDArray[Any]) -> HeldOut:
         """Return the scores of some of the texts."""
         return HeldOut(*(array[chosen] for array in vars(self).values()))
 
     def without_label(self, label: int) -> HeldOut:
-        """Return the scores of the other labels' texts, by the other labels."""
+        """Return the scores of the other labels, for the other labels' texts."""
         others = self.rows(self.codes != label)
         joint = np.delete(others.joint, label, axis=1)
         return replace(others, joint=joint, codes=others.codes - (others.codes > label))
 
-    def novelty(self, signals: Array) -> Array:
-        """Return minus the mean of standardised signals, (n,): 0 for the average held-out text."""
-        novelty: Array = -((signals - self._means) / self._spreads).mean(axis=1)
+    def novelty(self, ood_features: Array) -> Array:
+        """Return minus the mean of the standardized features, (n,): 0 for the average held-out text."""
+        novelty: Array = -((ood_features - self._means) / self._spreads).mean(axis=1)
         return novelty
 
     @property
     def _means(self) -> Array:
         if not len(self.codes):
-            return np.zeros(self.signals.shape[1])
-        means: Array = self.signals.astype(np.float64).mean(axis=0)
+            return np.zeros(self.ood_features.shape[1])
+        means: Array = self.ood_features.astype(np.float64).mean(axis=0)
         return means
 
     @property
     def _spreads(self) -> Array:
         if not len(self.codes):
-            return np.ones(self.signals.shape[1])
-        spreads = self.signals.astype(np.float64).std(axis=0)
+            return np.ones(self.ood_features.shape[1])
+        spreads = self.ood_features.astype(np.float64).std(axis=0)
         return np.where(spreads > 0, spreads, 1.0)
 
     def unknown_threshold(self, rate: float) -> float:
-        """Return the novelty above which a text is unknown, so that `rate` of the held-out texts are.
+        """Return the novelty that the share `rate` of the held-out texts exceeds.
 
         Raises
         ------
@@ -139,10 +135,11 @@ class HeldOut:
         if not 0 <= rate < 1:
             raise OptionError(f"the rate of texts taken for unknown must be from 0 to below 1, not {rate}")
         self._require_texts()
-        return float(np.quantile(self.novelty(self.signals.astype(np.float64)), 1 - rate, method="higher"))
+        novelty = self.novelty(self.ood_features.astype(np.float64))
+        return float(np.quantile(novelty, 1 - rate, method="higher"))
 
     def positive_threshold(self, positive: int, rate: float) -> PositiveThreshold:
-        """Return the lowest threshold that takes at most `rate` of other labels' texts for positive.
+        """Return the lowest threshold at which at most `rate` of other labels' texts are positive.
 
         Parameters
         ----------
@@ -168,7 +165,7 @@ class HeldOut:
             raise DataError("no held-out text of another label to measure false positives on")
         allowed = int(rate * len(negatives))
         threshold = float(np.nextafter(negatives[allowed], np.inf)) if allowed < len(negatives) else -np.inf
-        threshold = max(threshold, _LEAST_LOG_ODDS)
+        threshold = max(threshold, MIN_LOG_ODDS)
         return PositiveThreshold(
             threshold,
             len(negatives),
@@ -187,19 +184,19 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class HeldOutTexts:
-    """Held-out texts and what each expert makes of them: what a new label is fitted in beside.
+    """Held-out texts and every expert's scores of them, to fit a new label with.
 
-    Kept only where the user asks for it.
+    Kept only if the user asks for it.
     """
 
     texts: list[str]
-    """m of them."""
+    """(m)"""
     codes: npt.NDArray[np.int32]
     """(m,) true labels."""
     scores: Floats
-    """(E, m, K) by experts that had not seen them, in the order of the combination."""
+    """(E, m, K) by experts that were not trained on them, in the order of the combination."""
     background: npt.NDArray[np.float32]
-    """(m,) log-likelihoods under a background model that had not seen them."""
+    """(m,) log-likelihoods under a background model that was not trained on them."""
 
     def __post_init__(self) -> None:
         fits = (self.scores.ndim, self.codes.ndim, self.background.ndim) == (3, 1, 1) and (
@@ -210,7 +207,7 @@ class HeldOutTexts:
         _require_labels(self.codes, self.scores.shape[2])
 
     @classmethod
-    def of(
+    def sample(
         cls,
         texts: Sequence[str],
         codes: npt.NDArray[np.intp],
@@ -218,19 +215,19 @@ class HeldOutTexts:
         background: Array,
         seed: int,
     ) -> HeldOutTexts:
-        """Return some of the texts, drawn at random, with their scores, (m, K) each."""
+        """Return a random sample of texts with the experts' scores, (m, K) each."""
         m, labels = scores[0].shape
-        most = min(max(MOST_TEXTS, 10 * labels), _MOST_EXPERT_SCORES // (len(scores) * labels))
+        most = min(max(MAX_TEXTS, 10 * labels), MAX_EXPERT_SCORES // (len(scores) * labels))
         kept = subsample(m, most, seed)
         return cls(
             [texts[index] for index in kept.tolist()],
             codes[kept].astype(np.int32),
-            np.array([of_expert[kept] for of_expert in scores], dtype=np.float32),
+            np.array([expert_scores[kept] for expert_scores in scores], dtype=np.float32),
             background[kept].astype(np.float32),
         )
 
     def without_label(self, label: int) -> HeldOutTexts:
-        """Return the other labels' texts, with the scores of the other labels."""
+        """Return the other labels' texts with the scores of the other labels."""
         stay = self.codes != label
         codes = self.codes[stay]
         return HeldOutTexts(
@@ -242,7 +239,7 @@ class HeldOutTexts:
 
 
 def subsample(count: int, most: int, seed: int) -> npt.NDArray[np.intp]:
-    """Return which of some texts to keep, ascending: all, or `most` of them drawn at random."""
+    """Return the indices of a random sample of at most `most` of `count` items, ascending."""
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))

@@ -5,16 +5,16 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.classify.cascade import Mask, merge
 from lmclassify.classify.ensemble import LSTMS, Combination
-from lmclassify.classify.novelty import in_distribution_score
+from lmclassify.classify.novelty import ood_features
 from lmclassify.classify.predictor import Predictor, ScoringResult, count_weights
 from lmclassify.classify.scoring import asked_log_likelihoods, chunks_of, ngram_background, ngram_scores
 from lmclassify.classify.thresholds import HeldOutTexts
@@ -26,7 +26,6 @@ from lmclassify.parallel import number_of_threads
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,26 +53,26 @@ class TunedPredictor(Predictor):
         distinct = list(index)  # equal texts are scored once
         subwords = self.subwords.sequences(distinct)
         scores = ngram_scores(self.ngrams, distinct, subwords, threads=number_of_threads(self.n_jobs))
-        ngram_joint = self.combination.of_ngrams(scores)
-        mask = self.cascade_mask(ngram_joint, [len(sequence) for sequence in subwords])
+        ngram_joint = self.combination.ngram_joint(scores)
+        approximate = self.combination.approximate_joint(ngram_joint)
+        mask = self.cascade_mask(approximate, [len(sequence) for sequence in subwords])
         lstm_joint = self._lstm_joint(distinct, mask)
-        joint = self.combination.together(ngram_joint, mask, lstm_joint)
+        joint = merge(approximate, ngram_joint + lstm_joint, mask, approximate.argmax(axis=1))
         joint, variants = self.score_variants(distinct, joint)
         rows = [index[text] for text in prepared]
         scores = [expert_scores[rows] for expert_scores in scores]
         return ScoringResult(prepared, joint[rows], scores[1], scores, [variants[row] for row in rows])
 
-    def cascade_mask(self, ngram_joint: Array, lengths: Sequence[int]) -> Mask:
-        """Return which labels of each text the LSTMs score, (n, K); see `Combination.contested`."""
-        combination = replace(self.combination, gap=math.inf) if self.exact else self.combination
-        return combination.contested(ngram_joint, lengths)
+    def cascade_mask(self, approximate: Array, lengths: Sequence[int]) -> Mask:
+        """Return which labels of each text the LSTMs score, (n, K); see `Combination.cascade_mask`."""
+        return self.combination.cascade_mask(approximate, lengths, exact=self.exact)
 
     def _lstm_joint(self, texts: Sequence[str], mask: Mask) -> Array:
         """Return what the LSTMs add to the joint log-probabilities, (n, K); 0 outside the mask."""
         rows = np.flatnonzero(mask.any(axis=1))
         joint = np.zeros(mask.shape)
         scores = self._lstm_scores([texts[row] for row in rows.tolist()], mask[rows])
-        joint[rows] = self.combination.of_lstms(scores)
+        joint[rows] = self.combination.lstm_joint(scores)
         return joint
 
     def _lstm_scores(self, texts: list[str], mask: Mask) -> list[Array]:
@@ -130,7 +129,7 @@ class TunedPredictor(Predictor):
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
         threads = number_of_threads(self.n_jobs)
         scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
-        return self.combination.foretold(self.combination.of_ngrams(scores))
+        return self.combination.approximate_joint(self.combination.ngram_joint(scores))
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of all experts of prepared texts, (n, K) each, in the combination's order."""
@@ -141,7 +140,7 @@ class TunedPredictor(Predictor):
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
         """Return the largest character SVM score and the likelihood ratio to single characters, (n, 2)."""
         background = ngram_background(self.ngrams[0], result.texts)
-        return in_distribution_score(log_posteriors, result.ngram_scores, *background)
+        return ood_features(log_posteriors, result.ngram_scores, *background)
 
     @cached_property
     def num_parameters(self) -> int:

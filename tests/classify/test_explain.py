@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify import LMClassifier
+from lmclassify.classify.cascade import Cascade
 from lmclassify.errors import OptionError
 from lmclassify.text.tokenizer import encodable
 from tests.conftest import bundled
@@ -73,13 +74,14 @@ def test_three_labels_and_long_texts(three):
 @pytest.mark.parametrize("gap", [0.0, 0.3, 1.0, 3.0, math.inf])
 def test_parts_sum_wherever_language_models_are_asked(three, gap):
     model = three.model_
-    model = replace(model, combination=replace(model.combination, gap=gap, slope=0.2))
+    length = model.combination.cascade.length
+    model = replace(model, combination=replace(model.combination, cascade=Cascade(gap, 0.2, length)))
     texts = [*bundled(limit=30)[0], "win a prize now", ""]
     for text in texts:
         check(model, text)
     exact = replace(model, exact=True)
     check(exact, texts[0])
-    of_all = replace(model, combination=replace(model.combination, gap=math.inf))
+    of_all = replace(model, combination=replace(model.combination, cascade=Cascade()))
     joint = of_all.predict_joint_log_proba(texts)
     np.testing.assert_allclose(exact.predict_joint_log_proba(texts), joint, rtol=1e-9)
     assert np.allclose(model.predict_joint_log_proba(texts), joint) == (gap == math.inf)

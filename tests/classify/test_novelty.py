@@ -7,7 +7,7 @@ import pytest
 
 from lmclassify import FittedModel, LMClassifier
 from lmclassify.classify.decisions import UNSURE, Decisions
-from lmclassify.classify.novelty import likelihood_ratio, plain_in_distribution_score
+from lmclassify.classify.novelty import likelihood_ratio, plain_ood_features
 from lmclassify.classify.thresholds import HeldOut, log_odds
 from lmclassify.errors import DataError, OptionError
 from tests.conftest import bundled
@@ -44,7 +44,7 @@ def test_company_and_storage_change_no_novelty(recipe, request, tmp_path):
 
 def test_the_threshold_keeps_its_rate_on_held_out_text(tuned):
     held_out = tuned.model_.held_out
-    novelty = held_out.novelty(held_out.signals.astype(float))
+    novelty = held_out.novelty(held_out.ood_features.astype(float))
     assert len(novelty) == 120
     assert novelty.mean() == pytest.approx(0, abs=1e-6)
     for rate in (0.0, 0.05, 0.5):
@@ -64,14 +64,14 @@ def test_likelihood_ratio_of_a_worked_example():
 
 
 def test_plain_familiarity_of_a_worked_example():
-    signals = plain_in_distribution_score(np.log([[0.5, 0.5]]), np.array([[-8.0, -4.0]]), [" a  b "])
-    assert signals == pytest.approx(np.array([[-6 / 4]]))
+    features = plain_ood_features(np.log([[0.5, 0.5]]), np.array([[-8.0, -4.0]]), [" a  b "])
+    assert features == pytest.approx(np.array([[-6 / 4]]))
 
 
 def held_out(probabilities, codes):
     p = np.array(probabilities)
     joint = np.log(np.column_stack([1 - p, p]))
-    return HeldOut.of(joint, np.array(codes), p[:, np.newaxis], p, seed=0)
+    return HeldOut.from_scores(joint, np.array(codes), p[:, np.newaxis], p)
 
 
 def test_the_false_positive_rate_of_a_worked_example():
@@ -90,13 +90,13 @@ def test_the_false_positive_rate_of_a_worked_example():
         held_out([0.5], [1]).positive_threshold(1, 0.1)
 
 
-def test_many_scores_are_thinned_out():
-    n = 1 << 20
-    scores = HeldOut.of(
-        np.zeros((n, 2)), np.zeros(n, dtype=int), np.arange(n)[:, np.newaxis], np.zeros(n), seed=1
-    )
+def test_of_many_scores_a_sample_is_kept():
+    n = 1000
+    scores = HeldOut.from_scores(
+        np.zeros((n, 2)), np.zeros(n, dtype=int), np.arange(n)[:, np.newaxis], np.zeros(n)
+    ).sample(seed=1, max_scores=n)
     assert len(scores.codes) == len(scores.joint) == n // 2
-    assert np.unique(scores.signals).size == n // 2
+    assert np.unique(scores.ood_features).size == n // 2
 
 
 def test_damaged_held_out_scores_are_refused():
@@ -105,7 +105,7 @@ def test_damaged_held_out_scores_are_refused():
         {"codes": np.array([0, 2], np.int32)},
         {"codes": np.array([0], np.int32)},
         {"joint": np.full((2, 2), np.nan, np.float32)},
-        {"signals": np.zeros(2, np.float32)},
+        {"ood_features": np.zeros(2, np.float32)},
         {"cross_entropies": np.zeros(1, np.float32)},
     ):
         with pytest.raises(ValueError, match="held-out"):

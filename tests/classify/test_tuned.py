@@ -46,7 +46,7 @@ def test_the_joint_score_is_the_combination_of_its_experts(tuned):
     scores += [replace(model, models=models).log_likelihood(texts) for models in (model.models, model.tuned)]
     lengths = [len(sequence) for sequence in model.subwords.sequences(texts)]
     for exact, expected in (
-        (False, model.combination.decided(scores, lengths)),
+        (False, model.combination.cascade_joint(scores, lengths)),
         (True, model.combination.joint(scores)),
     ):
         found = replace(model, exact=exact).predict_joint_log_proba(texts)

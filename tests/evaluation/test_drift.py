@@ -11,8 +11,8 @@ from lmclassify.evaluation.plots import plot_drift
 
 def held_out(nats, codes):
     joint = np.where(np.arange(2) == np.array(codes)[:, np.newaxis], 0.0, -5.0)
-    signals = np.zeros((len(codes), 1))
-    return HeldOut.of(joint, np.array(codes), signals, np.array(nats), seed=0)
+    features = np.zeros((len(codes), 1))
+    return HeldOut.from_scores(joint, np.array(codes), features, np.array(nats))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from scipy.optimize import minimize_scalar
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
 from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
 from lmclassify.classify.model import FittedModel, TunedModel
-from lmclassify.classify.novelty import cross_entropies, in_distribution_score
+from lmclassify.classify.novelty import cross_entropies, ood_features
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
 from lmclassify.classify.training.ensemble import log_loss
@@ -130,10 +130,10 @@ def _add_to_tuned(
     ]
     codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
     combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
-    joint = combination.decided(scores, [len(sequence) for sequence in model.subwords.sequences(pool)])
+    joint = combination.cascade_joint(scores, [len(sequence) for sequence in model.subwords.sequences(pool)])
     log_posteriors = log_softmax(joint)
-    signals = in_distribution_score(log_posteriors, scores, *ngram_background(ngrams[0], pool))
-    seen = HeldOut.rounded(joint, codes, signals, cross_entropies(log_posteriors, scores[1], pool))
+    features = ood_features(log_posteriors, scores, *ngram_background(ngrams[0], pool))
+    seen = HeldOut.from_scores(joint, codes, features, cross_entropies(log_posteriors, scores[1], pool))
     kept = model.held_out_texts
     if kept is None:
         held_out = _with_label(model.held_out, joint[~is_new], seen.rows(is_new), at, label_weights, seed)
@@ -142,7 +142,7 @@ def _add_to_tuned(
         own = _drawn(np.flatnonzero(is_new), at, label_weights, len(others), seed)
         held_out = seen.rows(np.concatenate([others, own]))
         background = np.concatenate([beside.background, _background_of_lstms(model, texts)])
-        kept = HeldOutTexts.of(pool, codes, scores, background, seed)
+        kept = HeldOutTexts.sample(pool, codes, scores, background, seed)
     changed = replace(
         model,
         classes_=classes,
@@ -225,13 +225,12 @@ def _with_label(
     joint = before.joint.astype(np.float64)
     column = np.logaddexp.reduce(joint, axis=1) + rng.choice(gaps, len(joint))
     chosen = new.rows(_drawn(np.arange(len(new.codes)), at, label_weights, len(joint), seed))
-    return HeldOut.of(
+    return HeldOut.from_scores(
         np.concatenate([np.insert(joint, at, column, axis=1), chosen.joint]),
         np.concatenate([before.codes + (before.codes >= at), chosen.codes]).astype(np.intp),
-        np.concatenate([before.signals, chosen.signals]),
+        np.concatenate([before.ood_features, chosen.ood_features]),
         np.concatenate([before.cross_entropies, chosen.cross_entropies]),
-        seed,
-    )
+    ).sample(seed)
 
 
 def _drawn(new: Codes, at: int, label_weights: Array, others: int, seed: int) -> Codes:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize, minimize_scalar
 
-from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax, times_as_long
+from lmclassify.classify.cascade import Cascade, relative_length
+from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -107,7 +108,7 @@ def fit_cascade(combination: Combination, scores: Sequence[Array], lengths: npt.
     lengths : array_like, (n,)
         Of these texts, in the n-gram models' subwords.
     """
-    of_ngrams = combination.of_ngrams(scores[: -len(LSTMS)])
+    of_ngrams = combination.ngram_joint(scores[: -len(LSTMS)])
     two = np.argsort(-of_ngrams, axis=1, kind="stable")[:, :2]
 
     def margins_of(values: Array) -> Array:
@@ -116,13 +117,13 @@ def fit_cascade(combination: Combination, scores: Sequence[Array], lengths: npt.
         return margin
 
     margins = margins_of(of_ngrams - combination.bias)
-    of_lstms = margins_of(combination.of_lstms(scores[-len(LSTMS) :]))
+    of_lstms = margins_of(combination.lstm_joint(scores[-len(LSTMS) :]))
     squares = float((margins**2).sum())
     slope = max(0.0, float((margins * of_lstms).sum()) / squares) if squares else 0.0
     length = float(np.median(np.asarray(lengths)))
-    adverse = (slope * margins - of_lstms) / times_as_long(lengths, length)
+    adverse = (slope * margins - of_lstms) / relative_length(lengths, length)
     gap = max(_DEVIATIONS * float(np.sqrt((adverse**2).mean())), float(np.quantile(adverse, _SHARE_SURE)))
-    return replace(combination, gap=gap, slope=slope, length=length)
+    return replace(combination, cascade=Cascade(gap, slope, length))
 
 
 def log_loss(joint: Array, codes: Codes, weights: Array | None = None) -> float:

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
-from lmclassify.classify.novelty import cross_entropies, in_distribution_score, plain_in_distribution_score
+from lmclassify.classify.novelty import cross_entropies, ood_features, plain_ood_features
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
@@ -242,8 +242,9 @@ def held_out_of_plain(
     """Return held-out scores of recipe "plain" from the likelihoods of texts, as they were scored, (m, K)."""
     joint = log_priors + likelihoods
     log_posteriors = log_softmax(joint)
-    signals = plain_in_distribution_score(log_posteriors, likelihoods, texts)
-    return HeldOut.of(joint, codes, signals, cross_entropies(log_posteriors, likelihoods, texts), seed)
+    features = plain_ood_features(log_posteriors, likelihoods, texts)
+    nats = cross_entropies(log_posteriors, likelihoods, texts)
+    return HeldOut.from_scores(joint, codes, features, nats).sample(seed)
 
 
 def learn_tuned(
@@ -309,13 +310,13 @@ def learn_tuned(
     texts = [lesson.texts[index] for index in scored]
     lengths = [len(sequence) for sequence in experts.subwords.sequences(texts)]
     combination = fit_cascade(combination, every_score, lengths)
-    joint = combination.decided(every_score, lengths)
+    joint = combination.cascade_joint(every_score, lengths)
     kept = None
     if course.settings.keep_held_out:
         of_background = np.mean(of_backgrounds, axis=0)[scored]
-        kept = HeldOutTexts.of(texts, lesson.codes[scored], every_score, of_background, lesson.seed)
+        kept = HeldOutTexts.sample(texts, lesson.codes[scored], every_score, of_background, lesson.seed)
     log_posteriors = log_softmax(joint)
-    signals = in_distribution_score(log_posteriors, every_score, *experts.background[:, scored])
+    features = ood_features(log_posteriors, every_score, *experts.background[:, scored])
     nats = cross_entropies(log_posteriors, every_score[1], texts)
 
     def models_of(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
@@ -345,7 +346,7 @@ def learn_tuned(
         cut=class_.cut,
         read=len(lesson.texts),
         evidence=CrossFittedScores(lesson.codes, experts.held_out, scores, scored),
-        held_out=HeldOut.of(joint, lesson.codes[scored], signals, nats, lesson.seed),
+        held_out=HeldOut.from_scores(joint, lesson.codes[scored], features, nats).sample(lesson.seed),
     )
 
 

@@ -101,7 +101,7 @@ def test_thresholds_hold_after_a_label_was_added(recipe, classifier, tuned):
     whole.add_label("notice", NOTICES * 3)
     after = whole.model_.held_out
     of_others = after.codes != 1
-    np.testing.assert_array_equal(after.signals[of_others], held_out.signals)
+    np.testing.assert_array_equal(after.ood_features[of_others], held_out.ood_features)
     np.testing.assert_array_equal(after.cross_entropies[of_others], held_out.cross_entropies)
     assert 0 < (~of_others).sum() < len(held_out.codes) / 2
     assert abs((whole.novelty(unseen) > whole.unknown_threshold(0.1)).mean() - before) < 0.1

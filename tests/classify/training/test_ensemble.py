@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from lmclassify.classify.cascade import Cascade
 from lmclassify.classify.ensemble import Combination, log_softmax
 from lmclassify.classify.training.ensemble import (
     add_experts,
@@ -11,6 +10,8 @@ from lmclassify.classify.training.ensemble import (
     learn_combination,
     log_loss,
 )
+
+LSTM_NAMES = ("ngrams", "lstm", "tuned lstm")
 
 
 def experts(n=4000, labels=3, seed=0):
@@ -81,82 +82,8 @@ def test_an_expert_that_says_nothing():
     assert np.isfinite(found.joint([np.zeros((4, 2))])).all()
 
 
-@given(
-    weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=4),
-    bias=st.lists(st.floats(-1e6, 1e6), min_size=1),
-    gap=st.floats(0),
-)
-def test_json_keeps_every_bit(weights, bias, gap):
-    names = tuple(f"expert {number}" for number in range(len(weights)))
-    before = Combination(names, np.array(weights), np.array(bias), gap, 0.25)
-    after = Combination.from_json(before.to_json())
-    assert after.experts == names
-    np.testing.assert_array_equal(after.weights, before.weights)
-    np.testing.assert_array_equal(after.bias, before.bias)
-    assert (after.gap, after.slope) == (gap, 0.25)
-
-
-@pytest.mark.parametrize(("gap", "slope"), [(-1.0, 0.0), (np.nan, 0.0), (1.0, -0.1), (1.0, np.inf)])
-def test_a_shortcut_that_makes_no_sense(gap, slope):
-    with pytest.raises(ValueError, match="a combination"):
-        Combination(LSTM_NAMES, np.ones(3), np.zeros(2), gap, slope)
-
-
-@pytest.mark.parametrize(
-    ("weights", "bias"), [([-1.0], [0.0]), ([np.nan], [0.0]), ([1.0, 2.0], [0.0]), ([1.0], [np.inf])]
-)
-def test_numbers_that_make_no_combination(weights, bias):
-    with pytest.raises(ValueError, match="a combination"):
-        Combination(("a",), np.array(weights), np.array(bias))
-
-
-LSTM_NAMES = ("ngrams", "lstm", "tuned lstm")
-
-
-def test_lstms_are_asked_about_near_labels_and_foretold_for_others():
-    bias = np.array([0.0, 0.0, -1.0])  # the n-gram models' evidence alone tells what is foretold
-    combination = Combination(LSTM_NAMES, np.array([1.0, 0.5, 0.25]), bias, gap=2.0, slope=0.1, length=9.0)
-    ngrams = np.array([[0.0, -1.0, -4.0], [0.0, -3.0, -3.0], [-3.0, 0.0, -0.5]])
-    asked = [[True, True, False], [False] * 3, [False, True, True]]
-    assert combination.contested(ngrams + bias, [9, 9, 9]).tolist() == asked
-    lstms = np.array([[-10.0, -8.0, -1.0], [-10.0, -2.0, -1.0], [-9.0, -6.0, -6.0]])
-    joint = combination.decided([ngrams, lstms, 2 * lstms], [9, 9, 9])  # together the LSTMs have the weight 1
-    np.testing.assert_allclose(
-        joint,
-        [
-            [-10.0, -9.0, -5.0 - 10.0 - 0.4],  # as the first label's, less a tenth of the 4 nats below it
-            [0.0, -3.0 - 0.3, -4.0 - 0.3],  # nobody is near: not asked at all
-            [-3.0 - 6.0 - 0.3, -6.0, -7.5],
-        ],
-    )
-
-
-def test_longer_texts_have_larger_gaps():
-    combination = Combination(LSTM_NAMES, np.ones(3), np.zeros(2), gap=1.0, length=9.0)
-    margins = np.array([[0.0, -0.9], [0.0, -0.6], [0.0, -2.9], [0.0, -3.1]])
-    asked = combination.contested(margins, [9, 4, 27, 27]).any(axis=1)
-    assert asked.tolist() == [True, True, True, False]  # like the root of the length, or like the length
-    assert not combination.contested(margins[1:2], [3]).any()
-
-
-def test_a_label_that_leads_by_its_bias_alone_is_contested():
-    combination = Combination(LSTM_NAMES, np.ones(3), np.array([0.0, -10.0]), gap=2.0, slope=0.5)
-    evidence = np.array([[0.0, 6.0], [0.0, 7.0], [0.0, 1.0]])  # 4, 3 and 9 nats less likely in all
-    asked = combination.contested(evidence + combination.bias, [1, 1, 1]).any(axis=1)
-    assert asked.tolist() == [True, True, False]  # foretold: 1, -0.5 and 8.5 nats less likely
-
-
-def test_without_a_gap_every_label_counts_as_computed():
-    rng = np.random.default_rng(0)
-    scores = list(rng.normal(size=(3, 20, 4)))
-    combination = Combination(LSTM_NAMES, np.array([2.0, 0.5, 0.1]), rng.normal(size=4))
-    np.testing.assert_allclose(combination.decided(scores, np.ones(20)), combination.joint(scores))
-    nobody = Combination(LSTM_NAMES, np.array([2.0, 0.0, 0.0]), np.zeros(4))
-    assert not nobody.contested(scores[0], np.ones(20)).any()
-
-
 @pytest.mark.parametrize("bias", [0.0, 10.0])
-def test_the_learnt_shortcut_turns_no_decision(bias):
+def test_the_fitted_cascade_changes_no_decision(bias):
     rng = np.random.default_rng(0)
     ngrams = rng.normal(scale=4, size=(4000, 3))
     lengths = rng.integers(4, 40, size=4000)
@@ -164,16 +91,17 @@ def test_the_learnt_shortcut_turns_no_decision(bias):
     lstms = 0.3 * ngrams + noise
     combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, bias]))
     found = fit_cascade(combination, [ngrams[:2000], lstms[:2000], lstms[:2000]], lengths[:2000])
-    assert found.slope == pytest.approx(0.3, abs=0.02)
-    assert 1.8 < found.gap < 5 * 0.4 * 2**0.5 * 1.05  # of two labels' deviations; long texts have less
+    cascade = found.cascade
+    assert cascade.slope == pytest.approx(0.3, abs=0.02)
+    assert 1.8 < cascade.gap < 5 * 0.4 * 2**0.5 * 1.05  # of two labels' deviations; long texts have less
     new = [ngrams[2000:], lstms[2000:], lstms[2000:]]
-    asked = found.contested(combination.of_ngrams(new[:1]), lengths[2000:]).any(axis=1).mean()
-    assert 0.05 < asked < 0.6
-    decided = found.decided(new, lengths[2000:]).argmax(axis=1)
-    assert (decided == combination.joint(new).argmax(axis=1)).all()
+    approximate = found.approximate_joint(found.ngram_joint(new[:1]))
+    assert 0.05 < found.cascade_mask(approximate, lengths[2000:]).any(axis=1).mean() < 0.6
+    labels = found.cascade_joint(new, lengths[2000:]).argmax(axis=1)
+    assert (labels == combination.joint(new).argmax(axis=1)).all()
 
 
-def test_a_shortcut_of_lstms_that_say_nothing():
+def test_the_cascade_of_lstms_that_say_nothing():
     combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(2))
     found = fit_cascade(combination, [np.zeros((3, 2))] * 3, [2, 5, 9])
-    assert (found.gap, found.slope, found.length) == (0.0, 0.0, 5.0)
+    assert found.cascade == Cascade(0.0, 0.0, 5.0)
