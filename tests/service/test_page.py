@@ -27,6 +27,7 @@ from lmclassify.tables.delimited import DelimitedReader
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
 expect = sync_api.expect
+expect.set_options(timeout=60_000)
 
 TOKEN = "open-sesame"
 
@@ -35,8 +36,20 @@ pytestmark = pytest.mark.long
 
 @contextmanager
 def serving(folder: Path, *options: str, **environment: str) -> Iterator[str]:
-    """Serve a model in a process of its own, and give the address."""
-    command = [sys.executable, "-m", "lmclassify", "serve", "-m", str(folder), "--port", "0", *options]
+    """Serve a model in a process of its own; yield the address."""
+    command = [
+        sys.executable,
+        "-m",
+        "lmclassify",
+        "serve",
+        "-m",
+        str(folder),
+        "--port",
+        "0",
+        "--timeout",
+        "600",
+        *options,
+    ]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     ) as process:
@@ -75,26 +88,26 @@ def browser() -> Iterator[Any]:
 
 @contextmanager
 def opened(browser: Any, address: str, *, failures: bool = False, **options: Any) -> Iterator[Any]:
-    """Open the page, and let nothing go wrong behind it.
+    """Open the page; check at the end that there were no errors and no requests elsewhere.
 
     Parameters
     ----------
     failures : bool
-        Whether the browser may say of requests that they failed.
+        Whether the browser may report failed requests.
     """
-    said: list[str] = []
-    asked: list[str] = []
+    console: list[str] = []
+    requested: list[str] = []
     context = browser.new_context(**options)
     page = context.new_page()
-    page.set_default_timeout(10_000)
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page.set_default_timeout(60_000)
+    page.on("console", lambda message: console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.on("request", lambda request: requested.append(request.url))
     page.goto(address)
     yield page
     context.close()
-    assert [text for text in said if not (failures and text.startswith("Failed to load resource"))] == []
-    origins = {urlsplit(url)[:2] for url in asked if not url.startswith(("data:", "blob:"))}
+    assert [text for text in console if not (failures and text.startswith("Failed to load resource"))] == []
+    origins = {urlsplit(url)[:2] for url in requested if not url.startswith(("data:", "blob:"))}
     assert len(origins) == 1
 
 
@@ -121,7 +134,7 @@ def word(page: Any, text: str) -> Any:
 
 
 def settled(page: Any) -> Any:
-    """Return the suggestions' buttons, which are those of the text as it is."""
+    """Wait until the suggestions are those of the current text; return their buttons."""
     buttons = page.locator("#next-words button")
     expect(buttons.first).to_be_visible()
     expect(page.locator("#next-words button[aria-disabled]")).to_have_count(0)
@@ -147,18 +160,18 @@ def downloaded(page: Any) -> tuple[str, bytes]:
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
-def test_a_text_is_labelled_as_it_is_typed(page: Any, address: str) -> None:
+def test_a_text_is_labelled_while_it_is_typed(page: Any, address: str) -> None:
     text = "Your free prize is waiting"
     page.get_by_label("Text", exact=True).press_sequentially(text)
     expect(page.locator("#words")).to_contain_text(text)
     explained = ask(address, "v1/explain", {"text": text})
     expect(page.get_by_role("status").filter(has_text=explained["label"]).first).to_be_visible()
     likeliest = explained["probabilities"][explained["label"]]
-    expect(page.locator("#verdict")).to_have_text(f"{explained['label']}, {likeliest:.1%}")
+    expect(page.locator("#verdict")).to_have_text(f"{explained['label']} ({likeliest:.1%})")
     bars = page.locator("#probabilities li")
     expect(bars).to_have_count(2)
     expect(bars.first).to_contain_text(f"{likeliest:.1%}")
-    expect(page.locator("#why")).to_have_text(f"Why {explained['label']} rather than {explained['against']}")
+    expect(page.locator("#why")).to_have_text(f"Why {explained['label']} and not {explained['against']}")
     for item in explained["words"]:
         expect(word(page, item["word"])).to_have_class("for" if item["part"] > 0 else "against")
     shown = word(page, explained["words"][0]["word"]).evaluate(
@@ -167,7 +180,7 @@ def test_a_text_is_labelled_as_it_is_typed(page: Any, address: str) -> None:
     assert shown[0].startswith("rgba(")
     assert shown[1] == ("solid" if explained["words"][0]["part"] > 0 else "dotted")
     expect(page.locator("#sum")).to_contain_text(f"{explained['decision']:+.3f}")
-    page.get_by_text("The same as a table").click()
+    page.get_by_text("Show as a table").click()
     rows = page.locator("#parts-table tbody tr")
     expect(rows).to_have_count(len(explained["words"]) + 3)
     expect(rows.nth(1)).to_contain_text(f"{explained['words'][0]['part']:+.3f}")
@@ -176,7 +189,7 @@ def test_a_text_is_labelled_as_it_is_typed(page: Any, address: str) -> None:
     expect(page.locator("#verdict")).to_be_empty()
 
 
-def test_a_words_numbers_show_on_hover_and_by_keyboard(page: Any, address: str) -> None:
+def test_the_numbers_of_a_word_are_shown_on_hover_and_by_keyboard(page: Any, address: str) -> None:
     type_text(page, "free prize")
     free, prize = ask(address, "v1/explain", {"text": "free prize"})["words"]
     word(page, "free").hover()
@@ -194,7 +207,7 @@ def test_a_words_numbers_show_on_hover_and_by_keyboard(page: Any, address: str) 
     assert f"{prize['part']:+.3f} nats" in word(page, "prize").get_attribute("title")
 
 
-def test_a_suggestion_is_taken_by_click_and_by_tab(page: Any, address: str) -> None:
+def test_a_suggestion_is_inserted_by_click_and_by_tab(page: Any, address: str) -> None:
     area = page.get_by_label("Text", exact=True)
     first = settled(page).first
     start = first.inner_text()
@@ -233,9 +246,9 @@ def test_escape_hides_suggestions_and_tab_moves_on(page: Any) -> None:
     expect(area).to_have_value("")
 
 
-def test_next_words_as_one_label_writes_them(page: Any, address: str) -> None:
+def test_next_words_of_one_label(page: Any, address: str) -> None:
     settled(page)
-    page.get_by_label("Next words as written by").select_option("spam")
+    page.get_by_label("Suggest next words for").select_option("spam")
     suggestions = ask(address, "v1/suggest", {"prefix": "", "label": "spam"})["suggestions"]
     expect(page.locator("#next-words button")).to_have_text([item["word"] for item in suggestions])
 
@@ -245,20 +258,20 @@ def test_markup_in_a_text_is_text(page: Any) -> None:
     type_text(page, text)
     expect(page.locator("#words")).to_contain_text(text)
     word(page, "onerror=window.ran=1>").hover()
-    page.get_by_text("The same as a table").click()
+    page.get_by_text("Show as a table").click()
     expect(page.locator("#parts-table")).to_contain_text("<script>window.ran=1</script>")
     assert page.locator("#result img, #result script, #result b").count() == 0
     assert page.evaluate("window.ran") is None
 
 
-def test_places_are_right_after_characters_beyond_the_first_plane(page: Any) -> None:
+def test_words_after_characters_outside_the_basic_plane(page: Any) -> None:
     for before in ("👩\N{ZERO WIDTH JOINER}🚀🎉", "שלום", "\N{MATHEMATICAL BOLD SMALL A}é"):
         type_text(page, f"{before} free prize")
         expect(page.locator("#words [role=option]")).to_have_text([before, "free", "prize", "⏎"])
         expect(page.locator("#words")).to_have_text(f"{before} free prize ⏎")
 
 
-def test_a_text_like_none_of_the_labels_is_warned_of(page: Any, folder: Path) -> None:
+def test_a_warning_for_a_text_unlike_every_label(page: Any, folder: Path) -> None:
     model = FittedModel.load(folder)
     threshold = model.unknown_threshold(0.05)
     candidates = ["Zwölf Boxkämpfer jagen Viktor", "ㅎㅎ ㅋㅋ ㅇㅇ", "qx zj vq ¤¤ ÞÞ ŁŁ", "¤" * 40]
@@ -349,12 +362,11 @@ WRONG = {
     b"PK\0\0": "a.csv does not look like text.",
     b"text,predicted_label\na,b\n": "a.csv already has a column named predicted_label.",
     b"p_ham,text,p_spam\n1,b,2\n": "a.csv already has columns named p_ham, p_spam.",
-    b"text\nok\n"
-    + b"a" * 20_001: "The text of row 2 (line 3) is too long: the service takes 20,000 characters",
+    b"text\nok\n" + b"a" * 20_001: "The text of row 2 (line 3) is too long: the limit is 20,000 characters.",
 }
 
 
-def test_what_is_wrong_with_a_file_is_said(page: Any) -> None:
+def test_errors_in_a_file(page: Any) -> None:
     for content, said in WRONG.items():
         upload(page, "a.csv", content)
         expect(page.get_by_role("alert").filter(has_text=said)).to_be_visible()
@@ -380,12 +392,12 @@ def test_labelling_can_be_cancelled(failing: Any) -> None:
     expect(failing.locator("#file")).to_be_focused()
 
 
-def test_errors_of_the_service_are_said(failing: Any) -> None:
+def test_errors_of_the_service_are_shown(failing: Any) -> None:
     problem = {"status": 500, "body": json.dumps({"detail": "Something went wrong."})}
     failing.route("**/v1/predict", lambda route: route.fulfill(**problem))
     failing.get_by_label("Text", exact=True).fill("free")
     alert = failing.get_by_role("alert")
-    expect(alert.filter(has_text="The service could not do this. Something went wrong.")).to_be_visible()
+    expect(alert.filter(has_text="The request failed. Something went wrong.")).to_be_visible()
     upload(failing, "a.csv", b"text\nfree\n")
     expect(failing.locator("#file-error")).to_contain_text("Something went wrong.")
     failing.unroute("**/v1/predict")
@@ -426,13 +438,13 @@ def test_the_model_is_described(page: Any) -> None:
     page.get_by_text("About this model").click()
     about = page.locator("#about")
     expect(about.get_by_role("row").filter(has_text="spam")).to_contain_text("%")
-    for fact in ("20,000 characters a text", "1,048,576 bytes", "tuned", "lmclassify ", "Trained"):
+    for fact in ("20,000 characters per text", "1,048,576 bytes", "tuned", "lmclassify ", "Trained"):
         expect(about).to_contain_text(fact)
     assert "undefined" not in about.inner_text()
     assert "null" not in about.inner_text()
 
 
-def test_a_token_is_asked_for(browser: Any, folder: Path) -> None:
+def test_a_token_can_be_entered(browser: Any, folder: Path) -> None:
     with (
         serving(folder, LMCLASSIFY_TOKEN=TOKEN) as address,
         opened(browser, address, failures=True) as page,
@@ -441,7 +453,7 @@ def test_a_token_is_asked_for(browser: Any, folder: Path) -> None:
         expect(field).to_be_focused()
         field.fill("wrong")
         field.press("Enter")
-        expect(page.get_by_role("alert").filter(has_text="This token is not the right one.")).to_be_visible()
+        expect(page.get_by_role("alert").filter(has_text="This token is not valid.")).to_be_visible()
         field.fill(TOKEN)
         page.get_by_role("button", name="Use this token").click()
         expect(page.locator("#token-form")).to_be_hidden()
@@ -453,17 +465,17 @@ def test_a_token_is_asked_for(browser: Any, folder: Path) -> None:
         expect(page.locator("#token-form")).to_be_hidden()
 
 
-def test_a_narrow_screen_needs_no_scrolling_sideways(browser: Any, address: str) -> None:
+def test_a_narrow_screen_needs_no_horizontal_scrolling(browser: Any, address: str) -> None:
     with opened(browser, address, viewport={"width": 360, "height": 640}) as page:
         type_text(page, "free prize " + "x" * 200 + " waiting")
-        page.get_by_text("The same as a table").click()
+        page.get_by_text("Show as a table").click()
         page.get_by_text("About this model").click()
         upload(page, "n" * 100 + ".csv", b"text\nfree\n")
         expect(page.locator("#file-result")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_page_and_interface_may_stand_behind_a_path(browser: Any, address: str) -> None:
+def test_page_and_api_under_another_path(browser: Any, address: str) -> None:
     with opened(browser, "about:blank") as page:
         inner = re.compile(f"{address}some/where/")
         page.route(
@@ -478,7 +490,7 @@ def test_page_and_interface_may_stand_behind_a_path(browser: Any, address: str) 
         assert page.url == f"{address}some/where/docs"
 
 
-def test_the_interface_is_documented(browser: Any, address: str) -> None:
+def test_the_api_documentation(browser: Any, address: str) -> None:
     with opened(browser, f"{address}docs") as page:
         for path in ("/v1/predict", "/v1/explain", "/v1/suggest", "/v1/model"):
             expect(
@@ -492,7 +504,7 @@ def in_module(page: Any, script: str, argument: Any = None) -> Any:
     )
 
 
-def test_usual_columns_and_numbers_are_those_of_predict(page: Any) -> None:
+def test_text_columns_and_number_format_are_those_of_predict(page: Any) -> None:
     assert in_module(page, "return csv.TEXT_COLUMNS") == list(TEXT_COLUMNS)
     draw = random.Random(0)
     numbers = [0.0, 1.0, 0.5, 1e-4, 9.99999999999e-5, 0.1 + 0.2, 5e-324, 0.123456789012, 1e-10]

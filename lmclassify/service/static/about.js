@@ -1,4 +1,4 @@
-/* What the model is. */
+/* The section "About this model". */
 
 import { byId, counted, element, labelName, percent } from "./dom.js";
 
@@ -6,9 +6,9 @@ export function showModel(model) {
   byId("model-name").replaceChildren(element("bdi", {}, model.model));
   document.title = `${model.model} – lmclassify`;
   byId("labels").tBodies[0].replaceChildren(...model.labels.map(labelRow));
-  byId("facts").replaceChildren(
-    ...facts(model).map(([name, fact]) =>
-      element("div", {}, element("dt", {}, name), element("dd", {}, fact)),
+  byId("model-details").replaceChildren(
+    ...details(model).map(([name, value]) =>
+      element("div", {}, element("dt", {}, name), element("dd", {}, value)),
     ),
   );
 }
@@ -19,7 +19,7 @@ function labelRow({ label, prior, training_texts: texts, validation_perplexity: 
   return element("tr", {}, element("th", { scope: "row" }, labelName(label)), ...cells);
 }
 
-function facts({
+function details({
   tokenizer,
   parameters,
   training,
@@ -40,14 +40,14 @@ function facts({
     ["Parameters", parameters.toLocaleString("en")],
     ["Trained", trained(training)],
     [
-      "Novelty",
-      threshold === null ? "no threshold" : `above ${threshold.toFixed(2)}: like none of the labels`,
+      "Novelty threshold",
+      threshold === null ? "none" : `${threshold.toFixed(2)}; a text above it is unlike every label`,
     ],
     ["Version", `lmclassify ${versions.lmclassify}`],
     [
       "Limits",
-      `${counted(texts, "text")} and ${counted(bytes, "byte")} a request, ` +
-        `${counted(characters, "character")} a text`,
+      `${counted(texts, "text")} and ${counted(bytes, "byte")} per request, ` +
+        `${counted(characters, "character")} per text`,
     ],
   ];
 }
@@ -55,6 +55,6 @@ function facts({
 function trained({ started, seconds, texts }) {
   const when =
     started && new Date(started).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-  const parts = [when, seconds && `in ${seconds.toFixed(0)} s`, texts && `from ${counted(texts, "text")}`];
+  const parts = [when, seconds && `in ${seconds.toFixed(0)} s`, texts && `on ${counted(texts, "text")}`];
   return parts.filter(Boolean).join(", ") || "not recorded";
 }

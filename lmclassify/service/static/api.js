@@ -1,8 +1,8 @@
-/* Requests to the service, and what its errors mean. Addresses are relative: the page may stand anywhere. */
+/* Requests to the service, and their errors. URLs are relative: the page may be served under any path. */
 
 import { askForToken, token } from "./token.js";
 
-/** An error whose message is for people. */
+/** An error with a message for the user. */
 export class ServiceError extends Error {
   constructor(message, status) {
     super(message);
@@ -19,7 +19,7 @@ export const post = (path, body, options) =>
     options,
   );
 
-/** Asks until there is an answer other than "no token" (401) or "busy" (503). */
+/** Repeats a request while it is answered with "no valid token" (401) or "busy" (503). */
 async function request(path, { headers, ...init }, { signal, onBusy } = {}) {
   for (;;) {
     const used = token();
@@ -59,11 +59,11 @@ function result(response, answer) {
   try {
     content = JSON.parse(answer);
   } catch {
-    // Something between page and service has answered, in its own way.
+    // A proxy between page and service has answered.
   }
   if (response.ok && content !== null) return content;
-  const reason = content?.detail ?? `It answered ${`${response.status} ${response.statusText}`.trim()}.`;
-  throw new ServiceError(`The service could not do this. ${reason}`, response.status);
+  const reason = content?.detail ?? `The status was ${`${response.status} ${response.statusText}`.trim()}.`;
+  throw new ServiceError(`The request failed. ${reason}`, response.status);
 }
 
 export const pause = (milliseconds = 0) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,13 +1,13 @@
-/* CSV and TSV (RFC 4180), read as strictly as `lmclassify predict` does, and written back as they were. */
+/* CSV and TSV (RFC 4180), parsed as strictly as by `lmclassify predict`; the input text is kept unchanged. */
 
 import { counted } from "./dom.js";
 
 export const TEXT_COLUMNS = ["text", "subject", "message", "body", "title", "content"];
 
-/** An error in a file; its message is for people. */
+/** An error in a file, with a message for the user. */
 export class TableError extends Error {}
 
-/** The text of a file, its byte order mark kept. */
+/** The text of a file, with its byte order mark. */
 export function decode(bytes, name) {
   let text;
   try {
@@ -21,7 +21,7 @@ export function decode(bytes, name) {
   return text;
 }
 
-/** A table: its header read, its rows to come. `end` is where the header's text ends. */
+/** A table: its header, and an iterator over its rows. `end` is the end of the header in the text. */
 export function openTable(text, name) {
   const start = text.match(/^\ufeff?[\r\n]*/)[0].length;
   if (start === text.length) throw new TableError(`${name} is empty. It needs a header and rows.`);
@@ -33,7 +33,7 @@ export function openTable(text, name) {
   return { text, name, separator, columns, end, rows: rowsOf(records, columns.length, name) };
 }
 
-/** The position of the text column by the usual names; null where none or several are so named. */
+/** The index of the text column, found by its usual names; null if there is none or more than one. */
 export function findTextColumn(columns) {
   const names = columns.map((column) => column.trim().toLowerCase());
   const usual = TEXT_COLUMNS.find((name) => names.includes(name));
@@ -118,11 +118,11 @@ function newlines(text) {
   return count;
 }
 
-/** A cell as it is written. */
+/** A cell, quoted if necessary. */
 export const quote = (cell, separator) =>
   cell.includes(separator) || /["\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 
-/** A number in nine digits, written as C's %.9g does: as `lmclassify predict` has it. */
+/** A number with nine digits, as C's %.9g and `lmclassify predict` write it. */
 export function nineDigits(number) {
   const [digits, exponent] = number.toExponential(8).split("e");
   const size = Number(exponent);
@@ -131,6 +131,6 @@ export function nineDigits(number) {
   return `${short(digits)}e${size < 0 ? "-" : "+"}${String(Math.abs(size)).padStart(2, "0")}`;
 }
 
-/** Whether a text has no words, by Python's idea of white space. */
+/** Whether a text has no words, with Python's definition of white space. */
 export const isBlank = (text) =>
   /^[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/.test(text);

@@ -1,4 +1,4 @@
-/* Building blocks. Users' texts and labels get into the page as text only. */
+/* Helpers for the page. Texts and labels are inserted as text only, never as HTML. */
 
 export const byId = (id) => document.getElementById(id);
 
@@ -9,7 +9,7 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A label's name within a sentence, whatever way it is written. */
+/** A label's name in a sentence, isolated so that its writing direction does not affect the rest. */
 export const labelName = (label) => element("bdi", {}, label);
 
 export const counted = (number, one, several = `${one}s`) =>
@@ -26,7 +26,7 @@ export function nats(value) {
   return `${value > 0 ? "+" : ""}${value.toFixed(3)}`;
 }
 
-/** Changes a text only where it differs, so that screen readers do not say it twice. */
+/** Changes a text only if it differs, so that screen readers do not repeat it. */
 export function say(place, ...parts) {
   const said = element("p", {}, ...parts);
   if (place.textContent !== said.textContent) place.replaceChildren(...said.childNodes);

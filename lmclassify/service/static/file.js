@@ -1,4 +1,4 @@
-/* A file dropped or chosen: read, labelled and offered for download. */
+/* Labels a file that the user chose or dropped, and offers the result for download. */
 
 import { getModel } from "./api.js";
 import { decode, findTextColumn, openTable, TableError } from "./csv.js";
@@ -51,7 +51,7 @@ async function labelFile(file, signal) {
     byId("file-status"),
     "Labelling ",
     counted(total, "row"),
-    " by the column ",
+    "; the text is in the column ",
     columnName(table.columns, textAt),
     ".",
   );
@@ -65,17 +65,17 @@ async function labelFile(file, signal) {
 async function bytesOf(file) {
   if (file.size > LARGEST) {
     throw new TableError(
-      `${file.name} is too large for this page. Use lmclassify predict on a command line.`,
+      `${file.name} is too large for this page. Use lmclassify predict on the command line.`,
     );
   }
   try {
     return await file.arrayBuffer();
   } catch {
-    throw new TableError(`${file.name} cannot be read. Is it a file, and still there?`);
+    throw new TableError(`${file.name} cannot be read. Check that it is a file and still exists.`);
   }
 }
 
-/** Asks which column holds the texts. */
+/** Asks the user which column has the texts. */
 function chosenColumn(columns, signal) {
   const options = columns.map((_, place) => element("option", { value: place }, columnName(columns, place)));
   byId("column").replaceChildren(...options);
@@ -92,7 +92,7 @@ function chosenColumn(columns, signal) {
   });
 }
 
-/** A column's name, with its number where that tells it from others. */
+/** A column's name, with its number if several columns have this name. */
 function columnName(columns, place) {
   const name = columns[place].trim() || "(no name)";
   return columns.filter((column) => (column.trim() || "(no name)") === name).length > 1
@@ -159,6 +159,6 @@ export function setUpFiles() {
     document.body.classList.remove("dropping");
     const { files } = event.dataTransfer;
     if (files.length === 1) label(files[0]);
-    else say(byId("file-error"), "One file at a time, please.");
+    else say(byId("file-error"), "Drop one file at a time.");
   });
 }

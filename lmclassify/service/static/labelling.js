@@ -1,17 +1,17 @@
-/* The rows of a table labelled: texts go to the service in pieces, and come back as columns. */
+/* Labels the rows of a table: sends the texts in several requests and adds the results as columns. */
 
 import { pause, post } from "./api.js";
 import { isBlank, nineDigits, place, quote, TableError } from "./csv.js";
 
 const IN_FLIGHT = 2;
-const PIECE = 512; // texts: other requests to the service need not wait long for one
-const STEP = 2000; // rows read before the page may do something else
+const PIECE = 512; // texts per request, so that other requests need not wait long
+const STEP = 2000; // rows read before the page can react to the user
 const AROUND = '{"texts":[]}'.length;
 const encoder = new TextEncoder();
 
 export const newColumns = (labels) => ["predicted_label", ...labels.map((label) => `p_${label}`)];
 
-/** Reads a table's rows and checks them against the limits, before anything is sent. */
+/** Reads the rows of a table and checks them against the limits before anything is sent. */
 export async function readRows(table, textAt, limits, signal) {
   const texts = [];
   const ends = [];
@@ -28,7 +28,7 @@ export async function readRows(table, textAt, limits, signal) {
   return { texts, ends };
 }
 
-/** The table with columns of labels and probabilities as a Blob, and how often there was each label. */
+/** Returns the table with columns of labels and probabilities as a Blob, and the number of rows per label. */
 export async function labelRows(table, { texts, ends }, { labels, limits }, { signal, onProgress, onBusy }) {
   const controller = new AbortController();
   const options = { signal: AbortSignal.any([signal, controller.signal]), onBusy };
@@ -41,7 +41,7 @@ export async function labelRows(table, { texts, ends }, { labels, limits }, { si
   function suffix(prediction) {
     const { label, probabilities } = prediction;
     if (!labels.every((name) => Object.hasOwn(probabilities, name))) {
-      throw new TableError("The service has another model now. Please label the file again.");
+      throw new TableError("The model of the service has changed. Label the file again.");
     }
     counts.set(label, (counts.get(label) ?? 0) + 1);
     return written([label, ...labels.map((name) => nineDigits(probabilities[name]))]);
@@ -57,7 +57,7 @@ export async function labelRows(table, { texts, ends }, { labels, limits }, { si
         rows.push(table.text.slice(begin, ends[row]));
         rows.push(isBlank(texts[row]) ? nothing : suffix(predictions[next++]));
       }
-      parts[piece.index] = new Blob([rows.join("")]); // encoded a piece at a time
+      parts[piece.index] = new Blob([rows.join("")]); // encoded piece by piece
       done += piece.to - piece.from;
       onProgress(done);
       await pause();
@@ -68,7 +68,7 @@ export async function labelRows(table, { texts, ends }, { labels, limits }, { si
   try {
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));
   } finally {
-    controller.abort(); // where one failed, the other need not go on
+    controller.abort(); // if one worker failed, stop the other
   }
   const header = table.text.slice(0, table.end) + written(newColumns(labels));
   const rest = table.text.slice(ends.at(-1));
@@ -99,7 +99,7 @@ async function predict(texts, options) {
     return (await post("v1/predict", { texts }, options)).predictions;
   } catch (error) {
     if (error.status !== 504 || texts.length === 1) throw error;
-    const half = texts.length >> 1; // too much for the time there is
+    const half = texts.length >> 1; // too much for the time limit
     return [
       ...(await predict(texts.slice(0, half), options)),
       ...(await predict(texts.slice(half), options)),
@@ -111,15 +111,15 @@ function checkSize(text, { max_characters: characters, max_body_bytes: bytes }, 
   let problem = null;
   if (isLonger(text, characters)) problem = `${characters.toLocaleString("en")} characters`;
   else if (text.length * 6 + AROUND > bytes && bytesOf(text) + AROUND > bytes)
-    problem = `${bytes.toLocaleString("en")} bytes a request`;
+    problem = `${bytes.toLocaleString("en")} bytes per request`;
   if (problem !== null) {
     throw new TableError(
-      `The text of row ${where} is too long: the service takes ${problem} at most. Shorten it.`,
+      `The text of row ${where} is too long: the limit is ${problem}. Shorten it.`,
     );
   }
 }
 
 const bytesOf = (text) => encoder.encode(JSON.stringify(text)).length;
 
-/** Whether a text has more characters (code points) than that. */
+/** Whether a text has more than this number of characters (code points). */
 export const isLonger = (text, characters) => text.length > characters && [...text].length > characters;

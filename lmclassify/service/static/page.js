@@ -1,4 +1,4 @@
-/* The page: asks what the model is, then lets people try it. */
+/* Entry point: gets the description of the model, then sets up the page. */
 
 import { showModel } from "./about.js";
 import { getModel } from "./api.js";
@@ -7,12 +7,12 @@ import { setUpFiles } from "./file.js";
 import { setUpTyping } from "./typing.js";
 
 try {
-  const onBusy = () => say(byId("page-error"), "The service has no model yet. Trying again…");
+  const onBusy = () => say(byId("page-error"), "The model is not loaded yet. Trying again…");
   const model = await getModel({ onBusy });
   say(byId("page-error"), "");
   showModel(model);
   setUpFiles();
   setUpTyping(model);
 } catch (error) {
-  say(byId("page-error"), `${error.message} To try again, load this page again.`);
+  say(byId("page-error"), `${error.message} Reload this page to try again.`);
 }

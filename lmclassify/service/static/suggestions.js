@@ -1,27 +1,27 @@
-/* Next words, or the rest of an unfinished one: buttons, and Tab in the textarea for the first. */
+/* Suggestions: next words, or completions of an unfinished word. Tab in the text area inserts the first. */
 
 import { post } from "./api.js";
 import { byId, element } from "./dom.js";
 
 const SHOWN = 5;
-const SEARCHED = 100; // words among which to look for the rest of an unfinished one
+const SEARCHED = 100; // words among which to look for completions of an unfinished word
 const area = byId("text");
 const place = byId("suggestions");
 const buttons = byId("next-words");
 const chosen = byId("as-label");
-let ready = null; // what the buttons add, and the text they were asked for
+let ready = null; // what the buttons insert, and the text for which they were requested
 let searched = { key: null, words: null };
-let completed = null; // a text whose last word was taken, and is whole
-let dismissed = false; // until the text changes
-let most = 0;
+let completed = null; // a text whose last word was inserted, so it is complete
+let dismissed = false; // hidden by Esc, until the text changes
+let maxSuggestions = 0;
 
 export function setUpSuggestions(model) {
-  most = model.can_suggest ? model.limits.max_suggestions : 0;
-  byId("suggesting").hidden = most === 0;
+  maxSuggestions = model.can_suggest ? model.limits.max_suggestions : 0;
+  byId("suggesting").hidden = maxSuggestions === 0;
   chosen.append(...model.labels.map(({ label }) => element("option", { value: `=${label}` }, label)));
 }
 
-/** Keeps the old buttons in place, greyed, until there are new ones. */
+/** Disables the old buttons, but leaves them in place until there are new ones. */
 export function ageSuggestions() {
   ready = null;
   dismissed = false;
@@ -29,7 +29,7 @@ export function ageSuggestions() {
 }
 
 export async function suggest(text, options) {
-  if (most === 0) return;
+  if (maxSuggestions === 0) return;
   const additions = await additionsTo(text, options);
   options.signal.throwIfAborted();
   if (dismissed) return;
@@ -59,32 +59,32 @@ async function additionsTo(text, options) {
     const begun = (word) => word.slice(0, unfinished.length).toLowerCase() === unfinished.toLowerCase();
     const words = (await searchedAfter(before)).filter(begun);
     const rests = new Set(words.map((word) => word.slice(unfinished.length)).filter((rest) => rest !== ""));
-    const longer = [...rests].slice(0, SHOWN); // once, where words differ by upper and lower case only
+    const longer = [...rests].slice(0, SHOWN); // one of the words that differ only in case
     if (longer.length > 0) return longer.map((added) => ({ word: unfinished + added, added }));
   }
   const gap = text === "" || /\s$/.test(text) ? "" : " ";
-  const words = await asked(text, Math.min(SHOWN, most), options);
+  const words = await requestWords(text, Math.min(SHOWN, maxSuggestions), options);
   return words.map((word) => ({ word, added: gap + word }));
 }
 
-/** Asks once while a word is typed: more keys do not end this request, and its answer serves them all. */
+/** Requests words once while a word is typed: further keys reuse the answer. */
 function searchedAfter(prefix) {
   const key = `${chosen.value}\n${prefix}`;
   if (searched.key !== key) {
-    const words = asked(prefix, Math.min(SEARCHED, most));
+    const words = requestWords(prefix, Math.min(SEARCHED, maxSuggestions));
     searched = { key, words };
     words.catch(() => (searched = { key: null, words: null }));
   }
   return searched.words;
 }
 
-async function asked(prefix, n, options) {
+async function requestWords(prefix, n, options) {
   const label = chosen.value === "" ? null : chosen.value.slice(1);
   const { suggestions } = await post("v1/suggest", { prefix, label, n }, options);
   return suggestions.map(({ word }) => word);
 }
 
-function take(addition) {
+function insert(addition) {
   if (ready === null || ready.text !== area.value || addition === undefined) return false;
   area.setRangeText(addition.added, area.value.length, area.value.length, "end");
   area.focus();
@@ -94,7 +94,7 @@ function take(addition) {
 }
 
 buttons.addEventListener("click", (event) =>
-  take(ready?.additions[[...buttons.children].indexOf(event.target)]),
+  insert(ready?.additions[[...buttons.children].indexOf(event.target)]),
 );
 
 area.addEventListener("keydown", (event) => {
@@ -106,5 +106,5 @@ area.addEventListener("keydown", (event) => {
     dismissed = true;
     hideSuggestions();
   }
-  if (event.key === "Tab" && !modified && atEnd && take(ready?.additions[0])) event.preventDefault();
+  if (event.key === "Tab" && !modified && atEnd && insert(ready?.additions[0])) event.preventDefault();
 });

@@ -1,44 +1,44 @@
-/* The bearer token of a service that asks for one: kept for this tab only. */
+/* The bearer token, if the service requires one. It is stored for this tab only. */
 
 import { byId, say } from "./dom.js";
 
 const KEY = "lmclassify-token";
 const form = byId("token-form");
 let current = stored();
-let given = null; // a promise while the form waits
-let give = null;
+let entered = null; // a promise while the form is shown
+let resolveEntered = null;
 
 export const token = () => current;
 
-/** Resolves when the user has given a token. */
+/** Resolves when the user has entered a token. */
 export function askForToken() {
-  if (given === null) {
-    given = new Promise((resolve) => (give = resolve));
+  if (entered === null) {
+    entered = new Promise((resolve) => (resolveEntered = resolve));
     form.hidden = false;
-    say(byId("token-error"), current === null ? "" : "This token is not the right one. Please check it.");
+    say(byId("token-error"), current === null ? "" : "This token is not valid. Check it and try again.");
     if (current !== null || document.activeElement === document.body) byId("token").focus();
   }
-  return given;
+  return entered;
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const entered = byId("token").value.trim();
-  if (!/^[!-~]+$/.test(entered)) {
-    say(byId("token-error"), "A token is one word of letters, digits and signs, without accents.");
+  const value = byId("token").value.trim();
+  if (!/^[!-~]+$/.test(value)) {
+    say(byId("token-error"), "A token is one word of visible ASCII characters.");
     return;
   }
-  current = entered;
+  current = value;
   try {
-    sessionStorage.setItem(KEY, entered);
+    sessionStorage.setItem(KEY, value);
   } catch {
-    // Storage is switched off: the token is kept until the page is left.
+    // Storage is disabled: the token is lost when the page is closed or reloaded.
   }
   form.reset();
   form.hidden = true;
   byId("text").focus();
-  given = null;
-  give();
+  entered = null;
+  resolveEntered();
 });
 
 function stored() {

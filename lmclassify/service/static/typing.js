@@ -1,4 +1,4 @@
-/* What the service says of the text, while it is typed. */
+/* Shows the label, probabilities and explanation of the text while it is typed. */
 
 import { post } from "./api.js";
 import { byId, counted, element, labelName, percent, say } from "./dom.js";
@@ -13,8 +13,8 @@ let model = null;
 let asking = new AbortController();
 let timer = null;
 
-export function setUpTyping(facts) {
-  model = facts;
+export function setUpTyping(served) {
+  model = served;
   setUpSuggestions(model);
   area.addEventListener("input", changed);
   byId("as-label").addEventListener("change", changed);
@@ -35,8 +35,8 @@ async function update() {
   const onBusy = () => say(byId("text-error"), "The service is busy. Trying again…");
   try {
     if (isLonger(text, model.limits.max_characters)) {
-      const most = counted(model.limits.max_characters, "character");
-      throw new Error(`This text is too long: the service takes ${most} at most.`);
+      const limit = counted(model.limits.max_characters, "character");
+      throw new Error(`This text is too long: the limit is ${limit}.`);
     }
     if (text.trim() === "") showNothing();
     else await explain(text, { signal, onBusy });
@@ -51,7 +51,7 @@ async function update() {
   try {
     await suggest(text, { signal });
   } catch {
-    if (!signal.aborted) hideSuggestions(); // the label is what counts
+    if (!signal.aborted) hideSuggestions(); // suggestions are optional
   }
 }
 
@@ -63,7 +63,7 @@ async function explain(text, options) {
   const [prediction] = predictions;
   const { label, probabilities } = prediction;
   const ranked = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
-  const probability = Object.hasOwn(probabilities, label) ? `, ${percent(probabilities[label])}` : "";
+  const probability = Object.hasOwn(probabilities, label) ? ` (${percent(probabilities[label])})` : "";
   say(byId("verdict"), element("strong", {}, labelName(label)), probability);
   showUnknown(prediction);
   byId("probabilities").replaceChildren(...ranked.slice(0, BARS).map(bar));
@@ -87,8 +87,8 @@ function bar([label, probability]) {
 
 function showUnknown({ unknown, novelty }) {
   const warning =
-    `This text looks like none of the labels: its novelty is ${novelty.toFixed(2)}; ` +
-    `95% of held-out texts are below ${model.unknown_threshold?.toFixed(2)}. Do not trust the label.`;
+    `This text is unlike every label: its novelty is ${novelty.toFixed(2)}, ` +
+    `and 95% of held-out texts are below ${model.unknown_threshold?.toFixed(2)}. Do not rely on the label.`;
   say(byId("unknown"), unknown ? warning : "");
 }
 

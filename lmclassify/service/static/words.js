@@ -1,4 +1,4 @@
-/* A decision shown as its words, each coloured by what it adds (see /v1/explain). */
+/* The explanation: the words of the text, coloured by their contribution (see /v1/explain). */
 
 import { byId, element, labelName, nats } from "./dom.js";
 
@@ -7,14 +7,14 @@ const details = byId("word-details");
 const table = byId("parts-table");
 const tableDetails = byId("parts");
 let shown = null; // the explanation
-let items = new Map(); // from a word's element to what is known of it
+let items = new Map(); // from the element of a word to its part of the explanation
 
 export function showWords(explanation) {
   shown = explanation;
   items = new Map();
   const { label, against, end_of_text: end } = explanation;
   const largest = [...explanation.words, end].reduce((most, { part }) => Math.max(most, Math.abs(part)), 0) || 1;
-  const characters = [...explanation.text]; // places are in code points, strings in UTF-16 units
+  const characters = [...explanation.text]; // positions are in code points, JavaScript strings in UTF-16 units
   const content = [];
   let done = 0;
   for (const word of explanation.words) {
@@ -28,11 +28,11 @@ export function showWords(explanation) {
   const why =
     against === null
       ? ["Why ", labelName(label)]
-      : ["Why ", labelName(label), " rather than ", labelName(against)];
+      : ["Why ", labelName(label), " and not ", labelName(against)];
   byId("why").replaceChildren(...why);
   showLegend(label, against);
   showSum(explanation);
-  details.textContent = "Point at a word, or go to it with Tab and the arrow keys, to see its numbers.";
+  details.textContent = "Hover over a word, or move to it with Tab and the arrow keys, to see its numbers.";
   if (tableDetails.open) fillTable();
 }
 
@@ -65,12 +65,14 @@ function showSum({ words: all, prior, end_of_text: end, decision, reading }) {
     ["prior", prior.part],
     ["words", all.reduce((sum, { part }) => sum + part, 0)],
     ["end of text", end.part],
-    ["sum in nats", decision],
+    ["total (nats)", decision],
   ];
   const pairs = parts.map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, nats(value))),
   );
-  if (reading !== null) pairs.push(element("div", {}, element("dt", {}, "read as"), element("dd", {}, reading)));
+  if (reading !== null) {
+    pairs.push(element("div", {}, element("dt", {}, "normalized text"), element("dd", {}, reading)));
+  }
   byId("sum").replaceChildren(...pairs);
 }
 
@@ -85,7 +87,7 @@ function fillTable() {
       ...labels.map((label) => cell(item.log_probability?.[label].toFixed(3) ?? "")),
       cell(nats(item.part)),
     );
-  const heads = ["word", ...labels.map((label) => `log p(${label})`), "part"];
+  const heads = ["word", ...labels.map((label) => `log p(${label})`), "contribution"];
   table.tHead.replaceChildren(
     element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head))),
   );
@@ -93,7 +95,7 @@ function fillTable() {
     row("(prior)", shown.prior),
     ...shown.words.map((word) => row(word.word, word)),
     row("(end of text)", shown.end_of_text),
-    row("(sum)", { part: shown.decision }),
+    row("(total)", { part: shown.decision }),
   );
 }
 
