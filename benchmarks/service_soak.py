@@ -29,7 +29,7 @@ from benchmarks.service_requests import RequestMixture, SoakRequest, matches
 from benchmarks.speed_rows import read_texts
 from lmclassify.classify.model import FittedModel, load
 from lmclassify.errors import LMClassifyError
-from lmclassify.persistence.model_folder import checksum_of
+from lmclassify.persistence.reading import model_checksum
 from lmclassify.service.app import MODEL_HEADER
 from lmclassify.service.model_scorer import ModelScorer
 from lmclassify.service.settings import ServiceSettings
@@ -109,7 +109,7 @@ class _Run:
         self._process = process
         self._begun = self._done = 0
         """Number of replacements that have begun, and that the service has reported."""
-        self._number = {checksum_of(live): 0}
+        self._number = {model_checksum(live): 0}
         """Replacement by checksum; replacement n serves model n modulo the number of models."""
         self._start = time.monotonic()
 
@@ -201,7 +201,7 @@ class _Run:
             self._begun += 1
             self._measure_workers()
             await asyncio.to_thread(self._models[self._begun % len(self._models)].save, self._live)
-            checksum = checksum_of(self._live)
+            checksum = model_checksum(self._live)
             self._number[checksum] = self._begun
             while await self._checksum() != checksum:  # after a kill, it may be loaded already
                 os.kill(self._process, signal.SIGHUP)

@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from lmclassify.classify.model import FittedModel, TunedModel, load
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.datasets.bundled import bundled_data
 from lmclassify.datasets.labelled import read_tables
 from lmclassify.errors import LMClassifyError
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
-from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
 _HEADER = "| labels | save s | disk MB | load s | memory MB | texts/s |"

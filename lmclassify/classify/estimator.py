@@ -41,7 +41,8 @@ from lmclassify.classify.training.sampling import StreamedRemainder
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, listing, shorten
 from lmclassify.parallel import number_of_threads
-from lmclassify.persistence.model_folder import CONFIG, problem
+from lmclassify.persistence.layout import CONFIG
+from lmclassify.persistence.reading import summarize_error
 from lmclassify.text.tokenizer import encodable
 
 Array = npt.NDArray[np.float64]
@@ -627,7 +628,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classifier = cls(**asdict(model.settings), **parameters)
         except (AttributeError, KeyError, TypeError) as error:
             raise ModelError(
-                f"{Path(path) / CONFIG} holds parameters of no estimator: {problem(error)}; make it again"
+                f"{Path(path) / CONFIG} holds parameters of no estimator: {summarize_error(error)}; "
+                "make it again"
             ) from error
         classifier.classes_ = model.classes_
         classifier.class_log_prior_ = model.log_priors

@@ -10,7 +10,8 @@ from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.classify.predictor import PlainPredictor, Predictor
 from lmclassify.classify.tuned_predictor import TunedPredictor
-from lmclassify.persistence.model_folder import StoredModel, read_model
+from lmclassify.persistence.layout import StoredModel
+from lmclassify.persistence.reading import read_model
 
 
 class FittedModel(Predictor):
@@ -135,14 +136,14 @@ class FittedModel(Predictor):
         )
 
     def save(self, path: str | os.PathLike[str], *, replaces: str | None = None) -> None:
-        """Write the model into a folder; see `lmclassify.persistence.model_folder`.
+        """Write the model into a folder; see `lmclassify.persistence.layout`.
 
         Parameters
         ----------
         path : path
         replaces : str, optional
             Write only if the folder still holds the model with this checksum; see
-            `lmclassify.persistence.model_folder.checksum_of`.
+            `lmclassify.persistence.reading.model_checksum`.
 
         Raises
         ------

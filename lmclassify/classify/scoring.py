@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.lm.inference.directions import DirectedLanguageModel, reversed_batch
 from lmclassify.lm.inference.forward import StackedLSTMs, stackable
-from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.parallel import map_ordered
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 from lmclassify.text.tokenizer import Tokenizer

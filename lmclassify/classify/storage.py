@@ -22,35 +22,27 @@ import numpy.typing as npt
 
 from lmclassify.classify.cascade import MAX_ABS_VALUE
 from lmclassify.classify.ensemble import LSTMS, Combination
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.settings import Settings
+from lmclassify.classify.stored_lstms import (
+    LstmsByPrefix,
+    directed_models,
+    files_by_label,
+    lstm_files,
+    read_lstms,
+    role_prefixes,
+)
+from lmclassify.classify.stored_ngrams import known_ngram_arrays, label_ngram_arrays, read_ngram_models
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.errors import ModelError
 from lmclassify.lm.inference.directions import AnyLanguageModel
-from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
-from lmclassify.persistence.model_folder import (
-    Part,
-    StoredModel,
-    content_of,
-    only_part,
-    require_few_values,
-    write_model,
-)
-from lmclassify.persistence.weights import (
-    ByReading,
-    arrays_part,
-    known_ngrams,
-    language_models,
-    lstm_parts,
-    lstms,
-    ngram_models,
-    ngram_weights,
-    of_labels,
-    read_arrays,
-    readings,
-)
+from lmclassify.persistence.arrays import arrays_file, read_arrays
+from lmclassify.persistence.commit import write_model
+from lmclassify.persistence.layout import ModelFile, StoredModel, only_file
+from lmclassify.persistence.reading import as_model_error, require_few_values
 from lmclassify.text.tokenizer import Tokenizer
 
 _LARGEST_LOG_PRIOR = 700.0  # of which there is an exponential
@@ -74,32 +66,32 @@ def to_stored(model: Predictor) -> StoredModel:
         "versions": model.versions,
     }
     background = model.background if isinstance(model, TunedPredictor) else None
-    parts = [Part("tokenizer", model.tokenizer.to_json().encode(), "json")]
+    parts = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
-        parts += lstm_parts("lm", language_model, background, label)
-    parts.append(arrays_part("held-out", _held_out_arrays(model.held_out)))
+        parts += lstm_files("lm", language_model, background, label)
+    parts.append(arrays_file("held-out", _held_out_arrays(model.held_out)))
     if isinstance(model, TunedPredictor):
         parts += _tuned_parts(model)
     return StoredModel(config, parts, model.training)
 
 
-def _tuned_parts(model: TunedPredictor) -> list[Part]:
+def _tuned_parts(model: TunedPredictor) -> list[ModelFile]:
     """Return the parts that only recipe tuned has."""
-    parts: list[Part] = []
+    parts: list[ModelFile] = []
     kept = model.held_out_texts
     if kept is not None:
         content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}
-        parts.append(Part("held-out-texts", json.dumps(content).encode(), "json"))
-        parts.append(arrays_part("expert-scores", {"scores": kept.scores, "background": kept.background}))
-    parts += lstm_parts("background", model.background)
-    parts.append(Part("subwords", model.subwords.to_json().encode(), "json"))
-    parts.append(Part("combination", model.combination.to_json().encode(), "json"))
-    parts.append(arrays_part("ngrams", known_ngrams(model.ngrams)))
+        parts.append(ModelFile("held-out-texts", json.dumps(content).encode(), "json"))
+        parts.append(arrays_file("expert-scores", {"scores": kept.scores, "background": kept.background}))
+    parts += lstm_files("background", model.background)
+    parts.append(ModelFile("subwords", model.subwords.to_json().encode(), "json"))
+    parts.append(ModelFile("combination", model.combination.to_json().encode(), "json"))
+    parts.append(arrays_file("ngrams", known_ngram_arrays(model.ngrams)))
     for label in range(len(model.classes_)):
         if model.tuned[label] != model.models[label]:
-            parts += lstm_parts("tuned-lm", model.tuned[label], model.background, label)
-        parts.append(arrays_part("ngram-weights", ngram_weights(model.ngrams, label), label))
-        parts.append(arrays_part("token-ngrams", model.token_ngrams[label].arrays, label))
+            parts += lstm_files("tuned-lm", model.tuned[label], model.background, label)
+        parts.append(arrays_file("ngram-weights", label_ngram_arrays(model.ngrams, label), label))
+        parts.append(arrays_file("token-ngrams", model.token_ngrams[label].arrays, label))
     return parts
 
 
@@ -111,12 +103,12 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
     ModelError
         If a file's content is not that of a model; it names the file.
     """
-    with content_of(stored.path):
+    with as_model_error(stored.path):
         return _fields(stored)
 
 
 def _fields(stored: StoredModel) -> dict[str, Any]:
-    config, parts = stored.config, stored.parts
+    config, parts = stored.config, stored.files
     labels = _labels(config["labels"])
     tokenizer = _tokenizer(parts, "tokenizer")
     log_priors = _numbers(config["log_priors"], len(labels), "priors")
@@ -124,13 +116,13 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         raise ValueError("priors that are no usable numbers")
     # Models made before there was this setting decide as they did.
     settings = Settings(**{"disguised_label": "none", **config["settings"]})
-    reads = readings(settings.direction)
+    reads = role_prefixes(settings.direction)
     combined = any(part.role == "combination" for part in parts)
-    shared = lstms(parts, "background", None, settings.direction) if combined else None
-    own = lstms(parts, "lm", len(labels), settings.direction, shared)
+    shared = read_lstms(parts, "background", None, settings.direction) if combined else None
+    own = read_lstms(parts, "lm", len(labels), settings.direction, shared)
 
-    def models(of_role: ByReading) -> list[AnyLanguageModel]:
-        return language_models(of_role, tokenizer, settings.cell, settings.num_lstm_layers)
+    def models(of_role: LstmsByPrefix) -> list[AnyLanguageModel]:
+        return directed_models(of_role, tokenizer, settings.cell, settings.num_lstm_layers)
 
     fields: dict[str, Any] = {
         "classes_": labels,
@@ -141,23 +133,23 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         "parameters": _plain(config["parameters"], _PARAMETERS),
         "versions": _plain(config["versions"]),
         "training": stored.training,
-        "held_out": _held_out(only_part(parts, "held-out"), len(labels), combined),
+        "held_out": _held_out(only_file(parts, "held-out"), len(labels), combined),
         "label_weights": _label_weights(config["label_weights"], len(labels)),
     }
     expected = len(reads) * len(labels) + 2
     if shared is not None:
-        ngrams = ngram_models(parts, len(labels))
+        ngrams = read_ngram_models(parts, len(labels))
         if not ngrams or ngrams[0].contexts is None or ngrams[0].analyzer.symbols == "subword":
             raise ValueError("no n-gram language model of characters")
         word_views = [model.analyzer for model in ngrams if model.analyzer.symbols == "word"]
         if len(word_views) != 1 or word_views[0].longest < 2:
             raise ValueError("no n-gram model of words and pairs of words")
-        combination = _combination(only_part(parts, "combination"), ngrams, len(labels))
+        combination = _combination(only_file(parts, "combination"), ngrams, len(labels))
         fields |= {
             "background": models(shared)[0],
-            "tuned": models(lstms(parts, "tuned-lm", len(labels), settings.direction, shared, own)),
+            "tuned": models(read_lstms(parts, "tuned-lm", len(labels), settings.direction, shared, own)),
             "token_ngrams": [
-                _token_ngrams(part, tokenizer) for part in of_labels(parts, "token-ngrams", len(labels))
+                _token_ngrams(part, tokenizer) for part in files_by_label(parts, "token-ngrams", len(labels))
             ],
             "subwords": _tokenizer(parts, "subwords"),
             "ngrams": ngrams,
@@ -214,9 +206,9 @@ def _held_out_arrays(held_out: HeldOut) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def _held_out(part: Part, labels: int, combined: bool) -> HeldOut:
+def _held_out(part: ModelFile, labels: int, combined: bool) -> HeldOut:
     arrays = read_arrays(part, joint="f4", codes="i4", signals="f4", cross_entropies="f4")
-    with content_of(part.path):
+    with as_model_error(part.path):
         found = HeldOut(arrays["joint"], arrays["codes"], arrays["signals"], arrays["cross_entropies"])
         if found.joint.shape[1] != labels:
             raise ValueError("held-out scores of other labels")
@@ -225,9 +217,9 @@ def _held_out(part: Part, labels: int, combined: bool) -> HeldOut:
         return found
 
 
-def _combination(part: Part, ngrams: Sequence[NgramModel], labels: int) -> Combination:
+def _combination(part: ModelFile, ngrams: Sequence[NgramModel], labels: int) -> Combination:
     names = [name for model in ngrams for name in model.score_names]
-    with content_of(part.path):
+    with as_model_error(part.path):
         require_few_values(part.content)
         found = Combination.from_json(part.content.decode())
         if list(found.experts) != [*names, *LSTMS] or found.bias.shape != (labels,):
@@ -235,21 +227,21 @@ def _combination(part: Part, ngrams: Sequence[NgramModel], labels: int) -> Combi
         return found
 
 
-def _token_ngrams(part: Part, tokenizer: Tokenizer) -> TokenNgrams:
+def _token_ngrams(part: ModelFile, tokenizer: Tokenizer) -> TokenNgrams:
     arrays = read_arrays(part)
-    with content_of(part.path):
+    with as_model_error(part.path):
         return TokenNgrams(arrays, tokenizer.vocab_size, tokenizer.begin_id)
 
 
-def _held_out_texts(parts: list[Part], combination: Combination | None) -> HeldOutTexts:
-    of_texts, of_scores = only_part(parts, "held-out-texts"), only_part(parts, "expert-scores")
+def _held_out_texts(parts: list[ModelFile], combination: Combination | None) -> HeldOutTexts:
+    of_texts, of_scores = only_file(parts, "held-out-texts"), only_file(parts, "expert-scores")
     arrays = read_arrays(of_scores, scores="f4", background="f4")
-    with content_of(of_texts.path):
+    with as_model_error(of_texts.path):
         content = json.loads(of_texts.content)
         texts, codes = content["texts"], np.array(content["codes"], dtype=np.int32)
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValueError("held-out texts that are no texts")
-    with content_of(of_scores.path):
+    with as_model_error(of_scores.path):
         found = HeldOutTexts(texts, codes, arrays["scores"], arrays["background"])
         experts, _, labels = found.scores.shape
         if combination is None or (experts, labels) != (len(combination.experts), len(combination.bias)):
@@ -264,9 +256,9 @@ def _label_weights(given: Any, labels: int) -> npt.NDArray[np.float64]:
     return weights
 
 
-def _tokenizer(parts: list[Part], role: str) -> Tokenizer:
-    part = only_part(parts, role)
-    with content_of(part.path):
+def _tokenizer(parts: list[ModelFile], role: str) -> Tokenizer:
+    part = only_file(parts, role)
+    with as_model_error(part.path):
         require_few_values(part.content)
         try:
             return Tokenizer.from_json(part.content.decode())

@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from lmclassify.classify.cascade import Mask, merge
 from lmclassify.classify.ensemble import LSTMS, Combination
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import ood_features
 from lmclassify.classify.predictor import Predictor, ScoringResult, count_weights
 from lmclassify.classify.scoring import asked_log_likelihoods, chunks_of, ngram_background, ngram_scores
 from lmclassify.classify.thresholds import HeldOutTexts
 from lmclassify.classify.variants import TextVariant, best_variants, candidate_variants, word_model
 from lmclassify.lm.inference.directions import AnyLanguageModel
-from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.tokenizer import Tokenizer

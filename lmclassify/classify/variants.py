@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.lm.ngram.models import NgramModel
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.text.normalization import PlainText, as_it_stands, plain_text
 
 Array = npt.NDArray[np.float64]

@@ -176,7 +176,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.datasets.bundled import bundled_data
         from lmclassify.datasets.labelled import LabelledTableReader, read_files, read_tables, read_unlabelled
         from lmclassify.datasets.multiple_files import expand
-        from lmclassify.persistence.model_folder import check_target
+        from lmclassify.persistence.commit import check_target
 
         check_target(output)
         scalars = None if tensorboard is None else Scalars(tensorboard)

@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
         from lmclassify.datasets.labelled import read_unlabelled
         from lmclassify.datasets.multiple_files import expand
         from lmclassify.mail.fields import parse_fields
-        from lmclassify.persistence.model_folder import check_target
+        from lmclassify.persistence.commit import check_target
 
         mail_fields = parse_fields(fields)
         classifier, checksum = _load(run, model)
@@ -98,7 +98,7 @@ def register(app: typer.Typer) -> None:
         is to unlearn it; blank for none. Files of labels that no row names stay as they are.
         """
         from lmclassify.datasets.sources import open_rows
-        from lmclassify.persistence.model_folder import check_target
+        from lmclassify.persistence.commit import check_target
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
@@ -113,7 +113,7 @@ def register(app: typer.Typer) -> None:
     @command(app, "remove-label")
     def remove_label(run: Run, label: Name, model: Model = DEFAULT_MODEL, output: Output = None) -> None:
         """Forget one label; the other labels' files stay as they are."""
-        from lmclassify.persistence.model_folder import check_target
+        from lmclassify.persistence.commit import check_target
 
         classifier, checksum = _load(run, model)
         check_target(output or model)
@@ -142,9 +142,9 @@ class _Progress(Display):
 def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
     """Return the model and what tells it from any other."""
     from lmclassify.classify.estimator import LMClassifier
-    from lmclassify.persistence.model_folder import checksum_of
+    from lmclassify.persistence.reading import model_checksum
 
-    checksum = checksum_of(folder)
+    checksum = model_checksum(folder)
     classifier = LMClassifier.load(folder)
     classifier.set_params(n_jobs=run.threads, device=run.device, random_state=run.seed)
     return classifier, checksum

@@ -22,7 +22,7 @@ from lmclassify.cluster.streams import stream
 from lmclassify.datasets.multiple_files import check_columns
 from lmclassify.datasets.sources import InputFormat, open_rows
 from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, listing
-from lmclassify.persistence.model_folder import StoredModel
+from lmclassify.persistence.layout import StoredModel
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
 from lmclassify.tables.rows import CHUNK_ROWS, Column, Rows

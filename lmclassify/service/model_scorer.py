@@ -19,7 +19,7 @@ from lmclassify.classify.next_words import Suggestion
 from lmclassify.errors import DataError
 from lmclassify.evaluation.model_info import model_info
 from lmclassify.logs import formatter_of
-from lmclassify.persistence.model_folder import checksum_of
+from lmclassify.persistence.reading import model_checksum
 from lmclassify.service.worker import run_worker
 
 
@@ -84,11 +84,11 @@ class ModelScorer:
         LMClassifyError
             If there is no usable model, or the options do not fit it.
         """
-        fitted, checksum, after = None, "", checksum_of(folder)
+        fitted, checksum, after = None, "", model_checksum(folder)
         while fitted is None or checksum != after:  # another process may replace the model during loading
             checksum = after
             fitted = load(folder)
-            after = checksum_of(folder)
+            after = model_checksum(folder)
         fitted.exact, fitted.n_jobs = exact, threads
         notes: list[str] = []
         decisions = decisions_of(fitted, deciding, notes.append)

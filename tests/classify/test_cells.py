@@ -9,7 +9,7 @@ import pytest
 
 import lmclassify
 from lmclassify import LMClassifier, ModelError
-from lmclassify.persistence import model_folder as persistence
+from lmclassify.persistence import layout
 from tests.conftest import SMALL, TUNED, bundled, run_cli
 
 TEXTS, LABELS = bundled(limit=80)
@@ -50,8 +50,8 @@ def test_another_cell_than_the_settings_say_is_refused(saved, tmp_path):
     LMClassifier(**SMALL, cell="gru").fit(TEXTS, LABELS).save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     config["settings"]["cell"] = "lstm"
-    config["checksum"] = persistence._checksum(config)
-    (tmp_path / "model" / "config.json").write_bytes(persistence._render(config))
+    config["checksum"] = layout.config_checksum(config)
+    (tmp_path / "model" / "config.json").write_bytes(layout.render_config(config))
     with pytest.raises(ModelError, match="of another cell or number of layers than the settings say; "):
         lmclassify.load(tmp_path / "model")
 
@@ -61,8 +61,8 @@ def test_a_model_of_before_there_were_cells_is_one_of_lstms(saved, tmp_path):
     model.save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     del config["settings"]["cell"]
-    config["checksum"] = persistence._checksum(config)
-    (tmp_path / "model" / "config.json").write_bytes(persistence._render(config))
+    config["checksum"] = layout.config_checksum(config)
+    (tmp_path / "model" / "config.json").write_bytes(layout.render_config(config))
     older = lmclassify.load(tmp_path / "model")
     assert older.settings.cell == "lstm"
     np.testing.assert_array_equal(older.predict_proba(TEXTS), model.predict_proba(TEXTS))

@@ -11,7 +11,7 @@ import pytest
 import lmclassify
 from lmclassify import LMClassifier, ModelError, OptionError
 from lmclassify.lm.inference.directions import DirectedLanguageModel
-from lmclassify.persistence import model_folder as persistence
+from lmclassify.persistence import layout
 from tests.classify.test_explain import check
 from tests.conftest import SMALL, TUNED, bundled, run_cli
 
@@ -66,8 +66,8 @@ def test_saved_and_loaded(fitted, direction, tmp_path):
     assert ("backward label" in kinds) == (direction == "both")
     for other in {"forward", "backward", "both"} - {direction}:
         config["settings"]["direction"] = other
-        config["checksum"] = persistence._checksum(config)
-        (tmp_path / "model" / "config.json").write_bytes(persistence._render(config))
+        config["checksum"] = layout.config_checksum(config)
+        (tmp_path / "model" / "config.json").write_bytes(layout.render_config(config))
         with pytest.raises(ModelError, match="holds no usable model"):
             lmclassify.load(tmp_path / "model")
 

@@ -19,7 +19,7 @@ import pytest
 import lmclassify
 from lmclassify import bundled_data
 from lmclassify.errors import printable
-from lmclassify.persistence import model_folder as persistence
+from lmclassify.persistence import layout
 from tests.conftest import ROOT, run_cli
 
 QUICK = [
@@ -524,7 +524,7 @@ def test_a_model_of_a_newer_version(saved, data):
     model = Path(shutil.copytree(saved, data.parent / "model"))
     config = json.loads((model / "config.json").read_text())
     config["format_version"] = 99
-    (model / "config.json").write_bytes(persistence._render(config))
+    (model / "config.json").write_bytes(layout.render_config(config))
     done = run_cli("predict", data, "-m", "model", cwd=data.parent)
     assert "a newer lmclassify made this model (format 99" in one_line(done)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import lmclassify
 from lmclassify import bundled_data
-from lmclassify.persistence.model_folder import read_model
+from lmclassify.persistence.reading import read_model
 
 _LONGEST_AFTER = 0.05  # seconds from the first file written to the kill
 

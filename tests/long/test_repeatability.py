@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from lmclassify.persistence.model_folder import CONFIG, TRAINING
+from lmclassify.persistence.layout import CONFIG, TRAINING
 from tests.conftest import ROOT, bundled, run_cli
 
 pytestmark = pytest.mark.long

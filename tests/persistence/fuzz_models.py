@@ -32,7 +32,7 @@ import safetensors.numpy
 from lmclassify import FittedModel, LMClassifier, ModelError, load
 from lmclassify.classify.storage import to_stored
 from lmclassify.evaluation.model_info import model_info
-from lmclassify.persistence import model_folder as persistence
+from lmclassify.persistence import layout
 from tests.conftest import bundled
 
 _LONGEST = 10.0  # seconds that a case may take on a busy machine
@@ -81,11 +81,11 @@ class Case:
     """A model about to be changed."""
 
     config: dict[str, Any]
-    parts: list[persistence.Part]
+    parts: list[layout.ModelFile]
     raw: list[str] = field(default_factory=list)
 
 
-def seeds() -> list[persistence.StoredModel]:
+def seeds() -> list[layout.StoredModel]:
     """Return small models of every kind that is stored otherwise."""
     small = {"max_epochs": 1, "num_lstm_units": 3, "embedding_dim": 2, "random_state": 0, "vocab_size": 20}
     texts, labels = bundled(limit=24)
@@ -284,15 +284,15 @@ def _change_parts(rng: random.Random, case: Case) -> None:
         _replace(case, place, case.parts[other].content)
     elif action == 3:
         label = rng.choice([None, 0, 1, 2, -1, 10**9])
-        case.parts[place] = persistence.Part(part.role, part.content, part.suffix, label)
+        case.parts[place] = layout.ModelFile(part.role, part.content, part.suffix, label)
     else:
         role = rng.choice([case.parts[other].role, "x", "", "combination", "backward-lm"])
-        case.parts[place] = persistence.Part(role, part.content, part.suffix, part.label)
+        case.parts[place] = layout.ModelFile(role, part.content, part.suffix, part.label)
 
 
 def _replace(case: Case, place: int, content: bytes) -> None:
     part = case.parts[place]
-    case.parts[place] = persistence.Part(part.role, content, part.suffix, part.label)
+    case.parts[place] = layout.ModelFile(part.role, content, part.suffix, part.label)
 
 
 CHANGES: list[Callable[[random.Random, Case], None]] = [
@@ -307,11 +307,11 @@ CHANGES: list[Callable[[random.Random, Case], None]] = [
 ]
 
 
-def make_case(number: int, models: list[persistence.StoredModel]) -> Case:
+def make_case(number: int, models: list[layout.StoredModel]) -> Case:
     """Return a model changed once to three times; the same for the same number."""
     rng = random.Random(number)
     model = models[number % len(models)]
-    case = Case(json.loads(json.dumps(model.config)), list(model.parts))
+    case = Case(json.loads(json.dumps(model.config)), list(model.files))
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         if case.parts and case.config:
             rng.choice(CHANGES)(rng, case)
@@ -331,15 +331,15 @@ def write_case(folder: Path, case: Case) -> None:
         sha256 = hashlib.sha256(content).hexdigest()
         files.append({"name": name, "role": part.role, **label, "size": len(content), "sha256": sha256})
     config = {
-        "format": persistence.FORMAT,
-        "format_version": persistence.FORMAT_VERSION,
+        "format": layout.FORMAT,
+        "format_version": layout.FORMAT_VERSION,
         **{key: value for key, value in case.config.items() if key != "checksum"},
         "files": files,
         "next_number": len(files) + 3,
         "checksum": "0" * 64,
     }
     text = json.dumps(config, indent=1).encode() + b"\n"
-    (folder / "config.json").write_bytes(persistence._with_checksum(_with_raw(text, case.raw)))
+    (folder / "config.json").write_bytes(layout.with_correct_checksum(_with_raw(text, case.raw)))
 
 
 def _with_raw(text: bytes, raw: list[str]) -> bytes:
@@ -403,7 +403,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, old)
 
 
-def run(count: int, folder: Path, models: list[persistence.StoredModel], first: int = 0) -> dict[int, str]:
+def run(count: int, folder: Path, models: list[layout.StoredModel], first: int = 0) -> dict[int, str]:
     """Try cases by number; return those that went wrong, and under -1 how many ended how."""
     wrong: dict[int, str] = {}
     outcomes: Counter[str] = Counter()

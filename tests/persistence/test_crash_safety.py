@@ -18,7 +18,9 @@ from lmclassify import FittedModel, LMClassifier, ModelError, OutputError
 from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.storage import to_stored
 from lmclassify.lm.inference.forward import NumpyLanguageModel
-from lmclassify.persistence.model_folder import StoredModel, checksum_of, read_model, write_model
+from lmclassify.persistence.commit import write_model
+from lmclassify.persistence.layout import StoredModel
+from lmclassify.persistence.reading import model_checksum, read_model
 from tests.conftest import bundled
 from tests.persistence.crashing import FINISHED, REFUSED, in_child, killed_at, limited, unprivileged
 
@@ -86,14 +88,14 @@ def kill_at_every_change(folder: Path, new: StoredModel) -> None:
     for moment in range(200):
         shutil.rmtree(folder)
         shutil.copytree(whole, folder)
-        replaces = checksum_of(folder)
+        replaces = model_checksum(folder)
         killed = killed_at(moment, lambda: write_model(folder, new, replaces=replaces))  # noqa: B023
         found.append(read_model(folder))
         assert found[-1] in (old, new)
         assert lmclassify.load(folder)
         write_model(folder, new)  # what a crash left is no hindrance, and goes
         assert read_model(folder) == new
-        assert len(names(folder)) == len(new.parts) + 2
+        assert len(names(folder)) == len(new.files) + 2
         if not killed:
             break
     assert not killed
@@ -114,7 +116,7 @@ def test_killed_at_every_change_to_the_disk_a_first_writer_leaves_a_model_or_non
         except ModelError as error:
             outcomes.add(str(error).replace(str(folder), "FOLDER").split(" (")[0].split(": ")[0])
         write_model(folder, new)
-        assert len(names(folder)) == len(new.parts) + 2
+        assert len(names(folder)) == len(new.files) + 2
         if not killed:
             break
     assert not killed
@@ -136,7 +138,7 @@ def test_killed_at_random_moments_a_writer_leaves_a_whole_model(refitted, smalle
         assert read_model(folder) in models
         assert lmclassify.load(folder)
     write_model(folder, models[0])
-    assert len(names(folder)) == len(models[0].parts) + 2
+    assert len(names(folder)) == len(models[0].files) + 2
 
 
 @pytest.mark.parametrize("size", [0, 10, 500, 2000])
@@ -164,7 +166,7 @@ def test_where_nothing_may_be_written_the_old_model_stays(refitted, saved):
 
 def test_of_two_updates_at_once_the_second_is_refused(refitted, smaller, folder):
     """Both have read the same model: the second would silently drop what the first has learnt."""
-    before = checksum_of(folder)
+    before = model_checksum(folder)
 
     def update(model: StoredModel) -> str:
         try:

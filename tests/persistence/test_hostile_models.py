@@ -21,10 +21,10 @@ import safetensors.numpy
 import lmclassify
 from lmclassify import LMClassifier, ModelError, OutputError
 from lmclassify.errors import shorten
-from lmclassify.persistence import model_folder as persistence
-from lmclassify.persistence.model_folder import read_model
-from tests.classify import fuzz_models
+from lmclassify.persistence import layout
+from lmclassify.persistence.reading import read_model
 from tests.conftest import ROOT, SMALL, bundled
+from tests.persistence import fuzz_models
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def signed(folder: Path, change=lambda config: None, *, files: dict[str, bytes] 
             if entry["name"] == name:
                 entry.update(size=len(content), sha256=hashlib.sha256(content).hexdigest())
     text = (json.dumps(config, indent=1) + "\n").encode()
-    (folder / "config.json").write_bytes(persistence._with_checksum(text))
+    (folder / "config.json").write_bytes(layout.with_correct_checksum(text))
 
 
 def test_every_byte_counts(folder):
@@ -97,9 +97,7 @@ def test_files_that_have_changed_places(folder):
         for name, content in contents.items():
             (folder / name).write_bytes(content)
     signed(folder, lambda config: config["files"][1].update(name="3.safetensors"))
-    refused(
-        folder, "config.json", "list of files makes no sense"
-    )  # one file twice: often read, if often named
+    refused(folder, "config.json", "list of files is invalid")  # one file twice: often read, if often named
 
 
 def special_files(path: Path) -> dict[str, object]:

@@ -20,7 +20,9 @@ from scipy.optimize import minimize_scalar
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
 from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
+from lmclassify.classify.linear_ngrams import tf_idf
 from lmclassify.classify.model import FittedModel, TunedModel
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import cross_entropies, ood_features
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
@@ -37,7 +39,7 @@ from lmclassify.classify.training.recipes import (
     training_tokens,
 )
 from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
-from lmclassify.lm.ngram.models import NgramModel, count_known, tf_idf
+from lmclassify.lm.ngram.index import count_known
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.sequences import Ids

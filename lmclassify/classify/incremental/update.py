@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
+from lmclassify.classify.linear_ngrams import tf_idf
 from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.next_words import forward_models
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer, train
 from lmclassify.classify.training.recipes import shares_embedding
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel
-from lmclassify.lm.ngram.models import NgramModel, count_known, tf_idf
+from lmclassify.lm.ngram.index import count_known
 from lmclassify.text.sequences import Ids
 
 _CORRECTION = 1.0  # the most that a text may move a weight, as in a linear SVM with C = 1

@@ -24,15 +24,9 @@ from typing import Any
 from lmclassify.errors import ModelError, OptionError, OutputError, listing
 from lmclassify.lm.neural.training_state import TrainingState
 from lmclassify.persistence.atomic_file import FileWriter
-from lmclassify.persistence.model_folder import (
-    FIT,
-    UNFINISHED,
-    UNFINISHED_FORMAT,
-    UNUSABLE,
-    is_checkpoint,
-    locked,
-    read_plain,
-)
+from lmclassify.persistence.commit import locked
+from lmclassify.persistence.layout import FIT, UNFINISHED, UNFINISHED_FORMAT, is_checkpoint
+from lmclassify.persistence.reading import CONTENT_ERRORS, read_regular_file
 
 _BETWEEN = 1.0  # seconds of training that may be lost, where epochs are shorter
 _LARGEST_FIT = 1 << 20  # bytes
@@ -143,7 +137,7 @@ class Checkpoints:
 
     def _unfinished(self) -> dict[str, Any] | None:
         try:
-            found = json.loads(read_plain(self._folder / FIT, _LARGEST_FIT))
+            found = json.loads(read_regular_file(self._folder / FIT, _LARGEST_FIT))
         except (ModelError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
@@ -159,11 +153,11 @@ class Checkpoints:
         if not os.path.lexists(path):
             return None
         try:
-            content = read_plain(path, _LARGEST_STATE)
+            content = read_regular_file(path, _LARGEST_STATE)
             content, digest = content[:-_DIGEST], content[-_DIGEST:]
             if hashlib.sha256(content).digest() == digest:
                 return TrainingState.from_bytes(content)
-        except (*UNUSABLE, ModelError):
+        except (*CONTENT_ERRORS, ModelError):
             pass
         self._say(f"checkpoint {number} is damaged: what it held is trained again")
         return None

@@ -18,8 +18,7 @@ from scipy import sparse
 
 from lmclassify.classify.scoring import chunks_of
 from lmclassify.cluster.tasks import RayTasks
-from lmclassify.lm.ngram.index import NgramIndex
-from lmclassify.lm.ngram.models import count_known
+from lmclassify.lm.ngram.index import NgramIndex, count_known
 from lmclassify.parallel import map_ordered
 from lmclassify.text.ngrams import Keys, NgramAnalyzer, NgramOccurrences
 from lmclassify.text.sequences import positions_within
@@ -80,7 +79,7 @@ class CountedView:
     elsewhere: npt.NDArray[np.int64]
     """(F,) how many other texts have each."""
     contexts: npt.NDArray[np.int32] | None
-    """(F,) see `lmclassify.lm.ngram.models.NgramModel`."""
+    """(F,) see `lmclassify.classify.ngram_models.NgramModel`."""
     counts: sparse.csr_matrix
     """(n, F)"""
     lengths: Codes

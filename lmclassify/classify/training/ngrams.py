@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.training.ngram_counts import (
     CountedView,
     LabelCounts,
@@ -24,7 +25,7 @@ from lmclassify.classify.training.ngram_counts import (
     label_counts,
 )
 from lmclassify.cluster.tasks import RayTasks
-from lmclassify.lm.ngram.models import NgramCounts, NgramModel
+from lmclassify.lm.ngram.index import NgramCounts
 from lmclassify.parallel import map_ordered
 from lmclassify.text.ngrams import NgramAnalyzer
 from lmclassify.text.tokenizer import Tokenizer

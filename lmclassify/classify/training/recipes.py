@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import cross_entropies, ood_features, plain_ood_features
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
@@ -44,7 +45,6 @@ from lmclassify.lm.inference.directions import AnyLanguageModel, directed
 from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
 from lmclassify.lm.neural.model import BaseLanguageModel
 from lmclassify.lm.neural.trainer import Trainer
-from lmclassify.lm.ngram.models import NgramModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.text.sequences import Ids, reverse
 from lmclassify.text.tokenizer import Tokenizer, TokenizerKind

@@ -1,6 +1,6 @@
-"""N-gram language models of all labels over the same n-grams, in numpy.
+"""Interpolated n-gram language models with Witten-Bell smoothing, several over the same n-grams, in numpy.
 
-Shapes: n texts, F n-grams known, K labels, m symbols.
+Shapes: n texts, F known n-grams, K models, N the longest n-gram, m symbols.
 """
 
 from __future__ import annotations
@@ -14,38 +14,40 @@ from lmclassify.lm.ngram.sums import sum_by_text, text_batches
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
-_SMALLEST = np.finfo(np.float32).tiny  # what very many shares of shares may come to is not 0
-
 Indices = npt.NDArray[np.intp]
+
+_MIN_PROBABILITY = np.finfo(np.float32).tiny  # products of many small factors underflow to 0 otherwise
 
 
 class WittenBell:
-    """Interpolated n-gram language models of all labels (Witten & Bell 1991; Chen & Goodman 1998, eq. 17).
+    """K n-gram language models (Witten & Bell 1991; Chen & Goodman 1998, eq. 17).
 
-    ``p(w | h) = (c(h w) + t(h) p(w | h less its first symbol)) / (c(h) + t(h))``, where c counts a label's
-    texts and t(h) how many different symbols follow h in them. An n-gram that is not known counts as never
-    seen. The first symbol of a text is given, not predicted; it counts among the single symbols all the same.
+    ``p(w | h) = (c(h w) + t(h) p(w | h less its first symbol)) / (c(h) + t(h))``, where c counts the model's
+    texts and t(h) is the number of different symbols that follow h in them. An n-gram that is not known
+    counts as never seen. The first symbol of a text is given, not predicted, but counts among the single
+    symbols.
 
     Parameters
     ----------
     counts : ndarray of float32, (F, K)
+        How often each model's texts have each n-gram.
     contexts : ndarray of int32, (F,)
-        See `NgramModel`.
+        Index of the n-gram less its last symbol; -1 for a single symbol.
     """
 
     def __init__(self, counts: Floats, contexts: npt.NDArray[np.int32]) -> None:
-        size, labels = counts.shape
+        size, models = counts.shape
         parents = np.where(contexts < 0, size, contexts)  # the empty context comes last
-        totals, kinds = np.zeros((2, size + 1, labels), dtype=np.float32)
-        for label in range(labels):
-            of_label = counts[:, label]
-            totals[:, label] = np.bincount(parents, of_label, minlength=size + 1)
-            kinds[:, label] = np.bincount(parents[of_label > 0], minlength=size + 1)
+        totals, kinds = np.zeros((2, size + 1, models), dtype=np.float32)
+        for model in range(models):
+            model_counts = counts[:, model]
+            totals[:, model] = np.bincount(parents, model_counts, minlength=size + 1)
+            kinds[:, model] = np.bincount(parents[model_counts > 0], minlength=size + 1)
         totals += kinds
-        # Place -1, what is not known, is the last row: it has no share, and leaves all to what is shorter.
-        self._own = np.zeros((size + 1, labels), dtype=np.float32)
+        # Index -1 (not known) is the last row: no share of its own, everything left to the shorter context.
+        self._own = np.zeros((size + 1, models), dtype=np.float32)
         np.divide(counts, totals[parents], out=self._own[:size], where=counts > 0)
-        self._shorter = np.ones((size + 2, labels), dtype=np.float32)
+        self._shorter = np.ones((size + 2, models), dtype=np.float32)
         np.divide(kinds, totals, out=self._shorter[: size + 1], where=kinds > 0)
         symbols = int(((contexts < 0) & counts.any(axis=1)).sum())
         self._lowest = self._shorter[size] / max(1, symbols)
@@ -57,12 +59,16 @@ class WittenBell:
 
         Parameters
         ----------
-        columns, text_index, position, texts
-            See `NgramModel.scores_from_columns`.
+        columns : ndarray of int32, (N, m)
+            As `NgramIndex.look_up` returns them.
+        text_index, position : ndarray of int, (m,)
+            See `NgramOccurrences`. Symbols at position 0 are not scored.
+        texts : int
+            n.
         """
-        labels = self._own.shape[1]
-        result = np.zeros((texts, labels))
-        for first, last, part in text_batches(text_index, texts, labels):
+        models = self._own.shape[1]
+        result = np.zeros((texts, models))
+        for first, last, part in text_batches(text_index, texts, models):
             predicted = part.start + np.flatnonzero(position[part])
             sum_by_text(result, self._log_p(columns, predicted), text_index[predicted], first, last)
         return result
@@ -73,7 +79,7 @@ class WittenBell:
         Parameters
         ----------
         columns, position
-            See `NgramModel.scores_from_columns`.
+            See `log_likelihoods`.
         """
         result = np.zeros((len(position), self._own.shape[1]))
         predicted = np.flatnonzero(position)
@@ -86,5 +92,5 @@ class WittenBell:
         for contexts, ngrams in pairwise(columns):
             p *= self._shorter.take(contexts[predicted - 1], axis=0, mode="wrap")
             p += self._own.take(ngrams[predicted], axis=0, mode="wrap")
-        np.log(np.maximum(p, _SMALLEST, out=p), out=p)
+        np.log(np.maximum(p, _MIN_PROBABILITY, out=p), out=p)
         return p

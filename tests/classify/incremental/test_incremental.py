@@ -9,9 +9,9 @@ import safetensors.numpy
 
 import lmclassify
 from lmclassify import DataError, LMClassifier, OutputError
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.training import recipes
-from lmclassify.lm.ngram.models import NgramModel
-from lmclassify.persistence.model_folder import checksum_of, read_model
+from lmclassify.persistence.reading import model_checksum, read_model
 from lmclassify.text.ngrams import NgramAnalyzer
 from tests.conftest import SMALL, TUNED, bundled
 
@@ -133,12 +133,12 @@ def test_recipe_plain_says_that_it_cannot_unlearn(classifier):
 
 def test_a_model_changed_meanwhile_is_not_overwritten(classifier, tmp_path):
     classifier.save(tmp_path / "model")
-    before = checksum_of(tmp_path / "model")
+    before = model_checksum(tmp_path / "model")
     copy(classifier).remove_label("ham").save(tmp_path / "model")
     with pytest.raises(OutputError, match="changed by another process"):
         classifier.model_.save(tmp_path / "model", replaces=before)
     assert lmclassify.load(tmp_path / "model").classes_.tolist() == ["spam"]
-    classifier.model_.save(tmp_path / "model", replaces=checksum_of(tmp_path / "model"))
+    classifier.model_.save(tmp_path / "model", replaces=model_checksum(tmp_path / "model"))
 
 
 def test_one_text_makes_a_label(three):
@@ -265,7 +265,7 @@ def test_many_labels_share_one_embedding(monkeypatch, tmp_path):
     classifier.save(tmp_path / "model")
     loaded = lmclassify.load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict_joint_log_proba(texts), model.predict_joint_log_proba(texts))
-    of_labels = [part for part in read_model(tmp_path / "model").parts if part.role in ("lm", "tuned-lm")]
+    of_labels = [part for part in read_model(tmp_path / "model").files if part.role in ("lm", "tuned-lm")]
     for part in of_labels:
         stored = safetensors.numpy.load(part.content)
         assert "embedding.weight" not in stored

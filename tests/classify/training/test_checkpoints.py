@@ -14,7 +14,8 @@ from lmclassify import LMClassifier
 from lmclassify.classify.training import checkpoints as module
 from lmclassify.classify.training.checkpoints import Checkpoints
 from lmclassify.errors import ModelError, OptionError, OutputError
-from lmclassify.persistence.model_folder import check_target, read_model
+from lmclassify.persistence.commit import check_target
+from lmclassify.persistence.reading import read_model
 from tests.conftest import SMALL, TUNED, bundled, run_cli
 
 TEXTS, LABELS = bundled(limit=120)
@@ -75,7 +76,7 @@ def test_a_killed_fit_goes_on_from_its_last_epoch_and_gives_the_same_model(tmp_p
         assert len(trained) == (2 if at == len(told) // 2 else len(told) - at)
         found = read_model(folder)
         assert found.config == whole.config
-        assert found.parts == whole.parts
+        assert found.files == whole.files
         assert not (folder / "unfinished").exists()
 
 
@@ -130,7 +131,7 @@ def test_without_resume_an_unfinished_fit_is_replaced_and_that_is_said(unfinishe
     fit(unfinished, {**PLAIN, "learning_rate": 0.01}, say=said.append)
     assert "replaced (--resume would have gone on with it)" in said[0]
     fit(tmp_path / "other", {**PLAIN, "learning_rate": 0.01})
-    assert read_model(unfinished).parts == read_model(tmp_path / "other").parts
+    assert read_model(unfinished).files == read_model(tmp_path / "other").files
 
 
 def test_resume_without_anything_to_go_on_with_begins(tmp_path):
@@ -149,7 +150,7 @@ def test_a_damaged_checkpoint_is_trained_again(unfinished, tmp_path, damage):
     said = []
     fit(unfinished, PLAIN, resume=True, say=said.append)
     assert "checkpoint 1 is damaged: what it held is trained again" in said
-    assert read_model(unfinished).parts == read_model(tmp_path / "whole").parts
+    assert read_model(unfinished).files == read_model(tmp_path / "whole").files
 
 
 def test_one_fit_at_a_time(tmp_path):
@@ -200,7 +201,7 @@ def test_a_killed_command_goes_on(tmp_path):
             os.kill(process.pid, signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
         assert process.wait() in (0, -signal.SIGKILL)
-    assert read_model(tmp_path / "killed").parts == whole.parts
+    assert read_model(tmp_path / "killed").files == whole.files
 
 
 def _states(folder):

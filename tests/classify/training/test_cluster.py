@@ -19,7 +19,7 @@ from lmclassify.classify.training.sampling import sample_tables
 from lmclassify.cluster.tasks import RayTasks, Stopped, ray_tasks
 from lmclassify.datasets.labelled import LabelledTableReader, read_tables
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
-from lmclassify.persistence.model_folder import read_model
+from lmclassify.persistence.reading import read_model
 from lmclassify.text.tokenizer import Tokenizer
 from tests.conftest import SMALL, TUNED, bundled, run_cli_process
 
@@ -41,7 +41,7 @@ def fit(folder, settings, cluster=None, callback=None):
     """Fit and save; return the files' contents."""
     classifier = LMClassifier(**settings, n_jobs=1, callback=callback)
     classifier.fit(TEXTS, LABELS, cluster=cluster).save(folder)
-    return read_model(folder).parts
+    return read_model(folder).files
 
 
 def busy_workers():
@@ -241,4 +241,4 @@ def test_the_command_fits_on_a_cluster_of_its_own(tables, tmp_path):
     assert [one.returncode for one in done] == [0, 0], done[1].stderr
     assert done[1].stdout == b""
     assert b"Ray: 2 processes\n" in done[1].stderr
-    assert read_model(tmp_path / "ray").parts == read_model(tmp_path / "local").parts
+    assert read_model(tmp_path / "ray").files == read_model(tmp_path / "local").files

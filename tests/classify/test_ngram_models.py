@@ -5,7 +5,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
-from lmclassify.lm.ngram.models import SMOOTHING, NgramModel, log_probabilities
+from lmclassify.classify.linear_ngrams import SMOOTHING
+from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.text.ngrams import NgramAnalyzer
 
 WORDS = NgramAnalyzer("word", 2)
@@ -14,21 +15,22 @@ LABELS = np.array([1, 1, 0, 0])
 
 
 def model(longest=2):
-    view = NgramAnalyzer("word", longest)
-    windows = view.occurrences(TEXTS, [])
-    keys = windows.keys[windows.complete]
+    analyzer = NgramAnalyzer("word", longest)
+    occurrences = analyzer.occurrences(TEXTS, [])
+    complete = occurrences.complete
+    keys = occurrences.keys[complete]
     known = np.unique(keys)
     rng = np.random.default_rng(0)
-    of_labels = np.zeros((len(known), 2), np.float32)
-    owner = np.broadcast_to(windows.text_index, windows.complete.shape)[windows.complete]
-    np.add.at(of_labels, (np.searchsorted(known, keys), LABELS[owner]), 1)
+    counts = np.zeros((len(known), 2), np.float32)
+    text_index = np.broadcast_to(occurrences.text_index, complete.shape)[complete]
+    np.add.at(counts, (np.searchsorted(known, keys), LABELS[text_index]), 1)
     return NgramModel(
-        view,
+        analyzer,
         known,
         rng.uniform(1, 3, len(known)).astype(np.float32),
         rng.normal(size=(len(known), 2)).astype(np.float32),
         np.array([0.5, -0.5], np.float32),
-        of_labels,
+        counts,
     )
 
 
@@ -42,27 +44,22 @@ def test_likelihood_is_that_of_multinomial_naive_bayes():
     np.testing.assert_allclose(likelihood, expected, rtol=1e-5)
 
 
-def test_tuned_score_of_a_worked_example():
-    one = model(longest=1)
-    place = {word: one.look_up(one.analyzer.occurrences([word], []))[0, 0] for word in ("win", "a")}
-    values = {"win": (1 + math.log(2)) * one.idf[place["win"]], "a": one.idf[place["a"]]}
+def test_svm_score_of_a_worked_example():
+    ngrams = model(longest=1)
+    index = {word: ngrams.look_up(ngrams.analyzer.occurrences([word], []))[0, 0] for word in ("win", "a")}
+    values = {"win": (1 + math.log(2)) * ngrams.idf[index["win"]], "a": ngrams.idf[index["a"]]}
     length = math.hypot(*values.values())
-    expected = sum(values[word] / length * one.svm_weights[place[word]] for word in values) + one.svm_bias
-    tuned, _ = one.scores(["win a win zzz"], [])
-    np.testing.assert_allclose(tuned[0], expected, rtol=1e-6)
+    expected = (
+        sum(values[word] / length * ngrams.svm_weights[index[word]] for word in values) + ngrams.svm_bias
+    )
+    svm, _ = ngrams.scores(["win a win zzz"], [])
+    np.testing.assert_allclose(svm[0], expected, rtol=1e-6)
 
 
 def test_unknown_text_has_the_bias_alone():
-    tuned, likelihood = model().scores(["", "zzz"], [])
-    np.testing.assert_array_equal(tuned, [[0.5, -0.5]] * 2)
+    svm, likelihood = model().scores(["", "zzz"], [])
+    np.testing.assert_array_equal(svm, [[0.5, -0.5]] * 2)
     np.testing.assert_array_equal(likelihood, np.zeros((2, 2)))
-
-
-def test_probabilities_sum_to_one_over_the_known():
-    counts = np.array([[3, 0], [0, 0], [1, 2]], np.float32)
-    log_p = log_probabilities(counts)
-    assert log_p[1].tolist() == [0, 0]  # no label has it: unknown
-    np.testing.assert_allclose(np.exp(log_p[[0, 2]]).sum(axis=0), 1, rtol=1e-6)
 
 
 def test_scores_do_not_depend_on_the_size_of_chunks(tuned):
@@ -77,37 +74,35 @@ def test_scores_do_not_depend_on_the_size_of_chunks(tuned):
     np.testing.assert_allclose(characters.background_scores(texts, 7), characters.background_scores(texts))
 
 
-def test_a_score_does_not_depend_on_company():
-    some = model()
-    together = some.scores(TEXTS, [])
+def test_a_score_does_not_depend_on_the_other_texts():
+    ngrams = model()
+    together = ngrams.scores(TEXTS, [])
     for index, text in enumerate(TEXTS):
-        for of_all, alone in zip(together, some.scores([text], []), strict=True):
-            np.testing.assert_array_equal(of_all[index], alone[0])
+        for scores, alone in zip(together, ngrams.scores([text], []), strict=True):
+            np.testing.assert_array_equal(scores[index], alone[0])
 
 
 def test_no_ngrams_at_all():
     none = np.zeros(0, np.float32)
-    weights = np.zeros((0, 2), np.float32)
+    zeros = np.zeros((0, 2), np.float32)
     for contexts in (None, np.zeros(0, np.int32)):
-        empty = NgramModel(
-            WORDS, np.zeros(0, np.uint64), none, weights, weights.sum(axis=0), weights, contexts
-        )
+        empty = NgramModel(WORDS, np.zeros(0, np.uint64), none, zeros, zeros.sum(axis=0), zeros, contexts)
         assert [scores.tolist() for scores in empty.scores(["a b"], [])] == [[[0, 0]]] * 2
 
 
 @pytest.mark.parametrize("change", ["order", "shape", "nan", "negative", "context"])
-def test_arrays_that_do_not_fit(change):
+def test_arrays_that_do_not_fit_are_refused(change):
     good = model()
-    keys, tuned, counts, contexts = good.keys, good.svm_weights.copy(), good.counts.copy(), None
+    keys, weights, counts, contexts = good.keys, good.svm_weights.copy(), good.counts.copy(), None
     if change == "order":
         keys = keys[::-1]
     elif change == "shape":
-        tuned = tuned[1:]
+        weights = weights[1:]
     elif change == "nan":
-        tuned[0, 0] = np.nan
+        weights[0, 0] = np.nan
     elif change == "negative":
         counts[0, 0] = -1
     else:
         contexts = np.full(len(keys), len(keys), np.int32)
     with pytest.raises(ValueError, match="n-gram"):
-        NgramModel(WORDS, keys, good.idf, tuned, good.svm_bias, counts, contexts)
+        NgramModel(WORDS, keys, good.idf, weights, good.svm_bias, counts, contexts)

@@ -18,8 +18,10 @@ import pytest
 
 import lmclassify
 from lmclassify import LMClassifier, ModelError, OutputError
-from lmclassify.persistence import model_folder as persistence
-from lmclassify.persistence.model_folder import StoredModel, read_model, write_model
+from lmclassify.persistence import layout
+from lmclassify.persistence.commit import check_target, write_model
+from lmclassify.persistence.layout import StoredModel
+from lmclassify.persistence.reading import read_model
 from tests.conftest import bundled
 
 TEXTS, LABELS = bundled(limit=100)
@@ -66,11 +68,11 @@ def test_the_layout(saved):
 
 def changed(model: StoredModel, *roles: str) -> StoredModel:
     """Return a model of which the parts of these roles, or all, have other bytes."""
-    parts = [
+    files = [
         replace(part, content=part.content + b" ") if part.role in roles or not roles else part
-        for part in model.parts
+        for part in model.files
     ]
-    return replace(model, parts=parts)
+    return replace(model, files=files)
 
 
 def test_what_has_not_changed_keeps_its_file(classifier, folder):
@@ -131,8 +133,8 @@ def resigned(folder: Path, change) -> None:
     """Change config.json as somebody would who knows the format."""
     config = json.loads((folder / "config.json").read_text())
     change(config)
-    config["checksum"] = persistence._checksum(config)
-    (folder / "config.json").write_bytes(persistence._render(config))
+    config["checksum"] = layout.config_checksum(config)
+    (folder / "config.json").write_bytes(layout.render_config(config))
 
 
 @pytest.mark.parametrize(
@@ -147,12 +149,12 @@ def resigned(folder: Path, change) -> None:
         (lambda config: config.update(format="other"), "not the config of an lmclassify model"),
         (lambda config: config["files"][1].update(name="../2.safetensors"), "lists a file named"),
         (lambda config: config["files"][1].update(name="/etc/passwd"), "lists a file named"),
-        (lambda config: config["files"][1].update(name=3), "list of files makes no sense"),
-        (lambda config: config["files"][1].pop("size"), "list of files makes no sense"),
-        (lambda config: config["files"][1].update(size="1"), "list of files makes no sense"),
-        (lambda config: config["files"][1].update(size=10**30), "list of files makes no sense"),
-        (lambda config: config.pop("files"), "list of files makes no sense"),
-        (lambda config: config.pop("next_number"), "list of files makes no sense"),
+        (lambda config: config["files"][1].update(name=3), "list of files is invalid"),
+        (lambda config: config["files"][1].pop("size"), "list of files is invalid"),
+        (lambda config: config["files"][1].update(size="1"), "list of files is invalid"),
+        (lambda config: config["files"][1].update(size=10**30), "list of files is invalid"),
+        (lambda config: config.pop("files"), "list of files is invalid"),
+        (lambda config: config.pop("next_number"), "list of files is invalid"),
         (lambda config: config.update(labels="ab"), "no usable model"),
         (lambda config: config.update(labels=["ham", "ham"]), "no usable model"),
         (lambda config: config.update(labels=["spam", "ham"]), "no usable model"),
@@ -214,8 +216,8 @@ def test_what_a_first_write_that_crashed_left_is_no_hindrance(classifier, saved,
 def test_where_nothing_can_be_written_is_told_before_any_work(tmp_path):
     for place in ("/proc/x/model", "/dev/null/model", tmp_path / ("x" * 300)):
         with pytest.raises(OutputError, match="cannot write the model to|is a file"):
-            persistence.check_target(place)
-    assert persistence.check_target(tmp_path / "a" / "b" / "model") == tmp_path / "a" / "b" / "model"
+            check_target(place)
+    assert check_target(tmp_path / "a" / "b" / "model") == tmp_path / "a" / "b" / "model"
     assert os.listdir(tmp_path) == []
 
 
@@ -223,14 +225,17 @@ def test_an_error_after_the_commit_harms_nothing(folder, monkeypatch):
     old = read_model(folder)
     calls = []
 
-    def fail_at_the_second(path):
-        calls.append(path)
+    def fail_at_the_second(source, target):
+        calls.append(target)
         if len(calls) == 2:
             raise OSError(5, "Input/output error")
+        replace_file(source, target)
 
-    monkeypatch.setattr(persistence, "_sync_folder", fail_at_the_second)
-    write_model(folder, old)
-    assert len(calls) == 2
+    replace_file = os.replace
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail_at_the_second)
+        write_model(folder, old)
+    assert [path.name for path in calls] == ["config.json", "training.jsonl"]
     assert read_model(folder) == old
 
 
@@ -240,14 +245,14 @@ def test_writers_wait_for_one_another(folder):
 
     def write(name: str) -> None:
         for _ in range(20):
-            write_model(folder, StoredModel({**old.config, "labels": [name]}, old.parts))
+            write_model(folder, StoredModel({**old.config, "labels": [name]}, old.files))
 
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(write, name) for name in "abc"]:
             done.result()
     found = read_model(folder)
     assert found.config["labels"] in (["a"], ["b"], ["c"])
-    assert len(names(folder)) == len(old.parts) + 2
+    assert len(names(folder)) == len(old.files) + 2
 
 
 def test_a_reader_sees_the_old_model_or_the_new_one(folder):
@@ -283,7 +288,7 @@ def test_a_failing_disk_leaves_the_old_model_and_nothing_else(folder, monkeypatc
             raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(persistence.os, call, fail)
+        patch.setattr(os, call, fail)
         with pytest.raises(OutputError, match="cannot write the model to .*: No space left on device"):
             write_model(folder, changed(old))
         with pytest.raises(OutputError, match="No space left"):

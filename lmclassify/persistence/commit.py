@@ -1,0 +1,274 @@
+"""Writes saved models: a crash at any moment leaves the old model or the new one, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lmclassify.errors import ModelError, OutputError, listing
+from lmclassify.persistence.layout import (
+    CONFIG,
+    FIT,
+    FORMAT,
+    FORMAT_VERSION,
+    MAX_CONFIG_BYTES,
+    MAX_JSON_VALUES,
+    NUMBERED_FILE,
+    RECORD_KEY,
+    TRAINING,
+    UNFINISHED,
+    UNFINISHED_FORMAT,
+    ModelFile,
+    StoredModel,
+    config_checksum,
+    count_json_values,
+    is_checkpoint,
+    render_config,
+)
+from lmclassify.persistence.reading import model_checksum, open_regular_file, read_config
+
+if sys.platform != "win32":
+    import fcntl
+
+WRITE_ATTEMPTS = 20
+"""Tries to create a new folder that other processes remove while they check whether they can write there."""
+
+_MARK = b"lmclassify"
+_MARK_WITHIN = 256  # bytes: every file of ours has the mark in its first few
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a folder that a model may be written to: it is new, empty, or holds only a model.
+
+    Raises
+    ------
+    OutputError
+        If it is something else, or nothing can be written there.
+    """
+    folder = Path(path)
+    created = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is a file; a model is a folder: choose another name")
+        folder.mkdir(parents=True, exist_ok=True)
+        others = [entry.name for entry in folder.iterdir() if not _is_ours(entry)]
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror}") from error
+    finally:
+        for parent in created:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+    if others:
+        raise OutputError(
+            f"{folder} holds files that are no model's ({listing(sorted(others), 3)}); choose another folder"
+        )
+    return folder
+
+
+def _is_ours(path: Path) -> bool:
+    if path.name == UNFINISHED and path.is_dir() and not path.is_symlink():
+        return _is_unfinished_fit(path)
+    if path.name not in (CONFIG, TRAINING) and not NUMBERED_FILE.fullmatch(path.name):
+        return False
+    try:
+        with open_regular_file(path) as file:
+            head = file.read(_MARK_WITHIN)
+    except FileNotFoundError:  # another writer has just removed it
+        return True
+    except ModelError:
+        return False
+    return not head or _MARK in head  # a crash may leave an empty file
+
+
+def _is_unfinished_fit(folder: Path) -> bool:
+    entries = list(folder.iterdir())
+    if not all(is_checkpoint(entry) and stat.S_ISREG(entry.lstat().st_mode) for entry in entries):
+        return False
+    fit = folder / FIT
+    if fit in entries:
+        with open_regular_file(fit) as file:
+            return UNFINISHED_FORMAT.encode() in file.read(_MARK_WITHIN)
+    return all(entry.name.startswith(".") for entry in entries)  # killed before it was written
+
+
+def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: str | None = None) -> None:
+    """Write a model, replacing an existing one as a whole.
+
+    Parameters
+    ----------
+    path : path
+    model : StoredModel
+    replaces : str, optional
+        `model_checksum` of the existing model that this one was made from.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds something else, cannot be written, or holds another model than the one to
+        replace. The existing model is then unchanged.
+    """
+    folder = check_target(path)
+    render_config(model.config)  # a value that JSON cannot hold fails before anything is written
+    record = "".join(json.dumps(entry) + "\n" for entry in model.training)
+    new_folder = not folder.exists()
+    for attempt in range(WRITE_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder):
+                if replaces is not None and model_checksum(folder) != replaces:
+                    raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
+                _commit(folder, model, record)
+            return
+        except OSError as error:
+            removed = isinstance(error, FileNotFoundError) or not folder.exists()
+            if new_folder and removed and attempt + 1 < WRITE_ATTEMPTS:
+                continue  # another process has checked whether it can write there, and removed the folder
+            if new_folder:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+
+
+def _commit(folder: Path, model: StoredModel, record: str) -> None:
+    written: list[Path] = []
+    try:
+        number = _next_number(folder)
+        reusable = _names_by_content(folder)
+        entries = []
+        for file in model.files:
+            entry = _entry(file)
+            name = reusable.pop((file.suffix, entry["sha256"]), None)
+            if name is None or not _has_content(folder / name, file.content):
+                name = f"{number}.{file.suffix}"
+                _write_file(folder / name, file.content, written)
+                number += 1
+            entries.append({"name": name, **entry})
+        config = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **model.config,
+            "files": entries,
+            "next_number": number + 2,
+        }
+        config["checksum"] = config_checksum(config)
+        draft, record_draft = folder / f"{number}.json", folder / f"{number + 1}.json"
+        content = render_config(config)
+        if len(content) > MAX_CONFIG_BYTES or count_json_values(content) > MAX_JSON_VALUES:
+            raise OutputError(f"cannot write the model to {folder}: it has too many labels")
+        _write_file(draft, content, written)
+        first = json.dumps({RECORD_KEY: config["checksum"]}) + "\n"
+        _write_file(record_draft, (first + record).encode("ascii"), written)
+        _sync_folder(folder)
+        os.replace(draft, folder / CONFIG)
+    except OSError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):  # the model is committed
+        os.replace(record_draft, folder / TRAINING)
+        _sync_folder(folder)
+    # The record's draft is still there if it could not be renamed; a reader finds it.
+    _remove_unlisted(folder, {record_draft.name, *(entry["name"] for entry in entries)})
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder's lock. The lock ends with the process, however that ends.
+
+    Parameters
+    ----------
+    folder : Path
+    wait : bool, default=True
+        Wait for another process that holds the lock.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it and `wait` is False.
+    OSError
+        If the folder cannot be opened.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # not every file system has locks
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _names_by_content(folder: Path) -> dict[tuple[str, str], str]:
+    """Return the existing model's file names by suffix and SHA-256: unchanged files are kept."""
+    with contextlib.suppress(ModelError):
+        entries = read_config(folder)["files"]
+        files = [(NUMBERED_FILE.fullmatch(entry["name"]), entry["sha256"]) for entry in entries]
+        return {(match[2], sha256): match[0] for match, sha256 in files if match}
+    return {}
+
+
+def _has_content(path: Path, content: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return path.read_bytes() == content
+    return False
+
+
+def _next_number(folder: Path) -> int:
+    numbers = [int(match[1]) for entry in folder.iterdir() if (match := NUMBERED_FILE.fullmatch(entry.name))]
+    with contextlib.suppress(ModelError):
+        numbers.append(read_config(folder)["next_number"] - 1)
+    return max(numbers, default=0) + 1
+
+
+def _entry(file: ModelFile) -> dict[str, Any]:
+    """Return the entry of a file in config.json, without its name."""
+    entry: dict[str, Any] = {"role": file.role}
+    if file.label is not None:
+        entry["label"] = file.label
+    return {**entry, "size": len(file.content), "sha256": hashlib.sha256(file.content).hexdigest()}
+
+
+def _write_file(path: Path, content: bytes, written: list[Path]) -> None:
+    with open(path, "xb") as file:
+        written.append(path)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unlisted(folder: Path, keep: set[str]) -> None:
+    """Remove the files of older models and of crashed writers."""
+    for entry in folder.iterdir():
+        if NUMBERED_FILE.fullmatch(entry.name) and entry.name not in keep:
+            with contextlib.suppress(OSError):
+                entry.unlink()
