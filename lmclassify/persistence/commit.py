@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ from lmclassify.persistence.reading import model_checksum, open_regular_file, re
 if sys.platform != "win32":
     import fcntl
 
-WRITE_ATTEMPTS = 20
-"""Tries to create a new folder that other processes remove while they check whether they can write there."""
+MAX_ATTEMPTS = 100
+"""Tries to work in a new folder that other processes remove after checking that they can write there."""
 
 _MARK = b"lmclassify"
 _MARK_WITHIN = 256  # bytes: every file of ours has the mark in its first few
@@ -54,27 +55,52 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         If it is something else, or nothing can be written there.
     """
     folder = Path(path)
+
+    def check() -> None:
+        _require_only_model(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+    _work_in(folder, check)
+    return folder
+
+
+def _work_in(folder: Path, work: Callable[[], None]) -> None:
+    """Do some work in a folder. A new folder is created before, and removed after if it is empty.
+
+    Raises
+    ------
+    OutputError
+        If it fails.
+    """
     created = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
     try:
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder} is a file; a model is a folder: choose another name")
-        folder.mkdir(parents=True, exist_ok=True)
-        others = [entry.name for entry in folder.iterdir() if not _is_ours(entry)]
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                work()
+                return
+            except (FileNotFoundError, FileExistsError):  # another process has just removed the folder
+                if attempt + 1 == MAX_ATTEMPTS:
+                    raise
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        raise OutputError(f"cannot write the model to {folder}: {error.strerror}") from error
+        raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
     finally:
         for parent in created:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), locked(parent, wait=False):
                 parent.rmdir()
+
+
+def _require_only_model(folder: Path) -> None:
+    others = [entry.name for entry in folder.iterdir() if not _is_ours(entry)]
     if others:
         raise OutputError(
             f"{folder} holds files that are no model's ({listing(sorted(others), 3)}); choose another folder"
         )
-    return folder
 
 
 def _is_ours(path: Path) -> bool:
@@ -119,28 +145,18 @@ def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: s
         If the folder holds something else, cannot be written, or holds another model than the one to
         replace. The existing model is then unchanged.
     """
-    folder = check_target(path)
+    folder = Path(path)
     render_config(model.config)  # a value that JSON cannot hold fails before anything is written
     record = "".join(json.dumps(entry) + "\n" for entry in model.training)
-    new_folder = not folder.exists()
-    for attempt in range(WRITE_ATTEMPTS):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder):
-                if replaces is not None and model_checksum(folder) != replaces:
-                    raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
-                _commit(folder, model, record)
-            return
-        except OSError as error:
-            removed = isinstance(error, FileNotFoundError) or not folder.exists()
-            if new_folder and removed and attempt + 1 < WRITE_ATTEMPTS:
-                continue  # another process has checked whether it can write there, and removed the folder
-            if new_folder:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+
+    def commit() -> None:
+        with locked(folder):
+            _require_only_model(folder)
+            if replaces is not None and model_checksum(folder) != replaces:
+                raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
+            _commit(folder, model, record)
+
+    _work_in(folder, commit)
 
 
 def _commit(folder: Path, model: StoredModel, record: str) -> None:
@@ -200,7 +216,7 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     BlockingIOError
         If another process holds it and `wait` is False.
     OSError
-        If the folder cannot be opened.
+        If the folder cannot be opened, or was removed while this process waited.
     """
     if sys.platform == "win32":
         yield
@@ -213,6 +229,8 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
             raise
         except OSError:
             pass  # not every file system has locks
+        if not os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
         yield
     finally:
         os.close(descriptor)

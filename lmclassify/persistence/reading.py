@@ -128,7 +128,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not os.path.lexists(path):
         if (folder / UNFINISHED).is_dir():
-            remedy = "its fit was not finished; run the same `lmclassify fit` with --resume"
+            remedy = "its fit was not finished: run the same `lmclassify fit` with --resume"
         raise ModelError(f"{folder} holds no model (it has no {CONFIG}): {remedy}")
     content = read_regular_file(path, MAX_CONFIG_BYTES)
     try:
