@@ -15,7 +15,7 @@ from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, Pu
 from lmclassify.errors import OptionError, listing
 
 if TYPE_CHECKING:
-    from lmclassify.datasets.download import Progress
+    from lmclassify.datasets.http_download import Progress
     from lmclassify.tables.writing import TableWriter
 
 _NAMES = tuple(PUBLIC_SETS)
@@ -76,8 +76,8 @@ def register(app: typer.Typer) -> None:
         if name is None:
             _list()
             return
-        from lmclassify.datasets.download import check_url
-        from lmclassify.datasets.downloads import default_cache, fetched
+        from lmclassify.datasets.download_cache import default_cache, download_set
+        from lmclassify.datasets.http_download import check_url
         from lmclassify.tables.writing import TableWriter, choose_output_format
 
         chosen = PUBLIC_SETS[name]
@@ -94,7 +94,7 @@ def register(app: typer.Typer) -> None:
 
         @contextlib.contextmanager
         def progress(file: PublicFile) -> Iterator[Progress]:
-            run.say(f"downloading {urls.get(file.name, file.url)} (at most {file.most / 2**20:,.0f} MB)")
+            run.say(f"downloading {urls.get(file.name, file.url)} (at most {file.max_bytes / 2**20:,.0f} MB)")
             with Display(run, file.name) as display:
                 yield lambda done, total: display.show(done, f"{done / 2**20:,.1f} MB", total)
 
@@ -106,7 +106,7 @@ def register(app: typer.Typer) -> None:
             }
             folder = Path(cache) if cache else default_cache()
             places: dict[str, Any] = {"urls": urls, "checksums": checksums}
-            files = fetched(chosen, folder, **places, progress=progress, say=run.say)
+            files = download_set(chosen, folder, **places, progress=progress, say=run.say)
             counts = _write(run, chosen.read(stack.enter_context(files)), writers)
         for part, file in names.items():
             run.say(f"{counts[part]:,} texts written to {'standard output' if file == '-' else file}")

@@ -1,4 +1,4 @@
-"""Members of zip and tar.gz files, read into memory within bounds; nothing is ever unpacked to a path."""
+"""Read members of zip and tar.gz files into memory, bounded in size; nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -10,90 +10,90 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from lmclassify.errors import DataError, shorten
 
-_MOST_MEMBERS = 100_000
+MAX_MEMBERS = 100_000
+"""Members of a tar archive, several times what any known data set has; bounds the time for a hostile one."""
 
 
-def read_zip_member(path: Path, member: str, most: int) -> bytes:
+def read_zip_member(path: Path, member: str, max_bytes: int) -> bytes:
     """Return the content of one file of a zip archive.
 
     Parameters
     ----------
     path : Path
     member : str
-        Its whole name in the archive.
-    most : int
-        Bytes that it may have at most, whatever the archive declares.
+        Its full name in the archive.
+    max_bytes : int
+        Largest content to accept, whatever size the archive declares.
 
     Raises
     ------
     DataError
         If the archive is damaged, lacks the member, or the member is larger.
     """
-    with _errors(path), zipfile.ZipFile(path) as archive:
+    with _archive_errors(path), zipfile.ZipFile(path) as archive:
         try:
             info = archive.getinfo(member)
         except KeyError:
-            raise DataError(f"{path.name} holds no file {shorten(member)}") from None
+            raise DataError(f"{path.name} has no member {shorten(member)}") from None
         with archive.open(info) as stream:
-            return _bounded(stream, most, f"{path.name}: {shorten(member)}")
+            content = stream.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise _too_large(f"{path.name}: {shorten(member)}", max_bytes)
+        return content
 
 
-def read_tar_members(path: Path, most: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents of the regular files of a tar.gz archive, one by one.
+def read_tar_members(
+    path: Path, max_bytes: int, *, max_members: int = MAX_MEMBERS
+) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each regular file of a tar.gz archive.
 
     Parameters
     ----------
     path : Path
-    most : int
-        Bytes that all of it may have at most once decompressed.
+    max_bytes : int
+        Largest size of the decompressed archive to accept.
+    max_members : int
 
     Raises
     ------
     DataError
-        If the archive is damaged or larger, or has very many members.
+        If the archive is damaged, larger, or has more members.
     """
-    with _errors(path), gzip.open(path) as unzipped:
-        bounded = _Bounded(unzipped, most, path.name)
+    with _archive_errors(path), gzip.open(path) as decompressed:
+        bounded = _Bounded(decompressed, max_bytes, path.name)
         with tarfile.open(fileobj=bounded, mode="r|") as archive:
             for number, info in enumerate(archive):
-                if number >= _MOST_MEMBERS:
-                    raise DataError(f"{path.name} holds more than {_MOST_MEMBERS:,} files")
+                if number >= max_members:
+                    raise DataError(f"{path.name} has more than {max_members:,} members")
                 stream = archive.extractfile(info) if info.isreg() else None
                 if stream is not None:
                     yield info.name, stream.read()
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more than so many bytes."""
+    """A stream that raises DataError after a number of bytes."""
 
-    def __init__(self, stream: gzip.GzipFile, most: int, name: str) -> None:
-        self._stream, self._left, self._most, self._name = stream, most, most, name
+    def __init__(self, stream: gzip.GzipFile, max_bytes: int, name: str) -> None:
+        self._stream, self._remaining, self._max_bytes, self._name = stream, max_bytes, max_bytes, name
 
     def read(self, size: int = -1) -> bytes:
-        found = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))
-        self._left -= len(found)
-        if self._left < 0:
-            raise _too_large(self._name, self._most)
-        return found
+        data = self._stream.read(self._remaining + 1 if size < 0 else min(size, self._remaining + 1))
+        self._remaining -= len(data)
+        if self._remaining < 0:
+            raise _too_large(self._name, self._max_bytes)
+        return data
 
 
-def _bounded(stream: IO[bytes], most: int, name: str) -> bytes:
-    content = stream.read(most + 1)
-    if len(content) > most:
-        raise _too_large(name, most)
-    return content
-
-
-def _too_large(name: str, most: int) -> DataError:
-    return DataError(f"{name} holds more than {most:,} bytes, which the set does not: not read")
+def _too_large(name: str, max_bytes: int) -> DataError:
+    return DataError(f"{name} has more than {max_bytes:,} bytes, more than the data set has: refused")
 
 
 @contextlib.contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def _archive_errors(path: Path) -> Iterator[None]:
+    """Turn the exceptions of archive modules into one-line errors."""
     try:
         yield
     except (
@@ -102,7 +102,7 @@ def _errors(path: Path) -> Iterator[None]:
         gzip.BadGzipFile,
         zlib.error,
         EOFError,
-        NotImplementedError,  # a method of compression that is not known
+        NotImplementedError,  # unknown compression method
         RuntimeError,  # encrypted
     ) as error:
-        raise DataError(f"{path.name} is no archive that can be read: {error}") from None
+        raise DataError(f"{path.name} is not a readable archive: {error}") from None

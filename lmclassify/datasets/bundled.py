@@ -1,4 +1,4 @@
-"""Where the bundled sample data lie."""
+"""Paths of the bundled sample data."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ def bundled_data(name: str = "subjects.csv") -> Path:
     Parameters
     ----------
     name : str
-        ``subjects.csv`` (to learn from) or ``emails.csv`` (to try a model on).
+        ``subjects.csv`` (for training) or ``emails.csv`` (for prediction).
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     DataError
-        If no file of that name is bundled.
+        If there is no such file.
     """
-    folders = [_PACKAGE / "data", _PACKAGE.parent / "data"]  # a wheel, a checkout
+    folders = [_PACKAGE / "data", _PACKAGE.parent / "data"]  # in a wheel, in a checkout
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
     known = sorted({path.name for folder in folders for path in folder.glob("*.csv")})
-    raise DataError(f"no bundled data file {name!r}; there are: {', '.join(known) or 'none'}")
+    raise DataError(f"no bundled data file {name!r}; choose from: {', '.join(known) or 'none'}")

@@ -1,8 +1,8 @@
-"""Public data sets: where they live, what they may be used for, and how their files read.
+"""Public data sets: addresses, licences, citations, and readers of their file formats.
 
-Addresses, sizes and SHA-256 are those that the library `datasets` publishes in its repository
-(huggingface/datasets, commit 040102f1, datasets/NAME/dataset_infos.json, "download_checksums", for NAME
-sms_spam, trec, sst and ag_news). Files without a SHA-256 here have no published one: see `downloads`.
+Addresses, sizes and SHA-256 come from the repository of the library `datasets` (huggingface/datasets, commit
+040102f1, datasets/NAME/dataset_infos.json, "download_checksums", for NAME sms_spam, trec, sst and ag_news).
+A file without a SHA-256 here has no published one; see `lmclassify.datasets.download_cache`.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from lmclassify.errors import DataError, shorten
 _MB = 1 << 20
 
 Example = tuple[str, str, str]
-"""Part of the set ("" where it has none), text, label."""
+"""Part of the set ("" if it has no parts), text, label."""
 
 
 @dataclass(frozen=True)
 class PublicFile:
-    """One file of a set, as its home has it."""
+    """One file of a set."""
 
     name: str
     url: str
-    most: int
-    """Bytes beyond which it is refused: some times what it has."""
+    max_bytes: int
+    """A larger file is refused; a few times its real size."""
     sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A set of labelled texts that anybody may fetch."""
+    """A public set of labelled texts."""
 
     folder: str
-    """Where its files are kept; sets of the same files share one."""
+    """Folder in the download cache; sets made from the same files share it."""
     title: str
     licence: str
     citation: str
     files: tuple[PublicFile, ...]
     parts: tuple[str, ...]
     read: Callable[[Sequence[Path]], Iterator[Example]]
-    """Given the files, in order, yield the examples."""
+    """Yields the examples, given the paths of `files` in order."""
 
 
 def _sms(paths: Sequence[Path]) -> Iterator[Example]:
@@ -73,7 +73,7 @@ def _enron_subjects(paths: Sequence[Path]) -> Iterator[Example]:
 
 def _trec(paths: Sequence[Path]) -> Iterator[Example]:
     for part, path in zip(("train", "test"), paths, strict=True):
-        # The one byte that is no ASCII stands where a space belongs.
+        # The only byte that is not ASCII stands for a space.
         for line in _lines(path.read_bytes().replace(b"\xf0", b" ").decode("latin-1")):
             kind, space, text = line.partition(" ")
             if not space or ":" not in kind:
@@ -93,7 +93,7 @@ def _sst2(paths: Sequence[Path]) -> Iterator[Example]:
             if not words or not re.match(r"\([0-4] ", tree):
                 raise _unexpected(paths[0], tree)
             label = _SENTIMENTS[tree[1]]
-            if label is not None:  # sentences that are neither are no part of the two-label set
+            if label is not None:  # neutral sentences are not part of the two-label set
                 words = [_BRACKETS.get(word, word.replace("\\/", "/").replace("\\*", "*")) for word in words]
                 yield part, " ".join(words), label
 
@@ -117,12 +117,12 @@ def _clinc150(paths: Sequence[Path]) -> Iterator[Example]:
         found = json.loads(_text(paths[0].read_bytes(), "utf-8", paths[0]))
         examples = [(part, str(text), str(label)) for part in _CLINC_PARTS for text, label in found[part]]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise DataError(f"{paths[0].name} is not the JSON that the set is known to have") from None
+        raise DataError(f"{paths[0].name} is not JSON in the format of the data set") from None
     yield from examples
 
 
 def _lines(content: str, *, ends: bool = False) -> Iterator[str]:
-    """Yield lines; only line feeds end them, as texts hold characters that str.splitlines would split at."""
+    """Yield lines that are not blank. Texts hold characters at which str.splitlines would split them."""
     for line in content.split("\n"):
         if line.strip():
             yield line + "\n" if ends else line.rstrip("\r")
@@ -136,7 +136,7 @@ def _text(content: bytes, encoding: str, path: Path) -> str:
 
 
 def _unexpected(path: Path, line: object) -> DataError:
-    return DataError(f"{path.name} is not in the set's format: {shorten(line)}")
+    return DataError(f"{path.name} is not in the format of the data set: {shorten(line)}")
 
 
 _ENRON_FILES = tuple(
@@ -250,7 +250,7 @@ PUBLIC_SETS: dict[str, PublicSet] = {
     ),
     "clinc150": PublicSet(
         "clinc150",
-        "requests to an assistant, 150 labels, and requests that fit none of them",
+        "requests to an assistant, 150 labels, and out-of-scope requests",
         "CC BY 3.0",
         "Larson et al.: An Evaluation Dataset for Intent Classification and Out-of-Scope Prediction. "
         "EMNLP 2019",
@@ -265,4 +265,4 @@ PUBLIC_SETS: dict[str, PublicSet] = {
         _clinc150,
     ),
 }
-"""By the name that `lmclassify download` takes."""
+"""Public sets by the name that `lmclassify download` takes."""

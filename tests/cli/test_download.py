@@ -11,7 +11,7 @@ import pytest
 from lmclassify.datasets.public_sets import PUBLIC_SETS
 from tests.cli.test_cli import one_line
 from tests.conftest import run_cli
-from tests.datasets.test_download import Server, server  # noqa: F401
+from tests.datasets.file_server import FileServer, server  # noqa: F401
 from tests.datasets.test_public_sets import CLINC, SMS
 
 TREC = {"/train_5500.label": b"DESC:manner How ?\nLOC:city Where ?\n", "/TREC_10.label": b"HUM:ind Who ?\n"}
@@ -20,7 +20,7 @@ OURS = [part for name, checksum in _SHA256.items() for part in ("--sha256", f"{n
 
 
 @pytest.fixture
-def home(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:  # noqa: F811
+def home(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileServer:  # noqa: F811
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     server.files = {**TREC, "/data_full.json": json.dumps(CLINC).encode(), "/sms.zip": SMS}
     return server
@@ -50,7 +50,7 @@ def test_the_first_checksum_is_kept(home, tmp_path):
     get = "download", "clinc150", "--url", home.url + "data_full.json", "-o", "x.csv"
     done = run_cli(*get, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert "checked from now on" in done.stderr.decode()
+    assert "required from now on" in done.stderr.decode()
     names = [f"x.{part}.csv" for part in sorted(PUBLIC_SETS["clinc150"].parts)]
     assert there(tmp_path) == names
     assert (tmp_path / "x.oos_test.csv").read_text() == "text,label\n"
@@ -88,7 +88,7 @@ def test_what_is_not_the_published_file_is_refused(home, tmp_path):
 def test_a_page_in_place_of_the_file_is_not_remembered(home, tmp_path):
     get = "download", "clinc150", "--url", home.url + "data_full.json"
     right, home.files["/data_full.json"] = home.files["/data_full.json"], b"<html>Log in</html>"
-    assert "is not the JSON" in one_line(run_cli(*get, cwd=tmp_path))
+    assert "is not JSON in the format" in one_line(run_cli(*get, cwd=tmp_path))
     assert there(tmp_path) == []
     home.files["/data_full.json"] = right
     assert run_cli(*get, cwd=tmp_path).returncode == 0
@@ -99,7 +99,7 @@ def test_files_that_are_there_are_not_fetched_again(home, tmp_path):
     assert "403 Forbidden" in one_line(run_cli("download", "trec", "--url", home.url, *OURS, cwd=tmp_path))
     assert there(tmp_path) == []
     assert run_cli("download", "trec", "--url", home.url, *OURS, cwd=tmp_path).returncode == 0
-    assert len(home.seen) == 3
+    assert len(home.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_files_that_are_there_are_not_fetched_again(home, tmp_path):
     [
         (["trec", "-o", "-"], 2, "one stream cannot hold them"),
         (["trec", "--url", "http://x/y"], 2, "name their folder, with / at the end"),
-        (["sms-spam", "--url", "file:///etc/passwd"], 1, "is no URL that begins with https://"),
+        (["sms-spam", "--url", "file:///etc/passwd"], 1, "is not a URL that begins with https://"),
         (["sms-spam", "--sha256", "12"], 2, "64 hexadecimal digits"),
         (["trec", "--sha256", "0" * 64], 2, "expected FILE=HEX"),
         (["sms-spam", "-o", "absent/x.csv"], 1, "cannot write absent/x.csv"),
         (["sms-spam", "-o", "x.doc"], 1, "does not tell the format"),
-        (["sms-spam", "--cache", "file"], 1, "--cache names another folder"),
+        (["sms-spam", "--cache", "file"], 1, "use --cache to name another folder"),
     ],
 )
 def test_misuse(home, tmp_path, options, status, error):

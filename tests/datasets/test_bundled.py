@@ -46,5 +46,7 @@ def test_no_two_lines_share_more_than_60_percent_of_their_words():
 
 
 def test_unknown_name():
-    with pytest.raises(DataError, match=r"no bundled data file 'x.csv'; there are: emails.csv, subjects.csv"):
+    with pytest.raises(
+        DataError, match=r"no bundled data file 'x.csv'; choose from: emails.csv, subjects.csv"
+    ):
         bundled_data("x.csv")

@@ -153,17 +153,35 @@ def test_pipes_are_opened_once(tmp_path):
         assert process.wait(20) == 0
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    content=st.binary(max_size=60) | st.text('{}[]":,;\\\n\tatex1u ', max_size=40).map(str.encode),
-    name=st.sampled_from(
-        ["t.csv", "t.tsv", "t", "t.jsonl", "t.txt", "t.parquet", "t.csv.gz", "t.csv.zst", "t.csv.xz"]
-    ),
-    encoding=st.sampled_from([None, "utf-16", "cp1252", "gb18030", "utf-7", "detect", "shift_jis", "utf-8"]),
-    packed=st.booleans(),
+ANY_FILE = st.fixed_dictionaries(
+    {
+        "content": st.binary(max_size=60) | st.text('{}[]":,;\\\n\tatex1u ', max_size=40).map(str.encode),
+        "name": st.sampled_from(
+            ["t.csv", "t.tsv", "t", "t.jsonl", "t.txt", "t.parquet", "t.csv.gz", "t.csv.zst", "t.csv.xz"]
+        ),
+        "encoding": st.sampled_from(
+            [None, "utf-16", "cp1252", "gb18030", "utf-7", "detect", "shift_jis", "utf-8"]
+        ),
+        "packed": st.booleans(),
+    }
 )
-def test_any_bytes_are_rows_or_one_line(tmp_path_factory, content, name, encoding, packed):
-    path = tmp_path_factory.mktemp("t") / name
+
+
+@settings(max_examples=25, deadline=None)
+@given(file=ANY_FILE)
+def test_any_bytes_are_rows_or_a_one_line_error(tmp_path_factory, file):
+    check_rows_or_one_line_error(tmp_path_factory.mktemp("t"), **file)
+
+
+@pytest.mark.long
+@settings(max_examples=1000, deadline=None)
+@given(file=ANY_FILE)
+def test_any_bytes_are_rows_or_a_one_line_error_thousand_times(tmp_path_factory, file):
+    check_rows_or_one_line_error(tmp_path_factory.mktemp("t"), **file)
+
+
+def check_rows_or_one_line_error(folder, content, name, encoding, packed):
+    path = folder / name
     if packed and name.endswith(".gz"):
         content = gzip.compress(content)
     if packed and name.endswith(".xz"):

@@ -1,7 +1,7 @@
-"""Files of public sets kept until the set is complete, each checked against its SHA-256.
+"""Download the files of a public data set, keep them until the set is complete, and verify their SHA-256.
 
-A file with no published SHA-256 is taken as it first comes; its own is remembered in the cache folder and
-checked from then on.
+A file without a published SHA-256 is accepted the first time. Its SHA-256 is stored in the cache folder and
+required from then on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from lmclassify.datasets.download import Download, Progress
+from lmclassify.datasets.http_download import Downloader, Progress
 from lmclassify.datasets.public_sets import PublicFile, PublicSet
 from lmclassify.errors import DataError, DownloadError, OutputError
 from lmclassify.persistence.atomic_file import FileWriter
@@ -22,13 +22,13 @@ Say = Callable[[str], object]
 
 
 def default_cache() -> Path:
-    """Return the folder for unfinished downloads and remembered checksums."""
+    """Return the folder for unfinished downloads and checksums."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(home) / "lmclassify"
 
 
 @contextlib.contextmanager
-def fetched(
+def download_set(
     chosen: PublicSet,
     cache: Path,
     *,
@@ -36,68 +36,68 @@ def fetched(
     checksums: Mapping[str, str],
     progress: Callable[[PublicFile], contextlib.AbstractContextManager[Progress]],
     say: Say,
-    how: Download | None = None,
+    downloader: Downloader | None = None,
 ) -> Iterator[list[Path]]:
-    """Yield the files of a set, fetched and checked; they are removed after the block, if it succeeds.
+    """Yield the downloaded and verified files of a set; they are removed after the block, if it succeeds.
 
     Parameters
     ----------
     chosen : PublicSet
     cache : Path
     urls, checksums : mapping of str to str
-        By file name: where else to get it, and the SHA-256 that it must have.
+        By file name: another address, and the required SHA-256.
     progress : callable
-        Shows how far a file has come.
+        Shows the progress of a file.
     say : callable
-    how : Download, optional
+        Receives lines for the user.
+    downloader : Downloader, optional
 
     Raises
     ------
     DownloadError
-        If a file cannot be had, or has another SHA-256 than expected.
+        If a file cannot be downloaded, or has another SHA-256 than required.
     OutputError
         If the cache cannot be written to.
     """
-    how = how or Download()
+    downloader = downloader or Downloader()
     folder = cache / "downloads" / chosen.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}; --cache names another folder") from None
+        raise OutputError(
+            f"cannot write {folder}: {error.strerror}; use --cache to name another folder"
+        ) from None
     known = _Checksums(cache / "checksums.json")
-    with _alone(folder / "lock"):
-        finished = _Checksums(folder / "finished.json")  # by address, until the whole set is there
+    with _locked(folder / "lock"):
+        finished = _Checksums(folder / "finished.json")  # by address, until the whole set is complete
         new: dict[str, str] = {}
         paths = []
         for file in chosen.files:
-            path, url, name = (
-                folder / file.name,
-                urls.get(file.name, file.url),
-                f"{chosen.folder}/{file.name}",
-            )
+            path, url = folder / file.name, urls.get(file.name, file.url)
+            name = f"{chosen.folder}/{file.name}"
             if not path.exists() or finished.get(url) != _sha256(path):
-                with progress(file) as shown:
-                    how.fetch(url, path, file.most, shown, say)
+                with progress(file) as show:
+                    downloader.download(url, path, max_bytes=file.max_bytes, progress=show, say=say)
             found = _sha256(path)
             expected = checksums.get(file.name) or file.sha256 or known.get(name)
             if expected is None:
-                say(f"{file.name}: SHA-256 {found}, checked from now on")
+                say(f"{file.name}: SHA-256 {found}, required from now on")
             elif found != expected:
                 path.unlink()
                 raise DownloadError(
-                    f"{file.name} has SHA-256 {found}, not {expected}: refused (if it has rightly changed: "
-                    f"--sha256 {file.name}={found})"
+                    f"{file.name} has SHA-256 {found}, not {expected}: refused (if the file was changed on "
+                    f"purpose, use --sha256 {file.name}={found})"
                 )
             if file.sha256 is None:
                 new[name] = found
-            finished.keep({url: found})
+            finished.update({url: found})
             paths.append(path)
         try:
             yield paths
-        except DataError:  # not what it should be: fetched anew the next time
+        except DataError:  # the content is not the data set: download it anew the next time
             _remove(paths)
             raise
-        known.keep(new)
+        known.update(new)
         _remove([*paths, folder / "finished.json"])
 
 
@@ -112,7 +112,7 @@ def _sha256(path: Path) -> str:
 
 
 class _Checksums:
-    """The SHA-256 of files that came before, by name."""
+    """A JSON file with the SHA-256 of files by name."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -127,23 +127,23 @@ class _Checksums:
             found = None
         if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()):
             return found
-        # Forgetting them all unasked would let anything pass.
-        raise DownloadError(f"{self._path} cannot be read as checksums; remove it to begin anew")
+        # Starting anew without asking would accept any file.
+        raise DownloadError(f"{self._path} does not hold checksums; remove it to start anew")
 
     def get(self, name: str) -> str | None:
         return self._known.get(name)
 
-    def keep(self, new: Mapping[str, str]) -> None:
+    def update(self, new: Mapping[str, str]) -> None:
         if new.items() <= self._known.items():
             return
-        self._known = self._read() | dict(new)  # another set may have come meanwhile
+        self._known = self._read() | dict(new)  # another process may have changed it meanwhile
         with FileWriter(str(self._path)) as file:
             file.write_bytes(json.dumps(self._known, indent=1, sort_keys=True).encode() + b"\n")
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other processes from downloading into the same folder meanwhile."""
+def _locked(path: Path) -> Iterator[None]:
+    """Prevent other processes from downloading into the same folder."""
     try:
         import fcntl
     except ImportError:  # Windows
