@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.common import (
     TABLE,
-    Display,
     Encoding,
     InputFormat,
     LabelColumn,
-    Run,
     TextColumn,
     TextOrJson,
-    command,
 )
+from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.comparison.methods import METHODS
 from lmclassify.errors import LMClassifyError, OptionError
 
@@ -26,133 +25,140 @@ if TYPE_CHECKING:
     from lmclassify.comparison.runner import Benchmark
 
 _METHODS_HELP = (
-    f"Some of {', '.join(METHODS)}. Default: all but "
+    f"Methods to compare: {', '.join(METHODS)}. Default: all except "
     f"{' and '.join(key for key, method in METHODS.items() if not method.default)}; "
-    "fasttext only where it is installed."
+    "fasttext only if it is installed."
+)
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help=f"Training data: {TABLE}.")]
+Test = Annotated[
+    str | None, typer.Option("--test", metavar="FILE", help="Test data. Default: cross-validation on DATA.")
+]
+Folds = Annotated[
+    int | None,
+    typer.Option("--folds", metavar="N", min=2, help="Number of cross-validation folds. Default: 5."),
+]
+Sizes = Annotated[
+    str,
+    typer.Option(
+        "--sizes",
+        metavar="N,N,all",
+        help="Numbers of training texts to compare, sampled with every label present; `all` uses all texts.",
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        metavar="N",
+        min=1,
+        help="Number of repetitions, each with its own sample, folds and initial weights: seeds x folds runs "
+        "in cross-validation. Default: 3 with --test, 1 in cross-validation.",
+    ),
+]
+Methods = Annotated[str | None, typer.Option("--methods", metavar="NAME,NAME", help=_METHODS_HELP)]
+Results = Annotated[
+    str | None,
+    typer.Option(
+        "--results",
+        metavar="FILE",
+        help="File (JSON Lines) that keeps the result of each run; runs that it already holds are skipped.",
+    ),
+]
+Plot = Annotated[
+    str | None, typer.Option("--plot", metavar="FILE", help="Plot learning curves (.png, .svg or .pdf).")
+]
+
+_EXAMPLES = (
+    "lmclassify benchmark mail.csv",
+    "lmclassify benchmark train.csv --test test.csv --sizes 50,200,all --plot curves.png",
+    "lmclassify benchmark mail.csv --methods lmclassify,svm --results runs.jsonl",
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
+def benchmark(
+    run: Run,
+    data: Data,
+    test: Test = None,
+    folds: Folds = None,
+    sizes: Sizes = "all",
+    seeds: Seeds = None,
+    methods: Methods = None,
+    results: Results = None,
+    plot: Plot = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+    format: TextOrJson = "text",
+) -> None:
+    """Compare lmclassify with common classifiers on your own texts.
 
-    @command(app, "benchmark")
-    def benchmark(
-        run: Run,
-        data: Annotated[str, typer.Argument(metavar="DATA", help=f"What to learn from: {TABLE}.")],
-        test: Annotated[
-            str | None,
-            typer.Option("--test", metavar="FILE", help="What to try on. Default: cross-validation on DATA."),
-        ] = None,
-        folds: Annotated[
-            int | None,
-            typer.Option("--folds", metavar="N", min=2, help="Parts of the cross-validation. Default: 5."),
-        ] = None,
-        sizes: Annotated[
-            str,
-            typer.Option(
-                "--sizes",
-                metavar="N,N,all",
-                help="How many texts to learn from, drawn at random with every label in; all: all there are.",
-            ),
-        ] = "all",
-        seeds: Annotated[
-            int | None,
-            typer.Option(
-                "--seeds",
-                metavar="N",
-                min=1,
-                help="Repetitions, each with draws and weights of its own. With folds, each deals the texts "
-                "out anew, which makes seeds x folds runs. Default: 3 with --test, 1 with folds.",
-            ),
-        ] = None,
-        methods: Annotated[
-            str | None, typer.Option("--methods", metavar="NAME,NAME", help=_METHODS_HELP)
-        ] = None,
-        results: Annotated[
-            str | None,
-            typer.Option(
-                "--results",
-                metavar="FILE",
-                help="Keep each run's figures there as JSON Lines; what it already holds is not run again.",
-            ),
-        ] = None,
-        plot: Annotated[
-            str | None,
-            typer.Option("--plot", metavar="FILE", help="Draw learning curves (.png, .svg or .pdf)."),
-        ] = None,
-        text_column: TextColumn = None,
-        label_column: LabelColumn = None,
-        input_format: InputFormat = None,
-        encoding: Encoding = None,
-        format: TextOrJson = "text",
-    ) -> None:
-        """Compare lmclassify with the usual classifiers on your own texts.
+    The other classifiers are scikit-learn's and, if installed, fastText; their probabilities are calibrated
+    on held-out scores. Every run has its own process. Ctrl-C prints the results of the finished runs.
+    """
+    if test is not None and folds is not None:
+        raise OptionError("--test and --folds exclude each other")
+    if "-" in (data, test):
+        raise OptionError("benchmark reads files, not standard input (-): its results name them")
+    wanted = _parse_sizes(sizes)
+    names = None if methods is None else [name.strip() for name in methods.split(",")]
+    folds = None if test is not None else folds or 5
+    seeds = seeds or (3 if test is not None else 1)
 
-        Rivals are scikit-learn's and, where installed, fastText; their probabilities are calibrated on
-        held-out scores. Every run has a process of its own. Ctrl-C shows what is finished.
-        """
-        if test is not None and folds is not None:
-            raise OptionError("--test and --folds exclude each other")
-        if "-" in (data, test):
-            raise OptionError("benchmark reads files, not standard input (-): it names them in its results")
-        wanted = _parse_sizes(sizes)
-        names = None if methods is None else [name.strip() for name in methods.split(",")]
-        folds = None if test is not None else folds or 5
-        seeds = seeds or (3 if test is not None else 1)
+    from lmclassify.comparison.methods import choose_methods
+    from lmclassify.evaluation.plots import check_plot
 
-        from lmclassify.comparison.methods import choose_methods
-        from lmclassify.evaluation.plots import check_plot
+    chosen = choose_methods(names)
+    if plot is not None:
+        check_plot(plot)
 
-        chosen = choose_methods(names)
-        if plot is not None:
-            check_plot(plot)
+    from lmclassify.comparison.results import ResultsFile
+    from lmclassify.comparison.runner import Benchmark, Plan, Source, file_sha256
+    from lmclassify.datasets.labelled import LabelledTableReader, read_tables
+    from lmclassify.parallel import number_of_threads
 
-        from lmclassify.comparison.results import ResultsFile
-        from lmclassify.comparison.runner import Benchmark, Plan, Source, file_sha256
-        from lmclassify.datasets.labelled import LabelledTableReader, read_tables
-        from lmclassify.parallel import number_of_threads
-
-        def read(path: str) -> Source:
-            how = LabelledTableReader(
-                text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
-            )
-            rows = read_tables([path], how, say=run.say)
-            return Source(path, file_sha256(path), rows)
-
-        plan = Plan(
-            read(data),
-            None if test is None else read(test),
-            chosen,
-            sizes=wanted,
-            seeds=range(run.seed, run.seed + seeds),
-            folds=folds,
+    def read(path: str) -> Source:
+        how = LabelledTableReader(
+            text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
         )
-        for note in plan.notes:
-            run.say(f"note: {note}")
-        job = Benchmark(
-            plan,
-            None if results is None else ResultsFile(results),
-            threads=number_of_threads(run.threads),
-            device=run.device,
-        )
-        if job.records:
-            run.say(f"{len(job.records):,} runs are in {results} already, {len(job.waiting):,} to be done")
-        try:
-            with _CellDisplay(run, job) as display:
-                job.run(display.begin, display.end)
-        except KeyboardInterrupt:
-            _print(job, format)
-            kept = f"kept in {results}" if results else "lost but for this table (--results keeps them)"
-            run.say(f"{len(job.records):,} runs finished, {kept}; {len(job.waiting):,} not done")
-            raise
+        rows = read_tables([path], how, say=run.say)
+        return Source(path, file_sha256(path), rows)
+
+    plan = Plan(
+        read(data),
+        None if test is None else read(test),
+        chosen,
+        sizes=wanted,
+        seeds=range(run.seed, run.seed + seeds),
+        folds=folds,
+    )
+    for note in plan.notes:
+        run.say(f"note: {note}")
+    job = Benchmark(
+        plan,
+        None if results is None else ResultsFile(results),
+        threads=number_of_threads(run.threads),
+        device=run.device,
+    )
+    if job.records:
+        run.say(f"{len(job.records):,} runs are already in {results}, {len(job.waiting):,} left")
+    try:
+        with _RunProgress(run, job) as display:
+            job.run(display.begin, display.end)
+    except KeyboardInterrupt:
         _print(job, format)
-        if plot is not None:
-            from lmclassify.comparison.plots import plot_learning_curves
+        kept = f"saved in {results}" if results else "not saved (--results FILE saves them)"
+        run.say(f"{len(job.records):,} runs finished, {kept}; {len(job.waiting):,} did not")
+        raise
+    _print(job, format)
+    if plot is not None:
+        from lmclassify.comparison.plots import plot_learning_curves
 
-            plot_learning_curves(job.records, plot)
-            run.say(f"learning curves written to {plot}")
-        if all(record.error is not None for record in job.records):
-            raise LMClassifyError(f"every run failed, the first with {job.records[0].error}")
+        plot_learning_curves(job.records, plot)
+        run.say(f"learning curves written to {plot}")
+    if all(record.error is not None for record in job.records):
+        raise LMClassifyError(f"every run failed, the first with {job.records[0].error}")
 
 
 def _parse_sizes(value: str) -> list[Size]:
@@ -174,23 +180,23 @@ def _print(job: Benchmark, format: str) -> None:
         return
     notes = list(job.plan.notes)
     if job.waiting:
-        notes.append(f"{len(job.waiting):,} of {len(job.plan.cells()):,} runs were not done")
+        notes.append(f"{len(job.waiting):,} of {len(job.plan.cells()):,} runs did not finish")
     if format == "json":
         print(json.dumps(to_dict(job.records, notes=notes, waiting=len(job.waiting))), flush=True)
     else:
         print(to_text(job.records, notes=notes), flush=True)
 
 
-class _CellDisplay:
-    """Shows how far the runs have come: a bar on a terminal, else a line before each and in long ones."""
+class _RunProgress:
+    """Shows the progress of the runs: a bar on a terminal, else lines before and during them."""
 
     def __init__(self, run: Run, job: Benchmark) -> None:
         self._run = run
         self._done = 0
         self._total = len(job.waiting)
-        self._display = Display(run, "runs", self._total)
+        self._display = ProgressDisplay(run, "runs", self._total)
 
-    def __enter__(self) -> _CellDisplay:
+    def __enter__(self) -> _RunProgress:
         self._display.__enter__()
         return self
 
@@ -198,7 +204,7 @@ class _CellDisplay:
         self._display.__exit__(*error)
 
     def begin(self, cell: Cell) -> None:
-        """Say which run comes now."""
+        """Show a run that begins."""
         size = "all texts" if cell.size == "all" else f"{cell.size:,} texts"
         fold = "" if cell.fold is None else f", fold {cell.fold + 1}"
         state = f"{self._done + 1} of {self._total}: {cell.method}, {size}, seed {cell.seed}{fold}"
@@ -207,7 +213,7 @@ class _CellDisplay:
             self._run.say(f"run {state} ({self._display.times()})")
 
     def end(self, record: Record) -> None:
-        """Take note of a run that is done."""
+        """Show a run that has ended."""
         self._done += 1
         if record.figures is None:
             self._run.say(f"note: {record.method} failed: {record.error}")
@@ -217,3 +223,8 @@ class _CellDisplay:
                 f"{record.method}: accuracy {got.accuracy:.4f}, log-loss {got.log_loss:.4f}, "
                 f"fitted in {got.fit_seconds:.1f} s"
             )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    add_command(app, "benchmark", benchmark, examples=_EXAMPLES)

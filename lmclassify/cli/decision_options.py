@@ -1,72 +1,66 @@
-"""Options of `predict` and `evaluate` that say how labels are decided."""
+"""Options of `predict`, `evaluate` and `serve` that decide a text's label from its probabilities."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-OPTIONS: dict[str, tuple[Any, Any]] = {
-    "unknown_label": (
-        Annotated[
-            str | None,
-            typer.Option(
-                "--unknown-label", metavar="NAME", help="Call texts so that fit none of the labels."
-            ),
-        ],
-        None,
+from lmclassify.cli.command import Options
+
+UnknownLabel = Annotated[
+    str | None,
+    typer.Option(
+        "--unknown-label", metavar="NAME", help="Give this label to texts that are unlike every label."
     ),
-    "unknown_rate": (
-        Annotated[
-            float | None,
-            typer.Option(
-                "--unknown-rate",
-                metavar="SHARE",
-                help="Share of held-out texts taken for unknown, which sets the threshold. Default: 0.05.",
-            ),
-        ],
-        None,
+]
+UnknownRate = Annotated[
+    float | None,
+    typer.Option(
+        "--unknown-rate",
+        metavar="SHARE",
+        help="With --unknown-label: share of the held-out texts that may be called unknown; it sets the "
+        "threshold. Default: 0.05.",
     ),
-    "min_confidence": (
-        Annotated[
-            float | None,
-            typer.Option(
-                "--min-confidence", metavar="P", help="unsure where no label's probability reaches this."
-            ),
-        ],
-        None,
+]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence",
+        metavar="P",
+        help="Predict `unsure` where the most probable label is less probable than this.",
     ),
-    "unsure": (
-        Annotated[
-            str | None,
-            typer.Option(
-                "--unsure",
-                metavar="LOW,HIGH",
-                help="Of two labels: unsure where the positive one's probability lies between.",
-            ),
-        ],
-        None,
+]
+Unsure = Annotated[
+    str | None,
+    typer.Option(
+        "--unsure",
+        metavar="LOW,HIGH",
+        help="With two labels: predict `unsure` where the positive label's probability is between these.",
     ),
-    "max_false_positive_rate": (
-        Annotated[
-            float | None,
-            typer.Option(
-                "--max-false-positive-rate",
-                metavar="SHARE",
-                help="Give the positive label only where sure enough: at most this share of others' held-out "
-                "texts would get it.",
-            ),
-        ],
-        None,
+]
+MaxFalsePositiveRate = Annotated[
+    float | None,
+    typer.Option(
+        "--max-false-positive-rate",
+        metavar="SHARE",
+        help="Predict the positive label only above a threshold: at most this share of the other labels' "
+        "held-out texts would get it.",
     ),
-    "positive": (
-        Annotated[
-            str | None,
-            typer.Option(
-                "--positive", metavar="NAME", help="The positive label. Default: the second of two labels."
-            ),
-        ],
-        None,
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        "--positive", metavar="NAME", help="The positive label. Default: the second one of two labels."
     ),
+]
+
+DECISION_OPTIONS: Options = {
+    "unknown_label": (UnknownLabel, None),
+    "unknown_rate": (UnknownRate, None),
+    "min_confidence": (MinConfidence, None),
+    "unsure": (Unsure, None),
+    "max_false_positive_rate": (MaxFalsePositiveRate, None),
+    "positive": (Positive, None),
 }
-"""Name -> (annotation, default), for `lmclassify.cli.common.command`; see `lmclassify.classify.decisions`."""
+"""See `lmclassify.classify.decisions` for what they mean."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmclassify.cli.common import Display, Run, command
+from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
 from lmclassify.errors import OptionError, listing
 
@@ -20,96 +21,105 @@ if TYPE_CHECKING:
 
 _NAMES = tuple(PUBLIC_SETS)
 _ROWS_AT_ONCE = 4096
+"""Rows per write: enough that a write costs little beside its rows."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
+Set = Annotated[
+    Literal[_NAMES] | None,  # type: ignore[valid-type]
+    typer.Argument(metavar="SET", help=f"{', '.join(_NAMES)}. Default: list the data sets."),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="File to write. The parts of a set are written to FILE with .train, .test and so on before its "
+        "ending. Default: SET.csv.",
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Download from this URL instead: a file, or a folder (ends in /) with the set's files.",
+    ),
+]
+Sha256 = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sha256",
+        metavar="HEX | FILE=HEX",
+        help="Required SHA-256 of the set's file, or of one of its files. Repeatable. Default: the published "
+        "checksum, else that of the first download.",
+    ),
+]
+Cache = Annotated[
+    str | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        help="Folder for unfinished downloads and checksums. Default: lmclassify in $XDG_CACHE_HOME or "
+        "~/.cache.",
+    ),
+]
 
-    @command(app, "download")
-    def download(
-        run: Run,
-        name: Annotated[
-            Literal[_NAMES] | None,  # type: ignore[valid-type]
-            typer.Argument(metavar="SET", help=f"{', '.join(_NAMES)}. Without one: a list of them."),
-        ] = None,
-        output: Annotated[
-            str | None,
-            typer.Option(
-                "-o",
-                "--output",
-                metavar="FILE",
-                help="Where to write; parts of a set go to FILE with .train, .test and so on before its "
-                "ending. Default: SET.csv.",
-            ),
-        ] = None,
-        url: Annotated[
-            str | None,
-            typer.Option(
-                "--url",
-                metavar="URL",
-                help="Take it from there: a file, or a folder (it ends in /) that holds the set's files.",
-            ),
-        ] = None,
-        sha256: Annotated[
-            list[str] | None,
-            typer.Option(
-                "--sha256",
-                metavar="HEX | FILE=HEX",
-                help="The SHA-256 that the set's file must have, or one of them; repeatable. Default: the "
-                "published one, else that of the first download.",
-            ),
-        ] = None,
-        cache: Annotated[
-            str | None,
-            typer.Option(
-                "--cache",
-                metavar="FOLDER",
-                help="For unfinished downloads and checksums. Default: $XDG_CACHE_HOME or ~/.cache, "
-                "lmclassify in it.",
-            ),
-        ] = None,
-    ) -> None:
-        """Fetch a public data set into a CSV of text and label.
+_EXAMPLES = ("lmclassify download", "lmclassify download sms-spam -o sms.csv")
 
-        An interrupted download goes on where it stopped when the command is run again.
-        """
-        if name is None:
-            _list()
-            return
-        from lmclassify.datasets.download_cache import default_cache, download_set
-        from lmclassify.datasets.http_download import check_url
-        from lmclassify.tables.writing import TableWriter, choose_output_format
 
-        chosen = PUBLIC_SETS[name]
-        target = output or f"{name}.csv"
-        if target == "-" and chosen.parts:
-            raise OptionError(f"{name} has the parts {listing(chosen.parts)}; one stream cannot hold them")
-        urls = {} if url is None else _urls(chosen, url)
-        for place in urls.values():
-            check_url(place)
-        checksums = _checksums(chosen, sha256 or [])
-        run.say(f"{name}: {chosen.title}")
-        run.say(f"licence: {chosen.licence}")
-        run.say(f"cite: {chosen.citation}")
+def download(
+    run: Run,
+    name: Set = None,
+    output: Output = None,
+    url: Url = None,
+    sha256: Sha256 = None,
+    cache: Cache = None,
+) -> None:
+    """Download a public data set as CSV with the columns text and label.
 
-        @contextlib.contextmanager
-        def progress(file: PublicFile) -> Iterator[Progress]:
-            run.say(f"downloading {urls.get(file.name, file.url)} (at most {file.max_bytes / 2**20:,.0f} MB)")
-            with Display(run, file.name) as display:
-                yield lambda done, total: display.show(done, f"{done / 2**20:,.1f} MB", total)
+    Run the command again to continue an interrupted download.
+    """
+    if name is None:
+        _list()
+        return
+    from lmclassify.datasets.http_download import check_url
+    from lmclassify.datasets.download_cache import default_cache, download_set
+    from lmclassify.tables.writing import TableWriter, choose_output_format
 
-        with contextlib.ExitStack() as stack:  # a place that cannot be written to is told before the download
-            names = _targets(chosen, target)
-            writers = {
-                part: stack.enter_context(TableWriter(file, choose_output_format(file, None)))
-                for part, file in names.items()
-            }
-            folder = Path(cache) if cache else default_cache()
-            places: dict[str, Any] = {"urls": urls, "checksums": checksums}
-            files = download_set(chosen, folder, **places, progress=progress, say=run.say)
-            counts = _write(run, chosen.read(stack.enter_context(files)), writers)
-        for part, file in names.items():
-            run.say(f"{counts[part]:,} texts written to {'standard output' if file == '-' else file}")
+    chosen = PUBLIC_SETS[name]
+    target = output or f"{name}.csv"
+    if target == "-" and chosen.parts:
+        raise OptionError(
+            f"{name} has the parts {listing(chosen.parts)}, which standard output cannot hold; "
+            "name a file with -o"
+        )
+    urls = {} if url is None else _urls(chosen, url)
+    for place in urls.values():
+        check_url(place)
+    checksums = _checksums(chosen, sha256 or [])
+    run.say(f"{name}: {chosen.title}")
+    run.say(f"licence: {chosen.licence}")
+    run.say(f"cite: {chosen.citation}")
+
+    @contextlib.contextmanager
+    def progress(file: PublicFile) -> Iterator[Progress]:
+        run.say(f"downloading {urls.get(file.name, file.url)} (at most {file.max_bytes / 2**20:,.0f} MB)")
+        with ProgressDisplay(run, file.name) as display:
+            yield lambda done, total: display.show(done, f"{done / 2**20:,.1f} MB", total)
+
+    with contextlib.ExitStack() as stack:  # a file that cannot be written is reported before the download
+        names = _targets(chosen, target)
+        writers = {
+            part: stack.enter_context(TableWriter(file, choose_output_format(file, None)))
+            for part, file in names.items()
+        }
+        folder = Path(cache) if cache else default_cache()
+        places: dict[str, Any] = {"urls": urls, "checksums": checksums}
+        files = download_set(chosen, folder, **places, progress=progress, say=run.say)
+        counts = _write(run, chosen.read(stack.enter_context(files)), writers)
+    for part, file in names.items():
+        run.say(f"{counts[part]:,} texts written to {'standard output' if file == '-' else file}")
 
 
 def _list() -> None:
@@ -124,7 +134,7 @@ def _urls(chosen: PublicSet, url: str) -> dict[str, str]:
     if len(chosen.files) > 1:
         names = listing(file.name for file in chosen.files)
         raise OptionError(
-            f"--url {url}: the set has several files ({names}); name their folder, with / at the end"
+            f"--url {url}: the set has several files ({names}); give the URL of their folder, ending in /"
         )
     return {chosen.files[0].name: url}
 
@@ -145,14 +155,14 @@ def _checksums(chosen: PublicSet, given: list[str]) -> dict[str, str]:
 
 
 def _targets(chosen: PublicSet, target: str) -> dict[str, str]:
-    """Return the file of each part; of a set without parts it is that of the part ""."""
+    """Return the file of each part; a set without parts has one part, ""."""
     path = Path(target)
     names = {part: str(path.with_name(f"{path.stem}.{part}{path.suffix}")) for part in chosen.parts}
     return names or {"": target}
 
 
 def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWriter]) -> dict[str, int]:
-    """Write the texts of each part; return their numbers."""
+    """Write the texts of each part; return their numbers by part."""
     from lmclassify.tables.rows import Rows
 
     counts = dict.fromkeys(writers, 0)
@@ -164,7 +174,7 @@ def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWri
         waiting[part] = []
 
     for part, text, label in examples:
-        text = text.replace("\0", "")  # which no reader of tables takes
+        text = text.replace("\0", "")  # table readers refuse NUL
         if not text.strip():
             blank += 1
             continue
@@ -177,3 +187,8 @@ def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWri
     if blank:
         run.say(f"note: {blank:,} blank texts left out")
     return counts
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    add_command(app, "download", download, examples=_EXAMPLES)

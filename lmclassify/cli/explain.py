@@ -1,4 +1,4 @@
-"""`lmclassify explain`: why a text has its label, and which words speak for each label."""
+"""`lmclassify explain`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
-    Display,
     Encoding,
     Exact,
     Fields,
     InputFormat,
     Model,
-    Run,
     TextColumn,
-    command,
     load_model,
 )
+from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.errors import DataError, OptionError
 from lmclassify.text.terminal import unescaped
 
@@ -33,100 +32,112 @@ if TYPE_CHECKING:
 
 _BAR = "█"
 
+Text = Annotated[
+    str | None, typer.Argument(metavar="TEXT", help="The text to explain; `-` reads it from standard input.")
+]
+Label = Annotated[
+    str | None,
+    typer.Option("--label", metavar="NAME", help="Label to explain. Default: the predicted label."),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against", metavar="NAME", help="Label to compare it with. Default: the next most probable one."
+    ),
+]
+Texts = Annotated[
+    str | None,
+    typer.Option(
+        "--texts",
+        metavar="FILE",
+        help="Instead of TEXT: show the most informative words of each label in these texts (a table, or one "
+        "text per line).",
+    ),
+]
+WordCount = Annotated[int, typer.Option("-n", min=1, help="With --texts: number of words per label.")]
+ExplanationFormat = Annotated[
+    Literal["text", "json", "html"],
+    typer.Option("--format", help="Output format. `html` is a snippet, for one text only."),
+]
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
+_EXAMPLES = (
+    "lmclassify explain 'Win a free prize' -m model",
+    "lmclassify explain - --format json < message.txt",
+    "lmclassify explain --texts inbox.csv -n 20",
+)
 
-    @command(app, "explain")
-    def explain(
-        run: Run,
-        text: Annotated[
-            str | None, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")
-        ] = None,
-        model: Model = DEFAULT_MODEL,
-        label: Annotated[
-            str | None,
-            typer.Option("--label", metavar="NAME", help="Explain this label. Default: the likeliest."),
-        ] = None,
-        against: Annotated[
-            str | None,
-            typer.Option("--against", metavar="NAME", help="Rather than this one. Default: the next one."),
-        ] = None,
-        texts: Annotated[
-            str | None,
-            typer.Option(
-                "--texts",
-                metavar="FILE",
-                help="Instead: words that speak most for each label in a table (or in lines of a .txt).",
-            ),
-        ] = None,
-        text_column: TextColumn = None,
-        input_format: InputFormat = None,
-        encoding: Encoding = None,
-        fields: Fields = DEFAULT_FIELDS,
-        n: Annotated[int, typer.Option("-n", min=1, help="With --texts: how many words a label.")] = 10,
-        format: Annotated[
-            Literal["text", "json", "html"],
-            typer.Option("--format", help="How to print; html is a snippet, for one text."),
-        ] = "text",
-        exact: Exact = False,
-    ) -> None:
-        """Say why a text has its label: each word's log-probability and part.
 
-        Parts are in nats and add up to the decision: the log-odds of the label against the other.
-        """
-        from lmclassify.datasets.sources import open_rows
-        from lmclassify.evaluation.explanation import informative_words_to_text, to_html, to_text
-        from lmclassify.mail.fields import parse_fields
+def explain(
+    run: Run,
+    text: Text = None,
+    model: Model = DEFAULT_MODEL,
+    label: Label = None,
+    against: Against = None,
+    texts: Texts = None,
+    text_column: TextColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+    fields: Fields = DEFAULT_FIELDS,
+    n: WordCount = 10,
+    format: ExplanationFormat = "text",
+    exact: Exact = False,
+) -> None:
+    """Explain a text's label by the contribution of each word.
 
-        if (text is None) == (texts is None):
-            raise OptionError("explain needs a TEXT, or a file of texts with --texts, not both")
-        if texts is not None and (format == "html" or label is not None or against is not None):
-            raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
-        fitted = load_model(run, model, exact)
-        if texts is not None:
-            with open_rows(
-                texts, format=input_format, encoding=encoding, fields=parse_fields(fields)
-            ) as table:
-                found = _texts(run, table, text_column)
-            words = _informative_words(run, fitted, found, n)
-            print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
-            return
-        given = _standard_input() if text == "-" else str(text)
-        chosen = [None if name is None else fitted.label_named(name) for name in (label, against)]
-        explanation = fitted.explain(given, *chosen)
-        if format == "json":
-            print(json.dumps(explanation))
-        elif format == "html":
-            encoding = sys.stdout.encoding
-            print(to_html(explanation).encode(encoding, "xmlcharrefreplace").decode(encoding))
-        else:
-            style = _coloured if sys.stdout.isatty() else _plain
-            shown = to_text(explanation, style, _BAR if _can_print(_BAR) else "#")
-            print(shown, file=unescaped(sys.stdout))
+    Contributions are in nats. They add up to the decision: the log-odds of the label against the other label.
+    """
+    from lmclassify.datasets.sources import open_rows
+    from lmclassify.evaluation.explanation import informative_words_to_text, to_html, to_text
+    from lmclassify.mail.fields import parse_fields
+
+    if (text is None) == (texts is None):
+        raise OptionError("explain needs a TEXT or --texts FILE, and not both")
+    if texts is not None and (format == "html" or label is not None or against is not None):
+        raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
+    fitted = load_model(run, model, exact)
+    if texts is not None:
+        with open_rows(texts, format=input_format, encoding=encoding, fields=parse_fields(fields)) as table:
+            found = _read_texts(run, table, text_column)
+        words = _informative_words(run, fitted, found, n)
+        print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
+        return
+    given = _read_standard_input() if text == "-" else str(text)
+    chosen = [None if name is None else fitted.label_named(name) for name in (label, against)]
+    explanation = fitted.explain(given, *chosen)
+    if format == "json":
+        print(json.dumps(explanation))
+    elif format == "html":
+        encoding = sys.stdout.encoding
+        print(to_html(explanation).encode(encoding, "xmlcharrefreplace").decode(encoding))
+    else:
+        style = _coloured if sys.stdout.isatty() else _plain
+        shown = to_text(explanation, style, _BAR if _can_print(_BAR) else "#")
+        print(shown, file=unescaped(sys.stdout))
 
 
 def _informative_words(
     run: Run, fitted: FittedModel, texts: list[str], n: int
 ) -> dict[str, list[InformativeWord]]:
-    """The same as `FittedModel.informative_words`, and say how far it has come."""
+    """Return what `FittedModel.informative_words` returns, and show progress."""
     from lmclassify.classify.explain import attribute, most_informative
 
-    with Display(run, "explaining", len(texts)) as display:
+    with ProgressDisplay(run, "explaining", len(texts)) as display:
 
         def counted() -> Iterator[Attributions]:
-            for number, shares in enumerate(attribute(fitted, texts), 1):
-                yield shares
+            for number, attributions in enumerate(attribute(fitted, texts), 1):
+                yield attributions
                 display.show(number, f"{number:,} of {len(texts):,} texts")
 
         return most_informative(counted(), fitted.label_names, n)
 
 
-def _standard_input() -> str:
+def _read_standard_input() -> str:
     try:
         return sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"standard input: byte {error.start} is no UTF-8; convert the text first") from None
+        raise DataError(
+            f"standard input: byte {error.start} is not valid UTF-8; convert the text first"
+        ) from None
 
 
 def _can_print(text: str) -> bool:
@@ -137,15 +148,15 @@ def _can_print(text: str) -> bool:
     return True
 
 
-def _coloured(text: str, speaks_for: bool) -> str:
-    return typer.style(text, fg=typer.colors.GREEN if speaks_for else typer.colors.RED)
+def _coloured(text: str, supports: bool) -> str:
+    return typer.style(text, fg=typer.colors.GREEN if supports else typer.colors.RED)
 
 
 def _plain(text: str, _: bool) -> str:
     return text
 
 
-def _texts(run: Run, table: RowReader, column: str | None) -> list[str]:
+def _read_texts(run: Run, table: RowReader, column: str | None) -> list[str]:
     from lmclassify.tables.columns import TEXT_COLUMNS, require_column
 
     found: list[str] = []
@@ -154,3 +165,8 @@ def _texts(run: Run, table: RowReader, column: str | None) -> list[str]:
     for chunk in table.chunks():
         found += [text for text in chunk.column(text_at) if text.strip()]
     return found
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    add_command(app, "explain", explain, examples=_EXAMPLES)

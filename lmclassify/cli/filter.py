@@ -6,78 +6,81 @@ from typing import Annotated
 
 import typer
 
-from lmclassify.cli.common import (
-    DEFAULT_FIELDS,
-    DEFAULT_MODEL,
-    Exact,
-    Fields,
-    Model,
-    Run,
-    command,
-    load_model,
-)
+from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.common import DEFAULT_FIELDS, DEFAULT_MODEL, Exact, Fields, Model, load_model
 from lmclassify.errors import OptionError
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage
+
+_EXAMPLES = (
+    "lmclassify filter -m model < message.eml",
+    "lmclassify filter --socket /run/user/1000/lmclassify < message.eml",
+)
+
+
+def filter_message(
+    run: Run,
+    context: typer.Context,
+    model: Model = DEFAULT_MODEL,
+    socket: Annotated[
+        str | None,
+        typer.Option(
+            "--socket",
+            metavar="PATH",
+            help="Ask the service that listens on this socket (lmclassify serve --socket PATH) instead of "
+            "loading a model.",
+        ),
+    ] = None,
+    fields: Fields = DEFAULT_FIELDS,
+    exit_code: Annotated[
+        bool,
+        typer.Option(EXIT_CODE, help="Exit with 0 for spam, 1 for ham, 2 for unsure and 3 for a failure."),
+    ] = False,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            "--positive",
+            metavar="NAME",
+            help="The label that means spam. Default: `spam`, or the second of two labels.",
+        ),
+    ] = None,
+    unsure: Annotated[
+        str | None,
+        typer.Option(
+            "--unsure",
+            metavar="LOW,HIGH",
+            help="Label a message `unsure` if its probability of spam is between these.",
+        ),
+    ] = None,
+    exact: Exact = False,
+) -> None:
+    """Copy a message from standard input to standard output and add its label in headers.
+
+    The headers are X-LMClassify-Label and X-LMClassify-Score, the probability of spam. After any failure the
+    message is copied unchanged and the exit status is 75, so that the mail system tries again.
+    """
+    filtered = context.obj
+    if not isinstance(filtered, FilteredMessage):
+        raise OptionError("filter must be the first argument: lmclassify filter [OPTIONS]")
+    if socket is not None:
+        from lmclassify.mail.client import classify_with_service
+
+        if model != DEFAULT_MODEL or exact:
+            raise OptionError("with --socket the service has the model; drop --model and --exact")
+        classify_with_service(filtered, socket, fields=fields, positive=positive, unsure=unsure)
+        return
+    from lmclassify.mail.fields import parse_fields
+    from lmclassify.mail.messages import read_message
+    from lmclassify.mail.verdicts import decide, parse_unsure_zone
+
+    names = parse_fields(fields)
+    unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
+    fitted = load_model(run, model, exact)
+    text = read_message(filtered.message, names).text(names)
+    probabilities = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
+    label = max(probabilities, key=probabilities.__getitem__)
+    filtered.verdict = decide(label, probabilities, positive, unsure_zone)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-
-    @command(app, "filter")
-    def filter_message(
-        run: Run,
-        context: typer.Context,
-        model: Model = DEFAULT_MODEL,
-        socket: Annotated[
-            str | None,
-            typer.Option(
-                "--socket",
-                metavar="PATH",
-                help="Ask the service on this socket (lmclassify serve --socket PATH); load no model.",
-            ),
-        ] = None,
-        fields: Fields = DEFAULT_FIELDS,
-        exit_code: Annotated[
-            bool,
-            typer.Option(EXIT_CODE, help="Exit with 0 for spam, 1 for ham, 2 for unsure, 3 for a failure."),
-        ] = False,
-        positive: Annotated[
-            str | None,
-            typer.Option(
-                "--positive",
-                metavar="NAME",
-                help="The label that is spam. Default: spam, or the second of two.",
-            ),
-        ] = None,
-        unsure: Annotated[
-            str | None,
-            typer.Option("--unsure", metavar="LOW,HIGH", help="unsure where its probability lies between."),
-        ] = None,
-        exact: Exact = False,
-    ) -> None:
-        """Copy a message from standard input to standard output, with its label in headers.
-
-        The headers are X-LMClassify-Label and X-LMClassify-Score, the probability of spam. In every failure
-        the message is copied unchanged, and the exit status is 75, so that mail is tried again.
-        """
-        filtered = context.obj
-        if not isinstance(filtered, FilteredMessage):
-            raise OptionError("filter comes first: lmclassify filter [OPTIONS]")
-        if socket is not None:
-            from lmclassify.mail.client import classify_with_service
-
-            if model != DEFAULT_MODEL or exact:
-                raise OptionError("with --socket the service has the model; drop --model and --exact")
-            classify_with_service(filtered, socket, fields=fields, positive=positive, unsure=unsure)
-            return
-        from lmclassify.mail.fields import parse_fields
-        from lmclassify.mail.messages import read_message
-        from lmclassify.mail.verdicts import decide, parse_unsure_zone
-
-        names = parse_fields(fields)
-        unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
-        fitted = load_model(run, model, exact)
-        text = read_message(filtered.message, names).text(names)
-        probabilities = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
-        label = max(probabilities, key=probabilities.__getitem__)
-        filtered.verdict = decide(label, probabilities, positive, unsure_zone)
+    add_command(app, "filter", filter_message, examples=_EXAMPLES)

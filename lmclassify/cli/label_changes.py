@@ -1,4 +1,4 @@
-"""`lmclassify add-label`, `update` and `remove-label`: one label's models changed, the others left alone."""
+"""`lmclassify add-label`, `update` and `remove-label`: they change single labels of a model."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
     TABLE,
-    Display,
     Encoding,
     Fields,
     InputFormat,
     LabelColumn,
     Model,
-    Run,
     TextColumn,
-    command,
 )
+from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.errors import DataError, OptionError, shorten
 
 if TYPE_CHECKING:
@@ -28,119 +27,128 @@ if TYPE_CHECKING:
     from lmclassify.lm.neural.trainer import EpochRecord
 
 _LEARNED_AS = "learned_as"
+"""Column of `update` that names the label that a text was wrongly trained as."""
 
 Output = Annotated[
     str | None,
-    typer.Option("-o", "--output", metavar="FOLDER", help="Where to write. Default: the model itself."),
+    typer.Option(
+        "-o", "--output", metavar="FOLDER", help="Folder to write the model to. Default: replace the model."
+    ),
 ]
-Name = Annotated[str, typer.Argument(metavar="LABEL", help="The label's name.")]
+Name = Annotated[str, typer.Argument(metavar="LABEL", help="Name of the label.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
+def add_label(
+    run: Run,
+    label: Name,
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Texts of the label: tables, mail, or one text per line."),
+    ],
+    model: Model = DEFAULT_MODEL,
+    output: Output = None,
+    text_column: TextColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+    fields: Fields = DEFAULT_FIELDS,
+) -> None:
+    """Add a label to a model.
 
-    @command(app, "add-label")
-    def add_label(
-        run: Run,
-        label: Name,
-        texts: Annotated[
-            list[str], typer.Argument(metavar="FILE...", help="Its texts: tables, mail, or one text a line.")
-        ],
-        model: Model = DEFAULT_MODEL,
-        output: Output = None,
-        text_column: TextColumn = None,
-        input_format: InputFormat = None,
-        encoding: Encoding = None,
-        fields: Fields = DEFAULT_FIELDS,
-    ) -> None:
-        """Learn one label more; the other labels' files stay as they are."""
-        from lmclassify.datasets.labelled import read_unlabelled
-        from lmclassify.datasets.multiple_files import expand
-        from lmclassify.mail.fields import parse_fields
-        from lmclassify.persistence.commit import check_target
+    The files of the other labels do not change.
+    """
+    from lmclassify.datasets.labelled import read_unlabelled
+    from lmclassify.datasets.multiple_files import expand
+    from lmclassify.mail.fields import parse_fields
+    from lmclassify.persistence.commit import check_target
 
-        mail_fields = parse_fields(fields)
-        classifier, checksum = _load(run, model)
-        check_target(output or model)
-        name = _of_type(classifier, label)
-        found = read_unlabelled(
-            expand(texts),
-            text_column=text_column,
-            fields=mail_fields,
-            format=input_format,
-            encoding=encoding,
-            say=run.say,
-        )
-        run.say(f"learning {shorten(label)} from {len(found):,} texts")
-        from lmclassify.classify.incremental.add_label import trainings
+    mail_fields = parse_fields(fields)
+    classifier, checksum = _load(run, model)
+    check_target(output or model)
+    name = _convert_label(classifier, label)
+    found = read_unlabelled(
+        expand(texts),
+        text_column=text_column,
+        fields=mail_fields,
+        format=input_format,
+        encoding=encoding,
+        say=run.say,
+    )
+    run.say(f"training label {shorten(label)} on {len(found):,} texts")
+    from lmclassify.classify.incremental.add_label import trainings
 
-        with _Progress(
-            run, f"learning {shorten(label)}", trainings(classifier.model_, len(found))
-        ) as progress:
-            classifier.set_params(callback=progress.update)
-            classifier.add_label(name, found)
-        _save(run, classifier, model, output, checksum)
-
-    @command(app, "update")
-    def update(
-        run: Run,
-        data: Annotated[str, typer.Argument(metavar="DATA", help=f"{TABLE}; - is standard input.")],
-        model: Model = DEFAULT_MODEL,
-        output: Output = None,
-        text_column: TextColumn = None,
-        label_column: LabelColumn = None,
-        input_format: InputFormat = None,
-        encoding: Encoding = None,
-    ) -> None:
-        """Learn from corrected rows.
-
-        A column learned_as, where there is one, names the label that had wrongly learnt a row's text and
-        is to unlearn it; blank for none. Files of labels that no row names stay as they are.
-        """
-        from lmclassify.datasets.sources import open_rows
-        from lmclassify.persistence.commit import check_target
-
-        classifier, checksum = _load(run, model)
-        check_target(output or model)
-        with open_rows(data, format=input_format, encoding=encoding) as table:
-            texts, labels, wrong = _corrections(run, classifier, table, text_column, label_column)
-        run.say(f"learning from {len(texts):,} rows")
-        with _Progress(run, "learning", len(set(labels))) as progress:
-            classifier.set_params(callback=progress.update)
-            classifier.update(texts, labels, wrong)
-        _save(run, classifier, model, output, checksum)
-
-    @command(app, "remove-label")
-    def remove_label(run: Run, label: Name, model: Model = DEFAULT_MODEL, output: Output = None) -> None:
-        """Forget one label; the other labels' files stay as they are."""
-        from lmclassify.persistence.commit import check_target
-
-        classifier, checksum = _load(run, model)
-        check_target(output or model)
-        classifier.remove_label(classifier.model_.label_named(label))
-        _save(run, classifier, model, output, checksum)
+    with _TrainingProgress(
+        run, f"training {shorten(label)}", trainings(classifier.model_, len(found))
+    ) as progress:
+        classifier.set_params(callback=progress.update)
+        classifier.add_label(name, found)
+    _save(run, classifier, model, output, checksum)
 
 
-class _Progress(Display):
-    """Counts epochs of several trainings that come one after the other, each of about as many."""
+def update(
+    run: Run,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help=f"Corrected rows: {TABLE}. `-` reads standard input.")
+    ],
+    model: Model = DEFAULT_MODEL,
+    output: Output = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+) -> None:
+    """Train a model further on corrected rows.
+
+    If there is a column learned_as, it names the label that a row's text was wrongly trained as; the text is
+    removed from that label. Leave it blank where there is none. The files of labels that occur in no row do
+    not change.
+    """
+    from lmclassify.datasets.sources import open_rows
+    from lmclassify.persistence.commit import check_target
+
+    classifier, checksum = _load(run, model)
+    check_target(output or model)
+    with open_rows(data, format=input_format, encoding=encoding) as table:
+        texts, labels, wrong = _read_corrections(run, classifier, table, text_column, label_column)
+    run.say(f"training on {len(texts):,} rows")
+    with _TrainingProgress(run, "training", len(set(labels))) as progress:
+        classifier.set_params(callback=progress.update)
+        classifier.update(texts, labels, wrong)
+    _save(run, classifier, model, output, checksum)
+
+
+def remove_label(run: Run, label: Name, model: Model = DEFAULT_MODEL, output: Output = None) -> None:
+    """Remove a label from a model.
+
+    The files of the other labels do not change.
+    """
+    from lmclassify.persistence.commit import check_target
+
+    classifier, checksum = _load(run, model)
+    check_target(output or model)
+    classifier.remove_label(classifier.model_.label_named(label))
+    _save(run, classifier, model, output, checksum)
+
+
+class _TrainingProgress(ProgressDisplay):
+    """Shows the epochs of language models that are trained one after the other."""
 
     def __init__(self, run: Run, name: str, trainings: int) -> None:
         super().__init__(run, name)
-        self._trainings, self._ended_ones = trainings, 0
+        self._trainings, self._finished = trainings, 0
 
     def update(self, label: Any, record: EpochRecord) -> None:
-        """Take note of an epoch."""
-        place = min(self._ended_ones + 1, self._trainings)
-        done = self._ended_ones + record.epoch / record.max_epochs
+        """Show an epoch."""
+        number = min(self._finished + 1, self._trainings)
+        done = self._finished + record.epoch / record.max_epochs
         if record.finished:
-            self._ended_ones += 1
-            done = self._ended_ones
-        state = f"language model {place} of {self._trainings}, epoch {record.epoch} of {record.max_epochs}"
+            self._finished += 1
+            done = self._finished
+        state = f"language model {number} of {self._trainings}, epoch {record.epoch} of {record.max_epochs}"
         self.show(min(done, self._trainings), state, self._trainings)
 
 
 def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
-    """Return the model and what tells it from any other."""
+    """Load a model; return it and its checksum."""
     from lmclassify.classify.estimator import LMClassifier
     from lmclassify.persistence.reading import model_checksum
 
@@ -151,29 +159,29 @@ def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
 
 
 def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, checksum: str) -> None:
-    """Write the model; one that another process has changed meanwhile is not overwritten."""
+    """Save the model, unless another process has changed it since it was loaded."""
     classifier.model_.save(output or model, replaces=checksum if output is None else None)
     run.say(f"model written to {output or model}, {len(classifier.classes_):,} labels")
 
 
-def _of_type(classifier: LMClassifier, name: str) -> Any:
-    """Return a new label's name as what the other labels are."""
+def _convert_label(classifier: LMClassifier, name: str) -> Any:
+    """Return a new label in the type of the other labels."""
     if not name or any("\ud800" <= character <= "\udfff" for character in name):
-        raise OptionError("a label's name must be valid UTF-8, and not empty")
+        raise OptionError("the name of a label must be valid UTF-8 and not empty")
     kind = type(classifier.classes_.tolist()[0])
     try:
         label = name == "True" if kind is bool else kind(name)
     except ValueError:
         label = None
     if str(label) != name:
-        raise OptionError(f"label {shorten(name)} is no {kind.__name__}, as the other labels are")
+        raise OptionError(f"label {shorten(name)} is not of type {kind.__name__} like the other labels")
     return label
 
 
-def _corrections(
+def _read_corrections(
     run: Run, classifier: LMClassifier, table: RowReader, text_column: str | None, label_column: str | None
 ) -> tuple[list[str], list[Any], list[Any]]:
-    """Return texts, their labels, and the labels that had wrongly learnt them or None."""
+    """Read corrected rows: texts, their labels, and the labels they were wrongly trained as, or None."""
     from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, require_column
 
     texts: list[str] = []
@@ -187,24 +195,33 @@ def _corrections(
     for chunk in table.chunks():
         for row, cells in enumerate(chunk.cells, chunk.first):
             text, label = cells[text_at], cells[label_at]
-            unlearnt = "" if wrong_at is None else cells[wrong_at]
+            learned_as = "" if wrong_at is None else cells[wrong_at]
             if not text.strip() or not label.strip():
                 continue
-            for given in (label, *([unlearnt] if unlearnt.strip() else [])):
+            for given in (label, *([learned_as] if learned_as.strip() else [])):
                 if given not in known:
                     raise DataError(
                         f"{table.name}, row {row}: the model has no label {shorten(given)}; "
                         "add-label adds one"
                     )
-            if label == unlearnt:
+            if label == learned_as:
                 raise DataError(
-                    f"{table.name}, row {row}: {shorten(label)} cannot both learn and unlearn a text"
+                    f"{table.name}, row {row}: {shorten(label)} is both the label and learned_as of one text"
                 )
             texts.append(text)
             labels.append(known[label])
-            wrong.append(known[unlearnt] if unlearnt.strip() else None)
+            wrong.append(known[learned_as] if learned_as.strip() else None)
     if not texts:
         raise DataError(f"{table.name}: no row has both a text and a label")
     if len(texts) < table.rows_read:
         run.say(f"note: {table.rows_read - len(texts):,} rows without text or label left out")
     return texts, labels, wrong
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    add_command(
+        app, "add-label", add_label, examples=["lmclassify add-label newsletter newsletters.txt -m model"]
+    )
+    add_command(app, "update", update, examples=["lmclassify update corrected.csv -m model"])
+    add_command(app, "remove-label", remove_label, examples=["lmclassify remove-label newsletter -m model"])

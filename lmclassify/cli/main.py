@@ -17,10 +17,10 @@ from lmclassify.text.terminal import guard_standard_streams
 _HOMES = {
     "fit": "fit",
     "predict": "predict",
-    "evaluate": "predict",
+    "evaluate": "evaluate",
     "explain": "explain",
-    "suggest": "info",
-    "generate": "info",
+    "suggest": "generate",
+    "generate": "generate",
     "info": "info",
     "add-label": "label_changes",
     "update": "label_changes",

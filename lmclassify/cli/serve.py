@@ -1,4 +1,4 @@
-"""`lmclassify serve`: a model behind HTTP."""
+"""`lmclassify serve`."""
 
 from __future__ import annotations
 
@@ -15,144 +15,176 @@ from typing import Annotated, Any
 
 import typer
 
-from lmclassify.cli.common import DEFAULT_MODEL, Exact, Model, Run, command
-from lmclassify.cli.decision_options import OPTIONS
+from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.common import (
+    DEFAULT_MODEL,
+    Exact,
+    Model,
+)
+from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError
 from lmclassify.logs import formatter_of
 from lmclassify.mail.local_service import TOKEN
 
+Host = Annotated[
+    str | None, typer.Option("--host", help="Address to listen on. Default: 127.0.0.1 (this machine only).")
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="Port to listen on. Default: 8000. 0: any free port."),
+]
+Socket = Annotated[
+    str | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help="Listen on a Unix socket that only this user can open, instead of a port.",
+    ),
+]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Reload the model when its files change, as SIGHUP does.")
+]
+TokenFile = Annotated[
+    str | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help=f"Require the bearer token in this file from requests. Default: the token in ${TOKEN}, if set.",
+    ),
+]
+AllowedHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-host",
+        metavar="NAME",
+        help="Only answer requests for this host name. Repeatable. Default: on a loopback address, "
+        "localhost and loopback addresses; else any name.",
+    ),
+]
+MaxBodyBytes = Annotated[
+    int, typer.Option("--max-body-bytes", min=1, help="Maximum size of a request, in bytes.")
+]
+MaxTexts = Annotated[int, typer.Option("--max-texts", min=1, help="Maximum number of texts per request.")]
+MaxCharacters = Annotated[
+    int, typer.Option("--max-characters", min=1, help="Maximum length of a text, in characters.")
+]
+MaxWaiting = Annotated[
+    int, typer.Option("--max-waiting", min=1, help="Maximum number of requests waiting at once.")
+]
+MaxConnections = Annotated[
+    int,
+    typer.Option(
+        "--max-connections",
+        min=1,
+        help="Maximum number of open connections; a new one replaces an idle one.",
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout", min=0.001, help="Seconds until receiving a request, and answering it, times out."
+    ),
+]
+BatchMilliseconds = Annotated[
+    float,
+    typer.Option(
+        "--batch-milliseconds",
+        min=0,
+        max=1000,
+        help="Milliseconds a text waits for others to share its batch while nothing is being scored.",
+    ),
+]
+Batching = Annotated[
+    bool, typer.Option("--batching/--no-batching", help="Score texts that are waiting as one batch.")
+]
+LogTexts = Annotated[
+    bool, typer.Option("--log-texts", help="Write texts to the log. Default: no text is ever logged.")
+]
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
+_PACKAGES = ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")
+_EXAMPLES = (
+    "lmclassify serve -m model",
+    "lmclassify serve --host 0.0.0.0 --token-file /run/secrets/token --watch",
+    "lmclassify serve --socket /run/user/1000/lmclassify",
+)
 
-    @command(app, "serve", OPTIONS)
-    def serve(
-        run: Run,
-        model: Model = DEFAULT_MODEL,
-        host: Annotated[
-            str | None,
-            typer.Option("--host", help="Address to listen on. Default: 127.0.0.1, this machine only."),
-        ] = None,
-        port: Annotated[
-            int | None, typer.Option("--port", min=0, max=65535, help="Default: 8000; 0: any free one.")
-        ] = None,
-        socket: Annotated[
-            str | None,
-            typer.Option("--socket", metavar="PATH", help="Listen on a local socket instead, for this user."),
-        ] = None,
-        watch: Annotated[
-            bool, typer.Option("--watch", help="Load the model again when it changes, as SIGHUP does.")
-        ] = False,
-        token_file: Annotated[
-            str | None,
-            typer.Option(
-                "--token-file",
-                metavar="FILE",
-                help=f"Ask requests for the bearer token in this file. Default: that in ${TOKEN}, if any.",
-            ),
-        ] = None,
-        allowed_host: Annotated[
-            list[str] | None,
-            typer.Option(
-                "--allowed-host",
-                metavar="NAME",
-                help="Answer requests to this host name only; repeatable. Default: on a loopback address "
-                "localhost and such addresses, else any.",
-            ),
-        ] = None,
-        max_body_bytes: Annotated[int, typer.Option("--max-body-bytes", min=1, help="Largest request.")] = 1
-        << 20,
-        max_texts: Annotated[int, typer.Option("--max-texts", min=1, help="Most texts a request.")] = 1000,
-        max_characters: Annotated[
-            int, typer.Option("--max-characters", min=1, help="Longest text.")
-        ] = 20_000,
-        max_waiting: Annotated[
-            int, typer.Option("--max-waiting", min=1, help="Most requests that wait at once.")
-        ] = 256,
-        max_connections: Annotated[
-            int,
-            typer.Option(
-                "--max-connections",
-                min=1,
-                help="Most connections at once; one more takes the place of an idle one.",
-            ),
-        ] = 1000,
-        timeout: Annotated[
-            float, typer.Option("--timeout", min=0.001, help="Seconds for receiving, and for answering.")
-        ] = 10.0,
-        batch_milliseconds: Annotated[
-            float,
-            typer.Option(
-                "--batch-milliseconds",
-                min=0,
-                max=1000,
-                help="How long a text waits for company where none is being scored.",
-            ),
-        ] = 0.0,
-        batching: Annotated[
-            bool, typer.Option("--batching/--no-batching", help="Score texts that wait together.")
-        ] = True,
-        log_texts: Annotated[
-            bool, typer.Option("--log-texts", help="Write texts to the log; else none ever is.")
-        ] = False,
-        exact: Exact = False,
-        **options: Any,
-    ) -> None:
-        """Answer over HTTP: a JSON interface, and a page to try the model on.
 
-        SIGTERM finishes the requests that run; SIGHUP loads the model and the token again.
-        """
-        if socket is not None and (host is not None or port is not None):
-            raise OptionError("--socket is instead of --host and --port")
-        if not math.isfinite(timeout):
-            raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model to load again
-        host, port = host or "127.0.0.1", 8000 if port is None else port
-        for package in ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn"):
-            if importlib.util.find_spec(package) is None:
-                raise LMClassifyError(
-                    f"serve needs {package}: pip install -c constraints.txt '.[serve]' (in the checkout)"
-                )
-        from lmclassify.service.server import listen_on_path, listen_on_port
-        from lmclassify.service.server import serve as serve_on
-        from lmclassify.service.settings import ServiceSettings
-        from lmclassify.service.worker_process import WorkerCommand
+def serve(
+    run: Run,
+    model: Model = DEFAULT_MODEL,
+    host: Host = None,
+    port: Port = None,
+    socket: Socket = None,
+    watch: Watch = False,
+    token_file: TokenFile = None,
+    allowed_host: AllowedHost = None,
+    max_body_bytes: MaxBodyBytes = 1 << 20,
+    max_texts: MaxTexts = 1000,
+    max_characters: MaxCharacters = 20_000,
+    max_waiting: MaxWaiting = 256,
+    max_connections: MaxConnections = 1000,
+    timeout: Timeout = 10.0,
+    batch_milliseconds: BatchMilliseconds = 0.0,
+    batching: Batching = True,
+    log_texts: LogTexts = False,
+    exact: Exact = False,
+    **decision_options: Any,
+) -> None:
+    """Serve a model over HTTP: a JSON API and a page to try it on.
 
-        settings = ServiceSettings(
-            max_body_bytes=max_body_bytes,
-            max_texts=max_texts,
-            max_characters=max_characters,
-            max_waiting=max_waiting,
-            max_connections=max_connections,
-            timeout=timeout,
-            batching=batching,
-            batch_milliseconds=batch_milliseconds,
-            token=_token(token_file),
-            allowed_hosts=_allowed_hosts(allowed_host or [], None if socket else host),
-            log_texts=log_texts,
-        )
-
-        _log_to_standard_error(run, log_texts)
-        of_model = {"folder": model, "exact": exact, "threads": run.threads, "deciding": options}
-        worker = WorkerCommand({**of_model, "log_format": run.log_format})
-        with contextlib.ExitStack() as stack:
-            if socket is None:
-                listener = stack.enter_context(listen_on_port(host, port))
-                port = listener.getsockname()[1]
-                where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-            else:
-                listener = stack.enter_context(listen_on_path(socket))
-                where = socket
-            if socket is None and not _is_loopback(host) and settings.token is None:
-                run.say("note: others can reach this address; ask for a token with --token-file")
-            serve_on(
-                worker,
-                settings,
-                listener,
-                watch=model if watch else None,
-                reload_token=None if token_file is None else lambda: _token(token_file),
-                on_start=lambda: run.say(f"serving {model} on {where}"),
+    SIGTERM finishes the running requests and exits. SIGHUP reloads the model and the token.
+    """
+    if socket is not None and (host is not None or port is not None):
+        raise OptionError("--socket excludes --host and --port")
+    if not math.isfinite(timeout):
+        raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model to reload
+    host, port = host or "127.0.0.1", 8000 if port is None else port
+    for package in _PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise LMClassifyError(
+                f"serve needs {package}: pip install -c constraints.txt '.[serve]' (in the checkout)"
             )
+    from lmclassify.service.server import listen_on_path, listen_on_port
+    from lmclassify.service.server import serve as serve_on
+    from lmclassify.service.settings import ServiceSettings
+    from lmclassify.service.worker_process import WorkerCommand
+
+    settings = ServiceSettings(
+        max_body_bytes=max_body_bytes,
+        max_texts=max_texts,
+        max_characters=max_characters,
+        max_waiting=max_waiting,
+        max_connections=max_connections,
+        timeout=timeout,
+        batching=batching,
+        batch_milliseconds=batch_milliseconds,
+        token=_token(token_file),
+        allowed_hosts=_allowed_hosts(allowed_host or [], None if socket else host),
+        log_texts=log_texts,
+    )
+
+    _log_to_standard_error(run, log_texts)
+    of_model = {"folder": model, "exact": exact, "threads": run.threads, "deciding": decision_options}
+    worker = WorkerCommand({**of_model, "log_format": run.log_format})
+    with contextlib.ExitStack() as stack:
+        if socket is None:
+            listener = stack.enter_context(listen_on_port(host, port))
+            port = listener.getsockname()[1]
+            where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        else:
+            listener = stack.enter_context(listen_on_path(socket))
+            where = socket
+        if socket is None and not _is_loopback(host) and settings.token is None:
+            run.say("note: other machines can reach this address; require a token with --token-file")
+        serve_on(
+            worker,
+            settings,
+            listener,
+            watch=model if watch else None,
+            reload_token=None if token_file is None else lambda: _token(token_file),
+            on_start=lambda: run.say(f"serving {model} on {where}"),
+        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -164,9 +196,13 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _allowed_hosts(asked: list[str], host: str | None) -> tuple[str, ...]:
-    """Return the names that requests may give: a page elsewhere could have its own name lead to loopback."""
-    names = [name.lower().strip("[]") for name in asked]
+def _allowed_hosts(given: list[str], host: str | None) -> tuple[str, ...]:
+    """Return the host names that are answered.
+
+    On a loopback address only its own names are: a web page could otherwise reach the service by a name that
+    resolves to loopback (DNS rebinding).
+    """
+    names = [name.lower().strip("[]") for name in given]
     if host is not None and _is_loopback(host):
         names += ["localhost", "127.0.0.1", "::1", host.lower()]
     return tuple(dict.fromkeys(names))
@@ -182,7 +218,7 @@ def _token(file: str | None) -> str | None:
         try:
             token = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            problem = getattr(error, "strerror", None) or "no UTF-8 text"
+            problem = getattr(error, "strerror", None) or "not valid UTF-8"
             raise OptionError(f"--token-file {file}: {problem}") from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise OptionError(f"{where}: a token is one word of visible ASCII characters")
@@ -198,3 +234,8 @@ def _log_to_standard_error(run: Run, log_texts: bool) -> None:
         logging.getLogger(name).setLevel(level if name == "lmclassify" else logging.ERROR)
     if log_texts:
         logging.getLogger("lmclassify.texts").setLevel(logging.INFO)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    add_command(app, "serve", serve, DECISION_OPTIONS, examples=_EXAMPLES)

@@ -1,4 +1,4 @@
-"""Losses of each epoch for TensorBoard."""
+"""Writes the losses of each epoch for TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lmclassify.lm.neural.trainer import EpochRecord
 
 
-class Scalars:
+class TensorBoardWriter:
     """Writes losses and speed by label and epoch into a folder of events.
 
     Cross-fitting trains a label's model several times: from the second time on, its name has a number.

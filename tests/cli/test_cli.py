@@ -285,12 +285,12 @@ def test_predict_without_or_with_strange_label_column(saved, data):
     data.write_text("text,category\nhello,shoes\n")
     done = run_cli("predict", data, "-m", saved, cwd=data.parent)
     assert done.returncode == 0
-    assert "no report: column 'category' holds none of the labels" in done.stderr.decode()
+    assert "no classification report: column 'category' holds none of the labels" in done.stderr.decode()
     data.write_text("text\nhello\n")
     done = run_cli("predict", data, "-m", saved, cwd=data.parent)
     assert done.stderr.decode().splitlines() == [
         f"{data}: text column 'text'",
-        "note: no label column found, so no report; --label-column names one",
+        "note: no classification report: no label column found; --label-column names one",
     ]
 
 
@@ -330,7 +330,7 @@ def test_explain_where_little_can_be_written_or_read(saved, tmp_path):
     assert b"#" in done.stdout
     assert b"\\u4e2d" in done.stdout
     done = run_cli("explain", "-", "-m", saved, stdin=b"win \xff", cwd=tmp_path)
-    assert "byte 4 is no UTF-8" in one_line(done)
+    assert "byte 4 is not valid UTF-8" in one_line(done)
 
 
 def test_explain_a_file_of_texts(saved, tmp_path):
@@ -456,8 +456,8 @@ BROKEN = {
         (["fit", "columns.csv"], "columns.csv has no text column: none of its columns (id, words)"),
         (["fit", "columns.csv", "--text-column", "words"], "columns.csv has no label column"),
         (["fit", "one.csv", "--text-column", "x"], "one.csv has no column 'x'; its columns: text, label"),
-        (["fit", "one.csv", "--labels", "spam,eggs"], "has label 'eggs'; labels there are: 'spam'"),
-        (["fit", "one.csv", "--labels", "spam,ham"], "has label 'ham'; labels there are: 'spam'"),
+        (["fit", "one.csv", "--labels", "spam,eggs"], "has label 'eggs'; the labels are: 'spam'"),
+        (["fit", "one.csv", "--labels", "spam,ham"], "has label 'ham'; the labels are: 'spam'"),
         (["fit", "missing.csv", "--labels", "spam,ham"], "label 'ham' has no text"),
         (["fit", "missing.csv", "--on-bad-row", "fail"], "missing.csv, row 2: the text is missing"),
         (["fit", "blank.csv"], "blank.csv: no row has both a text and a label"),
@@ -542,12 +542,12 @@ def test_a_model_of_a_newer_version(saved, data):
         (["fit", "--labels", "a,a"], "a twice"),
         (["fit", "--labels", "a=x", "--labels", "a=y"], "a twice"),
         (["fit", "--labels", "=x"], "NAME=FILE"),
-        (["fit", "data.csv", "--labels", "a=x"], "neither DATA nor names"),
+        (["fit", "data.csv", "--labels", "a=x"], "it excludes DATA and --labels A,B"),
         (["fit", "--class-prior", "a"], "--class-prior a: expected NAME=NUMBER"),
         (["fit", "data.csv", "--class-prior", "a=1"], "class_prior must name every label"),
         (["fit", "data.csv", "--device", "cuda"], "cuda"),
         (["fit", "data.csv", "--class-weight", "spam=2,eggs=3"], "class_weight names 'eggs'"),
-        (["fit", "data.csv", "--class-prior", "spam=1,spam=2"], "stands there twice"),
+        (["fit", "data.csv", "--class-prior", "spam=1,spam=2"], "names a label twice"),
         (["fit", "-", "-"], "standard input (-) can be read only once"),
         (["fit", "-", "--unlabelled", "-"], "standard input (-) can be read only once"),
         (["fit", "--unlabelled", "f", "--recipe", "plain"], "which only recipe tuned has"),
@@ -775,7 +775,7 @@ def test_the_default_recipe_from_file_to_file(tmp_path):
     fit = run_cli("fit", "some.csv", *small, "-v", cwd=tmp_path)
     assert fit.returncode == 0, fit.stderr.decode()
     said = fit.stderr.decode()
-    for part in ("learning n-gram models", "all labels: epoch 1 of 1", "ham: epoch 1 of 1", "nats/text"):
+    for part in ("training n-gram models", "all labels: epoch 1 of 1", "ham: epoch 1 of 1", "nats/text"):
         assert part in said
     done = run_cli("evaluate", "some.csv", "--format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
@@ -836,7 +836,7 @@ def test_unsure_texts(saved, mixed, tmp_path):
     result = json.loads(done.stdout)
     assert result["unsure"] > 0
     assert result["coverage"][0]["coverage"] == 1.0
-    assert b"of the texts decided" in run_cli(
+    assert b"if only the most confident texts are labelled" in run_cli(
         "evaluate", mixed, "-m", saved, "--min-confidence", 0.99, cwd=tmp_path
     ).stdout  # fmt: skip
 

@@ -3,12 +3,12 @@
 import pytest
 
 from lmclassify.classify.decisions import decisions_of
-from lmclassify.cli.decision_options import OPTIONS
+from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.errors import OptionError
 
 
 def decide(model, **options):
-    return decisions_of(model, {**dict.fromkeys(OPTIONS), **options})
+    return decisions_of(model, {**dict.fromkeys(DECISION_OPTIONS), **options})
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ def test_files_that_are_there_are_not_fetched_again(home, tmp_path):
 @pytest.mark.parametrize(
     ("options", "status", "error"),
     [
-        (["trec", "-o", "-"], 2, "one stream cannot hold them"),
-        (["trec", "--url", "http://x/y"], 2, "name their folder, with / at the end"),
+        (["trec", "-o", "-"], 2, "which standard output cannot hold"),
+        (["trec", "--url", "http://x/y"], 2, "give the URL of their folder, ending in /"),
         (["sms-spam", "--url", "file:///etc/passwd"], 1, "is not a URL that begins with https://"),
         (["sms-spam", "--sha256", "12"], 2, "64 hexadecimal digits"),
         (["trec", "--sha256", "0" * 64], 2, "expected FILE=HEX"),

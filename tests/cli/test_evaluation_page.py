@@ -28,7 +28,7 @@ def run(*arguments: object) -> Any:
 def test_a_page_beside_the_figures(saved, tmp_path):
     done = run_cli("evaluate", EMAILS, "-m", saved, "--html", "report.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stderr.decode().splitlines()[-1] == "page written to report.html"
+    assert done.stderr.decode().splitlines()[-1] == "report written to report.html"
     plain = run_cli("evaluate", EMAILS, "-m", saved, cwd=tmp_path)
     assert done.stdout == plain.stdout
     assert os.listdir(tmp_path) == ["report.html"]

@@ -22,7 +22,7 @@ def test_options_of_a_cluster_need_one(option, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert "give --engine ray too" in capsys.readouterr().err
+    assert "add --engine ray" in capsys.readouterr().err
 
 
 def test_a_cluster_trains_on_processors():

@@ -42,7 +42,7 @@ def test_from_two_labels_to_three_and_back(model, tmp_path):
     )
     done = run_cli("update", "rows.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert "learning from 2 rows" in done.stderr.decode()
+    assert "training on 2 rows" in done.stderr.decode()
     assert "2 rows without text or label left out" in done.stderr.decode()
     assert files_of(model, "spam") != spam
     assert files_of(model, "ham") == ham

@@ -27,7 +27,7 @@ def test_messages_as_json(saved, tmp_path):
     (tmp_path / "y.csv").write_text("text\nhello\n")
     done = run_cli("predict", "y.csv", "-m", saved, "--log-format", "json", cwd=tmp_path)
     assert [line["level"] for line in lines_of(done.stderr)] == ["info", "warning"]
-    assert lines_of(done.stderr)[1]["message"].startswith("no label column found")
+    assert lines_of(done.stderr)[1]["message"].startswith("no classification report: no label column")
 
 
 def test_an_error_as_json(tmp_path):

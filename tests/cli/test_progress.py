@@ -1,32 +1,49 @@
-"""Progress of what takes long, where standard error is no terminal."""
+"""Progress of long commands where standard error is no terminal."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
-from lmclassify.cli import common
-from lmclassify.cli.common import Counter, Display, Run
+from lmclassify.cli.command import Run
 from lmclassify.cli.main import _program
+from lmclassify.cli.progress import ProgressDisplay, RowProgress
 from tests.cli.test_cli import EMAILS, QUICK
 
 
-def test_lines_come_without_news_too(capsys, monkeypatch):
-    monkeypatch.setattr(common, "SECONDS_BETWEEN_LINES", 0.01)
-    with Display(Run(), "work", 4) as display:
-        time.sleep(0.2)
+class RecordedRun(Run):
+    """Keeps the messages of a run, printed by a thread, until a test has seen what it waits for."""
+
+    def wait_for(self, wanted: Callable[[str], bool], capsys: pytest.CaptureFixture[str]) -> str:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for line in capsys.readouterr().err.splitlines():
+                if wanted(line):
+                    return line
+            threading.Event().wait(0.001)
+        raise AssertionError("no such line")
+
+
+def test_lines_are_printed_now_and_then(capsys):
+    run = RecordedRun()
+    with ProgressDisplay(run, "work", 4, seconds_between_lines=0.001) as display:
+        assert " s so far)" in run.wait_for(lambda line: line.startswith("work ("), capsys)
         display.show(1, "one\x1b")
-        time.sleep(0.2)
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == "work (0 s so far)"
-    assert said[-1].startswith("work: one\\x1b (25%, 0 s so far, ")
-    with Counter(Run(), None) as counter:
-        counter.add(3, 50)
-        time.sleep(0.2)
-    assert capsys.readouterr().err.splitlines()[-1].startswith("rows: 3 done, ")
-    with Display(Run(quiet=True), "work"):
-        time.sleep(0.1)
+        assert run.wait_for(lambda line: line.startswith("work: one\\x1b (25%, "), capsys).endswith(
+            " s left)"
+        )
+    with RowProgress(run, None, seconds_between_lines=0.001) as progress:
+        progress.add(3, 50)
+        run.wait_for(lambda line: line.startswith("rows: 3 done, "), capsys)
+
+
+def test_a_quiet_run_starts_no_thread(capsys):
+    threads = threading.active_count()
+    with ProgressDisplay(Run(quiet=True), "work", seconds_between_lines=0.001):
+        assert threading.active_count() <= threads
     assert capsys.readouterr().err == ""
 
 
@@ -34,13 +51,13 @@ def test_lines_come_without_news_too(capsys, monkeypatch):
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, float | None]]:
     """What the displays are told: done, state, total."""
     told: list[tuple[float, str, float | None]] = []
-    real = Display.show
+    real = ProgressDisplay.show
 
-    def show(self: Display, done: float, state: str, total: float | None = None) -> None:
+    def show(self: ProgressDisplay, done: float, state: str, total: float | None = None) -> None:
         real(self, done, state, total)
         told.append((done, state, self._total))
 
-    monkeypatch.setattr(Display, "show", show)
+    monkeypatch.setattr(ProgressDisplay, "show", show)
     return told
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from lmclassify.cli.common import Run
-from lmclassify.cli.ray_prediction import predict_on_ray
+from lmclassify.cli.command import Run
+from lmclassify.cli.predict import predict_on_ray
 from lmclassify.errors import OptionError
 
 
@@ -18,11 +18,11 @@ def predict(data: list[str], output: str, **options: Any) -> None:
         model="none",
         exact=False,
         format=None,
-        reading={"format": None, "encoding": None, "fields": "subject"},
+        reading={"format": None, "encoding": None, "fields": ("subject",)},
         columns={"text_column": None, "label_column": None},
         overwrite_columns=False,
         escape_formulas=False,
-        deciding={},
+        decision_options={},
         **options,
     )
 

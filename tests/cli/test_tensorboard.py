@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from lmclassify.cli.main import _program
-from lmclassify.cli.tensorboard import Scalars
+from lmclassify.cli.tensorboard import TensorBoardWriter
 from lmclassify.lm.neural.trainer import EpochRecord
 from tests.cli.test_cli import QUICK
 
@@ -63,7 +63,7 @@ def test_a_second_training_has_a_name_of_its_own(package, tmp_path):
         "tokens": 6,
         "seconds": 2.0,
     }
-    with Scalars(str(tmp_path / "x")) as scalars:
+    with TensorBoardWriter(str(tmp_path / "x")) as scalars:
         for loss in (3.0, 2.0):
             scalars.update("a", EpochRecord(epoch=1, training_loss=loss, **record))
     assert Writer.written == [

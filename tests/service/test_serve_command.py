@@ -120,7 +120,7 @@ def test_serving_other_machines_without_a_token_is_noted(served_with, tmp_path):
         (["--max-texts", "0"], 2, "'--max-texts'"),
         (["--timeout", "inf"], 2, "--timeout must be a number of seconds"),
         (["--timeout", "nan"], 2, "--timeout"),
-        (["--socket", "s", "--port", "1"], 2, "--socket is instead of --host and --port"),
+        (["--socket", "s", "--port", "1"], 2, "--socket excludes --host and --port"),
     ],
 )
 def test_mistakes_are_one_line(saved, tmp_path, options, status, message):

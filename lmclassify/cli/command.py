@@ -1,0 +1,201 @@
+"""Commands: the options that all of them have, their messages, and how errors end them."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from lmclassify.errors import LMClassifyError, LMClassifyWarning, OptionError, printable
+from lmclassify.logs import json_line
+
+Options = Mapping[str, tuple[Any, Any]]
+"""Options by the name of their parameter: (annotation, default)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The common options of one run of a command, and how it prints messages."""
+
+    quiet: bool = False
+    verbose: bool = False
+    seed: int = 0
+    threads: int | None = None
+    device: str = "auto"
+    debug: bool = False
+    log_format: str = "text"
+
+    def say(self, message: str) -> None:
+        """Print a message of one line on standard error, unless --quiet; a note begins with "note: "."""
+        self.report(message if self._json else printable(message))
+
+    def report(self, text: str) -> None:
+        """Print lines on standard error, unless --quiet."""
+        if self.quiet:
+            return
+        if self._json:
+            message = text.rstrip("\n").removeprefix("note: ")
+            text = json_line("warning" if text.startswith("note: ") else "info", message)
+        print(text.rstrip("\n"), file=sys.stderr, flush=True)
+
+    def fail(self, message: str) -> None:
+        """Print an error on standard error, after the traceback if --debug is given."""
+        where = traceback.format_exc() if self.debug else ""
+        if self._json:
+            text = json_line("error", message, traceback=where)
+        else:
+            text = f"{where}lmclassify: error: {printable(message)}"
+        print(text, file=sys.stderr)
+
+    @property
+    def _json(self) -> bool:
+        return self.log_format == "json"
+
+    @property
+    def shows_bars(self) -> bool:
+        """Whether standard error is a terminal that may show progress bars."""
+        return not self.quiet and not self._json and sys.stderr.isatty()
+
+
+_COMMON: dict[str, Any] = {
+    "quiet": Annotated[bool, typer.Option("-q", "--quiet", help="Only print errors.")],
+    "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="Print more messages.")],
+    "seed": Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Random seed.")],
+    "threads": Annotated[
+        int | None, typer.Option("--threads", min=1, help="Number of threads. Default: one per processor.")
+    ],
+    "device": Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Device to train on.")],
+    "debug": Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")],
+    "log_format": Annotated[
+        Literal["text", "json"],
+        typer.Option(
+            "--log-format",
+            help="Format of messages on standard error. `json`: one object per line with time, level and "
+            "message; no progress bars.",
+        ),
+    ],
+}
+
+_CONTEXT = "typer_context"
+
+Prepare = Callable[[dict[str, Any], frozenset[str], Mapping[str, Any]], dict[str, Any]]
+"""(all options, names of those given on the command line, annotations) -> the options to use."""
+
+
+def add_command(
+    app: typer.Typer,
+    name: str,
+    function: Callable[..., None],
+    options: Options | None = None,
+    *,
+    prepare: Prepare | None = None,
+    examples: Sequence[str] = (),
+) -> None:
+    """Add a command to the program, with the common options.
+
+    Parameters
+    ----------
+    app : typer.Typer
+    name : str
+    function : callable
+        Its first parameter is the `Run`; the others become options and arguments.
+    options : mapping, optional
+        More options, passed to the function as keyword arguments.
+    prepare : callable, optional
+        Changes the options before the function gets them.
+    examples : sequence of str
+        Command lines, printed at the end of the command's help.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        parameter.replace(annotation=hints[parameter.name], kind=keyword)
+        for parameter in list(inspect.signature(function).parameters.values())[1:]
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    common = {key: (annotation, getattr(Run, key)) for key, annotation in _COMMON.items()}
+    parameters += [
+        inspect.Parameter(key, keyword, default=default, annotation=annotation)
+        for key, (annotation, default) in {**(options or {}), **common}.items()
+    ]
+    annotations = {parameter.name: parameter.annotation for parameter in parameters}
+
+    def invoke(**arguments: Any) -> None:
+        if prepare is not None:
+            context = arguments.pop(_CONTEXT)
+            given = {key for key in arguments if context.get_parameter_source(key).name == "COMMANDLINE"}
+            with _exit_status(Run(**{key: arguments[key] for key in _COMMON})):
+                arguments = prepare(arguments, frozenset(given), annotations)
+        run = Run(**{key: arguments.pop(key) for key in _COMMON})
+        with _exit_status(run):
+            function(run, **arguments)
+
+    shown = list(parameters)
+    if prepare is not None:
+        shown.append(inspect.Parameter(_CONTEXT, keyword, annotation=typer.Context))
+    invoke.__name__ = function.__name__
+    invoke.__doc__ = function.__doc__
+    invoke.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples) if examples else None
+    app.command(name, epilog=epilog)(invoke)
+
+
+@contextlib.contextmanager
+def _exit_status(run: Run) -> Iterator[None]:
+    """Turn an exception that ends a command into one line on standard error and an exit status."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if run.quiet else "default")
+        warnings.showwarning = _show_warning(run)
+        try:
+            yield
+            sys.stdout.flush()
+        except (typer.Exit, SystemExit):
+            raise
+        except BrokenPipeError:  # the reader, such as head, has enough
+            _discard_output()
+            raise typer.Exit(141) from None
+        except KeyboardInterrupt:
+            _fail(run, "interrupted", 130)
+        except LMClassifyError as error:
+            _fail(run, str(error), 2 if isinstance(error, OptionError) else 1)
+        except OSError as error:
+            _discard_output()
+            _fail(run, f"input or output failed: {error}", 1)
+        except MemoryError:
+            _fail(run, "not enough memory", 1)
+        except Exception as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            _fail(run, f"unexpected {what} (this is a bug; --debug shows where)", 1)
+
+
+def _fail(run: Run, message: str, status: int) -> None:
+    run.fail(message)
+    raise typer.Exit(status)
+
+
+def _discard_output() -> None:
+    """Discard what standard output still buffers, so that the program's end does not fail on it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_warning(run: Run) -> Callable[..., None]:
+    """Return a `warnings.showwarning` that prints each of lmclassify's warnings once, as a note."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
+        text = str(message)
+        if text not in shown and (run.verbose or issubclass(category, LMClassifyWarning)):
+            shown.add(text)
+            run.say(f"note: {text}")
+
+    return show

@@ -1,0 +1,262 @@
+"""`lmclassify evaluate`."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.common import (
+    DEFAULT_FIELDS,
+    DEFAULT_MODEL,
+    Data,
+    Encoding,
+    Exact,
+    Fields,
+    InputFormat,
+    LabelColumn,
+    Model,
+    TextColumn,
+    TextOrJson,
+    load_model,
+)
+from lmclassify.cli.decision_options import DECISION_OPTIONS
+from lmclassify.cli.progress import ProgressDisplay, RowProgress
+from lmclassify.errors import DataError, OptionError, listing, shorten
+
+if TYPE_CHECKING:
+    from lmclassify.classify.model import FittedModel
+    from lmclassify.evaluation.drift import Drift
+    from lmclassify.evaluation.metrics import Evaluation
+    from lmclassify.persistence.atomic_file import FileWriter
+    from lmclassify.prediction.labelling import TableLabeller
+
+DriftOption = Annotated[
+    bool,
+    typer.Option("--drift", help="Test whether the texts differ from the model's held-out texts, over time."),
+]
+TimeColumn = Annotated[
+    str | None,
+    typer.Option("--time-column", metavar="NAME", help="With --drift: column of times to sort the rows by."),
+]
+Plot = Annotated[
+    str | None,
+    typer.Option("--plot", metavar="FILE", help="With --drift: plot the drift (.png, .svg or .pdf)."),
+]
+Html = Annotated[
+    str | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Also write an HTML report with plots and the worst mistakes."
+    ),
+]
+
+_EXAMPLES = (
+    "lmclassify evaluate test.csv -m model",
+    "lmclassify evaluate test.csv --html report.html",
+    "lmclassify evaluate this-week.csv --drift --time-column date --plot drift.png",
+)
+
+
+def evaluate(
+    run: Run,
+    data: Data,
+    model: Model = DEFAULT_MODEL,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+    fields: Fields = DEFAULT_FIELDS,
+    format: TextOrJson = "text",
+    drift: DriftOption = False,
+    time_column: TimeColumn = None,
+    plot: Plot = None,
+    html: Html = None,
+    exact: Exact = False,
+    **decision_options: Any,
+) -> None:
+    """Measure the accuracy of a model on labelled texts.
+
+    With --drift, texts without labels are enough.
+    """
+    from lmclassify.classify.decisions import decisions_of
+    from lmclassify.mail.fields import parse_fields
+
+    if not drift and (plot is not None or time_column is not None):
+        raise OptionError("--plot and --time-column go with --drift")
+    if plot is not None:
+        from lmclassify.evaluation.plots import check_plot
+
+        check_plot(plot)
+    with _open_page(html) as page:
+        fitted = load_model(run, model, exact)
+        decisions = decisions_of(fitted, decision_options, run.say)
+        scored = _score(
+            run,
+            data,
+            fitted,
+            reading={"format": input_format, "encoding": encoding, "fields": parse_fields(fields)},
+            columns={"text": text_column, "label": label_column, "time": time_column},
+            labels_required=not drift or page is not None,
+            decisions=decisions,
+            keep_cross_entropies=drift,
+        )
+        evaluation = _evaluate(run, scored) if scored.labeller.true else None
+        found = None
+        if drift:
+            found = _drift(scored, fitted)
+            if plot is not None:
+                from lmclassify.evaluation.plots import plot_drift
+
+                plot_drift(found, plot)
+                run.say(f"drift plotted in {plot}")
+        _print(evaluation, found, format)
+        if page is not None and evaluation is not None:
+            from lmclassify.evaluation.page.report import build_report, render
+
+            report = build_report(
+                scored.labeller,
+                evaluation,
+                fitted,
+                data=scored.name,
+                model=model,
+                left_out=scored.left_out,
+                seed=run.seed,
+                drift=found,
+            )
+            page.write_bytes(render(report).encode())
+    if html is not None:
+        run.say(f"report written to {html}")
+
+
+class _Scored:
+    """The rows of the data, labelled.
+
+    Attributes
+    ----------
+    name : str
+        The data's name, for messages.
+    labeller : TableLabeller
+    times : list of str, optional
+        The time of each row.
+    left_out : int
+        Number of rows without text or label.
+    """
+
+    def __init__(self, name: str, labeller: TableLabeller, times: list[str] | None, left_out: int) -> None:
+        self.name, self.labeller, self.times, self.left_out = name, labeller, times, left_out
+
+
+def _score(
+    run: Run,
+    data: list[str],
+    fitted: FittedModel,
+    *,
+    reading: Mapping[str, Any],
+    columns: Mapping[str, str | None],
+    labels_required: bool,
+    **labelling: Any,
+) -> _Scored:
+    """Label the rows of the data and keep what their evaluation needs."""
+    from lmclassify.datasets.multiple_files import open_many
+    from lmclassify.datasets.sources import open_rows
+    from lmclassify.prediction.labelling import TableLabeller
+    from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+
+    with open_many(data, functools.partial(open_rows, **reading)) as table:
+        text_at = require_column(table.columns, columns["text"], TEXT_COLUMNS, "text", table.name)
+        label_at: int | None
+        if labels_required:
+            label_at = require_column(table.columns, columns["label"], LABEL_COLUMNS, "label", table.name)
+        else:
+            label_at = find_column(table.columns, columns["label"], LABEL_COLUMNS, table.name)
+        time_at = None
+        if columns["time"] is not None:
+            time_at = require_column(table.columns, columns["time"], (), "time", table.name)
+        run.say(table.describe(text_at, label_at))
+        labeller = TableLabeller(fitted, text_at, label_at, keep_known=True, **labelling)
+        times: list[str] = []
+        with RowProgress(run, table.size) as progress:
+            for chunk in table.chunks():
+                labeller.label(chunk)
+                times += [] if time_at is None else chunk.column(time_at)
+                progress.add(len(chunk), table.bytes_read)
+    if labels_required and not labeller.true:
+        raise DataError(f"{table.name}: no row has both a text and a label")
+    left_out = table.rows_read - len(labeller.true)
+    return _Scored(table.name, labeller, None if time_at is None else times, left_out)
+
+
+def _evaluate(run: Run, scored: _Scored) -> Evaluation:
+    from lmclassify.evaluation.metrics import evaluate_rows
+
+    labeller = scored.labeller
+    if scored.left_out:
+        run.say(f"note: {scored.left_out:,} rows without text or label left out")
+    unknown = sorted(set(labeller.true) - {*labeller.labels, labeller.decisions.unknown_label})
+    if unknown:
+        run.say(f"note: the model has no label {listing(unknown)}; rows with it count as wrong")
+    with ProgressDisplay(run, "perplexity") as display:
+        return evaluate_rows(
+            labeller, lambda done, total: display.show(done, f"{done:,} of {total:,} texts", total)
+        )
+
+
+@contextlib.contextmanager
+def _open_page(path: str | None) -> Iterator[FileWriter | None]:
+    """Open the file of --html before the work, so that a file that cannot be written is reported first."""
+    if path is None:
+        yield None
+        return
+    from lmclassify.evaluation.page.svg import require_matplotlib
+    from lmclassify.persistence.atomic_file import FileWriter
+
+    if path == "-":
+        raise OptionError("--html -: standard output has the report as text; name a file")
+    require_matplotlib()
+    with FileWriter(path) as writer:
+        yield writer
+
+
+def _print(evaluation: Evaluation | None, drift: Drift | None, format: str) -> None:
+    if format == "json":
+        result = {} if evaluation is None else evaluation.to_dict()
+        print(json.dumps(result if drift is None else result | {"drift": drift.to_dict()}))
+    else:
+        print("\n\n".join(part.to_text() for part in (evaluation, drift) if part is not None))
+
+
+def _drift(scored: _Scored, fitted: FittedModel) -> Drift:
+    """Compare the texts, in order of row or time, with the model's held-out texts."""
+    import numpy as np
+    import pandas as pd
+
+    from lmclassify.evaluation.drift import measure_drift
+
+    labeller = scored.labeller
+    order, marks = np.arange(len(labeller.rows)), [f"row {row:,}" for row in labeller.rows]
+    if scored.times is not None:
+        given = [scored.times[row - 1] for row in labeller.rows]
+        parsed = pd.to_datetime(pd.Series(given), errors="coerce", utc=True, format="mixed")
+        if parsed.isna().any():
+            at = int(np.flatnonzero(parsed.isna())[0])
+            raise DataError(
+                f"{scored.name}, row {labeller.rows[at]}: {shorten(given[at])} is no date or time"
+            )
+        order, marks = np.argsort(parsed.to_numpy(), kind="stable"), given
+    return measure_drift(
+        labeller.cross_entropies[order],
+        [labeller.predicted[index] for index in order],
+        [marks[index] for index in order],
+        fitted.held_out,
+        labeller.labels,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    add_command(app, "evaluate", evaluate, DECISION_OPTIONS, examples=_EXAMPLES)
