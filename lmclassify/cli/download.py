@@ -83,8 +83,8 @@ def download(
     if name is None:
         _list()
         return
-    from lmclassify.datasets.http_download import check_url
     from lmclassify.datasets.download_cache import default_cache, download_set
+    from lmclassify.datasets.http_download import check_url
     from lmclassify.tables.writing import TableWriter, choose_output_format
 
     chosen = PUBLIC_SETS[name]

@@ -100,7 +100,7 @@ def test_a_token_file_is_used_instead_of_the_environment(served_with, tmp_path, 
 
 def test_serving_other_machines_without_a_token_is_noted(served_with, tmp_path):
     done = run_cli("serve", "--host", "0.0.0.0", "--port", 0, cwd=tmp_path)
-    assert b"others can reach this address; ask for a token with --token-file" in done.stderr
+    assert b"other machines can reach this address; require a token with --token-file" in done.stderr
     assert served_with[0]["settings"].allowed_hosts == ()
     done = run_cli("serve", "--port", 0, cwd=tmp_path)
     assert done.stderr == b""
