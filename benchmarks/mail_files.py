@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmclassify.comparison.splits import stratified_draw
+from lmclassify.comparison.plan import proportional_sample
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
 from lmclassify.mail.messages_table import read_texts
@@ -156,7 +156,7 @@ def table(rows: Sequence[Row]) -> str:
 def _draw(data: LabelledTexts, size: int | None) -> LabelledTexts:
     if size is None or size >= len(data.texts):
         return data
-    chosen = stratified_draw(data.labels, size, np.random.default_rng(0))
+    chosen = proportional_sample(data.labels, size, np.random.default_rng(0))
     return LabelledTexts([data.texts[at] for at in chosen], [data.labels[at] for at in chosen])
 
 

@@ -24,7 +24,7 @@ from benchmarks.incremental import fitted
 from benchmarks.perturbations import CHANGES, padding, typical_words
 from lmclassify import __version__
 from lmclassify.comparison.methods import METHODS, Setup, choose_methods
-from lmclassify.comparison.splits import stratified_folds
+from lmclassify.comparison.plan import stratified_folds
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 
 SETS = ("sms_spam", "enron_subjects")

@@ -113,17 +113,18 @@ def benchmark(
     if plot is not None:
         check_plot(plot)
 
+    from lmclassify.comparison.plan import DataFile, Plan, file_sha256
     from lmclassify.comparison.results import ResultsFile
-    from lmclassify.comparison.runner import Benchmark, Plan, Source, file_sha256
+    from lmclassify.comparison.runner import Benchmark
     from lmclassify.datasets.labelled import LabelledTableReader, read_tables
     from lmclassify.parallel import number_of_threads
 
-    def read(path: str) -> Source:
+    def read(path: str) -> DataFile:
         how = LabelledTableReader(
             text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
         )
         rows = read_tables([path], how, say=run.say)
-        return Source(path, file_sha256(path), rows)
+        return DataFile(path, file_sha256(path), rows)
 
     plan = Plan(
         read(data),

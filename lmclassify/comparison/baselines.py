@@ -1,43 +1,46 @@
-"""What a user would take instead: scikit-learn's usual text classifiers and fastText, calibrated."""
+"""Baselines: scikit-learn's usual text classifiers and fastText, with calibrated probabilities."""
 
 from __future__ import annotations
 
 import os
 import re
 import tempfile
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
-from lmclassify.comparison.splits import stratified_folds
+from lmclassify.comparison.plan import stratified_folds
 
 Array = npt.NDArray[np.float64]
 
-_WORDS = r"(?u)\w+|[^\w\s]"  # words of one letter and punctuation count: "?" tells much in a question
+_WORDS = r"(?u)\w+|[^\w\s]"  # includes words of one letter and punctuation: "?" says much in a question
 _WORD_PAIRS: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": _WORDS}
 _CALIBRATION_FOLDS = 5
+"""As in scikit-learn's `CalibratedClassifierCV`."""
 
 
 class Baseline:
-    """A classifier with one temperature, fitted on held-out scores, for its probabilities.
+    """A classifier whose probabilities are calibrated by one temperature (Guo et al. 2017).
 
-    The classifier itself learns from all texts; its predictions are those that it has without calibration.
+    The classifier is trained on all texts; calibration does not change its predictions.
 
     Parameters
     ----------
     make : callable
-        Returns an unfitted classifier with `decision_function` or `predict_log_proba`.
+        Returns an unfitted scikit-learn classifier with `decision_function`.
 
     Attributes
     ----------
@@ -50,34 +53,42 @@ class Baseline:
         self._make = make
 
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> Baseline:
-        """Learn from all texts, without calibration."""
+        """Train on all texts, without calibration."""
         self._classifier = self._make().fit(texts, labels)
         self.classes_ = self._classifier.classes_
         self.temperature_ = 1.0
         return self
 
     def calibrate(self, texts: Sequence[str], labels: Sequence[str]) -> Baseline:
-        """Fit the temperature on scores that classifiers give to texts they have not seen.
+        """Fit the temperature to scores of a 5-fold cross-validation.
+
+        The temperature stays 1 if it cannot be fitted: if no label has two texts, or if all held-out texts
+        are classified correctly (the best temperature is then 0).
 
         Parameters
         ----------
         texts, labels : sequence of str, (n,)
-            What the classifier was fitted on. They are scored in 5 folds, fewer with fewer texts. A text
-            whose label has no other text is left out: nothing could have been known of it.
+            The training texts.
         """
-        true = np.searchsorted(self.classes_, labels)
-        fold_of = stratified_folds(labels, _CALIBRATION_FOLDS, np.random.default_rng(0))
-        scores = np.full((len(texts), len(self.classes_)), -np.inf)
-        for fold in np.unique(fold_of):
-            inside = np.flatnonzero(fold_of != fold).tolist()
-            held_out = np.flatnonzero(fold_of == fold).tolist()
-            known = np.unique(true[inside])
-            if len(known) > 1:
-                part = self._make().fit([texts[i] for i in inside], [labels[i] for i in inside])
-                found = class_scores(part, [texts[i] for i in held_out])
-                scores[np.array(held_out)[:, None], known] = found
-        usable = np.isfinite(scores[np.arange(len(texts)), true])
-        self.temperature_ = best_temperature(scores[usable], true[usable])
+        counts = Counter(labels)
+        # Every training part needs all labels: a label's only text is repeated, and not used for calibration.
+        rows = [*range(len(labels)), *(row for row, label in enumerate(labels) if counts[label] == 1)]
+        weights = [float(counts[labels[row]] > 1) for row in rows]
+        texts, labels = [texts[row] for row in rows], [labels[row] for row in rows]
+        if not any(weights):
+            return self
+        fold_of_text = stratified_folds(labels, _CALIBRATION_FOLDS, np.random.default_rng(0))
+        folds = [
+            (np.flatnonzero(fold_of_text != fold), np.flatnonzero(fold_of_text == fold))
+            for fold in np.unique(fold_of_text)
+        ]
+        calibrated = CalibratedClassifierCV(self._make(), method="temperature", ensemble=False, cv=folds)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* does not appear to accept sample_weight")  # as intended
+            (fitted,) = calibrated.fit(texts, labels, sample_weight=weights).calibrated_classifiers_
+        if (calibrated.predict_proba(texts).max(axis=1) < 1).any():
+            scale = 2 if len(self.classes_) == 2 else 1  # of two labels, scikit-learn's scores are -x and x
+            self.temperature_ = 1 / (scale * float(fitted.calibrators[0].beta_))
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> Array:
@@ -88,82 +99,64 @@ class Baseline:
 def class_scores(classifier: Any, texts: Sequence[str]) -> Array:
     """Return a classifier's scores, (n, K), whose arg max is its prediction.
 
-    With two labels they are 0 and the decision function.
+    For two labels they are 0 and the decision function.
     """
-    if not hasattr(classifier, "decision_function"):
-        return np.asarray(classifier.predict_log_proba(texts))
     decision = np.asarray(classifier.decision_function(texts))
     return np.column_stack([np.zeros(len(texts)), decision]) if decision.ndim == 1 else decision
 
 
-def best_temperature(scores: Array, true: npt.NDArray[np.intp]) -> float:
-    """Return the T for which softmax(scores / T) has the least log-loss.
+def _as_decision(log_probabilities: Array) -> Array:
+    """Return log-probabilities, (n, K), in the form of a decision function: (n,) for two labels."""
+    if log_probabilities.shape[1] == 2:
+        return log_probabilities[:, 1] - log_probabilities[:, 0]
+    return log_probabilities
 
-    As in Platt (1999), the true label's target is a little less than 1, (n + 1) / (n + 2): on few texts
-    that are all right, T would else fall to nothing.
 
-    Parameters
-    ----------
-    scores : ndarray, (n, K)
-        -inf for a label that was unknown; finite for true labels.
-    true : ndarray of int, (n,)
+class _MultinomialNB(MultinomialNB):  # type: ignore[misc]
+    """Calibrated by log-probabilities: probabilities of long texts are rounded to 0 and 1."""
 
-    Returns
-    -------
-    float
-        1 where n = 0.
-    """
-    if len(true) == 0:
-        return 1.0
-    smoothing = 1 / (len(true) + 2)
-    known = np.isfinite(scores)
-    rows = np.arange(len(true))
+    def decision_function(self, counts: sparse.csr_matrix) -> Array:
+        return _as_decision(self.predict_joint_log_proba(counts))
 
-    def loss(log_temperature: float) -> float:
-        log_p = log_softmax(scores / np.exp(log_temperature), axis=1)
-        spread = np.where(known, log_p, 0.0).sum(axis=1) / known.sum(axis=1)
-        return -float(np.mean((1 - smoothing) * log_p[rows, true] + smoothing * spread))
 
-    found = minimize_scalar(loss, bounds=(-12.0, 12.0), method="bounded", options={"xatol": 1e-4})
-    return float(np.exp(found.x))
+class _ComplementNB(ComplementNB):  # type: ignore[misc]
+    """See `_MultinomialNB`."""
+
+    def decision_function(self, counts: sparse.csr_matrix) -> Array:
+        return _as_decision(self.predict_joint_log_proba(counts))
 
 
 def svm() -> Pipeline:
-    """Return a linear SVM on TF-IDF of words, pairs of them, and 2 to 5 characters within words."""
+    """Return a linear SVM on TF-IDF of words, word pairs, and 2 to 5 characters within words."""
     words = TfidfVectorizer(sublinear_tf=True, **_WORD_PAIRS)
-    characters = _SharedCharacters(sublinear_tf=True, analyzer="char_wb", ngram_range=(2, 5), min_df=2)
+    characters = _FrequentCharacters(sublinear_tf=True, analyzer="char_wb", ngram_range=(2, 5), min_df=2)
     return make_pipeline(make_union(words, characters), LinearSVC(random_state=0))
 
 
 def logistic_regression() -> Pipeline:
-    """Return logistic regression on TF-IDF of words and pairs of them."""
+    """Return logistic regression on TF-IDF of words and word pairs."""
     return make_pipeline(
         TfidfVectorizer(sublinear_tf=True, **_WORD_PAIRS), LogisticRegression(C=10, max_iter=5000)
     )
 
 
 def naive_bayes() -> Pipeline:
-    """Return multinomial naive Bayes on counts of words and pairs of them."""
-    return make_pipeline(CountVectorizer(**_WORD_PAIRS), MultinomialNB(alpha=0.3))
+    """Return multinomial naive Bayes on counts of words and word pairs."""
+    return make_pipeline(CountVectorizer(**_WORD_PAIRS), _MultinomialNB(alpha=0.3))
 
 
 def complement_naive_bayes() -> Pipeline:
-    """Return complement naive Bayes on TF-IDF of words and pairs of them."""
-    return make_pipeline(TfidfVectorizer(sublinear_tf=True, **_WORD_PAIRS), ComplementNB(alpha=0.3))
+    """Return complement naive Bayes on TF-IDF of words and word pairs."""
+    return make_pipeline(TfidfVectorizer(sublinear_tf=True, **_WORD_PAIRS), _ComplementNB(alpha=0.3))
 
 
 def nb_svm() -> Pipeline:
-    """Return an NB-SVM on the presence of words and pairs of them."""
+    """Return an NB-SVM on the presence of words and word pairs."""
     return make_pipeline(CountVectorizer(binary=True, **_WORD_PAIRS), NBSVM())
 
 
-def fast_text(threads: int, seed: int) -> FastText:
-    """Return fastText on words and pairs of them."""
-    return FastText(threads, seed)
-
-
-class _SharedCharacters(TfidfVectorizer):  # type: ignore[misc]
-    """Leaves out what only one text has, unless that is all there is."""
+class _FrequentCharacters(TfidfVectorizer):  # type: ignore[misc]
+    """TF-IDF without n-grams that only one text has, unless there are no others."""
 
     def fit_transform(self, raw_documents: Iterable[str], y: object = None) -> sparse.csr_matrix:
         try:
@@ -176,16 +169,15 @@ class _SharedCharacters(TfidfVectorizer):  # type: ignore[misc]
 class NBSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A linear model on features scaled by their naive Bayes log-count ratio (Wang & Manning 2012).
 
-    One label against the rest, for each label. The linear part is logistic regression, and there is no
-    interpolation with the mean weight: at the paper's 0.25, labels of unequal size lose much (sms_spam:
-    accuracy .90 instead of .99).
+    One binary model per label. The linear part is logistic regression. Weights are not interpolated with
+    their mean: with the paper's 0.25, labels of unequal size lose much accuracy (sms_spam: .90, not .99).
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Added to every count.
+        Smoothing: added to every count.
     cost : float, default=4.0
-        Inverse strength of regularisation.
+        Inverse regularization strength of the logistic regression.
 
     Attributes
     ----------
@@ -200,7 +192,7 @@ class NBSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.cost = cost
 
     def fit(self, counts: sparse.csr_matrix, labels: npt.ArrayLike) -> NBSVM:
-        """Learn from binary features, (n, features)."""
+        """Train on binary features, (n, features)."""
         counts = sparse.csr_matrix(counts, dtype=float)
         self.classes_, true = np.unique(np.asarray(labels), return_inverse=True)
         positives = range(len(self.classes_)) if len(self.classes_) > 2 else [1]
@@ -216,46 +208,47 @@ class NBSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, counts: sparse.csr_matrix) -> Array:
-        """Return scores, (n, K), or (n,) of the second label where there are two."""
+        """Return scores, (n, K); for two labels (n,), of the second label."""
         scores = np.asarray(counts @ self.coef_.T) + self.intercept_
         return np.asarray(scores if len(self.classes_) > 2 else scores[:, 0])
 
     def predict(self, counts: sparse.csr_matrix) -> npt.NDArray[Any]:
         """Return labels, (n,)."""
         scores = self.decision_function(counts)
-        places = scores.argmax(axis=1) if scores.ndim > 1 else (scores > 0).astype(int)
-        return np.asarray(self.classes_[places])
+        codes = scores.argmax(axis=1) if scores.ndim > 1 else (scores > 0).astype(int)
+        return np.asarray(self.classes_[codes])
 
 
 def log_count_ratio(counts: sparse.csr_matrix, positive: npt.NDArray[np.bool_], alpha: float) -> Array:
-    """Return log((p / |p|) / (q / |q|)), (features,); p and q: alpha + the counts in and outside a label."""
+    """Return log((p / |p|) / (q / |q|)), (features,); p and q are alpha + counts in and outside a label."""
     p = alpha + np.asarray(counts[positive].sum(axis=0)).ravel()
     q = alpha + np.asarray(counts[~positive].sum(axis=0)).ravel()
     return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()))
 
 
-class FastText:
-    """fastText's supervised classifier, for any labels and texts.
+class FastText(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """fastText's supervised classifier, for arbitrary labels and texts.
 
     Parameters
     ----------
     threads : int
-        With more than one, results differ a little from run to run.
+        With more than one, results vary slightly between runs.
     seed : int
+        Random seed.
 
     Attributes
     ----------
     classes_ : ndarray, (K,)
     """
 
-    _PREFIX = "#label#"  # no token: those are words or single other characters
+    _PREFIX = "#label#"  # never a token: tokens are words or single other characters
 
     def __init__(self, threads: int, seed: int) -> None:
-        self._threads = threads
-        self._seed = seed
+        self.threads = threads
+        self.seed = seed
 
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> FastText:
-        """Learn; where the learning rate makes it diverge, again with half of it."""
+        """Train; if training diverges, retry with half the learning rate."""
         import fasttext
 
         self.classes_, true = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
@@ -274,8 +267,8 @@ class FastText:
                         epoch=25,
                         wordNgrams=2,
                         minCount=1,
-                        thread=self._threads,
-                        seed=self._seed,
+                        thread=self.threads,
+                        seed=self.seed,
                         verbose=0,
                     )
                     return self
@@ -286,11 +279,19 @@ class FastText:
         finally:
             os.remove(path)
 
+    def predict(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Return labels, (n,)."""
+        return np.asarray(self.classes_[self.predict_log_proba(texts).argmax(axis=1)])
+
+    def decision_function(self, texts: Sequence[str]) -> Array:
+        """Return log-probabilities, (n, K); for two labels their difference, (n,)."""
+        return _as_decision(self.predict_log_proba(texts))
+
     def predict_log_proba(self, texts: Sequence[str]) -> Array:
-        """Return log-probabilities, (n, K), cut at fastText's smallest."""
+        """Return log-probabilities, (n, K), not below log(1e-6), fastText's smallest."""
         lines = [_tokens(text).encode("utf-8", "replace").decode() for text in texts]
         result = np.full((len(texts), len(self.classes_)), 1e-6)
-        # A list: for a single text the official package fails with numpy 2.
+        # A list even for one text: the official package fails with numpy 2 on a single string.
         for row, names, found in zip(result, *self._model.predict(lines, k=-1), strict=True):
             row[[int(name.removeprefix(self._PREFIX)) for name in names]] = found
         return np.asarray(np.log(np.maximum(result, 1e-6)))

@@ -1,4 +1,4 @@
-"""The classifiers that `lmclassify benchmark` compares, by name; nothing heavy is imported before use."""
+"""The classifiers that `lmclassify benchmark` compares, by name. Heavy imports wait until one is built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lmclassify.errors import OptionError, listing, shorten
 
 @dataclass(frozen=True)
 class Setup:
-    """What every classifier of a run is told."""
+    """Options of a run that every classifier gets."""
 
     seed: int
     threads: int
@@ -23,12 +23,12 @@ class Setup:
 
 
 class Classifier(Protocol):
-    """What the benchmark needs of a classifier."""
+    """Interface of a compared classifier."""
 
     classes_: Any
 
     def fit(self, texts: Sequence[str], labels: Sequence[str], /) -> Any:
-        """Learn."""
+        """Train."""
 
     def predict_proba(self, texts: Sequence[str], /) -> Any:
         """Return probabilities, (n, K)."""
@@ -41,20 +41,21 @@ class Method:
     key: str
     description: str
     build: Callable[[Setup], Classifier]
-    """Can be pickled: it is called in another process."""
+    """Returns the unfitted classifier. Must be picklable: it is called in another process."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Results with other settings are other results."""
+    """Stored with the results; other settings make other runs."""
     ours: bool = False
+    """Whether it is a variant of lmclassify and not a baseline."""
     deterministic: bool = False
-    """Fitted twice on the same texts, it gives the same figures whatever the seed."""
+    """Whether the seed has no influence on its figures."""
     default: bool = True
-    """Compared unless other methods are asked for."""
+    """Whether it is compared if no methods are named."""
     module: str | None = None
-    """What must be installed for it; an extra of the same name brings it."""
+    """Package that it needs; the extra of the same name installs it."""
 
     @property
     def installed(self) -> bool:
-        """Whether it can run here."""
+        """Whether its package is installed."""
         return self.module is None or importlib.util.find_spec(self.module) is not None
 
 
@@ -64,22 +65,45 @@ def _build_ours(overrides: Mapping[str, Any], setup: Setup) -> Classifier:
     )
 
 
-def _build_rival(name: str, setup: Setup) -> Classifier:
-    from lmclassify.comparison import baselines as rivals
+def _build_baseline(name: str, setup: Setup) -> Classifier:
+    from lmclassify.comparison import baselines
 
-    return rivals.Baseline(getattr(rivals, name))
+    return baselines.Baseline(getattr(baselines, name))
 
 
 def _build_fast_text(setup: Setup) -> Classifier:
-    from lmclassify.comparison import baselines as rivals
+    from lmclassify.comparison import baselines
 
-    return rivals.Baseline(partial(rivals.fast_text, setup.threads, setup.seed))
+    return baselines.Baseline(partial(baselines.FastText, setup.threads, setup.seed))
 
 
-def _build_ngrams_alone(setup: Setup) -> Classifier:
-    from lmclassify.comparison.ngrams_alone import NgramsAlone
+class _NgramExperts:
+    """The n-gram experts of recipe "tuned" and their combination, without language models."""
 
-    return NgramsAlone(setup.seed, setup.threads)
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+
+    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> _NgramExperts:
+        import numpy as np
+
+        from lmclassify.classify.training.recipes import TrainingData, learn_ngrams
+
+        data = TrainingData.of(texts, labels, self._setup.seed)
+        self.classes_ = data.classes
+        generator = np.random.default_rng(self._setup.seed)
+        self._experts = learn_ngrams(data, self._setup.threads, generator)
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> Any:
+        import numpy as np
+
+        from lmclassify.classify.ensemble import log_softmax
+        from lmclassify.classify.scoring import ngram_scores
+
+        experts = self._experts
+        sequences = experts.subwords.sequences(list(texts))
+        scores = ngram_scores(experts.models, texts, sequences, threads=self._setup.threads)
+        return np.exp(log_softmax(experts.combination.joint(scores)))
 
 
 def _ours(key: str, description: str, *, default: bool = True, **overrides: Any) -> Method:
@@ -88,8 +112,8 @@ def _ours(key: str, description: str, *, default: bool = True, **overrides: Any)
     return Method(key, description, build, settings, ours=True, default=default)
 
 
-def _rival(key: str, description: str, function: str) -> Method:
-    return Method(key, description, partial(_build_rival, function), deterministic=True)
+def _baseline(key: str, description: str, function: str) -> Method:
+    return Method(key, description, partial(_build_baseline, function), deterministic=True)
 
 
 METHODS: dict[str, Method] = {
@@ -97,24 +121,24 @@ METHODS: dict[str, Method] = {
     for method in (
         _ours("lmclassify", "LMClassifier with its defaults"),
         _ours("plain", "LMClassifier, recipe plain", default=False, recipe="plain"),
-        Method("ngrams", "n-gram parts of LMClassifier, without LSTMs", _build_ngrams_alone, default=False),
-        _rival("svm", "LinearSVC on TF-IDF of words 1-2 and characters 2-5", "svm"),
-        _rival("logreg", "LogisticRegression(C=10) on TF-IDF of words 1-2", "logistic_regression"),
-        _rival("nb", "MultinomialNB(0.3) on counts of words 1-2", "naive_bayes"),
-        _rival("cnb", "ComplementNB(0.3) on TF-IDF of words 1-2", "complement_naive_bayes"),
-        _rival("nbsvm", "NB-SVM (Wang & Manning 2012) on words 1-2", "nb_svm"),
+        Method("ngrams", "n-gram experts of LMClassifier, without LSTMs", _NgramExperts, default=False),
+        _baseline("svm", "LinearSVC on TF-IDF of words 1-2 and characters 2-5", "svm"),
+        _baseline("logreg", "LogisticRegression(C=10) on TF-IDF of words 1-2", "logistic_regression"),
+        _baseline("nb", "MultinomialNB(0.3) on counts of words 1-2", "naive_bayes"),
+        _baseline("cnb", "ComplementNB(0.3) on TF-IDF of words 1-2", "complement_naive_bayes"),
+        _baseline("nbsvm", "NB-SVM (Wang & Manning 2012) on words 1-2", "nb_svm"),
         Method("fasttext", "fastText, words 1-2, 25 epochs", _build_fast_text, module="fasttext"),
     )
 }
 
 
 def choose_methods(names: Sequence[str] | None) -> list[Method]:
-    """Return methods by name, or the default ones that are installed.
+    """Return methods by name; by default, those that are compared by default and installed.
 
     Raises
     ------
     OptionError
-        If a name is unknown or given twice, or its library is not installed.
+        If a name is unknown or given twice, or its package is not installed.
     """
     if names is None:
         return [method for method in METHODS.values() if method.default and method.installed]

@@ -1,11 +1,9 @@
-"""Classifiers side by side on a user's own texts: plans the runs, does each in a process, keeps records."""
+"""Runs a benchmark: each run in a process of its own, its record kept as soon as it finishes."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
-import json
 import multiprocessing
 import os
 import platform
@@ -15,9 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from multiprocessing.connection import Connection
@@ -31,203 +27,34 @@ from threadpoolctl import threadpool_limits
 import lmclassify
 from lmclassify.comparison.baselines import Baseline
 from lmclassify.comparison.methods import Classifier, Method, Setup
-from lmclassify.comparison.results import Cell, Figures, Record, ResultsFile, Size, run_key
-from lmclassify.comparison.splits import stratified_draw, stratified_folds
-from lmclassify.datasets.labelled import LabelledTexts
-from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.comparison.plan import Plan, Split
+from lmclassify.comparison.results import Cell, Figures, Record, ResultsFile, run_key
 from lmclassify.evaluation.metrics import expected_calibration_error
 
-_LEAST_TIMED = 0.2  # seconds of prediction, repeated if need be, that texts/s are taken from
-_PRELOADED = "lmclassify.comparison.runner"  # brings scikit-learn, not torch
-
-
-@dataclass(frozen=True)
-class Source:
-    """Labelled texts and the file that they come from."""
-
-    name: str
-    sha256: str
-    """Of the file's bytes."""
-    rows: LabelledTexts
-
-
-@dataclass(frozen=True)
-class Split:
-    """What one run learns from and is tried on."""
-
-    training: LabelledTexts
-    test: LabelledTexts
-
-
-class Plan:
-    """Which runs a benchmark consists of, and what each learns from; the same for the same arguments.
-
-    Parameters
-    ----------
-    data : Source
-    test : Source, optional
-    methods : sequence of Method
-    sizes : sequence of int or "all"
-        Texts to learn from, drawn anew for each seed (and fold).
-    seeds : sequence of int
-        Repetitions. With folds, each seed deals the texts out anew.
-    folds : int, optional
-        Without `test`: parts of a cross-validation.
-
-    Attributes
-    ----------
-    sizes : list of int or "all"
-        Those that can be had, ascending.
-    notes : list of str
-        What a user should know.
-
-    Raises
-    ------
-    DataError
-        If the data has one label only, or fewer texts than folds.
-    OptionError
-        If a size is smaller than the number of labels.
-    """
-
-    def __init__(
-        self,
-        data: Source,
-        test: Source | None,
-        methods: Sequence[Method],
-        *,
-        sizes: Sequence[Size] = ("all",),
-        seeds: Sequence[int] = (0,),
-        folds: int | None = None,
-    ) -> None:
-        self.data, self.test, self.methods = data, test, list(methods)
-        self.seeds, self.folds = list(seeds), folds
-        self.notes: list[str] = []
-        self.labels = sorted(set(data.rows.labels))
-        if len(self.labels) < 2:
-            raise DataError(f"{data.name}: all texts have label {shorten(self.labels[0])}; two are needed")
-        self._single: set[str] = set()
-        if test is None:
-            self._check_folds(folds or 0)
-        else:
-            unknown = sorted(set(test.rows.labels) - set(self.labels))
-            if unknown:
-                count = sum(label in unknown for label in test.rows.labels)
-                self.notes.append(
-                    f"{data.name} has no label {listing(map(shorten, unknown))}: "
-                    f"{count:,} texts of {test.name} count as wrong"
-                )
-        self.sizes = self._possible_sizes(sizes)
-
-    def _check_folds(self, folds: int) -> None:
-        self._single = {label for label in self.labels if self.data.rows.labels.count(label) == 1}
-        dealt = len(self.data.rows.texts) - len(self._single)
-        if dealt < folds:
-            raise DataError(
-                f"{self.data.name}: {dealt:,} texts (of labels with several) cannot make {folds} folds; "
-                "lower --folds or give --test"
-            )
-        if self._single:
-            names = listing(map(shorten, sorted(self._single)))
-            self.notes.append(f"label {names} has one text: always learnt from, never tried")
-
-    def _possible_sizes(self, sizes: Sequence[Size]) -> list[Size]:
-        largest = self._smallest_training_part()
-        numbers = sorted({size for size in sizes if size != "all"})
-        if numbers and numbers[0] < len(self.labels):
-            raise OptionError(f"--sizes {numbers[0]}: each of the {len(self.labels):,} labels needs a text")
-        result: list[Size] = [size for size in numbers if size <= largest]
-        self.notes += [
-            f"size {size:,} skipped: there are {largest:,} texts to learn from"
-            for size in numbers
-            if size > largest
-        ]
-        if "all" in sizes:
-            result.append("all")
-        if not result:
-            raise OptionError(f"--sizes: there are only {largest:,} texts to learn from")
-        return result
-
-    def _smallest_training_part(self) -> int:
-        if self.test is not None:
-            return len(self.data.rows.texts)
-        fold_of = self._fold_of(0)
-        return len(fold_of) - max(fold_of.count(fold) for fold in range(self.folds or 1))
-
-    def _fold_of(self, seed: int) -> list[int]:
-        """Return each text's fold; -1 for the only text of a label, which is in every training part."""
-        labels = self.data.rows.labels
-        dealt = [place for place, label in enumerate(labels) if label not in self._single]
-        folds = stratified_folds(
-            [labels[place] for place in dealt], self.folds or 1, np.random.default_rng(seed)
-        )
-        result = [-1] * len(labels)
-        for place, fold in zip(dealt, folds, strict=True):
-            result[place] = int(fold)
-        return result
-
-    @cached_property
-    def rows_sha256(self) -> str:
-        """The digest of all texts and labels."""
-        digest = hashlib.sha256()
-        for source in (self.data, self.test):
-            rows = LabelledTexts() if source is None else source.rows
-            digest.update(json.dumps([rows.texts, rows.labels]).encode())
-        return digest.hexdigest()
-
-    def cells(self) -> list[Cell]:
-        """Return all runs in the order in which they are done: small sizes first."""
-        folds = [None] if self.folds is None else list(range(self.folds))
-        result = []
-        for size in self.sizes:
-            for seed in self.seeds:
-                for fold in folds:
-                    for method in self.methods:
-                        once = self._runs_once(method, size)
-                        if not once or seed == self.seeds[0]:
-                            result.append(
-                                Cell(method=method.key, size=size, seed=0 if once else seed, fold=fold)
-                            )
-        return result
-
-    def _runs_once(self, method: Method, size: Size) -> bool:
-        """Return whether every seed would give the same figures."""
-        return method.deterministic and size == "all" and self.test is not None
-
-    def split(self, cell: Cell) -> Split:
-        """Return what a run learns from and is tried on."""
-        rows = self.data.rows
-        if self.test is not None:
-            training, test = rows, self.test.rows
-        else:
-            fold_of = self._fold_of(cell.seed)
-            training = _take(rows, [place for place, fold in enumerate(fold_of) if fold != cell.fold])
-            test = _take(rows, [place for place, fold in enumerate(fold_of) if fold == cell.fold])
-        if cell.size != "all":
-            generator = np.random.default_rng([cell.seed, cell.fold or 0, cell.size])
-            training = _take(training, stratified_draw(training.labels, cell.size, generator).tolist())
-        return Split(training, test)
-
-
-def _take(rows: LabelledTexts, places: Sequence[int]) -> LabelledTexts:
-    return LabelledTexts([rows.texts[i] for i in places], [rows.labels[i] for i in places])
+MIN_TIMED_SECONDS = 0.2
+"""Prediction is repeated for this long: a single pass over a few texts is too short to time."""
+MAX_ERROR_LENGTH = 200
+"""Characters of a failed run's error message: it is one cell of a table."""
+_PRELOADED = "lmclassify.comparison.runner"
+"""Module that the fork server imports once for all runs: it brings scikit-learn but not torch."""
 
 
 class Benchmark:
-    """Does a plan's runs one after the other, each in a process of its own.
+    """Does the runs of a plan one after the other, each in a process of its own.
 
     Parameters
     ----------
     plan : Plan
     results : ResultsFile, optional
-        Runs that it holds are not done again; new ones are added as they finish.
+        Runs that it holds are not repeated; new records are appended as runs finish.
     threads : int
     device : {"auto", "cpu", "cuda"}, default="auto"
-        Where lmclassify trains.
+        Device that lmclassify trains on.
 
     Attributes
     ----------
     records : list of Record
-        Of this plan, finished so far.
+        Records of this plan, finished so far.
     waiting : list of Cell
         Runs still to be done.
     """
@@ -258,12 +85,12 @@ class Benchmark:
                 self.waiting.append(cell)
 
     def run(self, begin: Callable[[Cell], object], end: Callable[[Record], object]) -> None:
-        """Do the runs that are waiting. A run that fails is recorded as such.
+        """Do the waiting runs. A run that fails is recorded with its error.
 
         Parameters
         ----------
         begin, end : callable
-            Told each run before and after.
+            Called before and after each run.
         """
         while self.waiting:
             cell = self.waiting[0]
@@ -307,11 +134,11 @@ class Benchmark:
 
 
 def measure(method: Method, split: Split, setup: Setup) -> Figures:
-    """Fit a classifier, calibrate a rival, and compare its predictions with the truth."""
+    """Fit a classifier, calibrate a baseline, and return metrics, times and memory."""
     training, test = split.training, split.test
     classifier = method.build(setup)
     gc.collect()
-    # scikit-learn's solvers for sparse data are slower with more: their products are tiny
+    # scikit-learn's sparse solvers are slower with several threads
     blas_threads = 1 if isinstance(classifier, Baseline) else setup.threads
     with threadpool_limits(blas_threads):
         started = time.perf_counter()
@@ -329,11 +156,11 @@ def measure(method: Method, split: Split, setup: Setup) -> Figures:
     classes = np.asarray(classifier.classes_, dtype=object)
     true = np.asarray(test.labels, dtype=object)
     predicted = classes[probabilities.argmax(axis=1)]
-    of_true = np.where(classes == true[:, None], probabilities, 0.0).sum(axis=1)
+    true_probabilities = np.where(classes == true[:, None], probabilities, 0.0).sum(axis=1)
     return Figures(
         accuracy=float(np.mean(predicted == true)),
         macro_f1=float(f1_score(true, predicted, average="macro", zero_division=0.0)),
-        log_loss=-float(np.log(np.clip(of_true, np.finfo(float).eps, 1.0)).mean()),
+        log_loss=-float(np.log(np.clip(true_probabilities, np.finfo(float).eps, 1.0)).mean()),
         ece=expected_calibration_error(probabilities.max(axis=1), predicted == true),
         fit_seconds=fit_seconds,
         calibration_seconds=calibration_seconds,
@@ -344,25 +171,26 @@ def measure(method: Method, split: Split, setup: Setup) -> Figures:
 
 
 def _timed_predictions(classifier: Classifier, texts: Sequence[str]) -> tuple[np.ndarray, float]:
+    """Return probabilities and texts per second."""
     started = time.perf_counter()
-    times = 0
-    while times == 0 or time.perf_counter() - started < _LEAST_TIMED:
+    passes = 0
+    while passes == 0 or time.perf_counter() - started < MIN_TIMED_SECONDS:
         probabilities = np.asarray(classifier.predict_proba(texts), dtype=float)
-        times += 1
-    return probabilities, times * len(texts) / (time.perf_counter() - started)
+        passes += 1
+    return probabilities, passes * len(texts) / (time.perf_counter() - started)
 
 
 def _peak_megabytes() -> float | None:
     if sys.platform == "win32":
         return None
-    import resource  # not on every system
+    import resource  # POSIX only
 
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / 2**20 if sys.platform == "darwin" else used / 2**10
 
 
 def measure_in_process(method: Method, split: Split, setup: Setup) -> tuple[Figures | None, str | None]:
-    """Measure in a new process, so that memory is this run's own and a crash costs this run only.
+    """Measure in a new process, so that memory use is that of one run and a crash ends only that run.
 
     Returns
     -------
@@ -370,8 +198,8 @@ def measure_in_process(method: Method, split: Split, setup: Setup) -> tuple[Figu
     error : str or None
         One line that says why there are no figures.
     """
-    way = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context: Any = multiprocessing.get_context(way)
+    method_name = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method_name)
     context.set_forkserver_preload([_PRELOADED])
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_measure_and_send, args=(theirs, method, split, setup))
@@ -397,11 +225,11 @@ def measure_in_process(method: Method, split: Split, setup: Setup) -> tuple[Figu
 
 
 def _measure_and_send(connection: Connection, method: Method, split: Split, setup: Setup) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):  # what libraries print is no result
-        os.dup2(nowhere, stream)
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # hide what libraries print
+        os.dup2(null, stream)
     warnings.simplefilter("ignore")
     try:
         connection.send((measure(method, split, setup), None))
@@ -409,18 +237,9 @@ def _measure_and_send(connection: Connection, method: Method, split: Split, setu
         connection.send((None, _one_line(f"{type(error).__name__}: {error}")))
 
 
-def _one_line(text: str, limit: int = 200) -> str:
+def _one_line(text: str, limit: int = MAX_ERROR_LENGTH) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def file_sha256(path: str) -> str:
-    """Return the digest of a file's bytes."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _versions() -> Mapping[str, str]:
@@ -432,7 +251,7 @@ def _versions() -> Mapping[str, str]:
 
 
 def _commit() -> str | None:
-    """Return the commit of the checkout that this runs from, with ``-dirty`` if files differ from it."""
+    """Return the commit of the checkout, with ``-dirty`` if files have changed; None outside a checkout."""
     root = Path(lmclassify.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None

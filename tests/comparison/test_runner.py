@@ -6,9 +6,10 @@ import json
 import pytest
 
 from lmclassify.comparison.methods import METHODS, Method, Setup
+from lmclassify.comparison.plan import DataFile, Plan
 from lmclassify.comparison.plots import plot_learning_curves
 from lmclassify.comparison.results import Cell, Figures, Record, ResultsFile, read_results
-from lmclassify.comparison.runner import Benchmark, Plan, Source, measure, measure_in_process
+from lmclassify.comparison.runner import Benchmark, measure, measure_in_process
 from lmclassify.comparison.tables import summarise, to_dict, to_markdown, to_text, verdicts
 from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import DataError, OptionError, OutputError
@@ -21,18 +22,18 @@ NB, CNB = METHODS["nb"], METHODS["cnb"]
 NO_WORK = {"begin": lambda cell: None, "end": lambda record: None}
 
 
-def source(name: str, texts: list[str], labels: list[str]) -> Source:
-    return Source(name, f"digest of {name}", LabelledTexts(texts, labels))
+def data_file(name: str, texts: list[str], labels: list[str]) -> DataFile:
+    return DataFile(name, f"digest of {name}", LabelledTexts(texts, labels))
 
 
 @pytest.fixture
-def subjects() -> Source:
-    return source("subjects.csv", *bundled(limit=120))
+def subjects() -> DataFile:
+    return data_file("subjects.csv", *bundled(limit=120))
 
 
 @pytest.fixture
-def emails() -> Source:
-    return source("emails.csv", *bundled("emails.csv", limit=30))
+def emails() -> DataFile:
+    return data_file("emails.csv", *bundled("emails.csv", limit=30))
 
 
 def figures(accuracy: float, log_loss: float) -> Figures:
@@ -81,7 +82,7 @@ def test_runs_of_a_test_file(subjects, emails):
     methods = [METHODS["lmclassify"], NB]
     plan = Plan(subjects, emails, methods, sizes=["all", 50, 20, 500], seeds=[3, 4])
     assert plan.sizes == [20, 50, "all"]
-    assert plan.notes == ["size 500 skipped: there are 120 texts to learn from"]
+    assert plan.notes == ["size 500 skipped: there are only 120 training texts"]
     cells = plan.cells()
     assert len(cells) == 2 * 2 * 2 + 2 + 1  # nb learns the same from all texts whatever the seed
     assert cells[0] == Cell(method="lmclassify", size=20, seed=3, fold=None)
@@ -95,9 +96,9 @@ def test_runs_of_a_test_file(subjects, emails):
 
 
 def test_folds_and_a_label_with_one_text(subjects):
-    data = source("x.csv", [*subjects.rows.texts, "odd one"], [*subjects.rows.labels, "odd"])
+    data = data_file("x.csv", [*subjects.rows.texts, "odd one"], [*subjects.rows.labels, "odd"])
     plan = Plan(data, None, [NB], seeds=[0, 1], folds=4)
-    assert plan.notes == ["label 'odd' has one text: always learnt from, never tried"]
+    assert plan.notes == ["label 'odd' has one text: used for training only, never for testing"]
     cells = plan.cells()
     assert [(cell.seed, cell.fold) for cell in cells] == [(s, f) for s in (0, 1) for f in range(4)]
     tried = [text for cell in cells[:4] for text in plan.split(cell).test.texts]
@@ -109,7 +110,7 @@ def test_folds_and_a_label_with_one_text(subjects):
 
 
 def test_labels_with_fewer_texts_than_folds():
-    data = source("x.csv", list("abcdefgh"), ["x"] * 5 + ["y"] * 2 + ["z"])
+    data = data_file("x.csv", list("abcdefgh"), ["x"] * 5 + ["y"] * 2 + ["z"])
     plan = Plan(data, None, [NB], folds=5)
     for cell in plan.cells():
         assert set(plan.split(cell).training.labels) == {"x", "y", "z"}
@@ -118,16 +119,16 @@ def test_labels_with_fewer_texts_than_folds():
 def test_plans_that_make_no_sense(subjects, emails):
     with pytest.raises(OptionError, match="--sizes 1: each of the 2 labels needs a text"):
         Plan(subjects, emails, [NB], sizes=[1])
-    with pytest.raises(OptionError, match="--sizes: there are only 120 texts to learn from"):
+    with pytest.raises(OptionError, match="--sizes: there are only 120 training texts"):
         Plan(subjects, emails, [NB], sizes=[121])
     with pytest.raises(DataError, match="all texts have label 'a'; two are needed"):
-        Plan(source("x.csv", ["t"], ["a"]), emails, [NB])
+        Plan(data_file("x.csv", ["t"], ["a"]), emails, [NB])
     with pytest.raises(DataError, match=r"3 texts .* cannot make 4 folds; lower --folds or give --test"):
-        Plan(source("x.csv", list("stuv"), list("aaab")), None, [NB], folds=4)
+        Plan(data_file("x.csv", list("stuv"), list("aaab")), None, [NB], folds=4)
 
 
 def test_labels_that_only_the_test_file_has_count_as_wrong(subjects):
-    test = source("t.csv", subjects.rows.texts[:4], [*subjects.rows.labels[:3], "new"])
+    test = data_file("t.csv", subjects.rows.texts[:4], [*subjects.rows.labels[:3], "new"])
     plan = Plan(subjects, test, [NB])
     assert plan.notes == ["subjects.csv has no label 'new': 1 texts of t.csv count as wrong"]
     got = measure(NB, plan.split(plan.cells()[0]), SETUP)
@@ -168,7 +169,7 @@ def test_runs_are_kept_and_not_done_again(subjects, emails, tmp_path, monkeypatc
     assert len(read_results(path)) == 4
     more = Benchmark(Plan(subjects, emails, [NB, CNB], sizes=[20, 30]), ResultsFile(path), threads=1)
     assert [cell.size for cell in more.waiting] == [30, 30]
-    other_rows = source("subjects.csv", ["changed", *subjects.rows.texts[1:]], subjects.rows.labels)
+    other_rows = data_file("subjects.csv", ["changed", *subjects.rows.texts[1:]], subjects.rows.labels)
     assert len(Benchmark(Plan(other_rows, emails, [NB]), ResultsFile(path), threads=1).waiting) == 1
     slower = dataclasses.replace(NB, settings={"alpha": 1})
     assert len(Benchmark(Plan(subjects, emails, [slower]), ResultsFile(path), threads=1).waiting) == 1
