@@ -56,8 +56,8 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def listing(values: object, limit: int = 12) -> str:
-    """Return the first `limit` values, each cut if long, comma-separated, and how many more there are."""
-    items = [str(value) for value in values]  # type: ignore[attr-defined]
+    """Return the first `limit` values as one line, each cut if long, and how many more there are."""
+    items = [printable(str(value)) for value in values]  # type: ignore[attr-defined]
     more = f", and {len(items) - limit} more" if len(items) > limit else ""
     most = _LONGEST_ITEM
     return ", ".join(item if len(item) <= most else f"{item[: most - 1]}…" for item in items[:limit]) + more

@@ -11,4 +11,5 @@ def test_shorten_and_listing():
     assert shorten("x" * 100, 10) == "'xxxxxxxx…"
     assert shorten("x") == "'x'"
     assert listing(range(5), 3) == "0, 1, 2, and 2 more"
+    assert listing(["a\nb"]) == "a\\nb"
     assert listing([]) == ""
