@@ -1,8 +1,9 @@
-"""Explanations put to the test: how far the decision moves when the word that speaks most for it is deleted.
+"""Deletion test of explanations: how much the decision changes when its most important word is deleted.
 
-``python -m benchmarks.deletion MODEL DATA`` takes 200 texts of DATA, deletes from each one word by
-`explain`, by LIME (Ribeiro et al. 2016; where the package ``lime`` is installed) and at random, and prints by
-how much the predicted label's log-odds against all others fall.
+``python -m benchmarks.deletion MODEL DATA`` samples 200 texts of DATA and deletes one word from each: the
+one that `explain` ranks first, the one that LIME ranks first (Ribeiro et al. 2016; if the package ``lime``
+is installed), or a random one. It prints by how much the log-odds of the predicted label against all others
+fall.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.common import read_table, table_head
 from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.thresholds import log_odds
-from lmclassify.datasets.labelled import read_tables
 
 Array = npt.NDArray[np.float64]
 Chooser = Callable[[str, int], int]
-"""A text and its predicted label's index to the place of a word."""
+"""Maps a text and the index of its predicted label to the position of a word."""
 
-_TEXTS, _LIME_SAMPLES = 200, 1000
+NUM_TEXTS, NUM_LIME_SAMPLES = 200, 1000
 _WORD = re.compile(r"\S+")
 
 
 def by_explain(model: FittedModel) -> Chooser:
-    """Choose the word with the largest part in the decision."""
+    """Choose the word with the largest contribution to the label."""
 
     def choose(text: str, label: int) -> int:
         words = model.explain(text, model.classes_[label].item())["words"]
@@ -47,7 +48,7 @@ def by_lime(model: FittedModel) -> Chooser:
     def choose(text: str, label: int) -> int:
         words = len(_WORD.findall(text))
         found = explainer.explain_instance(
-            text, model.predict_proba, labels=(label,), num_features=words, num_samples=_LIME_SAMPLES
+            text, model.predict_proba, labels=(label,), num_features=words, num_samples=NUM_LIME_SAMPLES
         )
         return int(max(found.as_map()[label], key=lambda pair: pair[1])[0])
 
@@ -55,15 +56,15 @@ def by_lime(model: FittedModel) -> Chooser:
 
 
 def at_random(seed: int) -> Chooser:
-    """Choose any word."""
+    """Choose a random word."""
     rng = np.random.default_rng(seed)
     return lambda text, label: int(rng.integers(len(_WORD.findall(text))))
 
 
-def without(text: str, place: int) -> str:
-    """Return a text without one of its words."""
+def delete_word(text: str, position: int) -> str:
+    """Return the text without one of its words."""
     words = _WORD.findall(text)
-    return " ".join(words[:place] + words[place + 1 :])
+    return " ".join(words[:position] + words[position + 1 :])
 
 
 def measure(model: FittedModel, texts: Sequence[str], choosers: dict[str, Chooser]) -> list[str]:
@@ -73,24 +74,24 @@ def measure(model: FittedModel, texts: Sequence[str], choosers: dict[str, Choose
     ----------
     model : FittedModel
     texts : sequence of str
-        Of two words at least.
+        Each of at least two words.
     choosers : dict of str to callable
     """
     log_posteriors = model.predict_log_proba(texts)
     labels = log_posteriors.argmax(axis=1)
     before = _odds(log_posteriors, labels)
-    lines = [
-        f"| {len(texts)} texts, word deleted | log-odds fall by, mean | median | label changes | ms a text |",
-        "|---|---|---|---|---|",
-    ]
+    columns = ("log-odds fall by, mean", "median", "label changes", "ms per text")
+    lines = table_head(f"{len(texts)} texts, word deleted", *columns)
     for name, choose in choosers.items():
         started = time.perf_counter()
-        places = [choose(text, int(label)) for text, label in zip(texts, labels, strict=True)]
-        each = (time.perf_counter() - started) / len(texts) * 1000
-        after = model.predict_log_proba([without(text, at) for text, at in zip(texts, places, strict=True)])
+        positions = [choose(text, int(label)) for text, label in zip(texts, labels, strict=True)]
+        milliseconds = (time.perf_counter() - started) / len(texts) * 1000
+        after = model.predict_log_proba([delete_word(*pair) for pair in zip(texts, positions, strict=True)])
         fall = before - _odds(after, labels)
         changed = (after.argmax(axis=1) != labels).mean()
-        lines.append(f"| {name} | {fall.mean():.3f} | {np.median(fall):.3f} | {changed:.1%} | {each:.0f} |")
+        lines.append(
+            f"| {name} | {fall.mean():.3f} | {np.median(fall):.3f} | {changed:.1%} | {milliseconds:.0f} |"
+        )
     return lines
 
 
@@ -101,16 +102,14 @@ def _odds(log_posteriors: Array, labels: npt.NDArray[np.intp]) -> Array:
 
 
 def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description="Explanations put to the test by deleting words.")
-    parser.add_argument("model")
-    parser.add_argument("data")
-    parser.add_argument("--texts", type=int, default=_TEXTS)
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="Deletion test of explanations.")
+    parser.add_argument("model", help="folder of a fitted model")
+    parser.add_argument("data", help="table with texts")
+    parser.add_argument("--texts", type=int, default=NUM_TEXTS, help="number of texts (default: 200)")
     options = parser.parse_args()
     model = load(options.model)
-    texts = [
-        text for text in read_tables([options.data], say=lambda line: None).texts if len(text.split()) > 1
-    ]
+    texts = [text for text in read_table(options.data).texts if len(text.split()) > 1]
     chosen = np.random.default_rng(0).choice(len(texts), min(options.texts, len(texts)), replace=False)
     choosers = {"by explain": by_explain(model)}
     if importlib.util.find_spec("lime") is not None:

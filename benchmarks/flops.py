@@ -1,7 +1,7 @@
-"""Floating-point operations of a language model, counted from its shapes, and the machine's peak.
+"""Floating-point operations of a language model, counted from its shapes, and the machine's peak rate.
 
-Matrix products only, 2 for each multiplication: what is counted is what the method asks for, however it is
-computed.
+Only matrix products count, with 2 operations for each multiplication. The count depends on the method only,
+not on how it is computed.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import torch
 from threadpoolctl import threadpool_limits
 
 PASSES = 3
-"""What training costs in forward passes: one forward, two backward."""
+"""Cost of a training step in forward passes: one forward, two backward."""
 
 _SIZES = (256, 512, 1024, 2048)
-_SECONDS = 0.3  # of products of one size
+_SECONDS = 0.3  # spent on products of each size
 
 
 def forward_flops(arrays: Mapping[str, npt.NDArray[np.float32]]) -> int:
-    """Return the operations by which a recurrent language model reads and foretells one token.
+    """Return the operations of a recurrent language model for one token, from input to next-token scores.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        The weights, as `LanguageModel.arrays` returns them. An embedding that is the output layer too counts
-        as that; to look a row up in it costs nothing.
+        The weights, as `LanguageModel.arrays` returns them. A tied embedding counts as the output layer;
+        looking up a row costs nothing.
     """
     recurrent = [array for name, array in arrays.items() if "weight_ih" in name or "weight_hh" in name]
     output = arrays.get("output.weight", arrays["embedding.weight"])
@@ -37,12 +37,12 @@ def forward_flops(arrays: Mapping[str, npt.NDArray[np.float32]]) -> int:
 
 
 def matrix_peak(threads: int, sizes: Sequence[int] = _SIZES) -> dict[str, float]:
-    """Return the GFLOP/s of float32 products of square matrices by torch and by numpy, the best of all.
+    """Return the best GFLOP/s of float32 products of square matrices by torch and by numpy.
 
     Parameters
     ----------
     threads : int
-        Of each product.
+        Threads of each product.
     sizes : sequence of int
     """
     before = torch.get_num_threads()

@@ -1,7 +1,7 @@
-"""The n-gram language model to hold others against: interpolated, modified Kneser-Ney (numpy).
+"""N-gram language model with interpolated, modified Kneser-Ney smoothing, as a baseline (numpy).
 
 Chen & Goodman (1998), estimated as KenLM's ``lmplz`` does (Heafield et al. 2013): three discounts for each
-length of n-gram follow from counts of counts.
+n-gram length follow from counts of counts.
 
 Shapes: G n-grams of one length.
 """
@@ -17,11 +17,11 @@ from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
 Array = npt.NDArray[np.float64]
 
-_FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # KenLM's, where n-grams are too few to estimate discounts
+_FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # KenLM's values for too few n-grams to estimate discounts
 
 
 class KneserNey(TokenNgrams):
-    """See `TokenNgrams`: the same counts, with discounts in place of Witten & Bell's rule."""
+    """Like `TokenNgrams`, with Kneser-Ney discounts instead of Witten-Bell smoothing."""
 
     @staticmethod
     def _taken(counts: npt.NDArray[np.int64]) -> tuple[Array, Array]:
@@ -30,7 +30,7 @@ class KneserNey(TokenNgrams):
 
 
 def discounts(counts: npt.NDArray[Any]) -> Array:
-    """Return what is taken from n-grams that count 0, 1, 2 and 3 or more (Chen & Goodman 1998, eq. 26)."""
+    """Return the discounts of n-grams with counts 0, 1, 2 and 3 or more (Chen & Goodman 1998, eq. 26)."""
     one, two, three, four = np.bincount(np.minimum(counts, 5), minlength=6)[1:5].tolist()
     if not (one and two and three and four):
         return _FALLBACK

@@ -1,9 +1,9 @@
-"""The same texts from a CSV file and from mail files, and bogofilter beside: accuracy and texts a second.
+"""The same texts read from CSV and from mail files, and bogofilter on the same mail: accuracy and speed.
 
-``python -m benchmarks.mail_files TRAIN TEST`` makes a message of each text (its subject, and the same
-headers for all), an mbox file a label, fits and labels from either by the program, trains bogofilter on the
-same messages where it is installed (Debian's package), and prints a table. What follows ``--`` goes to
-`lmclassify fit`. Each rate is of a whole run, start-up too.
+``python -m benchmarks.mail_files TRAIN TEST`` turns each text into the subject of a message, writes one
+mbox file per label, runs `lmclassify fit` and `predict` on the CSV files and on the mail, trains bogofilter
+on the same messages if it is installed (Debian's package), and prints a table. Arguments after ``--`` go to
+`lmclassify fit`. Rates are of whole commands, including start-up.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.common import errors_in_one_line, print_progress, read_table, select, table_head, texts_of
 from lmclassify.comparison.plan import proportional_sample
-from lmclassify.datasets.labelled import LabelledTexts, read_tables
+from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import LMClassifyError
 from lmclassify.mail.messages_table import read_texts
 
@@ -36,14 +37,14 @@ _HEADERS = (
 
 
 class Row(NamedTuple):
-    """One way of learning and labelling."""
+    """One row of the table."""
 
     name: str
     accuracy: float
-    learnt: float
-    """Texts a second."""
-    labelled: float
-    """Texts a second."""
+    fit_rate: float
+    """Texts per second."""
+    predict_rate: float
+    """Texts per second."""
 
 
 def write_mbox(path: Path, texts: Sequence[str]) -> None:
@@ -57,12 +58,12 @@ def write_mbox(path: Path, texts: Sequence[str]) -> None:
 
 
 class MailFiles:
-    """A training and a test set as files of both sorts, in a folder; the training texts label by label.
+    """A training and a test set in a folder, as CSV and as mbox files.
 
     Parameters
     ----------
     folder : Path
-        Empty.
+        An empty folder.
     train, test : LabelledTexts
     """
 
@@ -73,7 +74,7 @@ class MailFiles:
         self._write_csv("train.csv", grouped)
         self._write_csv("test.csv", zip(test.texts, test.labels, strict=True))
         for label in self.labels:
-            write_mbox(self.mbox(label), self._own(label))
+            write_mbox(self.mbox(label), texts_of(self.train, label))
         write_mbox(folder / "test.mbox", test.texts)
 
     def _write_csv(self, name: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -81,56 +82,64 @@ class MailFiles:
             csv.writer(file).writerows([("text", "label"), *rows])
 
     def mbox(self, label: str) -> Path:
-        """Return where the messages to learn a label from lie."""
+        """Return the mbox file with the training messages of a label."""
         return self.folder / f"train-{self.labels.index(label)}.mbox"
 
-    def _own(self, label: str) -> list[str]:
-        return [text for text, its in zip(self.train.texts, self.train.labels, strict=True) if its == label]
-
     def changed(self) -> int:
-        """Return how many texts to learn do not come back from mail as they are, but for white space."""
+        """Return how many training texts change on the way through mail, other than in white space."""
         return sum(
             found != " ".join(text.split())
             for label in self.labels
-            for found, text in zip(read_texts(str(self.mbox(label))), self._own(label), strict=True)
+            for found, text in zip(
+                read_texts(str(self.mbox(label))), texts_of(self.train, label), strict=True
+            )
         )
 
-    def by_csv(self, options: Sequence[str]) -> Row:
-        """Learn and label from the CSV files."""
-        return self._by_program("from CSV", ["train.csv"], "test.csv", options)
+    def run_csv(self, options: Sequence[str]) -> Row:
+        """Fit and predict on the CSV files."""
+        return self._run_lmclassify("from CSV", ["train.csv"], "test.csv", options)
 
-    def by_mail(self, options: Sequence[str]) -> Row:
-        """Learn and label from the mbox files."""
+    def run_mail(self, options: Sequence[str]) -> Row:
+        """Fit and predict on the mbox files."""
         files = [f"--labels={label}={self.mbox(label)}" for label in self.labels]
-        return self._by_program("from mail", files, "test.mbox", options)
+        return self._run_lmclassify("from mail", files, "test.mbox", options)
 
-    def _by_program(self, name: str, train: Sequence[str], test: str, options: Sequence[str]) -> Row:
+    def _run_lmclassify(self, name: str, train: Sequence[str], test: str, options: Sequence[str]) -> Row:
         fitting = _run("fit", *train, "-o", "model", *options, folder=self.folder)
         labelling = _run("predict", test, "-m", "model", "-o", "labelled.csv", folder=self.folder)
         with open(self.folder / "labelled.csv", newline="", encoding="utf-8") as file:
             predicted = [row["predicted_label"] for row in csv.DictReader(file)]
         return self._row(name, sum(map(str.__eq__, predicted, self.test.labels)), fitting, labelling)
 
-    def by_bogofilter(self, program: str) -> list[Row]:
-        """Let bogofilter learn and label; where it is unsure, count the likelier label, or else a mistake."""
+    def run_bogofilter(self, program: str) -> list[Row]:
+        """Train and test bogofilter.
+
+        Where it is unsure, the first row counts the likelier label, the second a mistake.
+        """
         spam = next((label for label in self.labels if label.casefold() == "spam"), self.labels[-1])
-        base = [program, "-C", "-d", str(self.folder), "-M"]  # -C: no configuration of this machine's
+        base = [
+            program,
+            "-C",
+            "-d",
+            str(self.folder),
+            "-M",
+        ]  # -C: ignore configuration files
         started = time.perf_counter()
         for label in self.labels:
-            what = "-s" if label == spam else "-n"
-            subprocess.run([*base, what, "-I", str(self.mbox(label))], check=True)
+            option = "-s" if label == spam else "-n"
+            subprocess.run([*base, option, "-I", str(self.mbox(label))], check=True)
         fitting, started = time.perf_counter() - started, time.perf_counter()
         command = [*base, "-T", "-I", str(self.folder / "test.mbox")]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         labelling = time.perf_counter() - started
-        likelier = sure = 0
+        num_likelier = num_sure = 0
         for line, label in zip(done.stdout.splitlines(), self.test.labels, strict=True):
             verdict, score = line.split()
-            likelier += (float(score) > 0.5) == (label == spam)
-            sure += verdict == ("S" if label == spam else "H")
+            num_likelier += (float(score) > 0.5) == (label == spam)
+            num_sure += verdict == ("S" if label == spam else "H")
         return [
-            self._row("bogofilter, likelier label", likelier, fitting, labelling),
-            self._row("bogofilter, unsure is wrong", sure, fitting, labelling),
+            self._row("bogofilter, likelier label", num_likelier, fitting, labelling),
+            self._row("bogofilter, unsure counts as wrong", num_sure, fitting, labelling),
         ]
 
     def _row(self, name: str, right: int, fitting: float, labelling: float) -> Row:
@@ -148,55 +157,50 @@ def _run(*arguments: str, folder: Path) -> float:
 
 def table(rows: Sequence[Row]) -> str:
     """Return rows as a Markdown table."""
-    lines = ["| | accuracy | texts/s learnt | texts/s labelled |", "|---|---|---|---|"]
-    lines += [f"| {r.name} | {r.accuracy:.4f} | {r.learnt:,.0f} | {r.labelled:,.0f} |" for r in rows]
+    lines = table_head("", "accuracy", "fit texts/s", "predict texts/s")
+    for row in rows:
+        lines.append(f"| {row.name} | {row.accuracy:.4f} | {row.fit_rate:,.0f} | {row.predict_rate:,.0f} |")
     return "\n".join(lines)
 
 
-def _draw(data: LabelledTexts, size: int | None) -> LabelledTexts:
+def _sample(data: LabelledTexts, size: int | None) -> LabelledTexts:
     if size is None or size >= len(data.texts):
         return data
     chosen = proportional_sample(data.labels, size, np.random.default_rng(0))
-    return LabelledTexts([data.texts[at] for at in chosen], [data.labels[at] for at in chosen])
+    return select(data, chosen.tolist())
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the table."""
     arguments: list[str] = sys.argv[1:]
-    options: list[str] = []
+    fit_options: list[str] = []
     if "--" in arguments:
-        at = arguments.index("--")
-        arguments, options = arguments[:at], arguments[at + 1 :]
+        index = arguments.index("--")
+        arguments, fit_options = arguments[:index], arguments[index + 1 :]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.mail_files",
-        description=__doc__.split("\n")[0] if __doc__ else None,
-        epilog="What follows -- goes to lmclassify fit: -- --recipe plain, say.",
+        description="The same texts from CSV and from mail, compared with bogofilter.",
+        epilog="Arguments after -- go to lmclassify fit, for example: -- --recipe plain",
     )
-    parser.add_argument("train", help="labelled texts, CSV")
-    parser.add_argument("test", help="the same, to label")
-    parser.add_argument("--size", type=int, metavar="N", help="draw so many texts of each file")
-    given = parser.parse_args(arguments)
-    try:
-        tables = [read_tables([path], say=_say) for path in (given.train, given.test)]
-        train, test = (_draw(data, given.size) for data in tables)
+    parser.add_argument("train", help="labelled texts to fit on, CSV")
+    parser.add_argument("test", help="labelled texts to predict, CSV")
+    parser.add_argument("--size", type=int, metavar="N", help="use a random sample of N texts of each file")
+    options = parser.parse_args(arguments)
+    with errors_in_one_line():
+        train, test = (_sample(read_table(path), options.size) for path in (options.train, options.test))
         with tempfile.TemporaryDirectory() as folder:
             files = MailFiles(Path(folder), train, test)
-            _say(
-                f"{len(train.texts):,} texts to learn, {len(test.texts):,} to label; {files.changed()} differ"
+            print_progress(
+                f"{len(train.texts):,} training and {len(test.texts):,} test texts; "
+                f"{files.changed()} changed by mail"
             )
-            rows = [files.by_csv(options), files.by_mail(options)]
+            rows = [files.run_csv(fit_options), files.run_mail(fit_options)]
             program = shutil.which("bogofilter")
             if program is None or len(files.labels) != 2:
-                _say("no bogofilter: it is not installed, or there are not two labels")
+                print_progress("without bogofilter: it is not installed, or there are not two labels")
             else:
-                rows += files.by_bogofilter(program)
+                rows += files.run_bogofilter(program)
         print(table(rows))
-    except (LMClassifyError, OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"error: {error}")
-
-
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

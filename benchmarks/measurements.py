@@ -1,8 +1,8 @@
-"""Measure whole commands, as a user would run them: the script behind docs/benchmarks.md.
+"""Accuracy, time and memory of whole commands, as a user runs them.
 
-``python -m benchmarks.measurements DATA`` runs ``lmclassify fit``, ``evaluate`` and ``predict`` as
-processes on the sets in the folder DATA (``<set>.train.csv`` and ``<set>.test.csv``) and on the bundled
-sample, and prints a Markdown table: mean and spread over seeds.
+``python -m benchmarks.measurements DATA`` runs ``lmclassify fit``, ``evaluate`` and ``predict`` on the sets
+in the folder DATA (``<set>.train.csv`` and ``<set>.test.csv``) and on the bundled sample, and prints a
+Markdown table: mean and standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.resource_usage import cost_of_program
+from benchmarks.common import table_head
+from benchmarks.resource_usage import measure_lmclassify
 from lmclassify.datasets.bundled import bundled_data
 
 _SETS = ("sms_spam", "enron_subjects")
@@ -26,7 +27,7 @@ _SETS = ("sms_spam", "enron_subjects")
 
 @dataclass(frozen=True)
 class Measurement:
-    """Figures of one set and seed."""
+    """Figures of one data set and seed."""
 
     accuracy: float
     macro_f1: float
@@ -34,11 +35,11 @@ class Measurement:
     """Nats."""
     ece: float
     fit_seconds: float
-    """Of the whole command, imports and reading included."""
+    """Of the whole command, including imports and reading."""
     fit_megabytes: float
     """Peak resident memory."""
     texts_per_second: float
-    """Of `predict`, from CSV to CSV, start-up included, on the larger of the two parts."""
+    """Of `predict`, from CSV to CSV, including start-up, on the larger of the two files."""
     predict_megabytes: float
 
 
@@ -46,10 +47,10 @@ def measure(train: Path, test: Path, seed: int, recipe: str) -> Measurement:
     """Fit on one CSV file, evaluate on another, and predict the larger of the two."""
     with tempfile.TemporaryDirectory() as folder:
         model, output = os.path.join(folder, "model"), os.path.join(folder, "out.csv")
-        fit = cost_of_program("fit", train, "-o", model, "--seed", seed, "--recipe", recipe, "-q")
-        result = cost_of_program("evaluate", test, "-m", model, "--format", "json", "-q").output
+        fit = measure_lmclassify("fit", train, "-o", model, "--seed", seed, "--recipe", recipe, "-q")
+        result = measure_lmclassify("evaluate", test, "-m", model, "--format", "json", "-q").output
         larger = max((train, test), key=lambda path: path.stat().st_size)
-        predict = cost_of_program("predict", larger, "-m", model, "-o", output, "-q")
+        predict = measure_lmclassify("predict", larger, "-m", model, "-o", output, "-q")
         with open(output, newline="", encoding="utf-8") as file:
             rows = sum(1 for _ in csv.reader(file)) - 1
     figures = json.loads(result)
@@ -66,11 +67,8 @@ def measure(train: Path, test: Path, seed: int, recipe: str) -> Measurement:
 
 
 def _rows(folder: Path, seeds: Sequence[int], recipe: str) -> Iterator[str]:
-    yield (
-        "| set | train / test | accuracy | macro F1 | log-loss | ECE | fit s | fit MB "
-        "| predict texts/s | predict MB |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    quality = ("accuracy", "macro F1", "log-loss", "ECE")
+    yield from table_head("set", "train / test", *quality, "fit s", "fit MB", "predict texts/s", "predict MB")
     sets = [(name, folder / f"{name}.train.csv", folder / f"{name}.test.csv") for name in _SETS]
     sets.append(("bundled", bundled_data("subjects.csv"), bundled_data("emails.csv")))
     for name, train, test in sets:
@@ -106,10 +104,10 @@ def _mean_and_spread(values: Sequence[float], digits: int) -> str:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Measure whole commands; prints a Markdown table.")
+    parser = argparse.ArgumentParser(description="Accuracy, time and memory of whole commands.")
     parser.add_argument("data", type=Path, help="folder with <set>.train.csv and <set>.test.csv")
-    parser.add_argument("--seeds", type=int, default=3, help="how many seeds (default: 3)")
-    parser.add_argument("--recipe", default="plain", help="the recipe measured (default: plain)")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
+    parser.add_argument("--recipe", default="plain", help="recipe of the models (default: plain)")
     options = parser.parse_args()
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} processors")
     for row in _rows(options.data, range(options.seeds), options.recipe):

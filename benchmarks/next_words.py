@@ -1,12 +1,13 @@
-"""How well next words are foretold: `suggest`'s models beside a 5-gram Kneser-Ney model of the same tokens.
+"""Next-word prediction: the models behind `suggest`, compared with a 5-gram Kneser-Ney model of the same
+tokens.
 
 ``python -m benchmarks.next_words SET... --data FOLDER --models FOLDER`` reads ``<set>.train.csv`` and
-``<set>.test.csv``, takes the model ``<set>`` in the folder of models (or fits one with the defaults and puts
-it there), and prints a Markdown table with a row for each label and language model.
+``<set>.test.csv``, loads the model ``<set>`` from the folder of models (or fits one with the defaults and
+saves it there), and prints a Markdown table with a row for each label and language model.
 
-All models of a label learn from its training texts and foretell its test texts, over one vocabulary; the
-unknown token, where there is one, is a token like others to all of them. With ``--kenlm FOLDER`` (of KenLM's
-programs ``lmplz`` and ``query``) KenLM's own 5-gram model stands beside.
+All models of a label are fitted on its training texts and predict its test texts, over the same vocabulary.
+The unknown token, if there is one, counts as an ordinary token. With ``--kenlm FOLDER`` (with KenLM's
+programs ``lmplz`` and ``query``) KenLM's own 5-gram model is added.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.common import fit_or_load, read_set, table_head, texts_of
 from benchmarks.kneser_ney import KneserNey
-from lmclassify.classify.estimator import LMClassifier
-from lmclassify.classify.model import FittedModel, TunedModel, load
+from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.next_words import forward_models, next_token_model
 from lmclassify.classify.scoring import token_log_probs
-from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.inference.generation import next_words
@@ -39,20 +40,20 @@ from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
 
-_TEXTS_AT_A_TIME = 256
-_SHOWN = 3  # suggestions
+_BATCH_TEXTS = 256
+_NUM_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True)
-class Foretold:
-    """How well a language model foretells some texts."""
+class NextWordScores:
+    """How well a language model predicts the words of some texts."""
 
     top_1: float
-    """Share of words that are the likeliest suggestion; unknown words never are. NaN: not counted."""
+    """Share of words that are the likeliest suggestion. Unknown words never are. NaN: not measured."""
     top_3: float
-    """Share of words among the three likeliest."""
+    """Share of words among the three likeliest suggestions."""
     perplexity: float
-    """exp(nats / (words + texts)), all words and ends of texts counted."""
+    """exp(nats / (words + texts)): per word, ends of texts included."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,14 @@ class KenLM:
     def nats(self, training: Sequence[Ids], test: Sequence[Ids], vocab_size: int) -> float:
         """Return minus the log-likelihood of test texts under a 5-gram model of training texts.
 
-        The vocabulary is padded to that of the other models: all but padding and beginning-of-text.
+        KenLM's vocabulary is padded to the size of the other models' (all tokens but padding and
+        beginning-of-text).
         """
         options = ["--interpolate_unigrams", "1", "--vocab_pad", str(vocab_size - 2), "--discount_fallback"]
         with tempfile.TemporaryDirectory() as folder:
-            learn: list[str | Path] = [self.folder / "lmplz", "-o", "5", "-S", "100M", "-T", folder, *options]
+            train: list[str | Path] = [self.folder / "lmplz", "-o", "5", "-S", "100M", "-T", folder, *options]
             model = Path(folder, "model.arpa")
-            model.write_bytes(self._run(learn, training))
+            model.write_bytes(self._run(train, training))
             report = self._run([self.folder / "query", "-v", "summary", model], test).decode()
         found = {name: float(value) for name, value in re.findall(r"^(.+):\s+(\S+)$", report, re.MULTILINE)}
         return math.log(found["Perplexity including OOVs"]) * found["Tokens"]
@@ -84,12 +86,12 @@ class KenLM:
 
 
 @dataclass(frozen=True)
-class _Models:
-    """Language models that foretell together, (n, tokens, models) weighted by token."""
+class _Mixture:
+    """Language models that predict together, with weights that depend on the token."""
 
     models: Sequence[NextTokenModel]
     log_weights: Sequence[Array]
-    """For each text (tokens scored, models): of each model before each token."""
+    """For each text an array (tokens scored, models): the weight of each model before each token."""
 
 
 def compare(
@@ -99,8 +101,8 @@ def compare(
     test: Sequence[str],
     words: int,
     kenlm: KenLM | None = None,
-) -> dict[str, Foretold]:
-    """Return how well test texts of a label are foretold, by name of the language model.
+) -> dict[str, NextWordScores]:
+    """Return how well each language model predicts test texts of a label, by name of the model.
 
     Parameters
     ----------
@@ -108,39 +110,39 @@ def compare(
     label : int
         Index of the label.
     training, test : sequence of str
-        Texts of that label. `model` has been fitted on the former, among others.
+        Texts of that label. `model` has been fitted on the training texts, among others.
     words : int
-        Hits are counted on so many words of the test texts at most, drawn at random.
+        Hits are counted on at most so many random words of the test texts.
     kenlm : KenLM, optional
-        Ask KenLM, too.
+        KenLM's programs; adds KenLM's model.
     """
     tokenizer = model.tokenizer
-    learnt_from, sequences = tokenizer.sequences(list(training)), tokenizer.sequences(list(test))
-    alone: dict[str, NextTokenModel] = {"suggest, this label": next_token_model(model, label)}
+    training_sequences, sequences = tokenizer.sequences(list(training)), tokenizer.sequences(list(test))
+    single: dict[str, NextTokenModel] = {"suggest, this label": next_token_model(model, label)}
     if isinstance(model, TunedModel):
         lstm = forward_models(model, "suggest")[label]
-        alone |= {"its LSTM alone": lstm, "its n-grams alone": model.token_ngrams[label]}
-    alone["5-gram Kneser-Ney"] = KneserNey.fit(learnt_from, tokenizer.vocab_size)
+        single |= {"its LSTM alone": lstm, "its n-grams alone": model.token_ngrams[label]}
+    single["5-gram Kneser-Ney"] = KneserNey.fit(training_sequences, tokenizer.vocab_size)
     candidates = {
-        name: _Models([one], [np.zeros((len(sequence) - 1, 1)) for sequence in sequences])
-        for name, one in alone.items()
+        name: _Mixture([one], [np.zeros((len(sequence) - 1, 1)) for sequence in sequences])
+        for name, one in single.items()
     }
     everything = [next_token_model(model, index) for index in range(len(model.classes_))]
-    candidates["suggest, all labels"] = _Models(everything, _posteriors(model, sequences))
+    candidates["suggest, all labels"] = _Mixture(everything, _posteriors(model, sequences))
     begins = _word_begins(tokenizer, sequences)
     chosen = np.random.default_rng(0).permutation(len(begins))[:words]
     result = {}
     for name, candidate in candidates.items():
-        nats = -sum(of_text.sum() for of_text in _log_probs(candidate, sequences))
-        hits = [_place(candidate, tokenizer, sequences, *begins[index]) for index in np.sort(chosen)]
-        result[name] = Foretold(
+        nats = -sum(log_probs.sum() for log_probs in _log_probs(candidate, sequences))
+        hits = [_rank(candidate, tokenizer, sequences, *begins[index]) for index in np.sort(chosen)]
+        result[name] = NextWordScores(
             float(np.mean([hit < 1 for hit in hits])),
-            float(np.mean([hit < _SHOWN for hit in hits])),
+            float(np.mean([hit < _NUM_SUGGESTIONS for hit in hits])),
             perplexity(nats, len(begins) + len(sequences)),
         )
     if kenlm is not None:
-        nats = kenlm.nats(learnt_from, sequences, tokenizer.vocab_size)
-        result["5-gram Kneser-Ney, KenLM"] = Foretold(
+        nats = kenlm.nats(training_sequences, sequences, tokenizer.vocab_size)
+        result["5-gram Kneser-Ney, KenLM"] = NextWordScores(
             math.nan, math.nan, perplexity(nats, len(begins) + len(sequences))
         )
     return result
@@ -167,24 +169,26 @@ def _word_begins(tokenizer: Tokenizer, sequences: Sequence[Ids]) -> list[tuple[i
     ]
 
 
-def _place(candidate: _Models, tokenizer: Tokenizer, sequences: Sequence[Ids], text: int, place: int) -> int:
-    """Return a word's place among the suggestions for it, from 0; their number if it has none."""
+def _rank(
+    candidate: _Mixture, tokenizer: Tokenizer, sequences: Sequence[Ids], text: int, position: int
+) -> int:
+    """Return a word's rank among the suggestions there, from 0; the number of suggestions if none."""
     sequence = sequences[text]
-    following = sequence[place + 1 :]
+    following = sequence[position + 1 :]
     within = ~tokenizer.starts_word[following] & (following != tokenizer.end_id)
     length = int(np.argmin(within))  # the end of text is not within
-    word = b"".join(tokenizer.token_bytes(int(token)) for token in sequence[place : place + 1 + length])
-    log_weights = candidate.log_weights[text][place - 1]
-    suggested = next_words(candidate.models, log_weights, tokenizer, sequence[:place], _SHOWN)
+    word = b"".join(tokenizer.token_bytes(int(token)) for token in sequence[position : position + 1 + length])
+    log_weights = candidate.log_weights[text][position - 1]
+    suggested = next_words(candidate.models, log_weights, tokenizer, sequence[:position], _NUM_SUGGESTIONS)
     found = [suggestion.encode() for suggestion, _ in suggested]
-    return found.index(word) if word in found else _SHOWN
+    return found.index(word) if word in found else _NUM_SUGGESTIONS
 
 
-def _log_probs(candidate: _Models, sequences: Sequence[Ids]) -> Iterator[Array]:
-    """Yield the log-probabilities of each text's tokens, in no particular order of texts."""
+def _log_probs(candidate: _Mixture, sequences: Sequence[Ids]) -> Iterator[Array]:
+    """Yield the log-probabilities of the texts' tokens, batch by batch and step by step."""
     order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
-    for start in range(0, len(order), _TEXTS_AT_A_TIME):
-        some = order[start : start + _TEXTS_AT_A_TIME]
+    for start in range(0, len(order), _BATCH_TEXTS):
+        some = order[start : start + _BATCH_TEXTS]
         lengths = np.array([len(sequences[index]) - 1 for index in some])
         states: list[object] = [None] * len(candidate.models)
         for step in range(int(lengths[0])):
@@ -199,53 +203,54 @@ def _log_probs(candidate: _Models, sequences: Sequence[Ids]) -> Iterator[Array]:
             yield total
 
 
-def table(figures: Mapping[tuple[str, str], Mapping[str, Foretold]]) -> str:
+def table(figures: Mapping[tuple[str, str], Mapping[str, NextWordScores]]) -> str:
     """Return a Markdown table of figures by set and label, and by language model."""
-    lines = ["| set, label | language model | top-1 | top-3 | perplexity per word |", "|---|---|---|---|---|"]
-    for (of_set, label), by_model in figures.items():
-        for name, found in by_model.items():
+    lines = table_head("set, label", "language model", "top-1", "top-3", "perplexity per word")
+    for (name, label), by_model in figures.items():
+        for model, found in by_model.items():
             hits = (" " if math.isnan(hit) else f"{hit:.3f}" for hit in (found.top_1, found.top_3))
             cells = f"{' | '.join(hits)} | {found.perplexity:.2f}"
-            lines.append(f"| {of_set}, {label} | {name} | {cells} |")
+            lines.append(f"| {name}, {label} | {model} | {cells} |")
     return "\n".join(lines)
 
 
-def _fitted(folder: Path, training: LabelledTexts, seed: int) -> FittedModel:
-    if not folder.exists():
-        LMClassifier(random_state=seed).fit(training.texts, training.labels).save(folder)
-    return load(folder)
+def main(arguments: Sequence[str] | None = None, **parameters: Any) -> None:
+    """Print the table.
 
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description="How well next words are foretold; prints Markdown.")
-    parser.add_argument("sets", nargs="+")
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the command line.
+    **parameters
+        Of the classifiers that are fitted, other than the defaults.
+    """
+    parser = argparse.ArgumentParser(description="Next-word prediction of the models behind suggest.")
+    parser.add_argument("sets", nargs="+", help="names of data sets")
     parser.add_argument("--data", type=Path, required=True, help="folder with <set>.train.csv and .test.csv")
-    parser.add_argument("--models", type=Path, required=True, help="folder of models, by set")
-    parser.add_argument("--words", type=int, default=2000, help="words a label to count hits on")
-    parser.add_argument("--seed", type=int, default=0, help="of models that are fitted")
+    parser.add_argument("--models", type=Path, required=True, help="folder of models, one per data set")
+    parser.add_argument(
+        "--words", type=int, default=2000, help="words per label to count hits on (default: 2000)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed of models that are fitted (default: 0)"
+    )
     parser.add_argument("--kenlm", type=Path, help="folder with KenLM's programs lmplz and query")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     kenlm = None if options.kenlm is None else KenLM(options.kenlm)
     figures = {}
-    for of_set in options.sets:
-        training, test = (
-            read_tables([str(options.data / f"{of_set}.{part}.csv")], say=lambda line: None)
-            for part in ("train", "test")
-        )
-        model = _fitted(options.models / of_set, training, options.seed)
+    for name in options.sets:
+        training, test = read_set(options.data, name)
+        classifier = fit_or_load(options.models / name, training, random_state=options.seed, **parameters)
+        model = classifier.model_
         tokenizer = model.tokenizer
-        print(f"{of_set}: tokens are {tokenizer.kind}s, {tokenizer.vocab_size:,} with special ones")
-        for label, name in enumerate(model.label_names):
-            learnt_from, held_out = (
-                [text for text, of_text in zip(part.texts, part.labels, strict=True) if of_text == name]
-                for part in (training, test)
-            )
+        print(f"{name}: tokens are {tokenizer.kind}s, {tokenizer.vocab_size:,} including special ones")
+        for index, label in enumerate(model.label_names):
+            own, held_out = texts_of(training, label), texts_of(test, label)
             sequences = tokenizer.sequences(held_out)
             words, unknown = len(_word_begins(tokenizer, sequences)), tokenizer.unknown_id
             share = np.mean(np.concatenate([sequence[1:-1] for sequence in sequences]) == unknown)
-            print(f"{of_set}, {name}: {len(held_out):,} texts, {words:,} words, {share:.1%} of them unknown")
-            figures[of_set, name] = compare(model, label, learnt_from, held_out, options.words, kenlm)
+            print(f"{name}, {label}: {len(held_out):,} texts, {words:,} words, {share:.1%} of them unknown")
+            figures[name, label] = compare(model, index, own, held_out, options.words, kenlm)
     print(f"{platform.platform()}, Python {platform.python_version()}\n\n{table(figures)}")
 
 

@@ -1,7 +1,7 @@
-"""What spammers do to words to get past a filter, as seeded changes to a text.
+"""Changes that spammers make to a text to get past a filter, as seeded functions.
 
-Look-alike letters are taken from the names that Unicode gives to characters and from a list of other scripts'
-letters drawn up by eye: not from the data that `lmclassify.text.normalization` undoes them with.
+Look-alike letters come from Unicode's character names and from a list of letters of other scripts that was
+compiled by eye. They do not come from the data with which `lmclassify.text.normalization` undoes them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _LEET = {
 }  # fmt: skip
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _LETTERS_AND_DIGITS = string.ascii_lowercase + string.digits
-_TYPICAL = 100  # words that padding draws from
-_LONGEST_SUFFIX = 4
+NUM_TYPICAL_WORDS = 100  # enough that 20 words of padding seldom repeat one
+MAX_SUFFIX_LENGTH = 4  # short enough that a reader still sees the word
 
 
 def homoglyphs(text: str, share: float, rng: random.Random) -> str:
-    """Put look-alikes in the place of a share of the ASCII letters."""
+    """Replace a share of the ASCII letters by look-alikes."""
 
     def change(character: str) -> str:
         kinds = _look_alikes().get(character)
@@ -47,7 +47,7 @@ def homoglyphs(text: str, share: float, rng: random.Random) -> str:
 
 
 def zero_width(text: str, share: float, rng: random.Random) -> str:
-    """Put invisible characters into a share of the places between two characters of a word."""
+    """Insert invisible characters at a share of the positions between two characters of a word."""
 
     def change(match: re.Match[str]) -> str:
         return rng.choice(_INVISIBLE) if rng.random() < share else ""
@@ -56,12 +56,12 @@ def zero_width(text: str, share: float, rng: random.Random) -> str:
 
 
 def spaced(text: str, share: float, rng: random.Random) -> str:
-    """Put spaces between the characters of a share of the words; no wider ones between words."""
+    """Put spaces between the characters of a share of the words. Spaces between words stay as they are."""
     return _words(text, share, rng, " ".join)
 
 
 def leet(text: str, share: float, rng: random.Random) -> str:
-    """Put digits and signs in the place of a share of the letters for which there are any."""
+    """Replace a share of the letters by digits and signs that look like them."""
 
     def change(character: str) -> str:
         options = _LEET.get(character.lower())
@@ -74,29 +74,29 @@ def suffixes(text: str, share: float, rng: random.Random) -> str:
     """Add one to four letters or digits to a share of the words."""
 
     def change(word: str) -> str:
-        return word + "".join(rng.choices(_LETTERS_AND_DIGITS, k=rng.randint(1, _LONGEST_SUFFIX)))
+        return word + "".join(rng.choices(_LETTERS_AND_DIGITS, k=rng.randint(1, MAX_SUFFIX_LENGTH)))
 
     return _words(text, share, rng, change)
 
 
 def padding(text: str, words: int, good: Sequence[str], rng: random.Random) -> str:
-    """Append words drawn from `good`."""
+    """Append random words from `good`."""
     return " ".join([text, *rng.choices(good, k=words)]) if words else text
 
 
 def typical_words(texts: Sequence[str], labels: Sequence[str], label: str) -> list[str]:
-    """Return the words most typical of a label: whose presence there, and not elsewhere, says most.
+    """Return the words most typical of a label, the most typical first.
 
-    By the logarithm of how much likelier the label's texts are to have a word (add-one smoothing), times
-    the number of its texts that have it.
+    Words are ranked by the log-ratio of their document frequencies inside and outside the label (add-one
+    smoothing), times the number of the label's texts that contain them.
     """
     inside, outside = Counter[str](), Counter[str]()
-    for text, of_text in zip(texts, labels, strict=True):
-        (inside if of_text == label else outside).update(set(re.findall(r"\w+", text.lower())))
+    for text, own_label in zip(texts, labels, strict=True):
+        (inside if own_label == label else outside).update(set(re.findall(r"\w+", text.lower())))
     rest = len(labels) - labels.count(label)
     scale = math.log((labels.count(label) + 2) / (rest + 2))
     gains = {word: n * (math.log((n + 1) / (outside[word] + 1)) - scale) for word, n in inside.items()}
-    return sorted(gains, key=lambda word: (-gains[word], word))[:_TYPICAL]
+    return sorted(gains, key=lambda word: (-gains[word], word))[:NUM_TYPICAL_WORDS]
 
 
 CHANGES: dict[str, Callable[[str, float, random.Random], str]] = {
@@ -106,11 +106,11 @@ CHANGES: dict[str, Callable[[str, float, random.Random], str]] = {
     "l33t": leet,
     "suffixes": suffixes,
 }
-"""What changes a share of a text, by name."""
+"""Functions that change a share of a text, by name."""
 
 
 def _words(text: str, share: float, rng: random.Random, change: Callable[[str], str]) -> str:
-    """Change a share of the words that are letters only, at least two of them."""
+    """Change a share of the words that consist of at least two letters and nothing else."""
 
     def maybe(match: re.Match[str]) -> str:
         return change(match[0]) if rng.random() < share else match[0]
@@ -120,7 +120,7 @@ def _words(text: str, share: float, rng: random.Random, change: Callable[[str], 
 
 @cache
 def _look_alikes() -> dict[str, list[str]]:
-    """Return for each ASCII letter its look-alikes, kind by kind: of other scripts, accented, styled."""
+    """Return the look-alikes of each ASCII letter by kind: of other scripts, accented, styled."""
     accented: dict[str, str] = dict.fromkeys(string.ascii_letters, "")
     styled = dict(accented)
     for code in [*range(0x80, 0xFFFF), *range(0x1D400, 0x1D6A4)]:

@@ -1,4 +1,4 @@
-"""What a run of the program takes: seconds and memory of the whole process."""
+"""Time and peak memory of a command, measured over its whole process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-# A process begins with the peak memory of the one that starts it, so a small one does.
+# A process inherits the peak memory of its parent, so a small process starts the command.
 _STARTER = """
 import json, resource, subprocess, sys, time
 started = time.perf_counter()
@@ -21,17 +21,17 @@ sys.exit(status)
 """
 
 
-class Cost(NamedTuple):
-    """What a command took, and what it printed."""
+class Usage(NamedTuple):
+    """Time and memory of a command, and its standard output."""
 
     seconds: float
     megabytes: float
-    """Resident, at its peak."""
+    """Peak resident memory."""
     output: bytes
 
 
-def cost_of(*command: object) -> Cost:
-    """Run a command and return what it took.
+def measure_command(*command: object) -> Usage:
+    """Run a command and measure it.
 
     Raises
     ------
@@ -42,9 +42,9 @@ def cost_of(*command: object) -> Cost:
         run = [sys.executable, "-S", "-c", _STARTER, figures.name, *map(str, command)]
         done = subprocess.run(run, stdout=subprocess.PIPE, check=True)
         seconds, megabytes = json.load(figures)
-    return Cost(seconds, megabytes, done.stdout)
+    return Usage(seconds, megabytes, done.stdout)
 
 
-def cost_of_program(*arguments: object) -> Cost:
-    """Run lmclassify with some arguments; see `cost_of`."""
-    return cost_of(sys.executable, "-m", "lmclassify", *arguments)
+def measure_lmclassify(*arguments: object) -> Usage:
+    """Run ``lmclassify`` with some arguments; see `measure_command`."""
+    return measure_command(sys.executable, "-m", "lmclassify", *arguments)

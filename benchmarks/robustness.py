@@ -1,17 +1,15 @@
-"""What spammers' tricks cost: accuracy where the spam of a test part is disguised, beside other classifiers.
+"""Robustness to disguised spam: accuracy on perturbed test texts, compared with other classifiers.
 
-``python -m benchmarks.robustness FOLDER`` learns from ``<set>.train.csv`` in the folder, disguises the
-spam of ``<set>.test.csv`` (`benchmarks.perturbations`) at rising rates, and prints Markdown tables.
-Finished methods are lines of the file ``--results`` names, and are not run again. ``--validation`` tries on a
-fifth of the training part instead: for choosing anything.
+``python -m benchmarks.robustness FOLDER`` fits on ``<set>.train.csv`` in the folder, disguises the spam of
+``<set>.test.csv`` (`benchmarks.perturbations`) at rising rates, and prints Markdown tables. Each finished
+method is a line of the file that ``--results`` names and is not run again. ``--validation`` measures on a
+fifth of the training data instead; use it to make choices.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,37 +18,42 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.incremental import fitted
+from benchmarks.common import append_record, fit_or_load, print_progress, read_records, read_set, select
 from benchmarks.perturbations import CHANGES, padding, typical_words
 from lmclassify import __version__
 from lmclassify.comparison.methods import METHODS, Setup, choose_methods
 from lmclassify.comparison.plan import stratified_folds
-from lmclassify.datasets.labelled import LabelledTexts, read_tables
+from lmclassify.datasets.labelled import LabelledTexts
 
 SETS = ("sms_spam", "enron_subjects")
-OURS, PLAIN_SIGHT = "lmclassify", "lmclassify, disguised_label none"
-RIVALS = ("svm", "nb", "fasttext")
+OURS, WITHOUT_VARIANTS = "lmclassify", "lmclassify, disguised_label none"
+BASELINES = ("svm", "nb", "fasttext")
 RATES: dict[str, tuple[float, ...]] = {
     **dict.fromkeys(CHANGES, (0.1, 0.25, 0.5, 1.0)),
     "padding": (2, 5, 10, 20),
 }
-"""Attributions of characters or words changed; of padding, words added."""
+"""Shares of characters or words that are changed; for padding, numbers of words added."""
 _VALIDATION_FOLDS = 5
 
 Predict = Callable[[list[str]], npt.NDArray[Any]]
 Case = tuple[str, float]
 
 
-def disguised(
-    data: LabelledTexts, positive: str, good: Sequence[str], trick: str, rate: float, seed: int
+def disguise(
+    data: LabelledTexts,
+    positive: str,
+    padding_words: Sequence[str],
+    perturbation: str,
+    rate: float,
+    seed: int,
 ) -> list[str]:
-    """Return texts of which those of one label are disguised."""
-    rng = random.Random(f"{trick} {rate} {seed}")
+    """Return the texts, those of one label disguised."""
+    rng = random.Random(f"{perturbation} {rate} {seed}")
 
     def change(text: str) -> str:
-        if trick == "padding":
-            return padding(text, round(rate), good, rng)
-        return CHANGES[trick](text, rate, rng)
+        if perturbation == "padding":
+            return padding(text, round(rate), padding_words, rng)
+        return CHANGES[perturbation](text, rate, rng)
 
     return [
         change(text) if label == positive else text
@@ -59,35 +62,35 @@ def disguised(
 
 
 def measure(
-    predict: Predict, data: LabelledTexts, positive: str, good: Sequence[str], seed: int
+    predict: Predict, data: LabelledTexts, positive: str, padding_words: Sequence[str], seed: int
 ) -> dict[str, list[float]]:
-    """Return the accuracy on the texts as they are, and by trick, one a rate."""
+    """Return the accuracy on unchanged texts ("none") and, for each perturbation, at each rate."""
     true = np.array(data.labels)
 
     def accuracy(texts: list[str]) -> float:
         return float((predict(texts) == true).mean())
 
     return {"none": [accuracy(data.texts)]} | {
-        trick: [accuracy(disguised(data, positive, good, trick, rate, seed)) for rate in rates]
-        for trick, rates in RATES.items()
+        name: [accuracy(disguise(data, positive, padding_words, name, rate, seed)) for rate in rates]
+        for name, rates in RATES.items()
     }
 
 
 def predictors(
     training: LabelledTexts, model: Path, setup: Setup, names: Sequence[str]
 ) -> Iterator[tuple[str, Predict]]:
-    """Yield each method's name and what it predicts with, once it has learnt."""
+    """Fit the methods one after the other; yield the name and prediction function of each."""
     for name in names:
-        if name == PLAIN_SIGHT:
+        if name == WITHOUT_VARIANTS:
             continue
         if name != OURS:
             classifier = METHODS[name].build(setup).fit(training.texts, training.labels)
             yield name, _by_probability(classifier)
             continue
-        ours = fitted(model, training.texts, training.labels, setup.threads)[0].model_
+        ours = fit_or_load(model, training, random_state=0, n_jobs=setup.threads).model_
         yield name, ours.predict
         settings = replace(ours.settings, disguised_label="none")
-        yield PLAIN_SIGHT, replace(ours, settings=settings).predict
+        yield WITHOUT_VARIANTS, replace(ours, settings=settings).predict
 
 
 def _by_probability(classifier: Any) -> Predict:
@@ -100,95 +103,95 @@ def _by_probability(classifier: Any) -> Predict:
 
 
 def tables(records: Sequence[dict[str, Any]]) -> str:
-    """Return accuracies and, in points, what each trick costs, set by set."""
+    """Return a Markdown table per data set: accuracies and their changes in percentage points."""
     lines = []
-    for of_set in dict.fromkeys(record["set"] for record in records):
-        found = {record["method"]: record["accuracy"] for record in records if record["set"] == of_set}
-        lines += [f"**{of_set}**", "", f"| trick | rate | {' | '.join(found)} | target |"]
+    for name in dict.fromkeys(record["set"] for record in records):
+        found = {record["method"]: record["accuracy"] for record in records if record["set"] == name}
+        lines += [f"**{name}**", "", f"| perturbation | rate | {' | '.join(found)} | target |"]
         lines.append("|---" * (len(found) + 3) + "|")
-        clean = " | ".join(f"{of_method['none'][0]:.4f}" for of_method in found.values())
+        clean = " | ".join(f"{accuracy['none'][0]:.4f}" for accuracy in found.values())
         lines.append(f"| none | | {clean} | |")
-        for trick, rates in RATES.items():
-            for place, rate in enumerate(rates):
+        for perturbation, rates in RATES.items():
+            for index, rate in enumerate(rates):
                 losses = {
-                    name: 100 * (of_method["none"][0] - of_method[trick][place])
-                    for name, of_method in found.items()
+                    method: 100 * (accuracy["none"][0] - accuracy[perturbation][index])
+                    for method, accuracy in found.items()
                 }
-                cells = [f"{found[name][trick][place]:.4f} ({-loss:+.2f})" for name, loss in losses.items()]
-                lines.append(f"| {trick} | {rate:g} | {' | '.join(cells)} | {_target(losses)} |")
+                cells = [
+                    f"{found[method][perturbation][index]:.4f} ({-loss:+.2f})"
+                    for method, loss in losses.items()
+                ]
+                lines.append(f"| {perturbation} | {rate:g} | {' | '.join(cells)} | {_target(losses)} |")
         lines.append("")
     return "\n".join(lines)
 
 
 def _target(losses: dict[str, float]) -> str:
-    """Say whether ours loses less than half of what the best rival loses, or nothing where that one does."""
-    rivals = [loss for name, loss in losses.items() if name in RIVALS]
-    if OURS not in losses or not rivals:
+    """Return "reached" if lmclassify loses less than half of what the best baseline loses.
+
+    If that baseline loses nothing, lmclassify must lose nothing either.
+    """
+    baselines = [loss for name, loss in losses.items() if name in BASELINES]
+    if OURS not in losses or not baselines:
         return ""
-    best = min(rivals)
+    best = min(baselines)
     reached = losses[OURS] < best / 2 if best > 0 else losses[OURS] <= 0
     return "reached" if reached else "missed"
 
 
-def _parts(folder: Path, of_set: str, validation: bool) -> tuple[LabelledTexts, LabelledTexts]:
-    training, test = (
-        read_tables([str(folder / f"{of_set}.{part}.csv")], say=lambda line: None)
-        for part in ("train", "test")
-    )
+def _training_and_test(folder: Path, name: str, validation: bool) -> tuple[LabelledTexts, LabelledTexts]:
+    training, test = read_set(folder, name)
     if not validation:
         return training, test
-    fold_of = stratified_folds(training.labels, _VALIDATION_FOLDS, np.random.default_rng(0))
-
-    def some(chosen: npt.NDArray[np.bool_]) -> LabelledTexts:
-        indices = np.flatnonzero(chosen).tolist()
-        return LabelledTexts(
-            [training.texts[index] for index in indices], [training.labels[index] for index in indices]
-        )
-
-    return some(fold_of != 0), some(fold_of == 0)
+    folds = stratified_folds(training.labels, _VALIDATION_FOLDS, np.random.default_rng(0))
+    kept, held_out = (np.flatnonzero(chosen).tolist() for chosen in (folds != 0, folds == 0))
+    return select(training, kept), select(training, held_out)
 
 
 def main() -> None:
-    """Run what the results file lacks, and print the tables."""
-    parser = argparse.ArgumentParser(description="What spammers' tricks cost each classifier.")
+    """Run the methods that the results file lacks, and print the tables."""
+    parser = argparse.ArgumentParser(description="Robustness of classifiers to disguised spam.")
     parser.add_argument("folder", type=Path, help="folder with <set>.train.csv and <set>.test.csv")
-    parser.add_argument("--sets", nargs="+", default=list(SETS), metavar="SET")
-    parser.add_argument("--methods", nargs="+", default=[OURS, *RIVALS], metavar="METHOD")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), metavar="SET", help="names of data sets")
+    parser.add_argument(
+        "--methods", nargs="+", default=[OURS, *BASELINES], metavar="METHOD", help="names of methods"
+    )
     parser.add_argument("--positive", default="spam", help="the label that is disguised (default: spam)")
-    parser.add_argument("--validation", action="store_true", help="try on a fifth of the training part")
-    parser.add_argument("--models", type=Path, required=True, help="a folder to keep models in")
-    parser.add_argument("--results", type=Path, required=True, help="a file to append to, JSON Lines")
-    parser.add_argument("--seed", type=int, default=0, help="of the disguises and of rivals")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--validation", action="store_true", help="measure on a fifth of the training data")
+    parser.add_argument("--models", type=Path, required=True, help="folder to keep models in")
+    parser.add_argument(
+        "--results", type=Path, required=True, help="JSON Lines file to append finished runs to"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed of perturbations and baselines (default: 0)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="number of threads (default: 1)")
     options = parser.parse_args()
     methods = [method.key for method in choose_methods(options.methods)]
     key = {"version": __version__, "validation": options.validation, "seed": options.seed}
-    records = []
-    if options.results.exists():
-        records = [json.loads(line) for line in options.results.read_text(encoding="utf-8").splitlines()]
-    records = [record for record in records if key.items() <= record.items()]
-    options.models.mkdir(parents=True, exist_ok=True)
-    for of_set in options.sets:
-        done = {record["method"] for record in records if record["set"] == of_set}
-        training, test = _parts(options.folder, of_set, options.validation)
-        good = typical_words(training.texts, training.labels, _other(training.labels, options.positive))
-        model = options.models / (f"{of_set}.validation" if options.validation else of_set)
+    records = [record for record in read_records(options.results) if key.items() <= record.items()]
+    for name in options.sets:
+        done = {record["method"] for record in records if record["set"] == name}
+        training, test = _training_and_test(options.folder, name, options.validation)
+        padding_words = typical_words(
+            training.texts, training.labels, _other(training.labels, options.positive)
+        )
+        model = options.models / (f"{name}.validation" if options.validation else name)
         setup = Setup(options.seed, options.threads, "cpu")
-        missing = [name for name in methods if name not in done]
-        for name, predict in predictors(training, model, setup, missing):
-            print(f"{of_set}, {name}", file=sys.stderr)
-            accuracy = measure(predict, test, options.positive, good, options.seed)
-            records.append({**key, "set": of_set, "method": name, "texts": len(test.texts)})
-            records[-1]["accuracy"] = accuracy
-            with open(options.results, "a", encoding="utf-8") as file:
-                file.write(json.dumps(records[-1]) + "\n")
-    order = [OURS, PLAIN_SIGHT, *METHODS]
+        missing = [method for method in methods if method not in done]
+        for method, predict in predictors(training, model, setup, missing):
+            print_progress(f"{name}, {method}")
+            accuracy = measure(predict, test, options.positive, padding_words, options.seed)
+            record = {**key, "set": name, "method": method, "texts": len(test.texts), "accuracy": accuracy}
+            append_record(options.results, record)
+            records.append(record)
+    order = [OURS, WITHOUT_VARIANTS, *METHODS]
     wanted = [record for record in records if record["set"] in options.sets]
     print(tables(sorted(wanted, key=lambda r: (options.sets.index(r["set"]), order.index(r["method"])))))
 
 
 def _other(labels: Sequence[str], positive: str) -> str:
-    """Return the most frequent label that is not the positive one."""
+    """Return the most frequent of the other labels."""
     others = [label for label in labels if label != positive]
     return max(sorted(set(others)), key=others.count)
 

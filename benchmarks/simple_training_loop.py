@@ -1,7 +1,7 @@
-"""A language model and its training loop as one would write them first: what ours is faster than.
+"""A straightforward PyTorch language model and training loop, as a baseline for training speed.
 
-After PyTorch's example "word language model": layers of torch.nn, random batches padded to the longest text,
-the loss of every step taken with padding ignored, plain gradient descent.
+After PyTorch's example "word language model": layers of torch.nn, random batches padded to the longest
+text, the loss of every step with padding ignored, plain gradient descent.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from lmclassify.lm.settings import LanguageModelSettings
 from lmclassify.text.sequences import PADDING_ID, Ids
 
 _LEARNING_RATE = 1.0
-_WARM_UP = 3  # batches before the clock starts
+_WARM_UP = 3  # batches that are not timed
 
 
 class PlainModel(nn.Module):
-    """Embedding, LSTM, and the embedding again as output layer behind a projection.
+    """Embedding, LSTM, projection, and the embedding again as output layer.
 
     Parameters
     ----------
     vocab_size : int
     settings : LanguageModelSettings
-        Sizes and dropout; an LSTM with tied weights.
+        Sizes and dropout.
     """
 
     def __init__(self, vocab_size: int, settings: LanguageModelSettings) -> None:
@@ -42,7 +42,7 @@ class PlainModel(nn.Module):
         self.output.weight = self.embedding.weight
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Return logits (B, T, V) of ids (B, T)."""
+        """Return the logits, (B, T, V), of token ids, (B, T)."""
         outputs, _ = self.lstm(self.embedding(ids))
         logits: Tensor = self.output(self.projection(self.dropout(outputs)))
         return logits
@@ -51,24 +51,24 @@ class PlainModel(nn.Module):
 def measure(
     sequences: Sequence[Sequence[Ids]], vocab_size: int, settings: LanguageModelSettings, batches: int
 ) -> tuple[float, float]:
-    """Train a model of each label for some batches, one after the other.
+    """Train one model per label for some batches, one after the other.
 
     Parameters
     ----------
     sequences : sequence of sequence of array of int
-        Each label's texts.
+        The texts of each label, as token ids.
     vocab_size : int
     settings : LanguageModelSettings
     batches : int
-        Of each label, at most; three more come before the clock starts.
+        Number of batches per label, at most. Three more run before they are timed.
 
     Returns
     -------
     tokens, steps : float
-        A second; padding is among the steps.
+        Per second. Steps include padding.
     """
     rng = np.random.default_rng(0)
-    loss_of = nn.CrossEntropyLoss(ignore_index=PADDING_ID)
+    loss_function = nn.CrossEntropyLoss(ignore_index=PADDING_ID)
     tokens, steps, seconds = 0, 0, 0.0
     for texts in sequences:
         model = PlainModel(vocab_size, settings).train()
@@ -85,7 +85,7 @@ def measure(
             padded = pad_sequence(rows, batch_first=True, padding_value=PADDING_ID)
             model.zero_grad()
             logits = model(padded[:, :-1])
-            loss_of(logits.flatten(0, 1), padded[:, 1:].flatten()).backward()
+            loss_function(logits.flatten(0, 1), padded[:, 1:].flatten()).backward()
             nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
             with torch.no_grad():
                 for parameter in model.parameters():

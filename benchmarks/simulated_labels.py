@@ -1,10 +1,10 @@
-"""What a model of very many labels takes, without learning one: a small model's labels are multiplied.
+"""Time and memory of models with very many labels, simulated by multiplying the labels of a small model.
 
-``python -m benchmarks.simulated_labels MODEL [--labels 100,1000] [--ngrams 2000]``
-loads a model of recipe "tuned", gives each label more copies of its language model, whose layers are moved
-at random (the embedding is one for all, as it is from 50 labels on), keeps some n-grams of each view, and
-prints a Markdown table of what saving, loading and labelling take. Copies cannot be told apart, so every
-language model is asked about every text: the slowest that labelling can be. 10,000 labels take 20 GB.
+``python -m benchmarks.simulated_labels MODEL [--labels 100,1000] [--ngrams 2000]`` loads a model of recipe
+"tuned", copies the language model of each label with random noise on its layers (the embedding is shared,
+as it is in models of 50 labels or more), keeps some n-grams of each analyzer, and prints a Markdown table
+of the cost of saving, loading and predicting. The copies cannot be told apart, so every language model
+scores every text: the slowest case of prediction. 10,000 labels need 20 GB.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import errors_in_one_line, read_table, table_head
 from lmclassify.classify.model import FittedModel, TunedModel, load
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.datasets.bundled import bundled_data
-from lmclassify.datasets.labelled import read_tables
 from lmclassify.errors import LMClassifyError
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
-_HEADER = "| labels | save s | disk MB | load s | memory MB | texts/s |"
-_TEXTS_A_LABEL = 10  # as a sample of 100,000 has of 10,000 labels
-_LABELS_ASKED = 20_000  # over all texts
+_COLUMNS = ("labels", "save s", "disk MB", "load s", "memory MB", "texts/s")
+_TEXTS_PER_LABEL = 10  # as in a sample of 100,000 texts of 10,000 labels
+_NUM_SCORES = 20_000  # texts times labels; enough to time, and minutes at most
 _SHARED = ("embedding.weight", "output.weight")
 
 
 def many_labels(
     model: FittedModel, labels: int, ngrams: int, texts: Sequence[str], seed: int = 0
 ) -> FittedModel:
-    """Return a model of as many labels, made from one of a few.
+    """Return a model of many labels, made from one of few.
 
     Parameters
     ----------
@@ -48,22 +48,22 @@ def many_labels(
     labels : int
         K.
     ngrams : int
-        How many of each view's are kept.
+        Number of n-grams kept per analyzer.
     texts : sequence of str
-        Those of one label, of which its n-grams of tokens are learnt.
+        The texts that the token n-grams of every label are counted in.
     seed : int, default=0
     """
     if not isinstance(model, TunedModel) or not isinstance(model.background, NumpyLanguageModel):
         raise LMClassifyError("a model of recipe tuned that reads forward is needed")
-    first = [one for one in model.models if isinstance(one, NumpyLanguageModel)]
+    originals = [one for one in model.models if isinstance(one, NumpyLanguageModel)]
     rng = np.random.default_rng(seed)
-    of = np.arange(labels) % len(model.classes_)
+    codes = np.arange(labels) % len(model.classes_)
     shared = {name: model.background.arrays[name] for name in _SHARED if name in model.background.arrays}
     models: list[AnyLanguageModel] = []
-    for code in of.tolist():
+    for code in codes.tolist():
         arrays = {
             name: (array + rng.normal(0, 0.01, array.shape)).astype(np.float32)
-            for name, array in first[code].arrays.items()
+            for name, array in originals[code].arrays.items()
             if name not in shared
         }
         models.append(NumpyLanguageModel(rounded(arrays) | shared))
@@ -78,28 +78,28 @@ def many_labels(
         models=models,
         tuned=models,
         token_ngrams=[TokenNgrams.fit(sequences, model.tokenizer.vocab_size) for _ in range(labels)],
-        ngrams=[_some(one, of, ngrams) for one in model.ngrams],
-        combination=replace(model.combination, bias=model.combination.bias[of]),
-        held_out=replace(held_out, joint=held_out.joint[:, of]),
+        ngrams=[_truncate(one, codes, ngrams) for one in model.ngrams],
+        combination=replace(model.combination, bias=model.combination.bias[codes]),
+        held_out=replace(held_out, joint=held_out.joint[:, codes]),
     )
 
 
-def _some(model: NgramModel, of: np.ndarray[tuple[int], np.dtype[np.intp]], size: int) -> NgramModel:
-    """Return a model of the first n-grams, with the columns of some labels."""
+def _truncate(model: NgramModel, codes: np.ndarray[tuple[int], np.dtype[np.intp]], size: int) -> NgramModel:
+    """Return a model of the first n-grams, with the given labels as columns."""
     return NgramModel(
         model.analyzer,
         model.keys[:size],
         model.idf[:size],
-        model.svm_weights[:size, of],
-        model.svm_bias[of],
-        model.counts[:size, of],
+        model.svm_weights[:size, codes],
+        model.svm_bias[codes],
+        model.counts[:size, codes],
         None if model.contexts is None else np.where(model.contexts[:size] < size, model.contexts[:size], -1),
     )
 
 
 def measure(path: str, labels: int, ngrams: int, texts: Sequence[str]) -> str:
-    """Return one row of the table; to be called in a process of its own."""
-    made = many_labels(load(path), labels, ngrams, texts[:_TEXTS_A_LABEL])
+    """Return one row of the table."""
+    made = many_labels(load(path), labels, ngrams, texts[:_TEXTS_PER_LABEL])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
         started = time.perf_counter()
@@ -108,13 +108,16 @@ def measure(path: str, labels: int, ngrams: int, texts: Sequence[str]) -> str:
         disk = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         del made
         command = [sys.executable, "-m", __spec__.name, str(folder), "--use"]
-        asked = "\n".join(texts[: max(2, _LABELS_ASKED // labels)])
-        done = subprocess.run(command, input=asked, text=True, stdout=subprocess.PIPE, check=True)
+        lines = "\n".join(texts[: max(2, _NUM_SCORES // labels)])
+        done = subprocess.run(command, input=lines, text=True, stdout=subprocess.PIPE, check=True)
     return f"| {labels:,} | {saved:.1f} | {disk:,.1f} | {done.stdout.strip()} |"
 
 
 def use(path: str, texts: list[str]) -> str:
-    """Return seconds to load a model, peak memory in MB, and texts labelled a second, in cells."""
+    """Return the cells of seconds to load a model, peak memory in MB, and texts per second.
+
+    Called in a process of its own.
+    """
     started = time.perf_counter()
     model = load(path)
     cells = [f"{time.perf_counter() - started:.1f}"]
@@ -127,23 +130,23 @@ def use(path: str, texts: list[str]) -> str:
 
 
 def main() -> None:
-    """Print the table that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("model")
-    parser.add_argument("--labels", default="100,1000", help="how many, separated by commas")
-    parser.add_argument("--ngrams", type=int, default=2000, help="of each view")
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description="Time and memory of models with very many labels, simulated."
+    )
+    parser.add_argument("model", help='folder of a fitted model of recipe "tuned"')
+    parser.add_argument("--labels", default="100,1000", help="numbers of labels, separated by commas")
+    parser.add_argument("--ngrams", type=int, default=2000, help="n-grams per analyzer (default: 2000)")
     parser.add_argument("--use", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.use:
-        print(use(given.model, sys.stdin.read().splitlines()))
+    options = parser.parse_args()
+    if options.use:
+        print(use(options.model, sys.stdin.read().splitlines()))
         return
-    try:
-        texts = read_tables([str(bundled_data("emails.csv"))], say=lambda line: None).texts
-        print(f"{_HEADER}\n|{'---|' * (_HEADER.count('|') - 1)}", flush=True)
-        for labels in map(int, given.labels.split(",")):
-            print(measure(given.model, labels, given.ngrams, texts), flush=True)
-    except (LMClassifyError, OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"error: {error}")
+    with errors_in_one_line():
+        texts = read_table(bundled_data("emails.csv")).texts
+        print(*table_head(*_COLUMNS), sep="\n", flush=True)
+        for labels in map(int, options.labels.split(",")):
+            print(measure(options.model, labels, options.ngrams, texts), flush=True)
 
 
 if __name__ == "__main__":

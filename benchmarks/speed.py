@@ -1,8 +1,8 @@
-"""How fast learning and scoring are, beside what the machine can do and what users would take instead.
+"""Speed of training and scoring, compared with the machine's peak rate and with a linear SVM.
 
-``python -m benchmarks.speed TRAIN`` measures in turn, several times, matrix products, the whole fit of
-recipe "plain", its bare training step, a plain training loop and scoring, and prints medians and ratios. With
-``--rows FILE`` it labels that file too, by scikit-learn's best and by ``lmclassify predict``.
+``python -m benchmarks.speed TRAIN`` measures several times, in turn: matrix products, a whole fit of recipe
+"plain", its bare training step, a straightforward training loop, and scoring. It prints medians and ratios.
+With ``--rows FILE`` it also labels that file, with a linear SVM and with ``lmclassify predict``.
 
 Shapes: n texts, K labels.
 """
@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -29,6 +28,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import simple_training_loop as plain_loop
+from benchmarks.common import errors_in_one_line, print_progress
 from benchmarks.flops import PASSES, forward_flops, matrix_peak
 from benchmarks.speed_rows import measure_rows, prefix_share
 from lmclassify import LMClassifier
@@ -43,10 +43,11 @@ from lmclassify.parallel import number_of_threads
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 
-_STEPS = 60  # bare ones, of each of the labels that learn at once
+_NUM_STEPS = 60  # bare training steps per label; a second or two
+_WARM_UP_STEPS = 3  # the first steps allocate what the others reuse
 
 Figures = dict[str, list[float]]
-"""What was measured, a value a repetition."""
+"""Measured values by name, one per repetition."""
 
 
 class Bench:
@@ -59,16 +60,16 @@ class Bench:
         Recipe "plain".
     threads : int
     batches : int
-        Of each label, that the plain loop learns from.
+        Number of batches per label of the straightforward loop.
     say : callable
-        Is told how it goes on.
+        Receives lines about the progress.
 
     Attributes
     ----------
     figures : dict of str to list of float
-        Rates: GFLOP/s of products, steps and scoring; tokens a second.
+        Rates: GFLOP/s of products, steps and scoring; tokens per second.
     facts : dict of str to int
-        What is true of every repetition.
+        Values that are the same in every repetition.
     """
 
     def __init__(
@@ -93,12 +94,12 @@ class Bench:
         classifier = self._fit()
         labels = np.asarray(self._data.labels, dtype=object)
         sequences = classifier.model_.tokenizer.sequences(self._data.texts)
-        of_labels = [
+        by_label = [
             [sequences[index] for index in np.flatnonzero(labels == label)] for label in classifier.classes_
         ]
-        self._step(classifier.model_.tokenizer, of_labels)
+        self._step(classifier.model_.tokenizer, by_label)
         vocab_size = classifier.model_.tokenizer.vocab_size
-        tokens, steps = plain_loop.measure(of_labels, vocab_size, self._settings, self._batches)
+        tokens, steps = plain_loop.measure(by_label, vocab_size, self._settings, self._batches)
         self._note("plain loop tokens/s", tokens)
         self._note("plain loop tokens/s, padding counted", steps)
         self._score(classifier, sequences)
@@ -109,7 +110,7 @@ class Bench:
         classifier = LMClassifier(**own, random_state=0, n_jobs=self._threads, device="cpu")
         started = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LMClassifyWarning)  # that long texts are cut
+            warnings.simplefilter("ignore", LMClassifyWarning)  # long texts are truncated
             classifier.fit(self._data.texts, self._data.labels)
         seconds = time.perf_counter() - started
         model = classifier.model_
@@ -117,46 +118,46 @@ class Bench:
         assert isinstance(first, NumpyLanguageModel)
         forward = forward_flops(first.arrays)
         epochs = model.training_entries("epoch")
-        learnt = sum(entry["tokens"] for entry in epochs)
+        trained = sum(entry["tokens"] for entry in epochs)
         sequences = model.tokenizer.sequences(self._data.texts)
-        everything = dict.fromkeys(classifier.classes_.tolist(), 0)
+        total = dict.fromkeys(classifier.classes_.tolist(), 0)
         for label, sequence in zip(self._data.labels, sequences, strict=True):
-            everything[label] += min(len(sequence), self._settings.max_length) - 1
-        validated = sum(everything[entry["label"]] - entry["tokens"] for entry in epochs)
+            total[label] += min(len(sequence), self._settings.max_length) - 1
+        validated = sum(total[entry["label"]] - entry["tokens"] for entry in epochs)
         self.facts |= {
             "parameters of a model": first.num_parameters,
             "vocabulary": model.tokenizer.vocab_size,
             "FLOP a token, forward": forward,
-            "tokens learnt from": learnt,
+            "training tokens": trained,
             "epochs of all labels": len(epochs),
         }
         self._note("fit seconds", seconds)
-        self._note("fit tokens/s", learnt / seconds)
-        self._note("fit", forward * (PASSES * learnt + validated) / seconds / 1e9)
+        self._note("fit tokens/s", trained / seconds)
+        self._note("fit", forward * (PASSES * trained + validated) / seconds / 1e9)
         return classifier
 
-    def _step(self, tokenizer: Tokenizer, of_labels: list[list[Ids]]) -> None:
-        """Train as many labels at once as there are threads, on batches of texts of median length."""
+    def _step(self, tokenizer: Tokenizer, by_label: list[list[Ids]]) -> None:
+        """Train one model per thread at the same time, on batches of texts of median length."""
         course = FitContext(self._settings, "cpu", self._threads)
         jobs: list[tuple[Trainer, npt.NDArray[np.intp]]] = []
         tokens = 0
-        for texts in sorted(of_labels, key=len)[-self._threads :]:
+        for texts in sorted(by_label, key=len)[-self._threads :]:
             lengths = np.array([len(text) for text in texts])
             rows = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
             rows = rows[: self._settings.batch_size]
             part = DataSplit("", np.arange(len(texts)), np.arange(0), len(jobs))
             jobs.append((new_trainer(part, texts, None, tokenizer, course), rows))
             jobs[-1][0].model.train()
-            tokens += _STEPS * int((lengths[rows] - 1).sum())
+            tokens += _NUM_STEPS * int((lengths[rows] - 1).sum())
 
-        def learn(job: tuple[Trainer, npt.NDArray[np.intp]], steps: int = _STEPS) -> None:
+        def train(job: tuple[Trainer, npt.NDArray[np.intp]], steps: int = _NUM_STEPS) -> None:
             for _ in range(steps):
                 job[0].step(job[1])
 
         with ThreadPoolExecutor(len(jobs), initializer=lambda: torch.set_num_threads(1)) as pool:
-            list(pool.map(lambda job: learn(job, 3), jobs))  # the first steps make what the others reuse
+            list(pool.map(lambda job: train(job, _WARM_UP_STEPS), jobs))
             started = time.perf_counter()
-            list(pool.map(learn, jobs))
+            list(pool.map(train, jobs))
             seconds = time.perf_counter() - started
         self._note("step", PASSES * self.facts["FLOP a token, forward"] * tokens / seconds / 1e9)
 
@@ -174,7 +175,7 @@ class Bench:
         self._say(f"{name}: {value:,.1f}")
 
     def ratios(self) -> Figures:
-        """Return shares of the peak (the best product of all) and our fit's speed beside the plain loop's."""
+        """Return shares of the best product's rate, and the fit's speed relative to the plain loop."""
         peak = max(max(values) for name, values in self.figures.items() if name.startswith("peak "))
         shares = {
             f"{name}, share of peak": [v / peak for v in self.figures[name]]
@@ -185,7 +186,7 @@ class Bench:
 
 
 def table(figures: Figures) -> str:
-    """Return medians and ranges, a line each."""
+    """Return one line per figure: median and range."""
     width = max(len(name) for name in figures)
     lines = []
     for name, values in figures.items():
@@ -199,24 +200,30 @@ def _number(value: float) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed", description=__doc__.split("\n")[0] if __doc__ else None
+        prog="python -m benchmarks.speed", description="Speed of training and scoring."
     )
-    parser.add_argument("train", help="labelled texts, CSV")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="CSV file to label, with a column text")
+    parser.add_argument("train", help="labelled texts to fit on, CSV")
     parser.add_argument(
-        "--model", metavar="FOLDER", help='a fitted model of recipe "tuned" that labels it too'
+        "--rows", type=Path, metavar="FILE", help="CSV file to label, with a column named text"
     )
-    parser.add_argument("--repeats", type=int, default=3, help="of all but --rows (default: 3)")
-    parser.add_argument("--row-repeats", type=int, default=2, help="of --rows (default: 2)")
-    parser.add_argument("--epochs", type=int, default=Settings().max_epochs, help="of the fit at most")
     parser.add_argument(
-        "--batches", type=int, default=20, help="of each label for the plain loop (default: 20)"
+        "--model", metavar="FOLDER", help='fitted model of recipe "tuned" to label it with, too'
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="repetitions of everything but --rows (default: 3)"
+    )
+    parser.add_argument("--row-repeats", type=int, default=2, help="repetitions of --rows (default: 2)")
+    parser.add_argument(
+        "--epochs", type=int, default=Settings().max_epochs, help="maximum number of epochs of the fit"
+    )
+    parser.add_argument(
+        "--batches", type=int, default=20, help="batches per label of the straightforward loop (default: 20)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     options = parser.parse_args()
-    try:
+    with errors_in_one_line():
         if min(options.repeats, options.row_repeats, options.batches) < 1:
             raise LMClassifyError("--repeats, --row-repeats and --batches must be at least 1")
         if options.model and not options.rows:
@@ -224,25 +231,21 @@ def main() -> None:
         result = run(options)
         if options.json:
             options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    except (LMClassifyError, OSError) as error:
-        sys.exit(f"error: {error}")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure and print what the command line asks for; return it."""
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    data = read_tables([options.train], say=say)
+    """Measure everything, print it, and return it."""
+    data = read_tables([options.train], say=print_progress)
     threads = number_of_threads()
-    bench = Bench(data, Settings(recipe="plain", max_epochs=options.epochs), threads, options.batches, say)
+    bench = Bench(
+        data, Settings(recipe="plain", max_epochs=options.epochs), threads, options.batches, print_progress
+    )
     facts: dict[str, Any] = {
         "machine": f"{platform.platform()}, {os.cpu_count()} processors, {threads} threads",
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}",
     }
     for number in range(options.repeats):
-        say(f"-- repetition {number + 1} of {options.repeats}")
+        print_progress(f"-- repetition {number + 1} of {options.repeats}")
         bench.repeat()
     figures, ratios = dict(bench.figures), bench.ratios()
     facts |= bench.facts
@@ -254,7 +257,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             models = {"plain": [plain]}
             if options.model:
                 models |= {"tuned": [options.model], "tuned exact": [options.model, "--exact"]}
-            speeds, labels = measure_rows(data, options.rows, models, options.row_repeats, say)
+            speeds, labels = measure_rows(data, options.rows, models, options.row_repeats, print_progress)
             for name, (model, *more) in models.items():
                 if not more:
                     facts[f"distinct token prefixes, {name}"] = prefix_share(options.rows, model)
@@ -263,11 +266,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 facts["same labels, tuned and tuned exact"] = sum(a == b for a, b in pairs) / len(pairs)
         figures |= {f"{name} texts/s": values for name, values in speeds.items()}
         for name in models:
-            beside = zip(speeds[name], speeds["svm"], strict=True)
-            ratios[f"{name} / svm, texts/s"] = [ours / theirs for ours, theirs in beside]
+            rates = zip(speeds[name], speeds["svm"], strict=True)
+            ratios[f"{name} / svm, texts/s"] = [ours / theirs for ours, theirs in rates]
     for name, value in facts.items():
         print(f"{name}: {_number(value) if isinstance(value, (int, float)) else value}")
-    print(f"\nmedians (GFLOP/s where nothing else is said), and from least to most\n{table(figures)}")
+    print(f"\nmedians (GFLOP/s unless a unit is given) and ranges\n{table(figures)}")
     print(f"\n{table(ratios)}")
     return {**facts, "figures": figures, "ratios": ratios}
 

@@ -1,4 +1,4 @@
-"""How many rows of a table are labelled a second, from CSV to CSV, by ours and by scikit-learn's best."""
+"""Rows labelled per second, from CSV to CSV, by `lmclassify predict` and by a linear SVM."""
 
 from __future__ import annotations
 
@@ -29,35 +29,36 @@ def measure_rows(
     repeats: int,
     say: Callable[[str], object],
 ) -> tuple[dict[str, list[float]], dict[str, list[str]]]:
-    """Return texts a second of "svm" and of each model, in turn, and the labels that the models give.
+    """Return the texts per second of "svm" and of each model, and the labels that the models give.
 
-    The SVM's start-up and the reading of its weights are left out; ours are counted.
+    The SVM's rate excludes start-up and loading; the models' rates include them.
 
     Parameters
     ----------
     data : LabelledTexts
-        What the SVM learns from.
+        Labelled texts that the SVM is fitted on.
     rows : Path
         CSV file to label.
     models : mapping of str to sequence of str
-        Folder of a fitted model, and more arguments of `lmclassify predict`.
+        Folder of a fitted model, and further arguments of `lmclassify predict`.
     repeats : int
     say : callable
+        Receives lines about the progress.
     """
     texts = read_texts(rows)
     say("fitting the SVM")
-    rival = svm().fit(data.texts, data.labels)
+    baseline = svm().fit(data.texts, data.labels)
     speeds: dict[str, list[float]] = {name: [] for name in ("svm", *models)}
     labels: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "out.csv")
 
-        def by_svm() -> None:
+        def run_svm() -> None:
             table = pd.read_csv(rows, dtype=str, keep_default_na=False)
-            table["predicted_label"] = rival.predict(table[_COLUMN])
+            table["predicted_label"] = baseline.predict(table[_COLUMN])
             table.to_csv(out, index=False)
 
-        def by_ours(arguments: Sequence[str]) -> None:
+        def run_lmclassify(arguments: Sequence[str]) -> None:
             command = [sys.executable, "-m", "lmclassify", "predict", str(rows), "-o", out, "-q"]
             command += ["-m", *arguments]
             if subprocess.run(command, check=False).returncode:
@@ -66,7 +67,7 @@ def measure_rows(
         for _ in range(repeats):
             for name, values in speeds.items():
                 started = time.perf_counter()
-                by_svm() if name == "svm" else by_ours(models[name])
+                run_svm() if name == "svm" else run_lmclassify(models[name])
                 values.append(len(texts) / (time.perf_counter() - started))
                 say(f"{name}: {values[-1]:,.0f} texts/s")
                 if name not in labels and name != "svm":
@@ -87,27 +88,27 @@ def read_texts(path: Path) -> list[str]:
 
 def _column(path: str | Path, name: str) -> list[str]:
     with DelimitedReader(str(path)) as table:
-        place = require_column(table.columns, name, (), "text", table.name)
-        return [cell for rows in table.chunks() for cell in rows.column(place)]
+        column = require_column(table.columns, name, (), "text", table.name)
+        return [cell for rows in table.chunks() for cell in rows.column(column)]
 
 
 def prefix_share(rows: Path, model: str) -> float:
-    """Return the share of distinct beginnings among the texts' in a model's tokens: what must be read."""
+    """Return the share of distinct prefixes among those of all texts, in a model's tokens."""
     return distinct_share(load(model).tokenizer.sequences(read_texts(rows)))
 
 
 def distinct_share(sequences: Sequence[Ids]) -> float:
-    """Return the share of distinct prefixes among all; a sequence's end is not read, so ends no prefix.
+    """Return the share of distinct prefixes among all. A sequence's last token ends no prefix.
 
     >>> import numpy as np
     >>> distinct_share([np.array([1, 5, 6, 2]), np.array([1, 5, 7, 2])])  # 1, 1 5, 1 5 6, 1 5 7
     0.6666666666666666
     """
     nodes: dict[tuple[int, int], int] = {}
-    read = 0
+    num_prefixes = 0
     for sequence in sequences:
         node = 0
         for token in sequence[:-1].tolist():
             node = nodes.setdefault((node, token), len(nodes) + 1)
-            read += 1
-    return len(nodes) / read
+            num_prefixes += 1
+    return len(nodes) / num_prefixes

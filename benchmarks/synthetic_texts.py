@@ -1,32 +1,31 @@
-"""Many distinct texts like given ones, to measure speed and memory with.
+"""Many distinct synthetic texts that resemble given ones, to measure speed and memory.
 
-``python -m benchmarks.synthetic_texts TRAIN ROWS OUT [--also TEST] [--seed 0]`` samples texts from a word
-model of order 3 of each label's texts in TRAIN, none twice, puts those of TEST before them, and writes a CSV
-of text and label. Labels are as frequent as in TRAIN.
+``python -m benchmarks.synthetic_texts TRAIN ROWS OUT [--also TEST] [--seed 0]`` fits a word trigram model
+to each label's texts in TRAIN and samples distinct texts from it. It writes a CSV file of texts and labels;
+the texts of TEST come first. Labels are as frequent as in TRAIN.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
-from lmclassify.datasets.labelled import read_tables
-from lmclassify.errors import DataError, LMClassifyError
+from benchmarks.common import errors_in_one_line, read_table
+from lmclassify.errors import DataError
 from lmclassify.tables.rows import Rows
 from lmclassify.tables.writing import TableWriter
 
 _END = ""
-_AT_A_TIME = 8192  # rows written
-_ATTEMPTS = 100  # for each text asked for, before the model is taken to hold no more
+_CHUNK_ROWS = 8192
+MAX_ATTEMPTS = 100  # per text asked for; after that many the models hold too few distinct texts
 
 
 class WordModel:
-    """Words after the two words before them, as often as in the texts it was made from.
+    """Word trigram model without smoothing: a word follows two others as often as in the texts.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ class WordModel:
                 before = (before[1], word)
 
     def sample(self, rng: np.random.Generator) -> Iterator[str]:
-        """Yield texts without end; they may repeat."""
+        """Yield random texts forever; they may repeat."""
         draws: Iterator[float] = iter(())
         while True:
             words: list[str] = []
@@ -69,45 +68,45 @@ def distinct_texts(
     also: Sequence[tuple[str, str]] = (),
     seed: int = 0,
 ) -> Iterator[tuple[str, str]]:
-    """Yield texts with their labels, no text twice: those of `also` first, then sampled ones.
+    """Yield distinct texts with their labels: those of `also` first, then sampled ones.
 
     Parameters
     ----------
     texts, labels : sequence of str
-        What word models are made from, one a label.
+        One word model is fitted to each label's texts.
     rows : int
-        How many texts in all.
+        Number of texts in all.
     also : sequence of (str, str), optional
     seed : int, default=0
 
     Raises
     ------
     DataError
-        If the models hold too few different texts.
+        If the models hold too few distinct texts.
     """
     rng = np.random.default_rng(seed)
-    of_label = defaultdict(list)
+    texts_by_label = defaultdict(list)
     for text, label in zip(texts, labels, strict=True):
-        of_label[label].append(text)
-    samples = {label: WordModel(own).sample(rng) for label, own in of_label.items()}
+        texts_by_label[label].append(text)
+    samples = {label: WordModel(own).sample(rng) for label, own in texts_by_label.items()}
     names = sorted(samples)
-    shares = np.cumsum([len(of_label[name]) for name in names]) / len(texts)
-    said: set[int] = {hash("")}
+    shares = np.cumsum([len(texts_by_label[name]) for name in names]) / len(texts)
+    seen: set[int] = {hash("")}
     left = rows
     for text, label in also:
-        if left and hash(text) not in said:
-            said.add(hash(text))
+        if left and hash(text) not in seen:
+            seen.add(hash(text))
             left -= 1
             yield text, label
-    attempts = _ATTEMPTS * left
+    attempts = MAX_ATTEMPTS * left
     while left:
-        for place in np.searchsorted(shares, rng.random(1 << 14), side="right").tolist():
-            text = next(samples[names[place]])
+        for index in np.searchsorted(shares, rng.random(1 << 14), side="right").tolist():
+            text = next(samples[names[index]])
             attempts -= 1
-            if hash(text) not in said:
-                said.add(hash(text))
+            if hash(text) not in seen:
+                seen.add(hash(text))
                 left -= 1
-                yield text, names[place]
+                yield text, names[index]
             if not left:
                 return
             if not attempts:
@@ -115,34 +114,34 @@ def distinct_texts(
 
 
 def write_texts(path: str, rows: Iterator[tuple[str, str]]) -> None:
-    """Write texts and labels as CSV, whole or not at all."""
+    """Write texts and labels as CSV. A failure leaves no partial file."""
     with TableWriter(path, "csv") as writer:
-        while some := [list(row) for row in islice(rows, _AT_A_TIME)]:
+        while some := [list(row) for row in islice(rows, _CHUNK_ROWS)]:
             writer.write(Rows(["text", "label"], some))
 
 
 def main() -> None:
-    """Write the file that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("train")
-    parser.add_argument("rows", type=int)
-    parser.add_argument("out")
-    parser.add_argument("--also", metavar="TEST", help="real texts to begin with")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    try:
-        _write(given)
-    except (LMClassifyError, OSError) as error:
-        sys.exit(f"error: {error}")
+    """Write the file."""
+    parser = argparse.ArgumentParser(description="Write distinct synthetic texts that resemble given ones.")
+    parser.add_argument("train", help="labelled texts to fit word models to")
+    parser.add_argument("rows", type=int, help="number of texts")
+    parser.add_argument("out", help="CSV file to write")
+    parser.add_argument("--also", metavar="TEST", help="labelled texts to begin with")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    options = parser.parse_args()
+    with errors_in_one_line():
+        _write(options)
 
 
-def _write(given: argparse.Namespace) -> None:
-    train = read_tables([given.train])
+def _write(options: argparse.Namespace) -> None:
+    train = read_table(options.train)
     also: list[tuple[str, str]] = []
-    if given.also:
-        test = read_tables([given.also])
+    if options.also:
+        test = read_table(options.also)
         also = list(zip(test.texts, test.labels, strict=True))
-    write_texts(given.out, distinct_texts(train.texts, train.labels, given.rows, also=also, seed=given.seed))
+    write_texts(
+        options.out, distinct_texts(train.texts, train.labels, options.rows, also=also, seed=options.seed)
+    )
 
 
 if __name__ == "__main__":

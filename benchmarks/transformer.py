@@ -1,4 +1,4 @@
-"""A small causal Transformer language model (torch), for comparison: no saved model holds one.
+"""A small causal Transformer language model (torch), for comparison only.
 
 Shapes: B texts, T steps, D columns, V vocabulary.
 """
@@ -13,35 +13,36 @@ from torch.nn import functional
 
 from lmclassify.lm.neural.model import BaseLanguageModel, State
 
-_WIDER = 4  # the feed-forward layer than the block
+_FEED_FORWARD_FACTOR = 4  # width of the feed-forward layer, in widths of the block (Vaswani et al. 2017)
 
 
 class TransformerLanguageModel(BaseLanguageModel):
-    """A Transformer decoder without encoder: from the tokens so far to one distribution over the vocabulary.
+    """A decoder-only Transformer: maps the tokens so far to a distribution over the next one.
 
-    Embedding (times the root of D) plus sinusoidal positions, blocks of causal self-attention and a
-    feed-forward layer, layer normalisation, a dense layer to the vocabulary. Step t attends to steps up to t
-    alone, so padding after a text's tokens can reach no score. No state: a text is read at once.
+    Embedding (times the square root of D) plus sinusoidal positions, blocks of causal self-attention and a
+    feed-forward layer, layer normalization, a dense layer to the vocabulary. Step t attends to steps up to t
+    only, so padding after a text's tokens does not affect its scores. There is no state: a text is read
+    at once.
 
     Parameters
     ----------
     vocab_size : int
         V, number of token ids, padding (id 0) included.
     max_length : int
-        Longest sequence, in tokens, that training reads.
+        Maximum sequence length in training, in tokens.
     width : int
-        D, of embedding and blocks; a multiple of twice the number of heads.
+        D, width of the embedding and of the blocks; a multiple of twice the number of heads.
     num_blocks, num_heads : int
     dropout : float, default=0.1
-        Share zeroed in training of the embedding and of what each half of a block adds.
+        Dropout rate of the embedding and of the output of each half of a block.
     tie_weights : bool, default=False
         Use the embedding as the output layer too, after a projection.
     seed : int, default=0
-        Of the first weights and of dropout.
+        Random seed of the initial weights and of dropout.
 
     Notes
     -----
-    Vaswani et al. 2017, "Attention is all you need"; normalisation before each half of a block as in Xiong et
+    Vaswani et al. 2017, "Attention is all you need"; normalization before each half of a block as in Xiong et
     al. 2020, "On layer normalization in the Transformer architecture".
     """
 
@@ -76,7 +77,9 @@ class TransformerLanguageModel(BaseLanguageModel):
         for module in self.modules():
             if isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
-        bound = (3 / width) ** 0.5  # times the root of D they have variance 1, like the positions
+        bound = (
+            3 / width
+        ) ** 0.5  # times the square root of D the embedding has variance 1, as the positions have
         self.embedding.weight.uniform_(-bound, bound, generator=self.generator)
 
     def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -86,7 +89,7 @@ class TransformerLanguageModel(BaseLanguageModel):
         ----------
         ids : Tensor of int64, (B, T)
         state : None
-            There is none to go on from.
+            A Transformer has no state.
 
         Returns
         -------
@@ -100,7 +103,7 @@ class TransformerLanguageModel(BaseLanguageModel):
             If a state is given.
         """
         if state:
-            raise ValueError("a Transformer has no state to go on from: give it the whole text")
+            raise ValueError("a Transformer has no state: pass the whole text")
         width = self.embedding.embedding_dim
         values = self.embedding(ids) * math.sqrt(width)
         values = self._drop(values + positions(ids.shape[1], width).to(values))
@@ -113,17 +116,20 @@ class TransformerLanguageModel(BaseLanguageModel):
 
 
 class _Block(nn.Module):
-    """What the two halves of a block add to their input."""
+    """One block: attention and feed-forward layer. Each returns what is added to its input."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.first_norm, self.second_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.to_heads, self.from_heads = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.wider, self.narrower = nn.Linear(width, _WIDER * width), nn.Linear(_WIDER * width, width)
+        self.expand, self.contract = (
+            nn.Linear(width, _FEED_FORWARD_FACTOR * width),
+            nn.Linear(_FEED_FORWARD_FACTOR * width, width),
+        )
 
     def attention(self, values: Tensor) -> Tensor:
-        """Return ``softmax(Q K' / sqrt(D / heads), over steps up to t) V`` of all heads, mixed."""
+        """Return ``softmax(Q K' / sqrt(D / heads), over steps up to t) V`` for all heads, projected."""
         batch, steps, width = values.shape
         heads = self.to_heads(self.first_norm(values)).view(batch, steps, 3, self.num_heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # (B, heads, T, D / heads) each
@@ -133,12 +139,12 @@ class _Block(nn.Module):
 
     def feed_forward(self, values: Tensor) -> Tensor:
         """Return ``W2 gelu(W1 x + b1) + b2``."""
-        narrowed: Tensor = self.narrower(functional.gelu(self.wider(self.second_norm(values))))
-        return narrowed
+        contracted: Tensor = self.contract(functional.gelu(self.expand(self.second_norm(values))))
+        return contracted
 
 
 def positions(steps: int, width: int) -> Tensor:
-    """Return sines and cosines of the steps, (T, D): of wavelengths from 2 pi to 10,000 * 2 pi."""
+    """Return sinusoidal positions, (T, D), with wavelengths from 2 pi to 10,000 * 2 pi."""
     frequencies = 10_000 ** (-torch.arange(0, width, 2) / width)
     angles = torch.arange(steps)[:, None] * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1) * math.sqrt(2)  # variance 1

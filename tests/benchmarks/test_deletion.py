@@ -1,6 +1,6 @@
 """Explanations put to the test by deleting words."""
 
-from benchmarks.deletion import at_random, by_explain, measure, without
+from benchmarks.deletion import at_random, by_explain, delete_word, measure
 from tests.conftest import bundled
 
 
@@ -14,5 +14,5 @@ def test_deleting_by_explain_moves_more_than_at_random(tuned):
 
 
 def test_a_word_is_taken_out():
-    assert without(" a  b c ", 1) == "a c"
-    assert without("a", 0) == ""
+    assert delete_word(" a  b c ", 1) == "a c"
+    assert delete_word("a", 0) == ""

@@ -1,24 +1,15 @@
-"""What changing a model costs, beside fitting again."""
+"""Changing a model, compared with fitting it again."""
 
 import pytest
 
-from benchmarks import incremental as revisions
-from lmclassify import LMClassifier
+from benchmarks.common import fit_or_load
+from benchmarks.incremental import measure_corrections, measure_label
 from lmclassify.datasets.labelled import LabelledTexts
 from tests.conftest import TUNED, bundled
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """The two measurements with a small classifier and a small reserve."""
-
-    class Small(LMClassifier):
-        def __init__(self, *, random_state=None, n_jobs=None, keep_held_out=False):
-            super().__init__(**{**TUNED, "random_state": random_state, "keep_held_out": keep_held_out})
-
-    monkeypatch.setattr(revisions, "LMClassifier", Small)
-    monkeypatch.setattr(revisions, "_RESERVE", 40)
-    monkeypatch.setattr(revisions, "_CORRECTIONS", 3)
+def fit_small(folder, data, **parameters):
+    return fit_or_load(folder, data, **{**TUNED, **parameters})
 
 
 def texts(limit, *, third=False):
@@ -29,18 +20,22 @@ def texts(limit, *, third=False):
 
 
 @pytest.mark.long
-def test_a_label_added(small, tmp_path):
-    lines = revisions.measure_label(texts(150, third=True), texts(60, third=True), tmp_path, 1)
+def test_added_label(tmp_path):
+    lines = measure_label(texts(150, third=True), texts(60, third=True), tmp_path, 1, fit_small)
     assert [line.split("|")[1].strip() for line in lines[2:]] == [
-        "not there", "added beside kept texts", "added beside sampled texts", "all fitted again"
-    ]  # fmt: skip
+        "before",
+        "added, with kept texts of the others",
+        "added, with sampled texts of the others",
+        "fitted again",
+    ]
     assert lines[2].split("|")[3].strip() == "0.000"
 
 
 @pytest.mark.long
-def test_corrections(small, tmp_path):
-    lines = revisions.measure_corrections(texts(150), texts(60), tmp_path, 1)
+def test_corrections(tmp_path):
+    data = texts(150), texts(60)
+    lines = measure_corrections(*data, tmp_path, 1, fit_small, num_reserve=40, max_corrections=3)
     assert lines[0].startswith("| 3 corrections, ")
-    learnt = [float(line.split("|")[3]) for line in lines[2:]]
-    assert learnt[0] == 0.0
-    assert learnt[1] > 0.0
+    on_corrected = [float(line.split("|")[3]) for line in lines[2:]]
+    assert on_corrected[0] == 0.0
+    assert on_corrected[1] > 0.0

@@ -32,10 +32,11 @@ def test_texts_come_back_from_mail(files):
     assert read_texts(str(files.folder / "test.mbox")) == [" ".join(text.split()) for text in TEXTS[:3]]
 
 
+@pytest.mark.long
 def test_bogofilter(files):
     program = shutil.which("bogofilter")
     if program is None:
         pytest.skip("needs bogofilter")
-    rows = files.by_bogofilter(program)
+    rows = files.run_bogofilter(program)
     assert rows[0].accuracy >= rows[1].accuracy
     assert table(rows).count("bogofilter") == 2

@@ -3,13 +3,13 @@ import sys
 
 import pytest
 
-from benchmarks.resource_usage import cost_of, cost_of_program
+from benchmarks.resource_usage import measure_command, measure_lmclassify
 
 
-def test_the_cost_of_a_command():
+def test_the_measure_command_a_command():
     mine = bytearray(400_000_000)  # is not the command's
     mine[::4096] = b"x" * len(mine[::4096])
-    cost = cost_of(
+    cost = measure_command(
         sys.executable, "-c", "import time; block = bytearray(50_000_000); time.sleep(0.3); print('x')"
     )
     assert cost.seconds > 0.3
@@ -19,5 +19,5 @@ def test_the_cost_of_a_command():
 
 def test_a_command_that_fails(capfd):
     with pytest.raises(subprocess.CalledProcessError):
-        cost_of_program("predict", "no such file")
+        measure_lmclassify("predict", "no such file")
     assert "no model" in capfd.readouterr().err

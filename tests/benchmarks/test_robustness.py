@@ -14,9 +14,9 @@ SOME = LabelledTexts(["win money", "see you", "win now", "call me"], ["spam", "h
 
 
 def test_only_one_label_is_disguised():
-    found = tricks.disguised(SOME, "spam", ["noon"], "padding", 2, 0)
+    found = tricks.disguise(SOME, "spam", ["noon"], "padding", 2, 0)
     assert found == ["win money noon noon", "see you", "win now noon noon", "call me"]
-    spaced = tricks.disguised(SOME, "spam", [], "spaced", 1.0, 0)
+    spaced = tricks.disguise(SOME, "spam", [], "spaced", 1.0, 0)
     assert spaced == ["w i n m o n e y", "see you", "w i n n o w", "call me"]
 
 

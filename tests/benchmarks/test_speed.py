@@ -86,7 +86,7 @@ def test_everything_is_measured_in_one_run(tmp_path, tuned):
     )
     assert 0 < result["distinct token prefixes, tuned"] <= 1
     assert 0.9 <= result["same labels, tuned and tuned exact"] <= 1
-    assert result["tokens learnt from"] > 500
+    assert result["training tokens"] > 500
 
 
 @pytest.mark.long

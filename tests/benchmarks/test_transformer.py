@@ -47,8 +47,8 @@ def test_it_equals_torchs_layers():
             "from_heads.weight": "self_attn.out_proj.weight", "from_heads.bias": "self_attn.out_proj.bias",
             "first_norm.weight": "norm1.weight", "first_norm.bias": "norm1.bias",
             "second_norm.weight": "norm2.weight", "second_norm.bias": "norm2.bias",
-            "wider.weight": "linear1.weight", "wider.bias": "linear1.bias",
-            "narrower.weight": "linear2.weight", "narrower.bias": "linear2.bias",
+            "expand.weight": "linear1.weight", "expand.bias": "linear1.bias",
+            "contract.weight": "linear2.weight", "contract.bias": "linear2.bias",
         }  # fmt: skip
         layer.load_state_dict({names[name]: value for name, value in block.state_dict().items()})
         values = layer(values, src_mask=mask)
@@ -87,5 +87,5 @@ def test_it_learns_and_the_seed_decides():
 
 
 def test_it_has_no_state():
-    with pytest.raises(ValueError, match="no state to go on from"):
+    with pytest.raises(ValueError, match="no state: pass the whole text"):
         a_model().outputs(IDS, [(IDS, IDS)])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.resource_usage import cost_of_program
+from benchmarks.resource_usage import measure_lmclassify
 from lmclassify import LMClassifier
 from lmclassify.cli.main import main
 from tests.conftest import SMALL
@@ -203,7 +203,7 @@ def test_a_cell_of_a_megabyte_takes_little_memory(tuned, tmp_path):
         data = tmp_path / f"{megabytes}.csv"
         data.write_text(f'text\n"{"x" * int(megabytes * 1_000_000)}"\n', encoding="utf-8")
         costs.append(
-            cost_of_program(
+            measure_lmclassify(
                 "predict", data, "-m", tmp_path / "model", "-o", tmp_path / "o.csv", "-q", "--threads", 1
             )
         )

@@ -1,0 +1,89 @@
+"""Helpers that several benchmark scripts use: reading data, keeping fitted models and finished runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmclassify.classify.estimator import LMClassifier
+from lmclassify.datasets.labelled import LabelledTexts, read_tables
+from lmclassify.errors import LMClassifyError
+
+
+def print_progress(line: str) -> None:
+    """Print a line on standard error: standard output is for the table."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def read_table(path: str | Path) -> LabelledTexts:
+    """Read labelled texts from a table, without notes about its columns."""
+    return read_tables([str(path)], say=lambda line: None)
+
+
+def read_set(folder: Path, name: str) -> tuple[LabelledTexts, LabelledTexts]:
+    """Read ``<name>.train.csv`` and ``<name>.test.csv`` of a folder."""
+    return read_table(folder / f"{name}.train.csv"), read_table(folder / f"{name}.test.csv")
+
+
+def select(data: LabelledTexts, indices: Sequence[int]) -> LabelledTexts:
+    """Return some of the texts with their labels, in the order of `indices`."""
+    return LabelledTexts([data.texts[index] for index in indices], [data.labels[index] for index in indices])
+
+
+def texts_of(data: LabelledTexts, label: str) -> list[str]:
+    """Return the texts of one label."""
+    return [text for text, own in zip(data.texts, data.labels, strict=True) if own == label]
+
+
+def fit_or_load(folder: Path | None, data: LabelledTexts, **parameters: Any) -> LMClassifier:
+    """Load the classifier from a folder if it is there; else fit it and save it there.
+
+    Parameters
+    ----------
+    folder : Path or None
+        None: fit it, and do not save it.
+    data : LabelledTexts
+    **parameters
+        Of `LMClassifier`. ``n_jobs`` also holds for a classifier that is loaded.
+    """
+    if folder is not None and folder.exists():
+        loaded = LMClassifier.load(folder)
+        loaded.set_params(n_jobs=parameters.get("n_jobs"))
+        return loaded
+    classifier = LMClassifier(**parameters).fit(data.texts, data.labels)
+    if folder is not None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        classifier.save(folder)
+    return classifier
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Return the finished runs of a JSON Lines file; none if the file does not exist."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def append_record(path: Path, record: dict[str, Any]) -> None:
+    """Append a finished run to a JSON Lines file."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def table_head(*columns: str) -> list[str]:
+    """Return the first two lines of a Markdown table."""
+    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """End the program with one line on standard error if an expected error is raised."""
+    try:
+        yield
+    except (LMClassifyError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"error: {error}")
