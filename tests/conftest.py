@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lmclassify import FittedModel, LMClassifier, bundled_data
 
@@ -191,6 +192,11 @@ def _standard_streams(stdin: bytes | None, out: int, err: int) -> Iterator[None]
 def _feed(writer: int, content: bytes) -> None:
     with contextlib.suppress(BrokenPipeError), open(writer, "wb") as pipe:
         pipe.write(content)
+
+
+# Examples may take as long as they like: a slow machine must not fail a test.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 
 def pytest_configure() -> None:
