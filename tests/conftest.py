@@ -60,6 +60,12 @@ def tuned() -> LMClassifier:
 
 
 @pytest.fixture(scope="session")
+def golden_tuned() -> FittedModel:
+    """The golden model of recipe "tuned", which loads in milliseconds; tests must not change it."""
+    return FittedModel.load(ROOT / "tests" / "golden" / "tuned" / "model")
+
+
+@pytest.fixture(scope="session")
 def saved(classifier: LMClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a saved model; tests must not change it."""
     folder = tmp_path_factory.mktemp("saved") / "model"

@@ -26,7 +26,6 @@ from lmclassify.classify.variants import TextVariant
 from lmclassify.errors import LMClassifyWarning, OptionError, shorten
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.sums import sum_by_text
-from lmclassify.parallel import number_of_threads
 from lmclassify.text.sequences import Ids
 
 Array = npt.NDArray[np.float64]
@@ -298,7 +297,7 @@ def _word_log_probs(predictor: Predictor, models: Sequence[AnyLanguageModel], wo
         models,
         words.sequences,
         max_length=predictor.settings.limit,
-        threads=number_of_threads(predictor.n_jobs),
+        threads=predictor.threads,
     )
     shape = (words.rows, len(models))
     return _sum_rows(np.concatenate([np.zeros((0, shape[1])), *nats]), words.row_of_token, shape)

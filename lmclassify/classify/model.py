@@ -179,5 +179,5 @@ def load(path: str | os.PathLike[str]) -> FittedModel:
 
 def from_stored(stored: StoredModel) -> FittedModel:
     """Return the model that a folder's content describes; see `lmclassify.classify.storage.to_stored`."""
-    fields = storage.from_stored(stored)
+    fields = storage.fields_from_stored(stored)
     return TunedModel(**fields) if "combination" in fields else PlainModel(**fields)

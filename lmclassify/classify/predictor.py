@@ -236,8 +236,13 @@ class Predictor(ABC):
             models,
             self.tokenizer.sequences(texts),
             max_length=self.settings.limit,
-            threads=number_of_threads(self.n_jobs),
+            threads=self.threads,
         )
+
+    @property
+    def threads(self) -> int:
+        """Number of threads for scoring."""
+        return number_of_threads(self.n_jobs)
 
     @property
     def label_names(self) -> list[str]:

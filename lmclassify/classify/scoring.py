@@ -1,6 +1,6 @@
-"""The hot path: texts x labels -> log-probabilities (numpy).
+"""Scores of texts by language models and by n-gram models, in batches and in parallel (numpy).
 
-Shapes: n texts, K labels.
+Shapes: n texts, K labels (or models).
 """
 
 from __future__ import annotations
@@ -23,19 +23,24 @@ from lmclassify.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
 
-_BATCH = 256
-_FEW = 32  # texts, up to which several LSTMs score together faster than one after the other
-_MOST_STACKED = 8
-_TOKENS_AT_A_TIME = 1 << 14  # long texts take no more memory than short ones
-_CHARACTERS_AT_A_TIME = 1 << 16
+MAX_BATCH_TEXTS = 256
+"""Texts per batch: larger ones are not faster."""
+MAX_BATCH_TOKENS = 1 << 14
+"""Tokens per batch, padding included; longer texts are read in pieces. Bounds the memory."""
+MAX_STACKED_TEXTS = 32
+"""Texts in a batch up to which scoring several LSTMs together is faster than one after the other."""
+MAX_STACKED_MODELS = 8
+"""Models that are scored together: a copy of their weights is kept in memory."""
+MAX_CHUNK_CHARACTERS = 1 << 16
+"""Characters after which a chunk of texts ends. Bounds the memory of n-gram models."""
 _blas_lock = threading.Lock()
 
 
 class Scorer(Protocol):
-    """A language model that reads a text from its beginning, like `lmclassify.lm.NumpyLanguageModel`."""
+    """A forward language model, such as `lmclassify.lm.NumpyLanguageModel`."""
 
     def token_nll(self, inputs: Ids, targets: Ids, state: Any = None) -> tuple[npt.NDArray[np.float64], Any]:
-        """Return the negative log-probability of each target, and the state to go on from."""
+        """Return the negative log-probability of each target, and the state after the last one."""
 
 
 def log_likelihoods(
@@ -47,8 +52,8 @@ def log_likelihoods(
 ) -> npt.NDArray[np.float64]:
     """Return the log-likelihood of each text under each language model.
 
-    Batches of like length run in parallel, each on one BLAS thread, so results do not depend on the
-    number of threads. Long texts are read piece by piece with carried state, which changes nothing.
+    Batches of texts of similar length run in parallel, each on one BLAS thread, so results do not depend on
+    the number of threads. Long texts are read in pieces with carried state, which changes no result.
 
     Parameters
     ----------
@@ -57,58 +62,58 @@ def log_likelihoods(
     sequences : sequence of array of int
         n sequences of token ids.
     max_length : int, optional
-        Count only the first `max_length` ids of each.
+        Score only the first `max_length` ids of each.
     threads : int, default=1
 
     Returns
     -------
     ndarray of float, (n, K)
-        Nats: the sum over a text's tokens and its end.
+        Nats: the sum over a text's tokens and the end of text.
     """
     result = np.zeros((len(sequences), len(models)))
 
-    stacked = _stacked(tuple(models)) if len(models) <= _MOST_STACKED else None
+    stacked = _stacked(tuple(models)) if len(models) <= MAX_STACKED_MODELS else None
 
     def score(indices: npt.NDArray[np.intp]) -> None:
         batch = make_batch([sequences[index] for index in indices], max_length)
-        if stacked is not None and len(indices) <= _FEW and batch.inputs.size <= _TOKENS_AT_A_TIME:
+        few = len(indices) <= MAX_STACKED_TEXTS and batch.inputs.size <= MAX_BATCH_TOKENS
+        if stacked is not None and few:
             result[indices] = -stacked.token_nll(batch.inputs, batch.targets).sum(axis=2).T
             return
         for number, model in enumerate(models):
             result[indices, number] = _log_likelihood(model, batch)
 
     lengths = [len(sequence) for sequence in sequences]
-    _run(score, batches_by_length(lengths, _BATCH, max_tokens=_TOKENS_AT_A_TIME), threads)
+    _run(score, batches_by_length(lengths, MAX_BATCH_TEXTS, max_tokens=MAX_BATCH_TOKENS), threads)
     return result
 
 
-def asked_log_likelihoods(
+def masked_log_likelihoods(
     models: Sequence[Scorer | DirectedLanguageModel],
     sequences: Sequence[Ids],
-    asked: npt.NDArray[np.bool_],
+    mask: npt.NDArray[np.bool_],
     *,
     max_length: int | None = None,
     threads: int = 1,
 ) -> npt.NDArray[np.float64]:
-    """Return the log-likelihood of each text under the models asked for it; see `log_likelihoods`.
+    """Return log-likelihoods of texts where a mask is set and 0 elsewhere; see `log_likelihoods`.
 
     Parameters
     ----------
-    asked : ndarray of bool, (n, K)
+    mask : ndarray of bool, (n, K)
 
     Returns
     -------
     ndarray of float, (n, K)
-        0 where not asked for.
     """
-    if asked.all():
+    if mask.all():
         return log_likelihoods(models, sequences, max_length=max_length, threads=threads)
-    result = np.zeros(asked.shape)
+    result = np.zeros(mask.shape)
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.intp)
     jobs = [
         (number, rows[some])
-        for number, rows in enumerate(map(np.flatnonzero, asked.T))
-        for some in batches_by_length(lengths[rows], _BATCH, max_tokens=_TOKENS_AT_A_TIME)
+        for number, rows in enumerate(map(np.flatnonzero, mask.T))
+        for some in batches_by_length(lengths[rows], MAX_BATCH_TEXTS, max_tokens=MAX_BATCH_TOKENS)
     ]
 
     def score(job: tuple[int, npt.NDArray[np.intp]]) -> None:
@@ -132,19 +137,19 @@ def token_log_probs(
     Returns
     -------
     list of ndarray of float, n of (tokens scored, K)
-        Nats; a row for each id of a sequence but the first, in the text's order whatever the model's
-        direction. They sum to the log-likelihoods.
+        Nats. A row for each id of a sequence except the first, in the order of the text whatever the
+        model's direction. The rows sum to the log-likelihoods.
     """
     result = [np.zeros((len(sequence[:max_length]) - 1, len(models))) for sequence in sequences]
 
     def score(indices: npt.NDArray[np.intp]) -> None:
         batch = make_batch([sequences[index] for index in indices], max_length)
         for number, model in enumerate(models):
-            for of_text, values in zip(indices.tolist(), _token_log_probs(model, batch), strict=True):
-                result[of_text][:, number] = values[: len(result[of_text])]
+            for text, values in zip(indices.tolist(), _token_log_probs(model, batch), strict=True):
+                result[text][:, number] = values[: len(result[text])]
 
     lengths = [len(sequence) for sequence in sequences]
-    _run(score, batches_by_length(lengths, _BATCH, max_tokens=_TOKENS_AT_A_TIME), threads)
+    _run(score, batches_by_length(lengths, MAX_BATCH_TEXTS, max_tokens=MAX_BATCH_TOKENS), threads)
     return result
 
 
@@ -159,7 +164,7 @@ def _token_log_probs(model: Scorer | DirectedLanguageModel, batch: Batch) -> npt
         backward = np.take_along_axis(_token_log_probs(model.backward, turned), order, axis=1)
         return backward if model.forward is None else (_token_log_probs(model.forward, batch) + backward) / 2
     rows, length = batch.inputs.shape
-    steps = max(1, _TOKENS_AT_A_TIME // rows)
+    steps = max(1, MAX_BATCH_TOKENS // rows)
     found, state = np.zeros((rows, length)), None
     for start in range(0, length, steps):
         piece = slice(start, start + steps)
@@ -177,7 +182,7 @@ def _run(work: Callable[[T], None], jobs: Iterable[T], threads: int) -> None:
 def ngram_scores(
     models: Sequence[NgramModel], texts: Sequence[str], sequences: Sequence[Ids], *, threads: int = 1
 ) -> list[npt.NDArray[np.float64]]:
-    """Return each n-gram model's scores, (n, K) each, in the order of `NgramModel.score_names`.
+    """Return the scores of n-gram models, (n, K) each, in the order of `NgramModel.score_names`.
 
     Parameters
     ----------
@@ -185,7 +190,7 @@ def ngram_scores(
     texts : sequence of str
         n texts.
     sequences : sequence of array of int
-        The same texts as subwords.
+        The subword ids of the same texts.
     threads : int, default=1
         Results do not depend on it.
     """
@@ -199,13 +204,13 @@ def ngram_scores(
 
 
 def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return `NgramModel.background_scores` the texts, (2, n)."""
+    """Return log-likelihoods under a model of single symbols, and numbers of symbols, (2, n)."""
     parts = [model.background_scores(texts[chunk]) for chunk in chunks_of(texts)]
     return np.concatenate(parts, axis=1)
 
 
 def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, limit: int) -> tuple[list[str], int]:
-    """Return texts, each cut after `limit` tokens (beginning of text is one), and how many were."""
+    """Return texts cut after `limit` tokens (the beginning of text is one), and how many were cut."""
     result, too_long = list(texts), 0
     for index, sequence in enumerate(tokenizer.sequences(texts)):
         if len(sequence) > limit:
@@ -215,11 +220,11 @@ def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, limit: int) -> tuple[l
 
 
 def chunks_of(texts: Sequence[str]) -> list[slice]:
-    """Return consecutive parts of some texts, of not too many characters each; at least one part."""
+    """Return consecutive slices of texts, each of about `MAX_CHUNK_CHARACTERS`; at least one slice."""
     ends, characters = [], 0
     for index, text in enumerate(texts):
         characters += len(text)
-        if characters >= _CHARACTERS_AT_A_TIME:
+        if characters >= MAX_CHUNK_CHARACTERS:
             ends.append(index + 1)
             characters = 0
     if not ends or ends[-1] < len(texts):
@@ -234,4 +239,4 @@ def _stacked(models: tuple[Any, ...]) -> StackedLSTMs | None:
 
 @cache
 def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all loaded libraries, which takes milliseconds
+    return ThreadpoolController()  # cached: it inspects all loaded libraries, which takes milliseconds

@@ -1,12 +1,13 @@
-"""A fitted model as the parts of a saved one, and back. `persistence` knows how parts become files.
+"""Save and load predictors: their fields as the files of a saved model, and back.
 
-Roles: ``tokenizer``; ``lm`` of each label; ``held-out`` (scores of held-out texts); ``held-out-texts`` and
-``expert-scores`` where texts are kept; with a combination also ``background``, ``subwords`` (the n-gram
-models' tokenizer), ``ngrams`` (the n-grams known, by view), ``ngram-weights`` and ``token-ngrams`` of each
-label, ``tuned-lm`` of each label whose tuned language model is another than its ``lm``, and ``combination``.
-What a label's language model has in common with the background model stands there alone. Of language
-models that read backward the roles are ``backward-lm``, ``backward-background`` and ``backward-tuned-lm``,
-beside the others or, with direction backward, instead.
+`lmclassify.persistence` writes them. The roles of the files are ``tokenizer``; ``lm`` for each label;
+``held-out`` (scores of held-out texts). Recipe tuned has also ``background``, ``subwords`` (the tokenizer of
+the n-gram models), ``ngrams`` (the known n-grams, by view), ``ngram-weights`` and ``token-ngrams`` for each
+label, ``tuned-lm`` for each label whose fine-tuned model differs from its ``lm``, ``combination``, and, if
+texts are kept, ``held-out-texts`` and ``expert-scores``. Arrays that a label's language model shares with
+the background model are stored there only. The roles of models that read backward are ``backward-lm``,
+``backward-background`` and ``backward-tuned-lm``, beside the others or, with direction backward, instead of
+them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.stored_lstms import (
-    LstmsByPrefix,
     directed_models,
     files_by_label,
     lstm_files,
@@ -37,7 +37,6 @@ from lmclassify.classify.stored_ngrams import known_ngram_arrays, label_ngram_ar
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.errors import ModelError
-from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.persistence.arrays import arrays_file, read_arrays
 from lmclassify.persistence.commit import write_model
@@ -45,9 +44,12 @@ from lmclassify.persistence.layout import ModelFile, StoredModel, only_file
 from lmclassify.persistence.reading import as_model_error, require_few_values
 from lmclassify.text.tokenizer import Tokenizer
 
-_LARGEST_LOG_PRIOR = 700.0  # of which there is an exponential
-_PARAMETERS = ("class_prior", "class_weight", "random_state")
-_MOST_CHARACTERS = 1 << 24  # of labels: numpy has room for the longest in each
+MAX_LOG_PRIOR = 700.0
+"""Largest log prior in a file: its exponential is a finite number."""
+MAX_LABEL_CHARACTERS = 1 << 24
+"""Largest size of a file's labels: their number times the longest one, which is how much numpy stores."""
+PARAMETERS = ("class_prior", "class_weight", "random_state")
+"""Parameters of the estimator that a file may hold beside the settings."""
 
 
 def save(predictor: Predictor, path: str | os.PathLike[str], *, replaces: str | None = None) -> None:
@@ -56,7 +58,7 @@ def save(predictor: Predictor, path: str | os.PathLike[str], *, replaces: str | 
 
 
 def to_stored(model: Predictor) -> StoredModel:
-    """Return a model as what a folder holds."""
+    """Return what a folder holds of a model; `fields_from_stored` reads it back."""
     config = {
         "labels": model.classes_.tolist(),
         "log_priors": model.log_priors.tolist(),
@@ -66,36 +68,36 @@ def to_stored(model: Predictor) -> StoredModel:
         "versions": model.versions,
     }
     background = model.background if isinstance(model, TunedPredictor) else None
-    parts = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
+    files = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
-        parts += lstm_files("lm", language_model, background, label)
-    parts.append(arrays_file("held-out", _held_out_arrays(model.held_out)))
+        files += lstm_files("lm", language_model, background, label)
+    files.append(arrays_file("held-out", _held_out_arrays(model.held_out)))
     if isinstance(model, TunedPredictor):
-        parts += _tuned_parts(model)
-    return StoredModel(config, parts, model.training)
+        files += _tuned_files(model)
+    return StoredModel(config, files, model.training)
 
 
-def _tuned_parts(model: TunedPredictor) -> list[ModelFile]:
-    """Return the parts that only recipe tuned has."""
-    parts: list[ModelFile] = []
+def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
+    """Return the files that only recipe tuned has."""
+    files: list[ModelFile] = []
     kept = model.held_out_texts
     if kept is not None:
         content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}
-        parts.append(ModelFile("held-out-texts", json.dumps(content).encode(), "json"))
-        parts.append(arrays_file("expert-scores", {"scores": kept.scores, "background": kept.background}))
-    parts += lstm_files("background", model.background)
-    parts.append(ModelFile("subwords", model.subwords.to_json().encode(), "json"))
-    parts.append(ModelFile("combination", model.combination.to_json().encode(), "json"))
-    parts.append(arrays_file("ngrams", known_ngram_arrays(model.ngrams)))
+        files.append(ModelFile("held-out-texts", json.dumps(content).encode(), "json"))
+        files.append(arrays_file("expert-scores", {"scores": kept.scores, "background": kept.background}))
+    files += lstm_files("background", model.background)
+    files.append(ModelFile("subwords", model.subwords.to_json().encode(), "json"))
+    files.append(ModelFile("combination", model.combination.to_json().encode(), "json"))
+    files.append(arrays_file("ngrams", known_ngram_arrays(model.ngrams)))
     for label in range(len(model.classes_)):
         if model.tuned[label] != model.models[label]:
-            parts += lstm_files("tuned-lm", model.tuned[label], model.background, label)
-        parts.append(arrays_file("ngram-weights", label_ngram_arrays(model.ngrams, label), label))
-        parts.append(arrays_file("token-ngrams", model.token_ngrams[label].arrays, label))
-    return parts
+            files += lstm_files("tuned-lm", model.tuned[label], model.background, label)
+        files.append(arrays_file("ngram-weights", label_ngram_arrays(model.ngrams, label), label))
+        files.append(arrays_file("token-ngrams", model.token_ngrams[label].arrays, label))
+    return files
 
 
-def from_stored(stored: StoredModel) -> dict[str, Any]:
+def fields_from_stored(stored: StoredModel) -> dict[str, Any]:
     """Return the fields of a predictor: of a `TunedPredictor` if "combination" is among them.
 
     Raises
@@ -108,61 +110,72 @@ def from_stored(stored: StoredModel) -> dict[str, Any]:
 
 
 def _fields(stored: StoredModel) -> dict[str, Any]:
-    config, parts = stored.config, stored.files
+    config, files = stored.config, stored.files
     labels = _labels(config["labels"])
-    tokenizer = _tokenizer(parts, "tokenizer")
     log_priors = _numbers(config["log_priors"], len(labels), "priors")
-    if log_priors.max() > _LARGEST_LOG_PRIOR:
+    if log_priors.max() > MAX_LOG_PRIOR:
         raise ValueError("priors that are no usable numbers")
-    # Models made before there was this setting decide as they did.
+    # Models saved before this setting existed keep their decisions.
     settings = Settings(**{"disguised_label": "none", **config["settings"]})
-    reads = role_prefixes(settings.direction)
-    combined = any(part.role == "combination" for part in parts)
-    shared = read_lstms(parts, "background", None, settings.direction) if combined else None
-    own = read_lstms(parts, "lm", len(labels), settings.direction, shared)
-
-    def models(of_role: LstmsByPrefix) -> list[AnyLanguageModel]:
-        return directed_models(of_role, tokenizer, settings.cell, settings.num_lstm_layers)
-
+    tokenizer = _tokenizer(files, "tokenizer")
     fields: dict[str, Any] = {
         "classes_": labels,
         "log_priors": log_priors,
         "tokenizer": tokenizer,
-        "models": models(own),
         "settings": settings,
-        "parameters": _plain(config["parameters"], _PARAMETERS),
-        "versions": _plain(config["versions"]),
+        "parameters": _plain_data(config["parameters"], PARAMETERS),
+        "versions": _plain_data(config["versions"]),
         "training": stored.training,
-        "held_out": _held_out(only_file(parts, "held-out"), len(labels), combined),
         "label_weights": _label_weights(config["label_weights"], len(labels)),
     }
-    expected = len(reads) * len(labels) + 2
-    if shared is not None:
-        ngrams = read_ngram_models(parts, len(labels))
-        if not ngrams or ngrams[0].contexts is None or ngrams[0].analyzer.symbols == "subword":
-            raise ValueError("no n-gram language model of characters")
-        word_views = [model.analyzer for model in ngrams if model.analyzer.symbols == "word"]
-        if len(word_views) != 1 or word_views[0].longest < 2:
-            raise ValueError("no n-gram model of words and pairs of words")
-        combination = _combination(only_file(parts, "combination"), ngrams, len(labels))
-        fields |= {
-            "background": models(shared)[0],
-            "tuned": models(read_lstms(parts, "tuned-lm", len(labels), settings.direction, shared, own)),
-            "token_ngrams": [
-                _token_ngrams(part, tokenizer) for part in files_by_label(parts, "token-ngrams", len(labels))
-            ],
-            "subwords": _tokenizer(parts, "subwords"),
-            "ngrams": ngrams,
-            "combination": combination,
-        }
-        expected += 3 + 2 * len(labels) + len(reads)
-        expected += sum(part.role.endswith("tuned-lm") for part in parts)
-    if any(part.role == "held-out-texts" for part in parts):
-        fields["held_out_texts"] = _held_out_texts(parts, fields.get("combination"))
-        expected += 2
-    if len(parts) != expected:
+    directions = len(role_prefixes(settings.direction))
+    expected = 2 + directions * len(labels)
+    if any(file.role == "combination" for file in files):
+        fields |= _tuned_fields(files, len(labels), tokenizer, settings)
+        expected += 3 + directions + 2 * len(labels)
+        expected += sum(file.role.endswith("tuned-lm") for file in files)
+        expected += sum(file.role in ("held-out-texts", "expert-scores") for file in files)
+    else:
+        lms = read_lstms(files, "lm", len(labels), settings.direction)
+        fields["models"] = directed_models(lms, tokenizer, settings.cell, settings.num_lstm_layers)
+        fields["held_out"] = _held_out(only_file(files, "held-out"), len(labels), features=1)
+    if len(files) != expected:
         raise ValueError("files that belong to no label")
     return fields
+
+
+def _tuned_fields(
+    files: list[ModelFile], labels: int, tokenizer: Tokenizer, settings: Settings
+) -> dict[str, Any]:
+    """Return the fields that depend on files which only recipe tuned has."""
+    background = read_lstms(files, "background", None, settings.direction)
+    lms = read_lstms(files, "lm", labels, settings.direction, background)
+    tuned = read_lstms(files, "tuned-lm", labels, settings.direction, background, lms)
+    models = [
+        directed_models(found, tokenizer, settings.cell, settings.num_lstm_layers)
+        for found in (background, lms, tuned)
+    ]
+    ngrams = read_ngram_models(files, labels)
+    if not ngrams or ngrams[0].contexts is None or ngrams[0].analyzer.symbols == "subword":
+        raise ValueError("no n-gram language model of characters")
+    word_analyzers = [model.analyzer for model in ngrams if model.analyzer.symbols == "word"]
+    if len(word_analyzers) != 1 or word_analyzers[0].longest < 2:
+        raise ValueError("no n-gram model of words and pairs of words")
+    combination = _combination(only_file(files, "combination"), ngrams, labels)
+    kept = any(file.role in ("held-out-texts", "expert-scores") for file in files)
+    return {
+        "background": models[0][0],
+        "models": models[1],
+        "tuned": models[2],
+        "token_ngrams": [
+            _token_ngrams(file, tokenizer) for file in files_by_label(files, "token-ngrams", labels)
+        ],
+        "subwords": _tokenizer(files, "subwords"),
+        "ngrams": ngrams,
+        "combination": combination,
+        "held_out": _held_out(only_file(files, "held-out"), labels, features=2),
+        "held_out_texts": _held_out_texts(files, combination) if kept else None,
+    }
 
 
 def _labels(given: Any) -> npt.NDArray[Any]:
@@ -171,9 +184,9 @@ def _labels(given: Any) -> npt.NDArray[Any]:
     if type(given[0]) not in (str, int, float, bool) or given != sorted(set(given)):
         raise ValueError("labels that are not sorted or not distinct")
     if isinstance(given[0], str):
-        if len(given) * max(map(len, given)) > _MOST_CHARACTERS:
+        if len(given) * max(map(len, given)) > MAX_LABEL_CHARACTERS:
             raise ValueError("labels that are too long")
-        "".join(given).encode()  # what cannot be written could not be predicted
+        "".join(given).encode()  # raises if they cannot be written as UTF-8
     labels = np.array(given)
     if labels.dtype.kind not in "Uifb" or labels.tolist() != given:
         raise ValueError("labels that numpy cannot hold")
@@ -189,8 +202,8 @@ def _numbers(given: Any, count: int, what: str) -> npt.NDArray[np.float64]:
     return numbers
 
 
-def _plain(given: Any, known: Collection[str] | None = None) -> dict[str, Any]:
-    """Return what says more about a model by name, for a reader or for fitting again."""
+def _plain_data(given: Any, known: Collection[str] | None = None) -> dict[str, Any]:
+    """Return parameters or versions by name."""
     if not isinstance(given, dict) or (known is not None and not set(given) <= set(known)):
         raise ValueError("parameters or versions that make no sense")
     return given
@@ -206,45 +219,45 @@ def _held_out_arrays(held_out: HeldOut) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def _held_out(part: ModelFile, labels: int, combined: bool) -> HeldOut:
-    arrays = read_arrays(part, joint="f4", codes="i4", signals="f4", cross_entropies="f4")
-    with as_model_error(part.path):
+def _held_out(file: ModelFile, labels: int, features: int) -> HeldOut:
+    arrays = read_arrays(file, joint="f4", codes="i4", signals="f4", cross_entropies="f4")
+    with as_model_error(file.path):
         found = HeldOut(arrays["joint"], arrays["codes"], arrays["signals"], arrays["cross_entropies"])
         if found.joint.shape[1] != labels:
             raise ValueError("held-out scores of other labels")
-        if found.ood_features.shape[1] != (2 if combined else 1):
+        if found.ood_features.shape[1] != features:
             raise ValueError("held-out scores of another recipe")
         return found
 
 
-def _combination(part: ModelFile, ngrams: Sequence[NgramModel], labels: int) -> Combination:
+def _combination(file: ModelFile, ngrams: Sequence[NgramModel], labels: int) -> Combination:
     names = [name for model in ngrams for name in model.score_names]
-    with as_model_error(part.path):
-        require_few_values(part.content)
-        found = Combination.from_json(part.content.decode())
+    with as_model_error(file.path):
+        require_few_values(file.content)
+        found = Combination.from_json(file.content.decode())
         if list(found.experts) != [*names, *LSTMS] or found.bias.shape != (labels,):
             raise ValueError("a combination of other experts or labels")
         return found
 
 
-def _token_ngrams(part: ModelFile, tokenizer: Tokenizer) -> TokenNgrams:
-    arrays = read_arrays(part)
-    with as_model_error(part.path):
+def _token_ngrams(file: ModelFile, tokenizer: Tokenizer) -> TokenNgrams:
+    arrays = read_arrays(file)
+    with as_model_error(file.path):
         return TokenNgrams(arrays, tokenizer.vocab_size, tokenizer.begin_id)
 
 
-def _held_out_texts(parts: list[ModelFile], combination: Combination | None) -> HeldOutTexts:
-    of_texts, of_scores = only_file(parts, "held-out-texts"), only_file(parts, "expert-scores")
-    arrays = read_arrays(of_scores, scores="f4", background="f4")
-    with as_model_error(of_texts.path):
-        content = json.loads(of_texts.content)
+def _held_out_texts(files: list[ModelFile], combination: Combination) -> HeldOutTexts:
+    texts_file, scores_file = only_file(files, "held-out-texts"), only_file(files, "expert-scores")
+    arrays = read_arrays(scores_file, scores="f4", background="f4")
+    with as_model_error(texts_file.path):
+        content = json.loads(texts_file.content)
         texts, codes = content["texts"], np.array(content["codes"], dtype=np.int32)
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValueError("held-out texts that are no texts")
-    with as_model_error(of_scores.path):
+    with as_model_error(scores_file.path):
         found = HeldOutTexts(texts, codes, arrays["scores"], arrays["background"])
         experts, _, labels = found.scores.shape
-        if combination is None or (experts, labels) != (len(combination.experts), len(combination.bias)):
+        if (experts, labels) != (len(combination.experts), len(combination.bias)):
             raise ValueError("held-out texts with scores of other experts or labels")
         return found
 
@@ -256,11 +269,11 @@ def _label_weights(given: Any, labels: int) -> npt.NDArray[np.float64]:
     return weights
 
 
-def _tokenizer(parts: list[ModelFile], role: str) -> Tokenizer:
-    part = only_file(parts, role)
-    with as_model_error(part.path):
-        require_few_values(part.content)
+def _tokenizer(files: list[ModelFile], role: str) -> Tokenizer:
+    file = only_file(files, role)
+    with as_model_error(file.path):
+        require_few_values(file.content)
         try:
-            return Tokenizer.from_json(part.content.decode())
+            return Tokenizer.from_json(file.content.decode())
         except ModelError as error:
             raise ValueError(error) from error

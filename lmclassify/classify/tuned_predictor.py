@@ -17,12 +17,11 @@ from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import ood_features
 from lmclassify.classify.predictor import Predictor, ScoringResult, count_weights
-from lmclassify.classify.scoring import asked_log_likelihoods, chunks_of, ngram_background, ngram_scores
+from lmclassify.classify.scoring import chunks_of, masked_log_likelihoods, ngram_background, ngram_scores
 from lmclassify.classify.thresholds import HeldOutTexts
 from lmclassify.classify.variants import TextVariant, best_variants, candidate_variants, word_model
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
-from lmclassify.parallel import number_of_threads
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -49,19 +48,19 @@ class TunedPredictor(Predictor):
     def score(self, texts: Iterable[str]) -> ScoringResult:
         """Return the joint log-probabilities of texts and what they were computed from."""
         prepared = self.prepare(texts)
-        index = {text: number for number, text in enumerate(dict.fromkeys(prepared))}
-        distinct = list(index)  # equal texts are scored once
+        distinct, rows = distinct_texts(prepared)
         subwords = self.subwords.sequences(distinct)
-        scores = ngram_scores(self.ngrams, distinct, subwords, threads=number_of_threads(self.n_jobs))
+        scores = ngram_scores(self.ngrams, distinct, subwords, threads=self.threads)
         ngram_joint = self.combination.ngram_joint(scores)
         approximate = self.combination.approximate_joint(ngram_joint)
         mask = self.cascade_mask(approximate, [len(sequence) for sequence in subwords])
         lstm_joint = self._lstm_joint(distinct, mask)
         joint = merge(approximate, ngram_joint + lstm_joint, mask, approximate.argmax(axis=1))
         joint, variants = self.score_variants(distinct, joint)
-        rows = [index[text] for text in prepared]
         scores = [expert_scores[rows] for expert_scores in scores]
-        return ScoringResult(prepared, joint[rows], scores[1], scores, [variants[row] for row in rows])
+        return ScoringResult(
+            prepared, joint[rows], scores[1], scores, [variants[row] for row in rows.tolist()]
+        )
 
     def cascade_mask(self, approximate: Array, lengths: Sequence[int]) -> Mask:
         """Return which labels of each text the LSTMs score, (n, K); see `Combination.cascade_mask`."""
@@ -83,12 +82,12 @@ class TunedPredictor(Predictor):
         ]
         if not experts:
             return [np.zeros(mask.shape) for _ in LSTMS]
-        found = asked_log_likelihoods(
+        found = masked_log_likelihoods(
             [model for models in experts for model in models],
             self.tokenizer.sequences(texts),
             np.tile(mask, (1, len(experts))),
             max_length=self.settings.limit,
-            threads=number_of_threads(self.n_jobs),
+            threads=self.threads,
         )
         scores = iter(np.hsplit(found, len(experts)))
         return [next(scores) if weight > 0 else np.zeros(mask.shape) for weight in weights]
@@ -127,14 +126,12 @@ class TunedPredictor(Predictor):
 
     def approximate_joint(self, texts: list[str]) -> Array:
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
-        threads = number_of_threads(self.n_jobs)
-        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=self.threads)
         return self.combination.approximate_joint(self.combination.ngram_joint(scores))
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of all experts of prepared texts, (n, K) each, in the combination's order."""
-        threads = number_of_threads(self.n_jobs)
-        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=threads)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=self.threads)
         return [*scores, *self._lstm_scores(texts, np.ones((len(texts), len(self.classes_)), dtype=bool))]
 
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
@@ -148,3 +145,9 @@ class TunedPredictor(Predictor):
         lstms = count_weights([*self.models, *self.tuned, self.background])
         ngrams = sum(model.num_parameters for model in self.ngrams)
         return lstms + ngrams + sum(model.num_parameters for model in self.token_ngrams)
+
+
+def distinct_texts(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
+    """Return the distinct texts in order of appearance, and the index among them of each text, (n,)."""
+    index = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    return list(index), np.array([index[text] for text in texts], dtype=np.intp)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmclassify.classify.scoring import asked_log_likelihoods, log_likelihoods
+from lmclassify.classify.scoring import log_likelihoods, masked_log_likelihoods
 from tests.conftest import bundled
 
 
@@ -14,5 +14,5 @@ def test_the_models_asked_score_as_among_all(model):
     for share in (0.0, 0.3, 0.9, 1.0):
         asked = rng.random(everything.shape) < share
         asked[:, 1] &= share == 1.0  # a model that nobody asks
-        scores = asked_log_likelihoods(models, sequences, asked, threads=2)
+        scores = masked_log_likelihoods(models, sequences, asked, threads=2)
         np.testing.assert_allclose(scores, np.where(asked, everything, 0.0), rtol=1e-5)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from lmclassify.classify.ensemble import log_softmax
-from lmclassify.classify.scoring import asked_log_likelihoods
+from lmclassify.classify.scoring import masked_log_likelihoods
 from lmclassify.classify.training.ensemble import best_scale, log_loss
 from lmclassify.classify.training.language_models import FitContext, new_model, share_embedding
 from lmclassify.lm.inference.forward import NumpyLanguageModel
@@ -288,7 +288,7 @@ class ConditionalTuner:
         held_out = [self._sequences[index] for index in self._validation]
         asked = np.zeros((len(held_out), len(models)), dtype=bool)
         np.put_along_axis(asked, compared, True, axis=1)
-        found = asked_log_likelihoods(models, held_out, asked, threads=self._course.threads)
+        found = masked_log_likelihoods(models, held_out, asked, threads=self._course.threads)
         scores = np.take_along_axis(found, compared, axis=1)
         log_priors = self._log_priors[compared]
         first, weights = np.zeros(len(scores), dtype=np.intp), self._weights[self._validation]

@@ -137,7 +137,7 @@ def test_a_task_that_is_to_stop_is_given_up(cluster):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_n_grams_counted_on_a_cluster_are_the_same(view, cluster, monkeypatch):
-    monkeypatch.setattr("lmclassify.classify.scoring._CHARACTERS_AT_A_TIME", 500)
+    monkeypatch.setattr("lmclassify.classify.scoring.MAX_CHUNK_CHARACTERS", 500)
     subwords = Tokenizer.train("subword", TEXTS, 200)
     weights = np.random.default_rng(0).uniform(0.5, 2, len(TEXTS))
     others = text_shards(TEXTS[60:], CODES[60:], weights[60:])

@@ -44,7 +44,7 @@ def learnt(sample, others, folds):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(scoring, "_CHARACTERS_AT_A_TIME", 100)
+    monkeypatch.setattr(scoring, "MAX_CHUNK_CHARACTERS", 100)
     assert len(scoring.chunks_of(TEXTS)) > 20
 
 
