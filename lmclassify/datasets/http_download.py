@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lmclassify.errors import DownloadError, OutputError, printable, shorten
+from lmclassify.persistence.atomic_file import write_errors
 
 Progress = Callable[[int, int | None], object]
 """Called with the bytes downloaded so far, and the size of the file if known."""
@@ -172,18 +173,18 @@ class _PartialFile:
         """Discard what has been received."""
         self.size, self.validator = 0, validator
         info = json.dumps({"url": self._url, "validator": validator})
-        with _write_errors(self._partial):
+        with write_errors(str(self._partial)):
             self._partial.write_bytes(b"")
             self._info.write_text(info, encoding="utf-8")
 
     @contextlib.contextmanager
     def append(self) -> Iterator[Callable[[bytes], None]]:
         """Open the file; yield a function that appends bytes."""
-        with _write_errors(self._partial):
+        with write_errors(str(self._partial)):
             stream = self._partial.open("ab")
 
         def write(piece: bytes) -> None:
-            with _write_errors(self._partial):
+            with write_errors(str(self._partial)):
                 stream.write(piece)
             self.size += len(piece)
 
@@ -192,7 +193,7 @@ class _PartialFile:
 
     def commit(self) -> None:
         """Move the complete file to its path."""
-        with _write_errors(self._path):
+        with write_errors(str(self._path)):
             os.replace(self._partial, self._path)
         self.remove()
 
@@ -261,12 +262,3 @@ def _too_large(url: str, partial: _PartialFile, max_bytes: int) -> DownloadError
     return DownloadError(
         f"{printable(url)} has more than {max_bytes:,} bytes, more than the data set has: refused"
     )
-
-
-@contextlib.contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError into an OutputError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
-import zlib
 from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from lmclassify.errors import DataError
 from lmclassify.mail.fields import MAX_MESSAGE_BYTES
 from lmclassify.tables.compression import decompressed, split_compression
+from lmclassify.tables.inputs import open_file
 
 _LINE_BYTES = 1 << 16  # longer lines are read in pieces, so that no line fills the memory
 _HEAD_BYTES = 4096  # read to find out whether a file is mail
@@ -64,13 +64,11 @@ class Mailbox:
         self._done = 0
         self._stream: BinaryIO | None = None
         self.size: int | None = None
-        try:
+        with _read_errors(path):
             self._files = _files_of(Path(path)) if self._is_folder else []
             if path != "-":
                 paths = [file for _, file in self._files] if self._is_folder else [Path(path)]
                 self.size = sum(file.stat().st_size for file in paths if file.exists()) or None
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from error
 
     @property
     def bytes_read(self) -> int:
@@ -94,32 +92,21 @@ class Mailbox:
         elif _is_single_message(self._path):
             yield _printable(Path(self._path).name), self._whole(Path(self._path))
         else:
-            yield from self._messages(self._open(Path(self._path)))
+            self._stream = open_file(self._path)
+            with _read_errors(self._path):
+                stream = _decompressed(self._stream, self._path)
+            yield from self._messages(stream)
 
     def close(self) -> None:
         """Close the file that is read."""
         if self._stream is not None and self._stream is not sys.stdin.buffer:
             self._stream.close()
 
-    def _open(self, path: Path) -> BinaryIO:
-        try:
-            stream = self._stream = open(path, "rb")  # noqa: SIM115 (closed by `close` or the caller)
-            return _decompressed(stream, str(path))
-        except FileNotFoundError:
-            raise DataError(f"no such file: {path}") from None
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from error
-
     def _whole(self, path: Path) -> bytes:
-        stream = self._open(path)
-        assert self._stream is not None
-        try:
-            data = stream.read(self._max_message_bytes)
-            self._done += os.fstat(self._stream.fileno()).st_size
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"cannot read {path}: {error}") from error
-        finally:
-            self._stream.close()
+        with open_file(str(path)) as file:
+            with _read_errors(str(path)):
+                data = _decompressed(file, str(path)).read(self._max_message_bytes)
+            self._done += os.fstat(file.fileno()).st_size
         return data
 
     def _messages(self, stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
@@ -129,11 +116,18 @@ class Mailbox:
             yield f"{name}#{number}", data
 
     def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
-        try:
+        with _read_errors(self._path):
             while line := stream.readline(self._line_bytes):
                 yield line
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"cannot read {self._path}: {error}") from error
+
+
+@contextlib.contextmanager
+def _read_errors(path: str) -> Iterator[None]:
+    """Turn an OSError into a DataError that names the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _split(lines: Iterator[bytes], max_message_bytes: int) -> Iterator[bytes]:
@@ -179,10 +173,8 @@ def looks_like_mail(path: str) -> bool:
         return bool(peek and _MBOX.match(peek(_HEAD_BYTES)))
     location = Path(path)
     if location.is_dir():
-        try:
+        with _read_errors(path):
             return _is_maildir(location) or bool(_files_of(location))
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from error
     if _suffix(location) in (".mbox", ".eml"):
         return True
     return location.suffix.lower() not in (".csv", ".tsv", ".tab") and bool(_MBOX.match(_head(location)))
@@ -204,20 +196,18 @@ def _head(path: Path) -> bytes:
     try:
         with open(path, "rb") as stream:
             return _decompressed(stream, str(path)).read(_HEAD_BYTES)
-    except (DataError, OSError, EOFError, zlib.error):
+    except (DataError, OSError):
         return b""
 
 
-def _decompressed(stream: BufferedReader, name: str) -> BinaryIO:
+def _decompressed(stream: BinaryIO, name: str) -> BinaryIO:
     """Return the decompressed content: gzip is recognised by its first bytes, the rest by the suffix."""
     suffix = split_compression(name)[1]
-    if suffix is not None and suffix != ".gz":
-        return decompressed(stream, suffix, name)
-    if stream.peek(2)[:2] != _GZIP:
+    if suffix in (None, ".gz"):
+        suffix = ".gz" if stream.peek(2)[:2] == _GZIP else None  # type: ignore[attr-defined]
+    if suffix is None:
         return stream
-    import gzip
-
-    return gzip.open(stream)  # type: ignore[return-value]
+    return decompressed(stream, suffix, name, max_line_bytes=sys.maxsize)  # lines are read in pieces
 
 
 def _is_single_message(path: str) -> bool:

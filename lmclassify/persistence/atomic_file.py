@@ -16,6 +16,17 @@ from lmclassify.errors import OutputError, shorten
 from lmclassify.text.terminal import TerminalWriter
 
 
+@contextlib.contextmanager
+def write_errors(name: str) -> Iterator[None]:
+    """Turn an OSError into an OutputError that names the file; a broken pipe is left to the caller."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write {name}: {error.strerror}") from error
+
+
 class FileWriter:
     """Write bytes to a temporary file that replaces the target when the ``with`` block succeeds.
 
@@ -45,7 +56,7 @@ class FileWriter:
                 f"cannot write {path}: it belongs to another user, in a folder that everybody can write to; "
                 "choose another file"
             )
-        try:
+        with write_errors(path):
             if path.startswith(("/dev/", "/proc/")) or _is_special(self._path):
                 self._stream = open(path, "wb")  # noqa: SIM115 (closed in __exit__)
                 if self._stream.isatty():
@@ -56,8 +67,6 @@ class FileWriter:
             folder, name = os.path.split(self._path)
             descriptor, self._temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
             self._stream = open(descriptor, "wb")  # noqa: SIM115
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def write_bytes(self, content: bytes) -> None:
         """Append bytes.
@@ -67,7 +76,7 @@ class FileWriter:
         OutputError
             If they cannot be written.
         """
-        with self._write_errors():
+        with write_errors(self._name):
             self._stream.write(content)
 
     def flush(self) -> None:
@@ -78,18 +87,8 @@ class FileWriter:
         OutputError
             If they cannot be written.
         """
-        with self._write_errors():
+        with write_errors(self._name):
             self._stream.flush()
-
-    @contextlib.contextmanager
-    def _write_errors(self) -> Iterator[None]:
-        """Turn an OSError into an OutputError that names the file."""
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +98,7 @@ class FileWriter:
     ) -> None:
         try:
             if kind is None:
-                with self._write_errors():
+                with write_errors(self._name):
                     self._commit()
         finally:
             self._close()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import codecs
 import importlib.util
 import io
+import itertools
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self, TypeVar
 
 from lmclassify.errors import DataError, OptionError, shorten
 from lmclassify.tables.inputs import Input
+from lmclassify.tables.rows import CHUNK_BYTES
+
+T = TypeVar("T")
 
 DETECT = "detect"
 """The value of --encoding that asks for detection."""
@@ -81,6 +85,16 @@ class LineReader:
     def bytes_read(self) -> int:
         """The position in the file, in bytes; compare with `size`."""
         return self._input.position(self._lines.bytes)
+
+    def _take(self, items: Iterator[T], count: int) -> list[T]:
+        """Return the next items, at most `count`; fewer if their lines are long."""
+        taken: list[T] = []
+        end = self._lines.bytes + CHUNK_BYTES
+        for item in itertools.islice(items, count):
+            taken.append(item)
+            if self._lines.bytes >= end:
+                break
+        return taken
 
 
 def decode_lines(

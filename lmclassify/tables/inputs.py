@@ -39,7 +39,7 @@ class Input:
         if is_url(path):
             self._file, self.size = open_url(path)
         else:
-            self._file = _open(path)
+            self._file = open_file(path)
             self.size = None if path == "-" else os.fstat(self._file.fileno()).st_size or None
         self.stream = self._file
         suffix = split_compression(path)[1]
@@ -63,7 +63,14 @@ class Input:
             self._file.close()
 
 
-def _open(path: str) -> BinaryIO:
+def open_file(path: str) -> BinaryIO:
+    """Open a file, or standard input for ``-``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened.
+    """
     if path == "-":
         return sys.stdin.buffer
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Final
 from lmclassify.errors import DataError, shorten
 from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
-from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
+from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
 _TYPE_NAMES: Final = {
     bool: "true or false",
@@ -78,7 +77,7 @@ class JsonLinesReader(LineReader):
         try:
             self._lines = decode_lines(self._input, encoding)
             self._records = self._read()
-            self._buffered = self._take(1 if stream else CHUNK_ROWS)
+            self._buffered = self._take(self._records, 1 if stream else CHUNK_ROWS)
             if not self._buffered:
                 raise DataError(f"{self.name} is empty; expected one JSON object per line")
         except BaseException:
@@ -104,17 +103,8 @@ class JsonLinesReader(LineReader):
         while self._buffered:
             yield self._rows(self._buffered[:rows])
             self._buffered = self._buffered[rows:]
-        while taken := self._take(rows):
+        while taken := self._take(self._records, rows):
             yield self._rows(taken)
-
-    def _take(self, rows: int) -> list[tuple[str, dict[str, Any]]]:
-        taken: list[tuple[str, dict[str, Any]]] = []
-        end = self._lines.bytes + CHUNK_BYTES
-        for item in itertools.islice(self._records, rows):
-            taken.append(item)
-            if self._lines.bytes >= end:
-                break
-        return taken
 
     def _rows(self, taken: list[tuple[str, dict[str, Any]]]) -> Rows:
         columns, first = self.columns, self.rows_read + 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lmclassify.errors import DataError
 from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
-from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
+from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
 
 class PlainTextReader(LineReader):
@@ -56,18 +56,10 @@ class PlainTextReader(LineReader):
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all rows, at most `rows` at a time; fewer if they are long."""
-        while True:
-            cells: list[list[str]] = []
-            end = self._lines.bytes + CHUNK_BYTES
-            for text in itertools.islice(self._texts, rows):
-                cells.append([text])
-                if self._lines.bytes >= end:
-                    break
-            if not cells:
-                return
+        while texts := self._take(self._texts, rows):
             first = self.rows_read + 1
-            self.rows_read += len(cells)
-            yield Rows(self.columns, cells, first)
+            self.rows_read += len(texts)
+            yield Rows(self.columns, [[text] for text in texts], first)
 
     def _read(self) -> Iterator[str]:
         try:

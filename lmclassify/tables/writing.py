@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from lmclassify.errors import DataError, OptionError, OutputError, listing, printable
-from lmclassify.persistence.atomic_file import FileWriter
+from lmclassify.persistence.atomic_file import FileWriter, write_errors
 from lmclassify.tables.compression import compressing, split_compression
 from lmclassify.tables.rows import Column, Rows
 
@@ -133,7 +133,7 @@ class TableWriter(FileWriter):
             )
         if rows.stray and self._format != "jsonl":
             raise DataError(rows.stray)
-        with self._write_errors():
+        with write_errors(self._name):
             if self._format in _SEPARATORS:
                 if self._escape_formulas:
                     rows = _with_escaped_formulas(rows)

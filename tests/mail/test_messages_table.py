@@ -154,8 +154,8 @@ def test_files_that_are_not_mail(tmp_path):
         ("empty.mbox", "holds no mail"),
         ("missing.mbox", "no such file"),
         ("missing.eml", "no such file"),
-        ("damaged.mbox.gz", "cannot read"),
-        ("damaged.eml.gz", "cannot read"),
+        ("damaged.mbox.gz", "is truncated"),
+        ("damaged.eml.gz", "is truncated"),
     ):
         with pytest.raises(DataError, match=error):
             MailReader(str(tmp_path / name))
