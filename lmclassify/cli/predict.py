@@ -181,7 +181,7 @@ def predict_on_ray(
     from lmclassify.cluster.connection import connect, require_ray
     from lmclassify.datasets.multiple_files import expand_all
     from lmclassify.datasets.sources import detect_format, open_rows
-    from lmclassify.prediction.distributed import TableLayout, check_id_columns, label_files, size_of
+    from lmclassify.prediction.distributed import TableLayout, check_id_columns, label_files, total_size
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.prediction.part_files import PartFolder, choose_part_format
     from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
@@ -208,7 +208,7 @@ def predict_on_ray(
         TableLabeller(fitted, text_at, label_at, decisions=decisions).check_columns(table.columns, table.name)
         check_id_columns(table.columns, table.name)
     parts.prepare()
-    with connect(address, run.threads) as processes, RowProgress(run, size_of(files)) as progress:
+    with connect(address, run.threads) as processes, RowProgress(run, total_size(files)) as progress:
         outcome = label_files(
             files,
             TableLayout(table.columns, text_at, label_at, **reading),

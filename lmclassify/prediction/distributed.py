@@ -1,7 +1,7 @@
-"""Files labelled by the processes of a Ray cluster, chunk by chunk, each chunk into a part file of its own.
+"""Labels files on a Ray cluster: every chunk of rows becomes a part file.
 
-One process in some reads the files, as everywhere else, and sends chunks of rows to those that hold the model
-and score; these write the parts. What is sent back is counts.
+Reader processes split files into chunks of rows. Worker processes hold the model, label the chunks and write
+the part files; they send back only counts.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from lmclassify.datasets.multiple_files import check_columns
 from lmclassify.datasets.sources import InputFormat, open_rows
 from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, listing
 from lmclassify.persistence.layout import StoredModel
-from lmclassify.prediction.labelling import TableLabeller
+from lmclassify.prediction.labelling import TableLabeller, check_new_columns
 from lmclassify.prediction.part_files import PartFolder
 from lmclassify.tables.rows import CHUNK_ROWS, Column, Rows
 from lmclassify.tables.urls import is_url
 
-_MOST_ERRORS = 5  # in full
+MAX_ERRORS = 5
+"""Files whose error is quoted in full, so that the message stays readable; the others are only named."""
 
 ID_COLUMNS = ("row_file", "row_number")
-"""What says where a row stood: the file's name as given, and the number in it, from 1 up."""
+"""Columns that identify the input row: file name as given, and row number in the file, from 1."""
 
 
 @dataclass(frozen=True)
 class TableLayout:
-    """How the files are read: as the first one is."""
+    """Columns of the first file, which all files must have, and how to read them."""
 
     columns: list[str]
     text_at: int
@@ -48,13 +49,19 @@ class TableLayout:
 
 
 @dataclass
-class Outcome:
-    """What is known of the rows labelled, in parts or in all."""
+class LabellingCounts:
+    """Counts of labelled rows."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Rows that have both text and label, by true and by predicted label."""
+    """Rows with text and label, by true and by predicted label."""
     rows: int = 0
     without_text: int = 0
+
+    def add(self, other: LabellingCounts) -> None:
+        """Add the counts of other rows."""
+        self.counts += other.counts
+        self.rows += other.rows
+        self.without_text += other.without_text
 
 
 @dataclass(frozen=True)
@@ -73,164 +80,169 @@ class _Chunk:
 
 
 @dataclass(frozen=True)
-class _Failed:
+class _FailedFile:
     file: _File
     error: LMClassifyError
 
 
 @dataclass(frozen=True)
-class _Labelled:
+class _LabelledChunk:
     file: _File
     part: str
-    outcome: Outcome
+    counts: LabellingCounts
     bytes_read: int
     warnings: list[str]
 
 
 @dataclass(frozen=True)
 class _Job:
+    """Everything that a worker needs."""
+
     model: StoredModel
     exact: bool
     decisions: Decisions
-    reading: TableLayout
+    layout: TableLayout
     output: PartFolder
 
 
 def check_id_columns(columns: Sequence[str], name: str) -> None:
-    """Raise DataError if one of `ID_COLUMNS` is already there."""
-    taken = [column for column in ID_COLUMNS if column in columns]
-    if taken:
-        raise DataError(
-            f"{name} already has {listing(taken)}; rename them, or replace them with --overwrite-columns"
-        )
+    """Raise DataError if a table, called `name`, already has one of `ID_COLUMNS`."""
+    check_new_columns(ID_COLUMNS, columns, name)
 
 
-def size_of(files: Sequence[str]) -> int | None:
-    """Return the bytes of files in all; None where some have URLs."""
+def total_size(files: Sequence[str]) -> int | None:
+    """Return the total size of files in bytes; None if there are URLs among them."""
     return None if any(map(is_url, files)) else sum(os.path.getsize(file) for file in files)
 
 
 def label_files(
     files: Sequence[str],
-    reading: TableLayout,
+    layout: TableLayout,
     model: FittedModel,
     decisions: Decisions,
     output: PartFolder,
     processes: int,
     progress: Callable[[int, int], object] = lambda rows, bytes_read: None,
-) -> Outcome:
+) -> LabellingCounts:
     """Label files on the cluster that `lmclassify.cluster.connection.connect` has connected to.
 
     Parameters
     ----------
     files : sequence of str
-        Paths that all machines of the cluster can read, or URLs.
-    reading : TableLayout
+        URLs, or paths that all machines of the cluster can read.
+    layout : TableLayout
     model : FittedModel
         Sent to the cluster.
     decisions : Decisions
     output : PartFolder
-        Prepared. It gets the rows of good files, marked as complete if there is no other, with `ID_COLUMNS`
-        before what `TableLabeller` adds.
+        Prepared folder for the rows of readable files. Rows get `ID_COLUMNS` and then the columns of
+        `TableLabeller`. The folder is marked as complete if all files were readable.
     processes : int
-        How many score.
+        Number of worker processes.
     progress : callable, optional
-        Is told the number of rows that are newly done, and the bytes read in all.
+        Called with the number of newly labelled rows and the number of all bytes read so far.
+
+    Returns
+    -------
+    LabellingCounts
+        Of all rows.
 
     Raises
     ------
     DataError
-        After all good files are done, if others could not be read; it names them. They have no part.
+        If some files cannot be read: after all others are done. Unreadable files have no part.
     OutputError
         If a part cannot be written.
     """
-    first = files[0]
     items = [
-        _File(number, name, name if is_url(name) else os.path.abspath(name), first)
+        _File(number, name, name if is_url(name) else os.path.abspath(name), files[0])
         for number, name in enumerate(files)
     ]
-    job = _Job(to_stored(model), model.exact, decisions, reading, output)
-    total = Outcome()
-    parts: dict[int, list[tuple[str, Outcome]]] = {}
-    failed: dict[int, _Failed] = {}
-    read: dict[int, int] = {}
-    said: set[str] = set()
+    job = _Job(to_stored(model), model.exact, decisions, layout, output)
+    chunks: dict[int, list[_LabelledChunk]] = {}
+    failed: dict[int, _FailedFile] = {}
+    bytes_read: dict[int, int] = {}
+    warned: set[str] = set()
     try:
-        for result in stream(items, _Split(reading), _prepare, job, processes):
-            if isinstance(result, _Failed):
+        for result in stream(items, _Split(layout), _prepare, job, processes):
+            number = result.file.number
+            if isinstance(result, _FailedFile):
                 if not isinstance(result.error, DataError):
                     raise result.error
-                failed.setdefault(result.file.number, result)
+                failed.setdefault(number, result)
                 continue
-            number = result.file.number
-            parts.setdefault(number, []).append((result.part, result.outcome))
-            read[number] = max(read.get(number, 0), result.bytes_read)
-            progress(result.outcome.rows, sum(read.values()))
+            chunks.setdefault(number, []).append(result)
+            bytes_read[number] = max(bytes_read.get(number, 0), result.bytes_read)
+            progress(result.counts.rows, sum(bytes_read.values()))
             for message in result.warnings:
-                if message not in said:
-                    said.add(message)
+                if message not in warned:
+                    warned.add(message)
                     warnings.warn(message, LMClassifyWarning, stacklevel=2)
     finally:
         output.remove_temporary_files()
-    output.remove(part for number in failed for part, _ in parts.pop(number, []))
-    for outcomes in parts.values():
-        for _, outcome in outcomes:
-            total.counts += outcome.counts
-            total.rows += outcome.rows
-            total.without_text += outcome.without_text
+    output.remove(chunk.part for number in failed for chunk in chunks.pop(number, []))
     if failed:
-        in_order = [failed[number] for number in sorted(failed)]
-        told = [str(one.error) for one in in_order[:_MOST_ERRORS]]
-        if len(in_order) > _MOST_ERRORS:
-            told.append(f"and {listing(one.file.name for one in in_order[_MOST_ERRORS:])}")
-        raise DataError(
-            f"{len(failed):,} of {len(files):,} files cannot be used (the others are done): {'; '.join(told)}"
-        )
+        raise _unreadable([failed[number] for number in sorted(failed)], len(files))
     output.finish()
+    total = LabellingCounts()
+    for labelled in chunks.values():
+        for chunk in labelled:
+            total.add(chunk.counts)
     return total
+
+
+def _unreadable(failed: Sequence[_FailedFile], files: int) -> DataError:
+    errors = [str(failure.error) for failure in failed[:MAX_ERRORS]]
+    if len(failed) > MAX_ERRORS:
+        errors.append(f"and {listing(failure.file.name for failure in failed[MAX_ERRORS:])}")
+    return DataError(
+        f"{len(failed):,} of {files:,} files cannot be used (the others are done): {'; '.join(errors)}"
+    )
 
 
 @dataclass(frozen=True)
 class _Split:
-    """Reads a file chunk by chunk."""
+    """Reads a file in chunks."""
 
-    reading: TableLayout
+    layout: TableLayout
 
-    def __call__(self, file: _File) -> Iterator[_Chunk | _Failed]:
-        how = self.reading
+    def __call__(self, file: _File) -> Iterator[_Chunk | _FailedFile]:
+        layout = self.layout
         try:
-            source = open_rows(file.path, format=how.format, encoding=how.encoding, fields=how.fields)
+            source = open_rows(
+                file.path, format=layout.format, encoding=layout.encoding, fields=layout.fields
+            )
             with source:
-                check_columns(source, how.columns, file.first_name)
-                source.describe(how.text_at, how.label_at)
-                for rows in source.chunks(how.chunk_rows):
+                check_columns(source, layout.columns, file.first_name)
+                source.describe(layout.text_at, layout.label_at)
+                for rows in source.chunks(layout.chunk_rows):
                     yield _Chunk(file, rows, source.bytes_read)
         except LMClassifyError as error:
-            yield _Failed(file, error)
+            yield _FailedFile(file, error)
 
 
-def _prepare(job: _Job) -> Callable[[_Chunk | _Failed], _Labelled | _Failed]:
-    """Load the model, and return what labels a chunk and writes its part."""
+def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _FailedFile]:
+    """Load the model; return a function that labels a chunk and writes its part file."""
     threadpool_limits(1)
     model = from_stored(job.model)
     model.n_jobs, model.exact = 1, job.exact
 
-    def label(piece: _Chunk | _Failed) -> _Labelled | _Failed:
-        if isinstance(piece, _Failed):
-            return piece
-        reading, rows = job.reading, piece.rows
-        labeller = TableLabeller(model, reading.text_at, reading.label_at, decisions=job.decisions)
-        name = job.output.part_name(piece.file.number, rows.first)
+    def label(chunk: _Chunk | _FailedFile) -> _LabelledChunk | _FailedFile:
+        if isinstance(chunk, _FailedFile):
+            return chunk
+        layout, rows = job.layout, chunk.rows
+        labeller = TableLabeller(model, layout.text_at, layout.label_at, decisions=job.decisions)
+        name = job.output.part_name(chunk.file.number, rows.first)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 labelled = labeller.label(rows)
-            job.output.write(name, _with_ids(labelled, piece.file.name))
+            job.output.write(name, _with_ids(labelled, chunk.file.name))
         except LMClassifyError as error:
-            return _Failed(piece.file, error)
-        outcome = Outcome(labeller.counts, len(rows), labeller.without_text)
-        messages = [str(one.message) for one in caught if issubclass(one.category, LMClassifyWarning)]
-        return _Labelled(piece.file, name, outcome, piece.bytes_read, messages)
+            return _FailedFile(chunk.file, error)
+        counts = LabellingCounts(labeller.counts, len(rows), labeller.without_text)
+        messages = [str(item.message) for item in caught if issubclass(item.category, LMClassifyWarning)]
+        return _LabelledChunk(chunk.file, name, counts, chunk.bytes_read, messages)
 
     return label
 

@@ -20,7 +20,7 @@ from lmclassify.classify.decisions import Decisions
 from lmclassify.cluster.connection import connect
 from lmclassify.datasets.sources import open_rows
 from lmclassify.errors import DataError
-from lmclassify.prediction.distributed import Outcome, TableLayout, label_files
+from lmclassify.prediction.distributed import LabellingCounts, TableLayout, label_files
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
 from lmclassify.tables.writing import OutputFormat, TableWriter
@@ -84,7 +84,7 @@ def parts_of(folder: Path, format: str) -> list[dict[str, object]]:
     return [row for part in sorted(folder.glob(f"part-*.{format}")) for row in read(part, format)]
 
 
-def label(
+def label_on_ray(
     files: list[str],
     output: Path,
     model: FittedModel,
@@ -92,17 +92,17 @@ def label(
     format: OutputFormat = "csv",
     chunk_rows: int = 50,
     progress: Callable[[int, int], object] = lambda rows, bytes_read: None,
-) -> Outcome:
+) -> LabellingCounts:
     folder = PartFolder(str(output), format)
     folder.prepare()
     with open_rows(files[0]) as source:
         columns = source.columns
-    reading = TableLayout(columns, columns.index("text"), columns.index("label"), chunk_rows=chunk_rows)
+    layout = TableLayout(columns, columns.index("text"), columns.index("label"), chunk_rows=chunk_rows)
     decisions = Decisions(model.label_names, unknown_label="other", unknown_threshold=2.0)
-    return label_files(files, reading, model, decisions, folder, processes, progress)
+    return label_files(files, layout, model, decisions, folder, processes, progress)
 
 
-def label_here(files: list[str], output: Path, model: FittedModel, format: OutputFormat) -> TableLabeller:
+def label_locally(files: list[str], output: Path, model: FittedModel, format: OutputFormat) -> TableLabeller:
     decisions = Decisions(model.label_names, unknown_label="other", unknown_threshold=2.0)
     with open_rows(files[0]) as source:
         columns = source.columns
@@ -116,13 +116,13 @@ def label_here(files: list[str], output: Path, model: FittedModel, format: Outpu
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
-def test_rows_and_scores_are_those_of_this_process(
+def test_rows_and_scores_equal_those_of_the_local_engine(
     tmp_path: Path, model: FittedModel, processes: int, format: OutputFormat
 ) -> None:
     (tmp_path / "in").mkdir()
     files = write_files(tmp_path / "in", format)
-    outcome = label(files, tmp_path / "out", model, processes, format)
-    labeller = label_here(files, tmp_path / f"here.{format}", model, format)
+    outcome = label_on_ray(files, tmp_path / "out", model, processes, format)
+    labeller = label_locally(files, tmp_path / f"here.{format}", model, format)
     found, expected = parts_of(tmp_path / "out", format), read(tmp_path / f"here.{format}", format)
     assert len(found) == len(expected) == 720
     for row in range(720):
@@ -138,12 +138,12 @@ def test_rows_and_scores_are_those_of_this_process(
             np.testing.assert_allclose(*as_numbers, atol=1e-6, rtol=0)
         else:
             assert ours == theirs
-    assert outcome == Outcome(labeller.counts, 720, 3)
+    assert outcome == LabellingCounts(labeller.counts, 720, 3)
     assert (tmp_path / "out" / "_SUCCESS").exists()
 
 
 def scoring_processes() -> list[int]:
-    """Return the processes of this one's cluster that label."""
+    """Return the ids of this test's worker processes."""
     parents, titles = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -164,7 +164,7 @@ def scoring_processes() -> list[int]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds processes in /proc")
-def test_a_worker_killed_at_work_is_replaced_and_nothing_is_lost_or_doubled(
+def test_a_killed_worker_is_replaced_and_no_row_is_lost_or_repeated(
     tmp_path: Path, model: FittedModel, processes: int
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -176,18 +176,18 @@ def test_a_worker_killed_at_work_is_replaced_and_nothing_is_lost_or_doubled(
             killed.append(scoring_processes()[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    outcome = label(files, tmp_path / "out", model, processes, chunk_rows=4, progress=kill)
+    outcome = label_on_ray(files, tmp_path / "out", model, processes, chunk_rows=4, progress=kill)
     assert killed
     assert killed[0] not in scoring_processes()
     assert outcome.rows == 720
     found = [(row["row_file"], int(str(row["row_number"]))) for row in parts_of(tmp_path / "out", "csv")]
     assert found == [(file, number) for file in files for number in range(1, 241)]
-    labeller = label_here(files, tmp_path / "here.csv", model, "csv")
+    labeller = label_locally(files, tmp_path / "here.csv", model, "csv")
     assert (outcome.counts, outcome.without_text) == (labeller.counts, 3)
     assert all(name.startswith(("part-", "_SUCCESS")) for name in os.listdir(tmp_path / "out"))
 
 
-def test_bad_files_are_named_and_have_no_part_and_the_others_are_done(
+def test_unreadable_files_are_named_and_the_others_are_done(
     tmp_path: Path, model: FittedModel, processes: int
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -196,7 +196,7 @@ def test_bad_files_are_named_and_have_no_part_and_the_others_are_done(
         file.write(b"01999,caf\xe9,ham\n")  # after parts of it are done
     Path(files[3]).write_text("id,subject\n1,x\n")
     with pytest.raises(DataError, match=r"^2 of 5 files cannot be used \(the others are done\)") as caught:
-        label(files, tmp_path / "out", model, processes)
+        label_on_ray(files, tmp_path / "out", model, processes)
     assert f"{files[1]}, row 241" in str(caught.value)
     assert f"{files[3]} has other columns than {files[0]}" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -205,7 +205,9 @@ def test_bad_files_are_named_and_have_no_part_and_the_others_are_done(
     assert not (tmp_path / "out" / "_SUCCESS").exists()
 
 
-def test_the_command_reads_a_folder_and_says_no_more_than_here(tmp_path: Path, saved: Path) -> None:
+def test_the_command_reads_a_folder_and_prints_what_the_local_engine_prints(
+    tmp_path: Path, saved: Path
+) -> None:
     (tmp_path / "in").mkdir()
     write_files(tmp_path / "in", "csv")
     options = ("-m", saved, "--threads", 2)

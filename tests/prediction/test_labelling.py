@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lmclassify.classify.decisions import UNSURE, Decisions
+from lmclassify.errors import DataError
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.tables.rows import Rows
 
 
 class LengthModel:
-    """Takes texts of more than three characters for spam."""
+    """Predicts spam for texts of more than three characters."""
 
     label_names = ("ham", "spam")
 
@@ -24,7 +26,7 @@ ROWS = Rows(
 )
 
 
-def test_rows_keep_their_places_and_get_columns():
+def test_rows_keep_their_order_and_get_new_columns():
     labelled = TableLabeller(LengthModel(), 2, 1).label(ROWS)
     assert labelled.names == ["label", "text", "predicted_label", "p_ham", "p_spam"]
     assert (labelled.first, labelled.cells) == (5, [row[1:] for row in ROWS.cells])
@@ -32,7 +34,7 @@ def test_rows_keep_their_places_and_get_columns():
     np.testing.assert_allclose(labelled.added["p_spam"], [0.2, 0.9, np.nan, 0.9])
 
 
-def test_only_counts_are_kept_unless_more_is_asked_for():
+def test_only_counts_are_kept_by_default():
     decisions = Decisions(("ham", "spam"), min_confidence=0.85)
     for keep in (False, True):
         labeller = TableLabeller(LengthModel(), 2, 1, decisions=decisions, keep_known=keep)
@@ -42,3 +44,12 @@ def test_only_counts_are_kept_unless_more_is_asked_for():
         assert labeller.without_text == 3
         assert labeller.true == ["spam", "spam"] * 3 * keep
         assert len(labeller.log_posteriors) == 6 * keep
+
+
+def test_existing_columns_are_reported():
+    labeller = TableLabeller(LengthModel(), 2)
+    labeller.check_columns(["text", "label"], "mail.csv")
+    with pytest.raises(
+        DataError, match="mail.csv already has p_ham; rename them, or replace them with --over"
+    ):
+        labeller.check_columns(ROWS.names, "mail.csv")
