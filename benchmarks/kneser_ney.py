@@ -24,7 +24,7 @@ class KneserNey(TokenNgrams):
     """Like `TokenNgrams`, with Kneser-Ney discounts instead of Witten-Bell smoothing."""
 
     @staticmethod
-    def _taken(counts: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+    def _kept_and_left(counts: npt.NDArray[np.int64]) -> tuple[Array, Array]:
         taken = discounts(counts)[np.minimum(counts, 3)]
         return counts - taken, taken
 

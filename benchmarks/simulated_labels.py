@@ -27,7 +27,7 @@ from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.datasets.bundled import bundled_data
 from lmclassify.errors import LMClassifyError
 from lmclassify.lm.inference.directions import AnyLanguageModel
-from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
+from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
 _COLUMNS = ("labels", "save s", "disk MB", "load s", "memory MB", "texts/s")
@@ -66,7 +66,7 @@ def many_labels(
             for name, array in originals[code].arrays.items()
             if name not in shared
         }
-        models.append(NumpyLanguageModel(rounded(arrays) | shared))
+        models.append(NumpyLanguageModel(round_to_16_bits(arrays) | shared))
     sequences = model.tokenizer.sequences(texts)
     log_priors = np.full(labels, -np.log(labels))
     held_out = model.held_out

@@ -72,8 +72,8 @@ class TransformerLanguageModel(BaseLanguageModel):
         )
 
     @torch.no_grad()
-    def _initialise(self, width: int) -> None:
-        super()._initialise(width)
+    def _initialize(self, width: int) -> None:
+        super()._initialize(width)
         for module in self.modules():
             if isinstance(module, nn.LayerNorm):
                 module.reset_parameters()

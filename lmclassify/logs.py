@@ -1,4 +1,4 @@
-"""Messages and logs: as lines to read, or as JSON, one object a line."""
+"""Formats log records and messages: plain text or JSON Lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmclassify.errors import printable
 
 
 def json_line(level: str, message: str, when: float | None = None, traceback: str = "") -> str:
-    """Return a message as a JSON object with time (UTC), level and message, without a line end.
+    """Return a message as a JSON object with time (UTC), level and message, without line end.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ def json_line(level: str, message: str, when: float | None = None, traceback: st
         ``debug``, ``info``, ``warning`` or ``error``.
     message : str
     when : float, optional
-        Seconds since the epoch; by default now.
+        Seconds since the epoch. The default is now.
     traceback : str, optional
-        A field more.
+        Added as another field if not empty.
     """
     moment = datetime.fromtimestamp(time.time() if when is None else when, UTC)
     stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -30,7 +30,7 @@ def json_line(level: str, message: str, when: float | None = None, traceback: st
 
 
 class JsonLines(logging.Formatter):
-    """Log records as JSON."""
+    """Formats log records as JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         where = self.formatException(record.exc_info) if record.exc_info else ""
@@ -38,12 +38,12 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """Log records as lines without characters that would steer a terminal."""
+    """Formats log records as lines without control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(printable(line) for line in super().format(record).splitlines())
 
 
 def formatter_of(log_format: str) -> logging.Formatter:
-    """Return the formatter of log records, ``json`` or ``text``."""
+    """Return the formatter of a log format, ``json`` or ``text``."""
     return JsonLines() if log_format == "json" else TextLines("%(asctime)s %(message)s")

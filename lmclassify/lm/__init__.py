@@ -1,4 +1,4 @@
-"""Language models: they give a probability to every next token, and know nothing of labels."""
+"""Language models: they give a probability to every next token. They know no labels."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What can be set about a language model and its training; without torch, for the command line."""
+"""Settings of a language model and its training. Does not import torch, for the command line's sake."""
 
 from __future__ import annotations
 
@@ -18,9 +18,19 @@ def setting(
     choices: tuple[str, ...] | None = None,
     optional: type | None = None,
 ) -> Any:
-    """Declare a dataclass field with what is needed to check it and to explain it to a user.
+    """Declare a dataclass field with its help text and the rules by which its value is checked.
 
-    `optional` is the type of a value that may be None; else it is that of the default.
+    Parameters
+    ----------
+    default : object
+        Its type is the type of the setting, unless `optional` is given.
+    help : str
+    minimum, maximum : float, optional
+        Bounds, included.
+    choices : tuple of str, optional
+        Allowed values.
+    optional : type, optional
+        Type of a setting that may also be None.
     """
     metadata = {
         "help": help,
@@ -35,37 +45,37 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelSettings:
-    """Sizes of a language model and how it is trained. Lengths are in tokens, losses in nats per token."""
+    """Settings of a language model and its training. Lengths are in tokens, losses in nats per token."""
 
-    max_length: int = setting(256, "Longest sequence trained on, in tokens; longer texts are cut.", minimum=2)
+    max_length: int = setting(256, "Longest training sequence, in tokens; longer texts are cut.", minimum=2)
     embedding_dim: int | None = setting(
         64,
-        "Columns of the token embedding (none: vocabulary size to the power 1/4).",
+        "Columns of the token embedding (none: fourth root of the vocabulary size).",
         minimum=1,
         optional=int,
     )
     cell: str = setting(
         "lstm",
-        "What a layer is made of. lstm; gru: gated recurrent units; peephole: gates that see the cell state; "
-        "coupled: an LSTM that forgets as much as it lets in.",
+        "Cell of the layers. lstm; gru: gated recurrent unit; peephole: LSTM whose gates see the cell state; "
+        "coupled: LSTM with coupled input and forget gates.",
         choices=("lstm", "gru", "peephole", "coupled"),
     )
     num_lstm_units: int = setting(128, "Units of each layer.", minimum=1)
-    num_lstm_layers: int = setting(1, "Layers, each feeding the next.", minimum=1)
-    tie_weights: bool = setting(True, "Use the embedding again as output layer.")
-    dropout: float = setting(0.5, "Share of cell outputs zeroed in training.", minimum=0.0, maximum=0.99)
+    num_lstm_layers: int = setting(1, "Number of recurrent layers.", minimum=1)
+    tie_weights: bool = setting(True, "Use the embedding as output layer, too.")
+    dropout: float = setting(0.5, "Share of cell outputs set to zero in training.", minimum=0.0, maximum=0.99)
     learning_rate: float = setting(0.02, "Peak learning rate of AdamW.", minimum=0.0)
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", minimum=0.0)
-    max_grad_norm: float = setting(1.0, "Gradients are clipped to this norm.", minimum=0.0)
+    max_grad_norm: float = setting(1.0, "Norm that gradients are clipped to.", minimum=0.0)
     batch_size: int = setting(
-        64, "Texts in a training batch; labels with few texts use smaller ones.", minimum=1
+        64, "Texts per training batch; labels with few texts use smaller batches.", minimum=1
     )
-    max_epochs: int = setting(15, "Passes over the training part at most.", minimum=1)
+    max_epochs: int = setting(15, "Maximum number of passes over the training texts.", minimum=1)
     warmup: float = setting(
-        0.05, "Share of all steps in which the learning rate rises.", minimum=0.0, maximum=1.0
+        0.05, "Share of the training steps in which the learning rate rises.", minimum=0.0, maximum=1.0
     )
     patience: int = setting(
-        3, "Epochs without a better validation loss after which training stops.", minimum=1
+        3, "Training stops after this number of epochs without a lower validation loss.", minimum=1
     )
 
     def __post_init__(self) -> None:
@@ -75,7 +85,13 @@ class LanguageModelSettings:
 
 
 def _checked(name: str, value: Any, rules: Any) -> Any:
-    """Return a value as plain Python data, a numpy scalar too."""
+    """Return a valid value as plain Python data, converted from a numpy scalar if it is one.
+
+    Raises
+    ------
+    OptionError
+        If it breaks the rules of the setting.
+    """
     if value is None and rules["optional"]:
         return None
     plain = value.item() if hasattr(value, "item") else value

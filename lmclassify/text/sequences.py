@@ -1,7 +1,9 @@
-"""Sequences of token ids: input and target, truncation, padding, masks, batches by length.
+"""Sequences of token ids: inputs and targets, truncation, padding, masks, batches by length.
 
-Shapes: B texts of a batch, T steps. A *sequence* is beginning-of-text, the text's tokens, end-of-text;
-each of its ids but the first is predicted from the ids before it.
+A *sequence* is beginning-of-text, the text's tokens, end-of-text. Each of its ids but the first is predicted
+from the ids before it.
+
+Shapes: B texts of a batch, T steps.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 PADDING_ID = 0
-"""The id that stands for no token. No tokenizer gives it to a token, so it alone tells padding."""
+"""Id of padding. No tokenizer assigns it to a token, so ids alone tell padding from tokens."""
 
 Ids = npt.NDArray[np.int64]
 
@@ -28,26 +30,26 @@ class Batch(NamedTuple):
 
 
 def input_and_target(sequence: npt.ArrayLike, max_length: int | None = None) -> tuple[Ids, Ids]:
-    """Split one sequence into what is read and what is predicted.
+    """Split one sequence into inputs and targets.
 
     Parameters
     ----------
     sequence : array_like of int, (length,)
         Token ids, length >= 1.
     max_length : int, optional
-        A sequence of `max_length` ids or more is cut to its first `max_length`.
+        Longer sequences are cut to their first `max_length` ids.
 
     Returns
     -------
     inputs, targets : ndarray of int, (min(length, max_length) - 1,)
-        ``sequence[:-1]`` and ``sequence[1:]`` of the sequence, cut where it is too long.
+        ``sequence[:-1]`` and ``sequence[1:]`` of the cut sequence.
     """
     ids = np.asarray(sequence, dtype=np.int64)[:max_length]
     return ids[:-1], ids[1:]
 
 
 def reverse(sequence: npt.ArrayLike, end_id: int) -> Ids:
-    """Return a sequence whose tokens stand from last to first; beginning and end of text keep their places.
+    """Return a sequence with its tokens in reverse order; beginning and end of text stay where they are.
 
     >>> reverse([8, 1, 5, 3, 9], end_id=9).tolist()
     [8, 3, 5, 1, 9]
@@ -59,7 +61,7 @@ def reverse(sequence: npt.ArrayLike, end_id: int) -> Ids:
 
 
 def pad(sequence: npt.ArrayLike, length: int) -> Ids:
-    """Return a sequence followed by as many padding ids as bring it to `length`.
+    """Return a sequence padded to a length.
 
     >>> pad([3, 6, 1], 7).tolist()
     [3, 6, 1, 0, 0, 0, 0]
@@ -73,7 +75,7 @@ def pad(sequence: npt.ArrayLike, length: int) -> Ids:
 
 
 def padding_mask(ids: Ids) -> npt.NDArray[np.bool_]:
-    """Return True where a token is and False where padding is; the shape is that of `ids`."""
+    """Return a mask of the shape of `ids`: True at tokens, False at padding."""
     mask: npt.NDArray[np.bool_] = ids != PADDING_ID
     return mask
 
@@ -85,33 +87,33 @@ def sequence_lengths(ids: Ids) -> Ids:
 
 
 class SequenceStore:
-    """Sequences, cut and laid end to end once, so that batches of any of them are made without a loop.
+    """Truncated sequences in one array, from which batches are made without a loop.
 
     Parameters
     ----------
     sequences : sequence of array_like of int
         n sequences of token ids, length >= 1.
     max_length : int, optional
-        Longer ones are cut; see `input_and_target`.
+        Longer sequences are cut; see `input_and_target`.
 
     Attributes
     ----------
     lengths : ndarray of int, (n,)
-        In ids, after the cut.
+        Number of ids after truncation.
     """
 
     def __init__(self, sequences: Sequence[npt.ArrayLike], max_length: int | None = None) -> None:
         cut = [np.asarray(sequence, dtype=np.int64)[:max_length] for sequence in sequences]
         self.lengths = np.array([len(ids) for ids in cut], dtype=np.int64)
         self._starts = np.cumsum(self.lengths) - self.lengths
-        # Padding behind the last, so that a batch may read over each one's end.
+        # Padding after the last, so that a batch may read beyond each sequence's end.
         self._ids = np.concatenate([*cut, np.full(self.lengths.max(initial=0), PADDING_ID, dtype=np.int64)])
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def some(self, which: slice) -> list[Ids]:
-        """Return some of the sequences, as they were cut."""
+    def select(self, which: slice) -> list[Ids]:
+        """Return some of the sequences, truncated."""
         ends = self._starts + self.lengths
         return [self._ids[start:end] for start, end in zip(self._starts[which], ends[which], strict=True)]
 
@@ -119,14 +121,15 @@ class SequenceStore:
         """Pad the inputs and targets of some sequences to the longest among them."""
         predicted = self.lengths[indices, np.newaxis] - 1
         steps = np.arange(predicted.max(initial=0))
-        places = self._starts[indices, np.newaxis] + steps
+        positions = self._starts[indices, np.newaxis] + steps
         real = steps < predicted
         return Batch(
-            np.where(real, self._ids[places], PADDING_ID), np.where(real, self._ids[places + 1], PADDING_ID)
+            np.where(real, self._ids[positions], PADDING_ID),
+            np.where(real, self._ids[positions + 1], PADDING_ID),
         )
 
     def targets(self) -> Ids:
-        """Return all ids that are predicted, text after text."""
+        """Return the targets of all sequences, one after another."""
         first = np.zeros(len(self._ids), dtype=bool)
         first[self._starts] = True
         end = int(self.lengths.sum())
@@ -134,13 +137,14 @@ class SequenceStore:
 
 
 def positions_within(lengths: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-    """Return the place of each item in its group, from 0, for groups of these lengths one after the other.
+    """Return the position of each item within its group, from 0, for consecutive groups of these lengths.
 
     >>> positions_within(np.array([2, 0, 3])).tolist()
     [0, 1, 0, 1, 2]
     """
-    places: npt.NDArray[np.intp] = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return places
+    starts = np.cumsum(lengths) - lengths
+    positions: npt.NDArray[np.intp] = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    return positions
 
 
 def make_batch(sequences: Sequence[npt.ArrayLike], max_length: int | None = None) -> Batch:
@@ -151,7 +155,7 @@ def make_batch(sequences: Sequence[npt.ArrayLike], max_length: int | None = None
     sequences : sequence of array_like of int
         B sequences of token ids.
     max_length : int, optional
-        Longer ones are cut; see `input_and_target`.
+        Longer sequences are cut; see `input_and_target`.
     """
     return SequenceStore(sequences, max_length).batch(np.arange(len(sequences)))
 
@@ -163,19 +167,19 @@ def batches_by_length(
     *,
     max_tokens: int | None = None,
 ) -> list[npt.NDArray[np.intp]]:
-    """Return the indices of each batch: texts of like length together, so that little is padded.
+    """Return the indices of each batch. Texts of similar length are batched together, to reduce padding.
 
     Parameters
     ----------
     lengths : array_like of int, (n,)
-        The length of each sequence in tokens.
+        Length of each sequence in tokens.
     batch_size : int
-        Sequences a batch; the batch of the shortest ones may have fewer.
+        Sequences per batch; the batch of the shortest ones may have fewer.
     rng : numpy.random.Generator, optional
-        With it, texts of one length are mixed and the batches come in random order (for training);
-        without it, batches come from long to short in a fixed order (for scoring).
+        If given, texts of the same length are shuffled and the batches are in random order (for training).
+        Otherwise batches are ordered from long to short (for scoring).
     max_tokens : int, optional
-        A batch holds fewer sequences where more would make it larger than this, padding included.
+        Maximum number of tokens per batch, padding included; a batch of one sequence may exceed it.
     """
     lengths = np.asarray(lengths)
     order = np.arange(len(lengths)) if rng is None else rng.permutation(len(lengths))

@@ -1,8 +1,8 @@
-"""Terminals do what control characters say, so none that comes from data, names or models may reach one.
+"""Protects terminals from control characters in data, names and models.
 
-On a terminal every character that is not printable is shown as an escape, whatever writes it; so are those
-that turn text around (Boucher & Anderson 2021). Files and pipes get each character as it is. Standard library
-only.
+On a terminal, every character that is not printable is shown as an escape sequence, including characters that
+reverse the direction of text (Boucher & Anderson 2021). Files and pipes receive each character unchanged.
+Uses the standard library only.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, TextIO
 
-_SHOWN = re.compile(r"[^\n\t]+")  # all but what a line and a cell end with
+_SHOWN = re.compile(r"[^\n\t]+")  # all but line ends and tabs
 
 
 class TerminalWriter(io.BufferedIOBase):
-    """Writes bytes of text to a terminal, with escapes in place of what is not printable.
+    """Writes bytes of text to a terminal, with escapes for characters that are not printable.
 
     Parameters
     ----------
     stream : binary file
     encoding : str
-        The terminal's.
+        Encoding of the terminal.
     """
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
@@ -37,7 +37,7 @@ class TerminalWriter(io.BufferedIOBase):
         self._decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
 
     def write(self, data: Any) -> int:
-        """Write bytes; returns their number."""
+        """Write bytes and return their number."""
         text = self._decoder.decode(bytes(data))
         if not text.isprintable():
             text = _SHOWN.sub(lambda run: printable(run[0]), text)
@@ -45,7 +45,7 @@ class TerminalWriter(io.BufferedIOBase):
         return len(data)
 
     def flush(self) -> None:
-        """Hand what is written on to the terminal."""
+        """Flush the terminal's stream."""
         if not self._stream.closed:
             self._stream.flush()
 
@@ -56,15 +56,15 @@ class TerminalWriter(io.BufferedIOBase):
         super().close()
 
     def writable(self) -> bool:
-        """Say that it can be written to."""
+        """Return True."""
         return True
 
     def isatty(self) -> bool:
-        """Say that it is a terminal."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
-        """Return the terminal's number."""
+        """Return the terminal's file descriptor."""
         return self._stream.fileno()
 
 
@@ -78,9 +78,9 @@ class _Guarded(io.TextIOWrapper):
 
 
 def guard_standard_streams() -> None:
-    """Guard the terminal from what is written to standard output and standard error.
+    """Replace standard output and standard error by streams that protect the terminal.
 
-    Elsewhere a character that a stream's encoding lacks becomes an escape, too, and no error.
+    Streams that are not terminals write escapes for characters that their encoding lacks, instead of failing.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -91,5 +91,5 @@ def guard_standard_streams() -> None:
 
 
 def unescaped(stream: TextIO) -> TextIO:
-    """Return what writes to a standard stream as it is: for colours and bars, around printable text."""
+    """Return a standard stream without protection, for colours and progress bars around printable text."""
     return getattr(stream, "unescaped", stream)

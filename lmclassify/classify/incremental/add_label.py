@@ -38,7 +38,7 @@ from lmclassify.classify.training.recipes import (
     training_records,
     training_tokens,
 )
-from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
+from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.ngram.index import count_known
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
@@ -383,7 +383,9 @@ def _language_model(
         one_embedding=start is not None and shares_embedding(len(model.classes_) + 1),
     )
     train([(label, trainer)], course)
-    return NumpyLanguageModel(rounded(trainer.model.arrays())), training_records([part], [trainer])[0]
+    return NumpyLanguageModel(round_to_16_bits(trainer.model.arrays())), training_records([part], [trainer])[
+        0
+    ]
 
 
 def _parts(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Codes]:

@@ -29,10 +29,10 @@ from lmclassify.lm.neural.trainer import EpochRecord, load_training_arrays, trai
 from lmclassify.lm.neural.training_state import (
     Arrays,
     TrainingState,
+    add_prefix,
     generator_state,
-    named,
     set_generator_state,
-    under,
+    with_prefix,
 )
 from lmclassify.parallel import WorkerMap, worker_map
 from lmclassify.text.sequences import PADDING_ID, Batch, Ids, SequenceStore, batches_by_length
@@ -169,9 +169,9 @@ class ConditionalTuner:
         arrays: Arrays = {}
         for label, (model, optimizer) in enumerate(zip(self._models, self._optimizers, strict=True)):
             best = {name: self.best[label][name] for name in model.trained_arrays()}
-            arrays |= named(f"{label}/best", best)
+            arrays |= add_prefix(f"{label}/best", best)
             if not self.finished:
-                arrays |= named(str(label), training_arrays(model, optimizer))
+                arrays |= add_prefix(str(label), training_arrays(model, optimizer))
         plain = {
             "records": [asdict(record) for record in self.records],
             "best_epoch": self.best_epoch,
@@ -190,8 +190,8 @@ class ConditionalTuner:
         self._best_loss = plain["best_loss"]
         set_generator_state(self._rng, plain["order"])
         for label, (model, optimizer) in enumerate(zip(self._models, self._optimizers, strict=True)):
-            arrays = under(str(label), state.arrays)
-            self.best[label] = self.best[label] | under("best", arrays)
+            arrays = with_prefix(str(label), state.arrays)
+            self.best[label] = self.best[label] | with_prefix("best", arrays)
             if not self.finished:
                 load_training_arrays(model, optimizer, arrays, plain["steps"][label])
 

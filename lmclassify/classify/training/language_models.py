@@ -221,7 +221,7 @@ class RemoteTrainer:
         gang = self._gangs.get(id(trainer))
         if gang is None:
             start = trainer.state().to_bytes() if trainer.records else None
-            payloads = trainer.dealt(self._cluster.shards)
+            payloads = trainer.split(self._cluster.shards)
             gang = self._gangs[id(trainer)] = TrainWorkerGroup(self._cluster, train_together, payloads, start)
         while True:
             state = TrainingState.from_bytes(gang.next(self._stop))

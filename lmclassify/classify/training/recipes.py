@@ -42,7 +42,7 @@ from lmclassify.classify.training.ngrams import learn_ngram_models
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import LMClassifyWarning, listing
 from lmclassify.lm.inference.directions import AnyLanguageModel, directed
-from lmclassify.lm.inference.forward import NumpyLanguageModel, rounded
+from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.neural.model import BaseLanguageModel
 from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
@@ -211,7 +211,7 @@ def learn_plain(lesson: TrainingData, course: FitContext) -> FitResult:
     """
     taught = fit_independent(lesson, course)
     models = _models(
-        [[rounded(trainer.model.arrays()) for trainer in of_one] for of_one in taught.trainers],
+        [[round_to_16_bits(trainer.model.arrays()) for trainer in of_one] for of_one in taught.trainers],
         taught.tokenizer,
         course.settings,
     )
@@ -500,7 +500,7 @@ class TunedTrainer:
                 min(most, adaptation_epochs(len(training), labelled)),
             )
         background = self._background(class_, epochs[0])
-        class_.background = rounded(background.model.arrays())
+        class_.background = round_to_16_bits(background.model.arrays())
         parts = [self._part(code, training, validation) for code in range(len(lesson.classes))]
         trainers = [  # none for a label without texts in the training part
             self.adapt(part, class_, epochs[1]) if len(part.training) and epochs[1] else None
@@ -641,7 +641,7 @@ def _kept(weights: Weights, background: Weights) -> Weights:
     """Return weights as they are kept: rounded, and the background model's own where they are the same."""
     return {
         name: background[name] if np.array_equal(array, background[name]) else array
-        for name, array in rounded(weights).items()
+        for name, array in round_to_16_bits(weights).items()
     }
 
 

@@ -1,7 +1,7 @@
-"""The recurrent language model in numpy: what scores, without torch.
+"""The recurrent language model in numpy, for scoring without torch.
 
-The forward pass of `lmclassify.lm.neural.model.LanguageModel` (its oracle in the tests), written for speed:
-the input product is computed once for each distinct token of a batch, padding never.
+Computes the forward pass of `lmclassify.lm.neural.model.LanguageModel`, against which it is tested. Written
+for speed: the input product is computed once for each distinct token of a batch, and never for padding.
 
 Shapes: B texts, T steps, H units, V vocabulary.
 """
@@ -23,19 +23,20 @@ from lmclassify.text.sequences import Ids, positions_within, sequence_lengths
 State = list[tuple[Floats, Floats]]
 """Output and cell state of each layer, (B, H) both; gru has no cell state: (B, 0)."""
 
-_SLAB = 1 << 20  # logits held at a time: 4 MB, so that they stay in cache; memory of that size is slow to get
+CACHED_LOGITS = 1 << 20
+"""Logits computed at a time: 4 MB, which stay in cache. Their memory is reused, as allocating it is slow."""
+_MIN_SUM, _MAX_SUM = np.float32(1e-30), np.float32(1e30)  # beyond, exp may have lost precision
 
-_own = threading.local()
-_SMALLEST, _LARGEST = np.float32(1e-30), np.float32(1e30)
+_buffers = threading.local()
 
 
 class NumpyLanguageModel:
-    """A trained language model that scores.
+    """A trained language model for scoring.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        The weights, as `LanguageModel.arrays` returns them.
+        Weights, as `LanguageModel.arrays` returns them.
 
     Raises
     ------
@@ -53,7 +54,7 @@ class NumpyLanguageModel:
 
     @property
     def num_parameters(self) -> int:
-        """How many weights there are."""
+        """Number of weights."""
         return sum(array.size for array in self.arrays.values())
 
     @cached_property
@@ -76,14 +77,14 @@ class NumpyLanguageModel:
         Parameters
         ----------
         ids : ndarray of int, (B, T)
-            Padding stands at the end of rows.
+            Padding is at the end of rows.
         state : State, optional
-            Where an earlier call left off; zero without it.
+            State after an earlier call; zeros by default.
 
         Returns
         -------
         outputs : ndarray, (B, T, H)
-            Of the last layer; zero at padding.
+            Outputs of the last layer; zero at padding.
         state : State
             Each text's own state after its last token.
         """
@@ -93,19 +94,19 @@ class NumpyLanguageModel:
         return outputs, after
 
     def _run(self, ids: Ids, state: State | None) -> tuple[Floats, Ids, Ids, State]:
-        """Return packed outputs (N, H), see `Layer.run`, the row and step of each, and the state after."""
+        """Return packed outputs (N, H) (see `Layer.run`), the row and step of each, and the state after."""
         order, alive, rows, steps = _packing(ids)
-        tokens, places = np.unique(ids[rows, steps], return_inverse=True)
+        tokens, inverse = np.unique(ids[rows, steps], return_inverse=True)
         table = self._layers[0].input_product(self.arrays["embedding.weight"][tokens])
-        memory = np.empty((len(ids), table.shape[1]), dtype=np.float32)
+        buffer = np.empty((len(ids), table.shape[1]), dtype=np.float32)
 
-        def of_tokens(part: slice) -> Floats:
-            some = memory[: part.stop - part.start]
-            return table.take(places[part], axis=0, out=some, mode="clip")
+        def token_products(part: slice) -> Floats:
+            rows_of_part = buffer[: part.stop - part.start]
+            return table.take(inverse[part], axis=0, out=rows_of_part, mode="clip")
 
         before = self.zero_state(len(ids)) if state is None else state
         after: State = []
-        inputs: Callable[[slice], Floats] = of_tokens
+        inputs: Callable[[slice], Floats] = token_products
         for number, (layer, (h, c)) in enumerate(zip(self._layers, before, strict=True)):
             h, c = h[order], c[order]
             values = layer.run(inputs, h, c, alive)
@@ -126,7 +127,7 @@ class NumpyLanguageModel:
 
     @property
     def output_weight(self) -> Floats:
-        """The output layer's, (columns, V)."""
+        """Weight of the output layer, (columns, V)."""
         return self.arrays.get("output.weight", self.arrays["embedding.weight"]).T
 
     def _logits(self, outputs: Floats, out: Floats | None = None, weight: Floats | None = None) -> Floats:
@@ -137,18 +138,18 @@ class NumpyLanguageModel:
         return logits
 
     def _nll(
-        self, values: Floats, ids: Ids, memory: Floats, weight: Floats | None
+        self, values: Floats, ids: Ids, buffer: Floats, weight: Floats | None
     ) -> npt.NDArray[np.float64]:
-        """See `nll`; all at once."""
-        logits = self._logits(values, memory, weight)
-        of_target = logits[np.arange(len(logits)), ids].astype(np.float64)
+        """See `nll`; computed in one block."""
+        logits = self._logits(values, buffer, weight)
+        target_logits = logits[np.arange(len(logits)), ids].astype(np.float64)
         with np.errstate(over="ignore"):
             sums = np.exp(logits, out=logits) @ np.ones(self.vocab_size, dtype=np.float32)
-        found: npt.NDArray[np.float64] = np.log(np.maximum(sums, _SMALLEST), dtype=np.float64) - of_target
-        far = np.flatnonzero((sums < _SMALLEST) | (sums > _LARGEST))  # almost never: too far from 0 for exp
-        if len(far):
-            found[far] = _logsumexp(self._logits(values[far])) - of_target[far]
-        return found
+        nats: npt.NDArray[np.float64] = np.log(np.maximum(sums, _MIN_SUM), dtype=np.float64) - target_logits
+        extreme = np.flatnonzero((sums < _MIN_SUM) | (sums > _MAX_SUM))  # rare: logits too large for exp
+        if len(extreme):
+            nats[extreme] = _logsumexp(self._logits(values[extreme])) - target_logits[extreme]
+        return nats
 
     def token_nll(
         self, inputs: Ids, targets: Ids, state: State | None = None
@@ -160,7 +161,7 @@ class NumpyLanguageModel:
         inputs, targets : ndarray of int, (B, T)
             As in `lmclassify.text.sequences.Batch`.
         state : State, optional
-            Where an earlier call left off; zero without it.
+            State after an earlier call; zeros by default.
 
         Returns
         -------
@@ -182,7 +183,7 @@ class NumpyLanguageModel:
         values : ndarray, (N, H)
         ids : ndarray of int, (N,)
         weight : ndarray, (columns, V), optional
-            A copy of `output_weight`.
+            A contiguous copy of `output_weight`.
 
         Returns
         -------
@@ -190,19 +191,19 @@ class NumpyLanguageModel:
             Nats.
         """
         nats = np.empty(len(ids))
-        slab = max(1, _SLAB // self.vocab_size)
-        memory = _memory(slab * self.vocab_size).reshape(slab, self.vocab_size)
-        for start in range(0, len(ids), slab):
-            part = slice(start, start + slab)
-            nats[part] = self._nll(values[part], ids[part], memory, weight)
+        size = max(1, CACHED_LOGITS // self.vocab_size)
+        buffer = _thread_buffer(size * self.vocab_size).reshape(size, self.vocab_size)
+        for start in range(0, len(ids), size):
+            part = slice(start, start + size)
+            nats[part] = self._nll(values[part], ids[part], buffer, weight)
         return nats
 
 
 class StackedLSTMs:
-    """Some LSTM language models of one size and one vocabulary that score together.
+    """Several LSTM language models of the same size and vocabulary that score together.
 
-    Each step is one for all of them, which saves time where texts are few: a step then costs more by being
-    made than by what it computes.
+    Each step is computed for all models at once. This saves time if there are few texts, as the overhead of a
+    step then exceeds its computation.
 
     Parameters
     ----------
@@ -215,7 +216,7 @@ class StackedLSTMs:
         self._layers = [
             Layer.stack(layers) for layers in zip(*(model._layers for model in models), strict=True)
         ]
-        # In this order BLAS need not rearrange the weights for each product, which few rows do not pay for.
+        # In this layout BLAS need not rearrange the weights for each product, which costs more than few rows.
         self._output_weights = [np.ascontiguousarray(model.output_weight) for model in models]
 
     def token_nll(self, inputs: Ids, targets: Ids) -> npt.NDArray[np.float64]:
@@ -225,28 +226,28 @@ class StackedLSTMs:
         """
         models = self._models
         _, alive, rows, steps = _packing(inputs)
-        tokens, places = np.unique(inputs[rows, steps], return_inverse=True)
+        tokens, inverse = np.unique(inputs[rows, steps], return_inverse=True)
         values = np.stack([model.arrays["embedding.weight"][tokens] for model in models])
-        of_inputs = self._input_products(0, values)
-        taken: Callable[[slice], Floats] = lambda part: of_inputs.take(places[part], axis=1)  # noqa: E731
+        by_token = self._input_products(0, values)
+        products: Callable[[slice], Floats] = lambda part: by_token.take(inverse[part], axis=1)  # noqa: E731
         for number, layer in enumerate(self._layers):
             h, c = np.zeros((2, len(models), len(inputs), models[0].num_lstm_units), np.float32)
-            values = layer.run(taken, h, c, alive)
+            values = layer.run(products, h, c, alive)
             if number + 1 < len(self._layers):
-                products = self._input_products(number + 1, values)
-                taken = lambda part, products=products: products[:, part]  # type: ignore[misc] # noqa: E731
+                packed = self._input_products(number + 1, values)
+                products = lambda part, packed=packed: packed[:, part]  # type: ignore[misc] # noqa: E731
         nll = np.zeros((len(models), *targets.shape))
         ids = targets[rows, steps]
-        for model, weight, of_model, found in zip(models, self._output_weights, values, nll, strict=True):
-            found[rows, steps] = model.nll(of_model, ids, weight)
+        for model, weight, outputs, model_nll in zip(models, self._output_weights, values, nll, strict=True):
+            model_nll[rows, steps] = model.nll(outputs, ids, weight)
         return nll
 
     def _input_products(self, number: int, values: Floats) -> Floats:
-        """Return the input's part of a layer's gates, (M, N, columns) to (M, N, GH)."""
+        """Return the input products of a layer's gates, (M, N, columns) to (M, N, GH)."""
         return np.stack(
             [
-                model._layers[number].input_product(some)
-                for model, some in zip(self._models, values, strict=True)
+                model._layers[number].input_product(model_values)
+                for model, model_values in zip(self._models, values, strict=True)
             ]
         )
 
@@ -263,10 +264,16 @@ def stackable(models: Sequence[object]) -> bool:
 
 
 def _packing(ids: Ids) -> tuple[Ids, Ids, Ids, Ids]:
-    """Return how a padded batch is packed.
+    """Return how a padded batch is packed; see `Layer.run`.
 
-    Rows from long to short, how many have a token at each step, and row and step of each packed token; see
-    `Layer.run`.
+    Returns
+    -------
+    order : ndarray, (B,)
+        Rows from long to short.
+    alive : ndarray, (T,)
+        How many rows have a token at each step.
+    rows, steps : ndarray, (N,)
+        Row and step of each packed token.
     """
     lengths = sequence_lengths(ids)
     order = np.argsort(-lengths, kind="stable")
@@ -274,21 +281,21 @@ def _packing(ids: Ids) -> tuple[Ids, Ids, Ids, Ids]:
     return order, alive, order[positions_within(alive)], np.repeat(np.arange(len(alive)), alive)
 
 
-def _memory(size: int) -> Floats:
-    """Return memory for so many numbers, the thread's own, which its next call returns again."""
-    flat: Floats | None = getattr(_own, "memory", None)
+def _thread_buffer(size: int) -> Floats:
+    """Return a buffer of this size that the thread's next call reuses."""
+    flat: Floats | None = getattr(_buffers, "logits", None)
     if flat is None or flat.size < size:
-        flat = _own.memory = np.empty(size, dtype=np.float32)
+        flat = _buffers.logits = np.empty(size, dtype=np.float32)
     return flat[:size]
 
 
-def rounded(arrays: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Return weights rounded to 16 bits, as files hold them, so that saving and loading change nothing."""
+def round_to_16_bits(arrays: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return weights rounded to 16 bits, as files store them: saving and loading then change nothing."""
     return {name: array.astype(np.float16).astype(np.float32) for name, array in arrays.items()}
 
 
 def perplexity(nats: float, tokens: float) -> float:
-    """Return exp(nats / tokens), infinite where that overflows and NaN without tokens."""
+    """Return exp(nats / tokens); infinite if that overflows, NaN without tokens."""
     if not tokens:
         return math.nan
     return math.exp(nats / tokens) if nats / tokens < 700 else math.inf

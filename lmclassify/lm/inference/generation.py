@@ -1,6 +1,6 @@
-"""Next words from a mixture of language models, and whole texts sampled from one (numpy).
+"""Next words from a mixture of language models, and texts sampled from one language model (numpy).
 
-Shapes: M models, B partial words of the beam or texts, V vocabulary.
+Shapes: M models, B partial words or texts, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from lmclassify.lm.inference.interpolation import NextTokenModel, take
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 
-_MAX_TOKENS = 40
-"""Longest word tried, in tokens."""
-_TEXTS_AT_A_TIME = 256
+MAX_WORD_TOKENS = 40
+"""Longest word suggested, in tokens; bounds the beam search. Hardly any word has more."""
+SAMPLED_TOGETHER = 256
+"""Texts sampled in one batch; bounds the memory of their states."""
 
 
 def next_words(
@@ -29,29 +30,29 @@ def next_words(
     *,
     beam_width: int | None = None,
 ) -> list[tuple[str, float]]:
-    """Return the likeliest next whole words, by beam search over their tokens.
+    """Return the most probable next words, by beam search over their tokens.
 
-    A word's probability is that of its tokens and of a word boundary (a token that begins a word, or
-    end-of-text) after them; different tokens for the same word are added up.
+    A word's probability is that of its tokens followed by a word boundary (a token that begins a word, or
+    end-of-text). Probabilities of different tokenizations of the same word are added.
 
     Parameters
     ----------
     models : sequence of NextTokenModel
         M models over one vocabulary.
     log_weights : array_like of float, (M,)
-        Log-weight of each model given the prefix; they sum to 1 as probabilities.
+        Log-weight of each model given the prefix; the weights sum to 1.
     tokenizer : Tokenizer
     prefix : ndarray of int
         Beginning-of-text and the tokens so far.
     n : int
-        How many words at most.
+        Maximum number of words.
     beam_width : int, optional
-        Partial words kept at each step; by default 64, or 4 `n` where that is more.
+        Partial words kept at each step; by default the maximum of 64 and 4 `n`.
 
     Returns
     -------
     list of (str, float)
-        Words with probabilities, likeliest first. The unknown token is no word: its probability is none's.
+        Words with probabilities, most probable first. The unknown token is not a word.
     """
     beam_width = beam_width or max(64, 4 * n)
     boundary = tokenizer.starts_word.copy()
@@ -65,12 +66,12 @@ def next_words(
         log_probs, state = model.read(prefix[np.newaxis])
         states.append(state)
         next_log_probs.append(log_probs)
-    joint = np.asarray(log_weights, dtype=np.float64)[:, np.newaxis]  # (M, B) of model and partial word
+    joint = np.asarray(log_weights, dtype=np.float64)[:, np.newaxis]  # (M, B) log p(model, partial word)
     words = [b""]
     allowed = tokenizer.starts_word
     finished: dict[bytes, float] = {}
-    for _ in range(_MAX_TOKENS):
-        if not allowed.any():  # every token is a word
+    for _ in range(MAX_WORD_TOKENS):
+        if not allowed.any():  # every token is a whole word
             break
         extended = joint[:, :, np.newaxis] + np.stack(next_log_probs)  # (M, B, V)
         scores = np.logaddexp.reduce(extended, axis=0)
@@ -101,8 +102,8 @@ def next_words(
 def _worst_needed(finished: dict[bytes, float], n: int) -> float:
     """Return the log-probability below which partial words are dropped.
 
-    None of them can come among the first `n`, nor, as another way to spell one of these, change its
-    probability by more than a hundredth.
+    They cannot become one of the first `n` words, nor, as another tokenization of one of these, change its
+    probability by more than 1 %.
     """
     if len(finished) < n:
         return -np.inf
@@ -129,40 +130,40 @@ def sample(
     max_tokens: int = 100,
     seed: int | None = None,
 ) -> list[list[int]]:
-    """Draw texts from a language model, token by token.
+    """Sample texts from a language model, token by token.
 
-    The unknown token is never drawn, nor bytes that do not make UTF-8, nor (where any word is known) an empty
-    text: what remains has all the probability.
+    The unknown token is never sampled, nor bytes that are not UTF-8, nor (if any word is known) an empty
+    text. The probabilities of the remaining tokens are renormalized.
 
     Parameters
     ----------
     model : NextTokenModel
     tokenizer : Tokenizer
     prefix : ndarray of int
-        Beginning-of-text and tokens that all texts begin with; the next one begins a word.
+        Beginning-of-text and the tokens that all texts begin with. The next token begins a word.
     n : int
-        How many texts.
+        Number of texts.
     temperature : float, default=1.0
-        Log-probabilities are divided by it; 0 draws the likeliest token always.
+        Log-probabilities are divided by it; 0 always takes the most probable token.
     top_k : int, optional
-        Draw among so many of the likeliest tokens (Fan et al. 2018).
+        Sample from this number of most probable tokens only (Fan et al. 2018).
     top_p : float, optional
-        Draw among the fewest likeliest tokens (of those that `top_k` leaves) that have this much
-        probability together: nucleus sampling (Holtzman et al. 2020).
+        Sample from the smallest set of most probable tokens whose probability reaches this value (nucleus
+        sampling, Holtzman et al. 2020). Applied after `top_k`.
     max_tokens : int, default=100
-        A text ends after so many tokens, if not before.
+        Maximum length of a text.
     seed : int, optional
-        The first texts of a larger `n` with the same seed are the same. None: others each time.
+        Random seed. Texts do not depend on `n`: a larger `n` adds texts. None: different texts each time.
 
     Returns
     -------
     list of list of int
-        n texts' tokens, without prefix and end of text.
+        Tokens of n texts, without prefix and end of text.
 
     Raises
     ------
     OptionError
-        If an option makes no sense.
+        If an option has an invalid value.
     """
     _check(temperature, top_k, top_p, max_tokens, seed)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]
@@ -170,15 +171,15 @@ def sample(
     log_probs, state = model.read(prefix[np.newaxis])
     texts: list[list[int]] = []
     while len(texts) < n:
-        some = generators[len(texts) : len(texts) + _TEXTS_AT_A_TIME]
-        written: list[list[int]] = [[] for _ in some]
-        unfinished = np.arange(len(some))
-        of_some, before = log_probs, state
-        rows = np.zeros(len(some), dtype=np.intp)  # all go on from the prefix
+        batch = generators[len(texts) : len(texts) + SAMPLED_TOGETHER]
+        written: list[list[int]] = [[] for _ in batch]
+        unfinished = np.arange(len(batch))
+        next_log_probs, before = log_probs, state
+        rows = np.zeros(len(batch), dtype=np.intp)  # all continue the prefix
         for _ in range(max_tokens):
-            scores, before = of_some[rows], take(before, rows)
+            scores, before = next_log_probs[rows], take(before, rows)
             scores[[~following.allowed(written[index]) for index in unfinished]] = -np.inf
-            drawn = np.array([some[index].random() for index in unfinished])
+            drawn = np.array([batch[index].random() for index in unfinished])
             tokens = _draw(scores, drawn, temperature, top_k, top_p)
             rows = np.flatnonzero(tokens != tokenizer.end_id)
             unfinished, tokens = unfinished[rows], tokens[rows]
@@ -186,7 +187,7 @@ def sample(
                 break
             for index, token in zip(unfinished, tokens.tolist(), strict=True):
                 written[index].append(token)
-            of_some, before = model.read(tokens[:, np.newaxis], take(before, rows))
+            next_log_probs, before = model.read(tokens[:, np.newaxis], take(before, rows))
             rows = np.arange(len(rows))
         texts += written
     return texts
@@ -214,11 +215,11 @@ def _draw(
     top_k: int | None,
     top_p: float | None,
 ) -> npt.NDArray[np.intp]:
-    """Return one token a row of log-probabilities (B, V), by a number from 0 to 1 for each, (B,)."""
+    """Return one token per row of log-probabilities (B, V), given a uniform random number per row, (B,)."""
     if temperature == 0:
-        likeliest: npt.NDArray[np.intp] = scores.argmax(axis=1)
-        return likeliest
-    with np.errstate(over="ignore"):  # by a tiny temperature: to minus infinity
+        most_probable: npt.NDArray[np.intp] = scores.argmax(axis=1)
+        return most_probable
+    with np.errstate(over="ignore"):  # a tiny temperature gives minus infinity
         p = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
     order = np.argsort(-p, axis=1, kind="stable")[:, :top_k]
     p = np.take_along_axis(p, order, axis=1)
@@ -226,13 +227,13 @@ def _draw(
     if top_p is not None and top_p < 1:
         p[np.cumsum(p, axis=1) - p >= top_p] = 0.0
     sums = np.cumsum(p, axis=1)
-    places = (sums <= drawn[:, np.newaxis] * sums[:, -1:]).sum(axis=1)
-    chosen: npt.NDArray[np.intp] = np.take_along_axis(order, places[:, np.newaxis], axis=1)[:, 0]
+    ranks = (sums <= drawn[:, np.newaxis] * sums[:, -1:]).sum(axis=1)
+    chosen: npt.NDArray[np.intp] = np.take_along_axis(order, ranks[:, np.newaxis], axis=1)[:, 0]
     return chosen
 
 
 class _Following:
-    """Which tokens may follow those of a text, so that it can be written in UTF-8."""
+    """Which tokens may follow those of a text so that it stays UTF-8."""
 
     def __init__(self, tokenizer: Tokenizer, may_end: bool) -> None:
         self._byte_of = tokenizer.byte_of
@@ -246,14 +247,14 @@ class _Following:
         self._first[tokenizer.end_id] = may_end or not self._first.any()
 
     def allowed(self, text: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Return what may come next, (V,)."""
+        """Return which tokens may come next, (V,)."""
         if not text:
             return self._first
         lead, missing = _unfinished(self._byte_of[list(text[-3:])].tolist())
         if not missing:
             return self._whole
         lowest, highest = 0x80, 0xBF
-        if missing == _LENGTH[lead >> 4] - 1:  # the byte after the first one (Unicode 17.0, table 3-7)
+        if missing == _LENGTH[lead >> 4] - 1:  # second byte of a character (Unicode 17.0, table 3-7)
             lowest = {0xE0: 0xA0, 0xF0: 0x90}.get(lead, lowest)
             highest = {0xED: 0x9F, 0xF4: 0x8F}.get(lead, highest)
         following: npt.NDArray[np.bool_] = (self._byte_of >= lowest) & (self._byte_of <= highest)
@@ -261,11 +262,11 @@ class _Following:
 
 
 _LENGTH = {0xC: 2, 0xD: 2, 0xE: 3, 0xF: 4}
-"""Bytes of a character, by the first half of its first byte."""
+"""Number of bytes of a character, by the upper half of its first byte."""
 
 
 def _unfinished(last: Sequence[int]) -> tuple[int, int]:
-    """Return the first byte of a character that has only begun, and how many it lacks; -1 is no byte."""
+    """Return the first byte of an incomplete character, and how many bytes it lacks; -1 is not a byte."""
     for back, byte in enumerate(reversed(last), start=1):
         if byte >= 0xC0:
             return byte, max(0, _LENGTH[byte >> 4] - back)

@@ -1,4 +1,4 @@
-"""Language models read token by token, and several as one (numpy).
+"""Language models that process texts token by token, and the interpolation of several (numpy).
 
 Shapes: B texts, T steps, V vocabulary.
 """
@@ -15,31 +15,31 @@ from lmclassify.text.sequences import Ids
 
 Array = npt.NDArray[np.float64]
 State = Any
-"""Arrays with a row a text, in lists or tuples."""
+"""Arrays with one row per text, in lists or tuples."""
 
 
 class NextTokenModel(Protocol):
-    """A language model that gives every next token's probability."""
+    """A language model that gives the probability of every next token."""
 
     def read(self, ids: Ids, state: State = None) -> tuple[Array, State]:
-        """Return log-probabilities of the token after some texts, (B, V) nats, and the state there.
+        """Return the log-probabilities of the token after some texts, (B, V) nats, and the state after them.
 
         Parameters
         ----------
         ids : ndarray of int, (B, T)
             Without padding.
         state : State, optional
-            Where an earlier call left off; without it, `ids` begin the texts.
+            State after an earlier call; by default `ids` begin the texts.
         """
 
 
 class Interpolation:
-    """Several language models as one: each token's probability is the mean of theirs.
+    """The interpolation of several language models: each token's probability is the mean of theirs.
 
     Parameters
     ----------
     models : sequence of NextTokenModel
-        Over one vocabulary.
+        Models over one vocabulary.
     """
 
     def __init__(self, models: Sequence[NextTokenModel]) -> None:
@@ -48,13 +48,13 @@ class Interpolation:
     def read(self, ids: Ids, state: State = None) -> tuple[Array, State]:
         """See `NextTokenModel`."""
         states = [None] * len(self._models) if state is None else state
-        read = [model.read(ids, before) for model, before in zip(self._models, states, strict=True)]
-        log_p: Array = np.logaddexp.reduce([of for of, _ in read]) - np.log(len(read))
-        return log_p, [after for _, after in read]
+        results = [model.read(ids, before) for model, before in zip(self._models, states, strict=True)]
+        log_p: Array = np.logaddexp.reduce([log_probs for log_probs, _ in results]) - np.log(len(results))
+        return log_p, [after for _, after in results]
 
 
 def take(state: State, rows: npt.NDArray[np.intp]) -> State:
-    """Return a state of other texts, each of them at the place of one of the old ones."""
+    """Return the rows of a state, as a state."""
     if isinstance(state, (list, tuple)):
         return [take(part, rows) for part in state]
     return state[rows]

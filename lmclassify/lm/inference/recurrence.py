@@ -1,6 +1,6 @@
-"""One recurrent layer in numpy, for every cell: its weights' shapes and its forward pass.
+"""One recurrent layer in numpy, for every cell: shapes of the weights and the forward pass.
 
-The formulas stand with the torch modules of `lmclassify.lm.neural.cells`, which are the oracle in the tests.
+For the formulas see the torch modules in `lmclassify.lm.neural.cells`, against which it is tested.
 
 Shapes: B texts, T steps, H units, G gates (4 of lstm and peephole, 3 of gru and coupled).
 """
@@ -17,7 +17,7 @@ from lmclassify.text.sequences import Ids
 Floats = npt.NDArray[np.float32]
 Step = Callable[[Floats, Floats, Floats, Floats], None]
 
-_ROWS = 4  # of a matrix, or a multiple: BLAS takes longer for a few rows more or less
+_ROW_MULTIPLE = 4  # rows are padded to a multiple: BLAS is slower for other numbers of rows
 _GATES = {"lstm": 4, "gru": 3, "peephole": 4, "coupled": 3}
 
 
@@ -28,8 +28,9 @@ def layer_shapes(cell: str, columns: int, units: int) -> dict[str, tuple[int, ..
     ----------
     cell : {"lstm", "gru", "peephole", "coupled"}
     columns : int
-        Of the layer's input.
+        Columns of the layer's input.
     units : int
+        H.
     """
     rows = _GATES[cell] * units
     shapes: dict[str, tuple[int, ...]] = {"weight_ih_l0": (rows, columns), "weight_hh_l0": (rows, units)}
@@ -41,7 +42,7 @@ def layer_shapes(cell: str, columns: int, units: int) -> dict[str, tuple[int, ..
 
 
 def cell_of(layer: Mapping[str, Floats]) -> str:
-    """Return the cell whose weights these seem to be; `layer_shapes` then says what they must be.
+    """Return the cell that the names of a layer's weights suggest; check them with `layer_shapes`.
 
     Raises
     ------
@@ -55,13 +56,13 @@ def cell_of(layer: Mapping[str, Floats]) -> str:
 
 
 class Layer:
-    """One layer that is run.
+    """One recurrent layer.
 
     Parameters
     ----------
     cell : {"lstm", "gru", "peephole", "coupled"}
     weights : mapping of str to ndarray
-        As `layer_shapes` describes them.
+        See `layer_shapes`.
     """
 
     def __init__(self, cell: str, weights: Mapping[str, Floats]) -> None:
@@ -72,7 +73,7 @@ class Layer:
             self._bias = _for_lstm_step(weights["bias_ih_l0"] + weights["bias_hh_l0"])
             input_weight, recurrent = _for_lstm_step(input_weight), _for_lstm_step(recurrent)
         elif cell == "gru":
-            # The candidate's recurrent bias is inside the reset gate; all others may be added at once.
+            # The reset gate multiplies the candidate's recurrent bias; all other biases are added at once.
             inside = weights["bias_hh_l0"].copy()
             inside[: -recurrent.shape[1]] = 0
             self._bias = weights["bias_ih_l0"] + (weights["bias_hh_l0"] - inside)
@@ -85,44 +86,46 @@ class Layer:
 
     @classmethod
     def stack(cls, layers: Sequence[Layer]) -> Layer:
-        """Return M layers of LSTMs of one size as one to `run`: arrays have M in front."""
+        """Return one layer that runs M LSTM layers of the same size; its arrays have M as first axis."""
         stacked = cls.__new__(cls)
         stacked.cell_state_width, stacked._step = layers[0].cell_state_width, _lstm_step
         stacked._recurrent = np.stack([layer._recurrent for layer in layers])
         return stacked
 
     def input_product(self, values: Floats) -> Floats:
-        """Return the input's part of the gates, biases added: (..., columns) to (..., GH)."""
+        """Return the input products of the gates plus biases: (..., columns) to (..., GH)."""
         rows = values.reshape(-1, values.shape[-1])
         product = matrix_product(rows, self._input_weight.T) + self._bias
         return product.reshape(*values.shape[:-1], product.shape[-1])
 
     def run(self, inputs: Callable[[slice], Floats], h: Floats, c: Floats, alive: Ids) -> Floats:
-        """Run over texts sorted from long to short and return the outputs, (N, H).
+        """Process texts sorted from long to short and return the packed outputs, (N, H).
 
-        They are packed: those of all texts at the first step, then of all that have a second one, and so on.
+        Packed are the outputs of all texts at the first step, then of all texts that have a second step, and
+        so on.
 
         Parameters
         ----------
         inputs : callable
-            Returns what `input_product` makes of some consecutive packed inputs, one step's.
+            Returns the input products of a slice of the packed inputs: those of one step.
         h, c : ndarray, (B, H)
-            Overwritten by each text's state after its last token; gru has no cell state: c is (B, 0).
+            State before the first step; overwritten by each text's state after its last token. For gru, which
+            has no cell state, c is (B, 0).
         alive : ndarray of int, (T,)
-            How many texts have a token at each step; N in all.
+            How many texts have a token at each step; their sum is N.
         """
         rows = h.shape[-2]
-        padding = [(0, 0)] * (h.ndim - 2) + [(0, -rows % _ROWS), (0, 0)]
+        padding = [(0, 0)] * (h.ndim - 2) + [(0, -rows % _ROW_MULTIPLE), (0, 0)]
         padded = np.pad(h, padding)
-        memory = np.empty((*padded.shape[:-1], self._recurrent.shape[-1]), dtype=np.float32)
+        products = np.empty((*padded.shape[:-1], self._recurrent.shape[-1]), dtype=np.float32)
         outputs = np.empty((*h.shape[:-2], int(alive.sum()), h.shape[-1]), dtype=np.float32)
         start = 0
         for count in alive.tolist():
             part = slice(start, start + count)
-            some = slice(0, count + -count % _ROWS)
-            np.matmul(padded[..., some, :], self._recurrent, out=memory[..., some, :])
+            padded_part = slice(0, count + -count % _ROW_MULTIPLE)
+            np.matmul(padded[..., padded_part, :], self._recurrent, out=products[..., padded_part, :])
             h_alive = padded[..., :count, :]
-            self._step(memory[..., :count, :], inputs(part), h_alive, c[..., :count, :])
+            self._step(products[..., :count, :], inputs(part), h_alive, c[..., :count, :])
             outputs[..., part, :] = h_alive
             start += count
         h[...] = padded[..., :rows, :]
@@ -130,10 +133,10 @@ class Layer:
 
 
 def matrix_product(rows: Floats, weight: Floats, out: Floats | None = None) -> Floats:
-    """Return the matrix product of (..., N, K) and (..., K, M), each row the same in any company.
+    """Return the matrix product of (..., N, K) and (..., K, M). A row does not depend on the other rows.
 
-    With `out`, (..., N or more, M), it is written there, but for a single row, which would take another path
-    through BLAS and be rounded otherwise.
+    The result is written to `out`, (..., N or more, M), if given. A single row is not: BLAS computes it in
+    another way, with other rounding, so it is computed as two rows.
     """
     count = rows.shape[-2]
     if count == 1:
@@ -143,7 +146,7 @@ def matrix_product(rows: Floats, weight: Floats, out: Floats | None = None) -> F
 
 
 def _sigmoid(values: Floats) -> Floats:
-    """Overwrite values with the logistic function of them, by tanh, which cannot overflow."""
+    """Replace values by their logistic function, computed by tanh, which cannot overflow."""
     values *= np.float32(0.5)
     np.tanh(values, out=values)
     values += np.float32(1.0)
@@ -151,18 +154,18 @@ def _sigmoid(values: Floats) -> Floats:
     return values
 
 
-# Each step takes the recurrent product and the inputs, (B, GH), and overwrites h and c with what follows.
+# Each step takes the recurrent and the input products, (B, GH), and replaces h and c by the next state.
 
 
 def _for_lstm_step(weight: Floats) -> Floats:
-    """Return an LSTM's weights with the gates in the order i, f, o, g, those of the sigmoids halved."""
+    """Return an LSTM's weights with the gates in the order i, f, o, g and the sigmoid gates halved."""
     i, f, g, o = np.split(weight, _GATES["lstm"])
     half = np.float32(0.5)
     return np.concatenate([half * i, half * f, half * o, g])
 
 
 def _lstm_step(gates: Floats, inputs: Floats, h: Floats, c: Floats) -> None:
-    # A sigmoid is (1 + tanh(x / 2)) / 2: one tanh for all gates, and halves that cost nothing in between.
+    # sigmoid(x) = (1 + tanh(x / 2)) / 2: one tanh serves all gates. Weights include the first factor 1/2.
     width = h.shape[-1]
     gates += inputs
     np.tanh(gates, out=gates)

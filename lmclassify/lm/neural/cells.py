@@ -1,11 +1,11 @@
-"""Recurrent layers as torch modules, one class a cell: what learns.
+"""Recurrent layers as torch modules, one class per cell.
 
-All read values (B, T, columns) and a state of earlier calls and return outputs (B, T, H) and the state after
-step T: h and c, (1, B, H) both, as torch.nn.LSTM has it. `lmclassify.lm.inference.recurrence` is the same in
-numpy.
+Each takes values (B, T, columns) and the state of an earlier call, and returns outputs (B, T, H) and the
+state after step T: h and c, (1, B, H) both, as torch.nn.LSTM does. `lmclassify.lm.inference.recurrence`
+computes the same in numpy.
 
-In all formulas x is the input at step t, h and c are output and cell state after the step before, h' and c'
-those after this one; W, U are matrices, p vectors, b biases; ``*`` is element by element.
+In the formulas, x is the input at step t, h and c are output and cell state after step t - 1, h' and c' those
+after step t. W and U are matrices, p vectors, b biases; ``*`` is the element-wise product.
 
 Shapes: B texts, T steps, H units.
 """
@@ -33,7 +33,7 @@ class GRU(nn.GRU):
         n  = tanh(W_n x + b_n + r * (U_n h + d_n)) candidate
         h' = (1 - z) * n + z * h
 
-    There is no cell state: c is (1, B, 0), so that a state looks the same for every cell.
+    There is no cell state: c is (1, B, 0), so that states of all cells have the same form.
 
     Source: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for statistical
     machine translation"; there the reset gate multiplies h before the matrix product.
@@ -51,7 +51,7 @@ class GRU(nn.GRU):
 
 
 class _Loop(nn.Module):
-    """A cell that torch has no module for: a loop over steps, the input products taken at once before."""
+    """A cell that torch has no module for. Computes the input products at once, then loops over the steps."""
 
     cell: str
     weight_ih_l0: Tensor
@@ -79,7 +79,7 @@ class _Loop(nn.Module):
 
     @abstractmethod
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return h' and c', (B, H) both, from the gates' sums and c."""
+        """Return h' and c', (B, H) both, from the weighted sums of the gates and c."""
 
 
 class PeepholeLSTM(_Loop):
@@ -94,7 +94,7 @@ class PeepholeLSTM(_Loop):
         o  = sigmoid(W_o x + U_o h + p_o * c' + b_o)    output gate, which sees the new cell state
         h' = o * tanh(c')
 
-    With peephole weights p of zero it is torch.nn.LSTM. They are the rows (i, f, o) of ``weight_ch_l0``.
+    The rows of ``weight_ch_l0`` are p_i, p_f and p_o. With zeros there it is torch.nn.LSTM.
 
     Source: Gers & Schmidhuber 2000, "Recurrent nets that time and count"; squashed by tanh as in Greff et al.
     2017, "LSTM: a search space odyssey".
@@ -105,11 +105,11 @@ class PeepholeLSTM(_Loop):
 
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return h' and c'."""
-        of_input, of_forget, of_candidate, of_output = gates.chunk(4, dim=1)
-        i = torch.sigmoid(torch.addcmul(of_input, self.weight_ch_l0[0], c))
-        f = torch.sigmoid(torch.addcmul(of_forget, self.weight_ch_l0[1], c))
-        c = f * c + i * torch.tanh(of_candidate)
-        o = torch.sigmoid(torch.addcmul(of_output, self.weight_ch_l0[2], c))
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=1)
+        i = torch.sigmoid(torch.addcmul(input_gate, self.weight_ch_l0[0], c))
+        f = torch.sigmoid(torch.addcmul(forget_gate, self.weight_ch_l0[1], c))
+        c = f * c + i * torch.tanh(candidate)
+        o = torch.sigmoid(torch.addcmul(output_gate, self.weight_ch_l0[2], c))
         return o * torch.tanh(c), c
 
 
@@ -124,17 +124,18 @@ class CoupledLSTM(_Loop):
         c' = (1 - i) * c + i * g
         h' = o * tanh(c')
 
-    A quarter fewer weights than the LSTM. Source: Greff et al. 2017, "LSTM: a search space odyssey"; theirs
-    has peepholes, too.
+    It has a quarter fewer weights than the LSTM.
+
+    Source: Greff et al. 2017, "LSTM: a search space odyssey"; theirs also has peepholes.
     """
 
     cell = "coupled"
 
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return h' and c'."""
-        of_input, of_candidate, of_output = gates.chunk(3, dim=1)
-        c = torch.lerp(c, torch.tanh(of_candidate), torch.sigmoid(of_input))
-        return torch.sigmoid(of_output) * torch.tanh(c), c
+        input_gate, candidate, output_gate = gates.chunk(3, dim=1)
+        c = torch.lerp(c, torch.tanh(candidate), torch.sigmoid(input_gate))
+        return torch.sigmoid(output_gate) * torch.tanh(c), c
 
 
 def new_layer(cell: str, columns: int, units: int) -> nn.Module:
@@ -145,9 +146,9 @@ def new_layer(cell: str, columns: int, units: int) -> nn.Module:
     cell : {"lstm", "gru", "peephole", "coupled"}
         ``lstm``: torch.nn.LSTM (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000).
     columns : int
-        Of its input.
+        Columns of the input.
     units : int
-        H.
+        H, columns of the output.
     """
     if cell == "lstm":
         return nn.LSTM(columns, units, batch_first=True)

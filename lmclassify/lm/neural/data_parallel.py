@@ -1,7 +1,7 @@
-"""Training of one language model by several processes, each of which holds a part of the sequences (torch).
+"""Trains one language model in several processes, each of which holds a part of the sequences (torch).
 
-Every process has the whole model. In a step each takes the gradient of its part of the batch; the sums of
-nats and of tokens are added up over all before the one division, so that a step is that of the whole batch
+Every process has the whole model. In each step it computes the gradient of its part of the batch. Losses and
+token counts are summed over the processes before the division, so that the step is that of the whole batch
 (synchronous data parallelism: Chen, Pan, Monga, Bengio & Jozefowicz 2016, "Revisiting distributed
 synchronous SGD").
 """
@@ -19,7 +19,7 @@ from lmclassify.lm.neural.training_state import TrainingState
 
 
 class ProcessGroup(SingleProcess):
-    """The processes of a torch.distributed group that train one model."""
+    """The processes of a torch.distributed group, which train one model together."""
 
     def __init__(self) -> None:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
@@ -30,32 +30,34 @@ class ProcessGroup(SingleProcess):
         distributed.all_reduce(values)
         return values
 
-    def most(self, value: int) -> int:
-        """Return the largest over all processes."""
+    def max(self, value: int) -> int:
+        """Return the maximum over all processes."""
         values = torch.tensor(value)
         distributed.all_reduce(values, distributed.ReduceOp.MAX)
         return int(values)
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Replace each parameter's gradient by the sum over all processes."""
-        learning = [parameter for parameter in parameters if parameter.requires_grad]
-        gradients = [torch.zeros_like(of) if of.grad is None else of.grad for of in learning]
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        gradients = [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in trained
+        ]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         distributed.all_reduce(flat)
-        sizes = [parameter.numel() for parameter in learning]
-        for parameter, gradient in zip(learning, torch.split(flat, sizes), strict=True):
+        sizes = [parameter.numel() for parameter in trained]
+        for parameter, gradient in zip(trained, torch.split(flat, sizes), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
 
 def train_together(arguments: Mapping[str, Any], state: bytes | None) -> Iterator[bytes]:
-    """Train a model with the other processes of the group; yield the trainer's state after each epoch.
+    """Train a model with the other processes of the group, and yield the state of training after each epoch.
 
     Parameters
     ----------
     arguments : mapping
-        What `Trainer.dealt` returned for this process.
+        This process's item of `Trainer.split`.
     state : bytes, optional
-        `TrainingState.to_bytes` of the state to go on from.
+        `TrainingState.to_bytes` of the state to resume from.
     """
     torch.set_num_threads(1)
     trainer = Trainer(**arguments, group=ProcessGroup())

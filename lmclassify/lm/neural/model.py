@@ -1,4 +1,4 @@
-"""The recurrent language model as a torch module: what learns.
+"""The recurrent language model as a torch module, for training.
 
 Shapes: B texts, T steps, E embedding columns, H units, V vocabulary.
 """
@@ -24,29 +24,32 @@ State = list[tuple[Tensor, Tensor]]
 def default_embedding_dim(vocab_size: int) -> int:
     """Return the fourth root of the vocabulary size, rounded down: 10 for 10,000."""
     root = int(vocab_size**0.25)
-    return root + 1 if (root + 1) ** 4 <= vocab_size else root  # 0.25 of 10**4 may come out as 9.99…
+    # The power may be rounded down: 10,000 to the power 0.25 to 9.99…
+    return root + 1 if (root + 1) ** 4 <= vocab_size else root
 
 
 class BaseLanguageModel(nn.Module):
-    """What every language model in torch has: embedding, layers that read, a dense layer to the vocabulary.
+    """Base of language models in torch: embedding, layers, dense layer to the vocabulary.
 
     Parameters
     ----------
     vocab_size : int
         V, number of token ids, padding (id 0) included.
     max_length : int
-        Longest sequence, in tokens, that training reads; kept here, applied by who makes batches.
+        Longest training sequence, in tokens. Kept for the code that makes batches; not applied here.
     embedding_dim : int
         E.
     width : int
         H, columns of the layers' outputs.
     layers : callable
-        Makes the layers.
+        Creates the layers.
     dropout : float
+        Share of values zeroed in training.
     tie_weights : bool
         Use the embedding as the output layer too, after a projection from H to E columns (Press &
         Wolf 2017).
     seed : int
+        Random seed of initial weights and dropout.
     """
 
     def __init__(
@@ -68,8 +71,8 @@ class BaseLanguageModel(nn.Module):
         self.dropout = dropout
         self.generator = torch.Generator().manual_seed(seed)
         to_output = embedding_dim if tie_weights else width
-        with torch.device("meta"):  # draws nothing from torch's global stream of random numbers
-            # Not initialised, and no to_empty below: for either torch would import its compiler.
+        with torch.device("meta"):  # does not use torch's global random number generator
+            # Neither initialized here nor made by to_empty below: for both torch imports its compiler.
             empty = torch.empty(vocab_size, embedding_dim)
             self.embedding = nn.Embedding(vocab_size, embedding_dim, _weight=empty)
             self.layers = layers()
@@ -80,10 +83,10 @@ class BaseLanguageModel(nn.Module):
                 setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
         if tie_weights:
             self.output.weight = self.embedding.weight
-        self._initialise(width)
+        self._initialize(width)
 
     @torch.no_grad()
-    def _initialise(self, width: int) -> None:
+    def _initialize(self, width: int) -> None:
         for parameter in self.parameters():  # torch's own ranges for nn.LSTM and nn.Linear
             parameter.uniform_(-(width**-0.5), width**-0.5, generator=self.generator)
         half = 0.5 / self.embedding_dim
@@ -94,8 +97,8 @@ class BaseLanguageModel(nn.Module):
     def start_from_unigram(self, counts: npt.NDArray[np.float64], smoothing: float = 0.5) -> None:
         """Set the output biases to the log-probabilities of a smoothed unigram model.
 
-        Training then begins at a naive Bayes model instead of at chance, and tokens never seen stay
-        as likely as the smoothing made them, which matters where texts are few.
+        Training then starts at a naive Bayes model instead of at chance. Tokens that were never seen keep the
+        probability that smoothing gives them, which matters if there are few texts.
 
         Parameters
         ----------
@@ -142,7 +145,7 @@ class BaseLanguageModel(nn.Module):
         return linear_nll(outputs, self.output.weight, self.output.bias, targets)
 
     def predict_next(self, ids: Tensor) -> Tensor:
-        """Return the likeliest next token after each padded text: (B, T) to (B,)."""
+        """Return the most probable next token after each padded text: (B, T) to (B,)."""
         logits, _ = self(ids)
         return last_step(logits.argmax(dim=-1), ids != PADDING_ID)
 
@@ -152,7 +155,7 @@ class BaseLanguageModel(nn.Module):
         return {name: value.detach().cpu().numpy().astype(np.float32) for name, value in own.items()}
 
     def load_arrays(self, arrays: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Take over weights that `arrays` returned.
+        """Load weights that `arrays` returned.
 
         Raises
         ------
@@ -174,23 +177,23 @@ class BaseLanguageModel(nn.Module):
 
 
 class LanguageModel(BaseLanguageModel):
-    """An LSTM language model: from the tokens so far to one distribution over the vocabulary.
+    """A recurrent language model: maps the tokens so far to a distribution over the vocabulary.
 
-    Embedding, `num_lstm_layers` recurrent layers (by default of Hochreiter & Schmidhuber 1997; gates as in
-    torch.nn.LSTM), dropout on each layer's outputs, a dense layer to the vocabulary. Padding comes after
-    a text's tokens, so it can reach no score: outputs at real steps equal those of the text alone.
+    Embedding, `num_lstm_layers` recurrent layers (by default LSTMs, Hochreiter & Schmidhuber 1997, with the
+    gates of torch.nn.LSTM), dropout on each layer's outputs, and a dense layer to the vocabulary. Padding
+    comes after a text's tokens and cannot influence them: outputs at tokens equal those of the text alone.
 
     Parameters
     ----------
     vocab_size : int
         V, number of token ids, padding (id 0) included.
     max_length : int
-        Longest sequence, in tokens, that training reads; kept here, applied by who makes batches.
+        Longest training sequence, in tokens. Kept for the code that makes batches; not applied here.
     num_lstm_units : int
         H, units of each layer.
     num_lstm_layers : int, default=1
     cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
-        Of every layer; `lmclassify.lm.neural.cells` has the formulas.
+        Cell of every layer; for the formulas see `lmclassify.lm.neural.cells`.
     embedding_dim : int, optional
         E; by default ``int(vocab_size ** 0.25)``.
     dropout : float, default=0.5
@@ -199,8 +202,8 @@ class LanguageModel(BaseLanguageModel):
         Use the embedding as the output layer too, after a projection from H to E columns (Press &
         Wolf 2017).
     seed : int, default=0
-        Of the first weights and of dropout. The model has its own stream of random numbers, so
-        models trained at the same time in several threads do not disturb one another.
+        Random seed of initial weights and dropout. Each model has its own random number generator, so that
+        models trained in several threads do not influence each other.
     """
 
     def __init__(
@@ -236,14 +239,14 @@ class LanguageModel(BaseLanguageModel):
         ----------
         ids : Tensor of int64, (B, T)
         state : State, optional
-            Where an earlier call left off; zero without it.
+            State after an earlier call; zeros by default.
 
         Returns
         -------
         outputs : Tensor, (B, T, H)
-            Of the last layer, dropout applied.
+            Outputs of the last layer, after dropout.
         state : State
-            After step T. For a text shorter than T it is of no use: its padding was read too.
+            State after step T. Not usable for texts shorter than T, as it has processed their padding.
         """
         values = self.embedding(ids)
         after: State = []
@@ -255,6 +258,6 @@ class LanguageModel(BaseLanguageModel):
 
 
 def last_step(values: Tensor, mask: Tensor) -> Tensor:
-    """Return each row's value at its last real step (sum of its mask - 1): (B, T) to (B,)."""
+    """Return each row's value at its last token (step ``mask.sum() - 1``): (B, T) to (B,)."""
     last = mask.sum(dim=1) - 1
     return values[torch.arange(len(values), device=values.device), last]

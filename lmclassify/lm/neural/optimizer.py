@@ -1,4 +1,4 @@
-"""AdamW (torch). torch.optim would import torch's compiler, which takes as long as torch itself."""
+"""AdamW in torch. torch.optim imports torch's compiler, which takes as long as importing torch itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from lmclassify.lm.neural.training_state import Arrays
 
-_FIRST, _SECOND = 0.9, 0.999  # shares of the old moments that are kept
+_BETA1, _BETA2 = 0.9, 0.999  # decay rates of the moments, the defaults of Kingma & Ba (2015)
 _EPSILON = 1e-8
 
 
@@ -26,16 +26,17 @@ class AdamW:
     Parameters
     ----------
     parameters : iterable of Parameter
-        Those of one dimension (biases) do not decay unless `decay_all`.
+        Parameters of one dimension (biases) do not decay unless `decay_all`.
     weight_decay : float
     max_grad_norm : float
-        Before a step all gradients together are scaled down to this norm.
+        Gradients are clipped to this global norm before each step.
     decay_all : bool, default=False
+        Let biases decay, too.
 
     Attributes
     ----------
     steps : int
-        Taken so far.
+        Number of steps taken.
     """
 
     def __init__(
@@ -47,26 +48,26 @@ class AdamW:
         decay_all: bool = False,
     ) -> None:
         self._parameters = list(parameters)
-        self._moments = [(torch.zeros_like(of), torch.zeros_like(of)) for of in self._parameters]
-        self._decays = [weight_decay if of.ndim > 1 or decay_all else 0.0 for of in self._parameters]
+        self._moments = [(torch.zeros_like(each), torch.zeros_like(each)) for each in self._parameters]
+        self._decays = [weight_decay if each.ndim > 1 or decay_all else 0.0 for each in self._parameters]
         self._max_grad_norm = max_grad_norm
         self.steps = 0
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """Change the parameters by their gradients, which are used up."""
+        """Update the parameters by their gradients, and clear these."""
         torch.nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self.steps += 1
-        correction = math.sqrt(1 - _SECOND**self.steps)
-        rate = learning_rate * correction / (1 - _FIRST**self.steps)
+        correction = math.sqrt(1 - _BETA2**self.steps)
+        rate = learning_rate * correction / (1 - _BETA1**self.steps)
         for parameter, (first, second), decay in zip(
             self._parameters, self._moments, self._decays, strict=True
         ):
             gradient = parameter.grad
             if gradient is None:
                 continue
-            first.lerp_(gradient, 1 - _FIRST)
-            second.mul_(_SECOND).addcmul_(gradient, gradient, value=1 - _SECOND)
+            first.lerp_(gradient, 1 - _BETA1)
+            second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
             if decay:
                 parameter.mul_(1 - learning_rate * decay)
             parameter.addcdiv_(first, second.sqrt().add_(_EPSILON * correction), value=-rate)
@@ -83,7 +84,7 @@ class AdamW:
 
     @torch.no_grad()
     def load_arrays(self, arrays: Arrays, steps: int) -> None:
-        """Take over the moments that `arrays` returned after so many steps."""
+        """Load the moments that `arrays` returned after this number of steps."""
         self.steps = steps
         for number, both in enumerate(self._moments):
             for which, moment in zip(("first", "second"), both, strict=True):

@@ -1,4 +1,4 @@
-"""Maximum-likelihood training of one language model (torch). The loop records; who calls it prints."""
+"""Maximum-likelihood training of one language model (torch). Records what happens; prints nothing."""
 
 from __future__ import annotations
 
@@ -20,41 +20,42 @@ from lmclassify.lm.neural.optimizer import AdamW
 from lmclassify.lm.neural.training_state import (
     Arrays,
     TrainingState,
+    add_prefix,
     generator_state,
-    named,
     set_generator_state,
-    under,
+    with_prefix,
 )
 from lmclassify.lm.settings import LanguageModelSettings
 from lmclassify.text.sequences import PADDING_ID, Ids, SequenceStore, batches_by_length
 
-_VALIDATION_BATCH = 256
-_FEWEST_BATCHES = 32
-_SMALLEST_BATCH = 8
+_VALIDATION_BATCH = 256  # texts; validation needs no gradients, so larger batches fit
+MIN_BATCHES = 32
+"""Batches per epoch: with few texts, batches become smaller so that an epoch has enough steps."""
+_MIN_BATCH_SIZE = 8  # texts; smaller batches make noisy steps
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What happened in one pass over the training part."""
+    """Results of one pass over the training texts."""
 
     epoch: int
-    """From 1 up."""
+    """Number of the epoch, from 1."""
     max_epochs: int
     training_loss: float
     """Nats per token, with dropout, mean over the pass."""
     validation_loss: float | None
-    """Nats per token; None without validation part."""
+    """Nats per token; None without validation texts."""
     best: bool
     """Whether these weights are the best so far."""
     finished: bool
-    """Whether training ends here."""
+    """Whether training ends with this epoch."""
     tokens: int
     """Target tokens trained on in this pass."""
     seconds: float
 
 
 class SingleProcess:
-    """A model trained by this process alone. See `lmclassify.lm.neural.data_parallel.ProcessGroup`."""
+    """Training in this process alone; the interface of `lmclassify.lm.neural.data_parallel.ProcessGroup`."""
 
     rank, size = 0, 1
 
@@ -62,8 +63,8 @@ class SingleProcess:
         """Return the sum over all processes."""
         return values
 
-    def most(self, value: int) -> int:
-        """Return the largest over all processes."""
+    def max(self, value: int) -> int:
+        """Return the maximum over all processes."""
         return value
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
@@ -73,8 +74,8 @@ class SingleProcess:
 class Trainer:
     """Trains a language model epoch by epoch and keeps the best weights.
 
-    Starts at a unigram model, or at the weights there; AdamW (Loshchilov & Hutter 2019; biases do not
-    decay), gradient clipping, a learning rate that rises linearly and falls as a half cosine, early
+    Starts at a unigram model or at the model's weights. Uses AdamW (Loshchilov & Hutter 2019; biases do not
+    decay), gradient clipping, a learning rate that rises linearly and falls as a half cosine, and early
     stopping on the validation loss.
 
     Parameters
@@ -82,21 +83,23 @@ class Trainer:
     model : BaseLanguageModel
         Trained in place. It holds the best weights once `run_epoch` has returned False.
     sequences, validation : sequence of array of int
-        Sequences of token ids; longer ones than ``settings.max_length`` are cut. Without validation
-        sequences the training loss decides.
+        Sequences of token ids; those longer than ``settings.max_length`` are cut. Without validation
+        sequences, early stopping uses the training loss.
     settings : LanguageModelSettings
     weights : array of float, (len(sequences),), optional
         Weight of each training sequence, all positive.
     validation_weights : array of float, (len(validation),), optional
     pretrained : bool, default=False
-        Go on from the model's weights, which then count as the best until an epoch betters them.
+        Start from the model's weights. They count as the best until an epoch has a lower loss.
     seed : int, default=0
-        Of the order of batches.
+        Random seed of the order of batches.
     device : str, default="cpu"
     stop : threading.Event, optional
-        When it is set, training ends after the batch in hand and keeps the best weights so far.
+        When it is set, training ends after the current batch and keeps the best weights so far.
     group : SingleProcess, optional
-        The processes that train together; each is given its own part of the sequences.
+        The processes that train together, each with its own part of the sequences.
+    min_batches : int, default=32
+        Batches per epoch for which smaller batches than ``settings.batch_size`` are used.
 
     Attributes
     ----------
@@ -123,6 +126,7 @@ class Trainer:
         device: str = "cpu",
         stop: Event | None = None,
         group: SingleProcess | None = None,
+        min_batches: int = MIN_BATCHES,
     ) -> None:
         self._group = group or SingleProcess()
         self.model = model.to(device)
@@ -134,6 +138,7 @@ class Trainer:
         self._device = device
         self._stop = stop or Event()
         self._seed = seed
+        self._min_batches = min_batches
         self._rng = np.random.default_rng(seed)
         self.tokens_per_epoch = int((self._parts[0].lengths - 1).sum())
         if not pretrained:
@@ -143,28 +148,29 @@ class Trainer:
         self._best_loss = math.inf
         self._pretrained = pretrained
         self._optimizer = AdamW(model.parameters(), settings.weight_decay, settings.max_grad_norm)
-        # Few texts make small batches, so that an epoch has steps enough to get somewhere.
-        texts = self._number(len(sequences))
-        batch_size = min(settings.batch_size, max(_SMALLEST_BATCH, texts // _FEWEST_BATCHES))
-        self._batch_size = math.ceil(batch_size / self._group.size)  # of this process
-        self._batches_a_pass = math.ceil(self._group.most(len(sequences)) / self._batch_size)
-        self._steps = settings.max_epochs * self._batches_a_pass
-        self._validates = self._number(len(validation)) > 0
+        texts = self._total(len(sequences))
+        batch_size = min(settings.batch_size, max(_MIN_BATCH_SIZE, texts // min_batches))
+        self._batch_size = math.ceil(batch_size / self._group.size)  # per process
+        self._batches_per_epoch = math.ceil(self._group.max(len(sequences)) / self._batch_size)
+        self._steps = settings.max_epochs * self._batches_per_epoch
+        self._has_validation = self._total(len(validation)) > 0
         self._step = 0
 
-    def _number(self, own: int) -> int:
+    def _total(self, own: int) -> int:
         return int(self._group.sum(torch.tensor(own)))
 
     def _token_counts(self) -> npt.NDArray[np.float64]:
-        """Return how often each token is a target of the training part, (V,), texts weighted."""
+        """Return how often each token is a target in the training texts, (V,), texts weighted."""
         texts, weights = self._parts[0], self._weights[0]
-        of_texts = np.ones(len(texts)) if weights is None else weights
-        mean = self._group.sum(torch.tensor(of_texts.sum())) / self._number(len(texts))
-        of_tokens = np.repeat(of_texts / float(mean), texts.lengths - 1)
-        counts = np.bincount(texts.targets(), of_tokens, minlength=self.model.vocab_size).astype(np.float64)
+        text_weights = np.ones(len(texts)) if weights is None else weights
+        mean = self._group.sum(torch.tensor(text_weights.sum())) / self._total(len(texts))
+        token_weights = np.repeat(text_weights / float(mean), texts.lengths - 1)
+        counts = np.bincount(texts.targets(), token_weights, minlength=self.model.vocab_size).astype(
+            np.float64
+        )
         return self._group.sum(torch.from_numpy(counts)).numpy()
 
-    def _share_of_peak(self, step: int) -> float:
+    def _relative_rate(self, step: int) -> float:
         warmup = max(1, round(self._settings.warmup * self._steps))
         if step < warmup:
             return (step + 1) / warmup
@@ -181,9 +187,9 @@ class Trainer:
         started = time.perf_counter()
         if self._pretrained and not self.records:
             self._best_loss = self._validation_loss() or math.inf
-        training_loss, tokens = self._train_once()
+        training_loss, tokens = self._train_epoch()
         self.interrupted = self._stop.is_set()
-        if self.interrupted and (self.records or not tokens):  # what the broken epoch did is left out
+        if self.interrupted and (self.records or not tokens):  # the interrupted epoch is dropped
             self.restore_best()
             return False
         validation_loss = self._validation_loss()
@@ -216,13 +222,13 @@ class Trainer:
         return not finished
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_stop": None}  # belongs to this process
+        return self.__dict__ | {"_stop": None}  # an event cannot leave its process
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_stop": Event()}
 
     def interrupt(self) -> None:
-        """End training where it stands, with the best weights so far."""
+        """End training now, with the best weights so far."""
         self.interrupted = self.interrupted or not self.records or not self.records[-1].finished
         self.restore_best()
 
@@ -232,8 +238,8 @@ class Trainer:
         return bool(self.records) and self.records[-1].finished
 
     def state(self) -> TrainingState:
-        """Return what it has come to, between two epochs; see `load_state`."""
-        arrays = named("best", {name: self._best[name] for name in self.model.trained_arrays()})
+        """Return the state between two epochs; see `load_state`."""
+        arrays = add_prefix("best", {name: self._best[name] for name in self.model.trained_arrays()})
         if not self.finished:
             arrays |= training_arrays(self.model, self._optimizer)
         plain = {
@@ -246,13 +252,13 @@ class Trainer:
         return TrainingState(arrays, plain)
 
     def load_state(self, state: TrainingState) -> None:
-        """Go on from where a trainer of the same texts, settings and seed returned its `state`."""
+        """Resume from the `state` of a trainer with the same texts, settings and seed."""
         arrays, plain = state.arrays, state.plain
         self.records = [EpochRecord(**record) for record in plain["records"]]
         self.best_epoch, self._step = plain["best_epoch"], plain["step"]
         self._best_loss = math.inf if plain["best_loss"] is None else plain["best_loss"]
         set_generator_state(self._rng, plain["order"])
-        self._best = self._best | under("best", arrays)
+        self._best = self._best | with_prefix("best", arrays)
         if self.finished:
             self.restore_best()
         else:
@@ -260,17 +266,17 @@ class Trainer:
 
     @property
     def best_validation_loss(self) -> float | None:
-        """Of the weights kept, nats per token; None without validation part or before it was taken."""
+        """Validation loss of the best weights, nats per token; None without one."""
         return self._best_loss if len(self._parts[1]) and math.isfinite(self._best_loss) else None
 
     def restore_best(self) -> None:
-        """Put the best weights so far into the model."""
+        """Load the best weights so far into the model."""
         self.model.load_arrays(self._best)
 
     def _sums(self, part: int, indices: npt.NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the nats of a batch and the weight of its tokens."""
+        """Return the summed nats of a batch and the weight of its tokens."""
         weights = self._weights[part]
-        if not len(indices):  # others have texts left
+        if not len(indices):  # other processes have texts left
             return torch.zeros(()), torch.zeros((), dtype=torch.int64 if weights is None else torch.float32)
         batch = self._parts[part].batch(indices)
         inputs = torch.from_numpy(batch.inputs).to(self._device)
@@ -282,14 +288,14 @@ class Trainer:
         return summed_nll(nll, mask, torch.tensor(weights[indices], dtype=nll.dtype, device=self._device))
 
     def step(self, indices: npt.NDArray[np.intp]) -> tuple[float, float]:
-        """Learn from one batch of the training sequences; return its loss and the weight of its tokens."""
+        """Take a step on a batch of training sequences; return its loss and the weight of its tokens."""
         nats, weight = self._sums(0, indices)
         weight = self._group.sum(weight)
         loss = nats / weight
         if len(indices):
             loss.backward()  # type: ignore[no-untyped-call]
         self._group.sum_gradients(self.model.parameters())
-        self._optimizer.step(self._settings.learning_rate * self._share_of_peak(self._step))
+        self._optimizer.step(self._settings.learning_rate * self._relative_rate(self._step))
         self._step += 1
         return float(self._group.sum(loss.detach())), float(weight)
 
@@ -298,15 +304,15 @@ class Trainer:
         lengths = self._parts[0].lengths
         if self._group.size == 1:
             return batches_by_length(lengths, self._batch_size, self._rng)
-        # All processes go through their lengths in one order, so that none waits for another's long texts.
+        # All processes use the same order of lengths, so that none waits for long texts of another.
         seed = np.random.SeedSequence([self._seed, len(self.records), self._group.rank])
         self.model.generator.manual_seed(int(seed.generate_state(1)[0]))
-        mixed = np.random.default_rng(seed).permutation(len(lengths))
-        batches = [mixed[some] for some in batches_by_length(lengths[mixed], self._batch_size)]
-        batches += [mixed[:0]] * (self._batches_a_pass - len(batches))
+        shuffled = np.random.default_rng(seed).permutation(len(lengths))
+        batches = [shuffled[batch] for batch in batches_by_length(lengths[shuffled], self._batch_size)]
+        batches += [shuffled[:0]] * (self._batches_per_epoch - len(batches))
         return [batches[number] for number in self._rng.permutation(len(batches))]
 
-    def _train_once(self) -> tuple[float, int]:
+    def _train_epoch(self) -> tuple[float, int]:
         self.model.train()
         total = weight = 0.0
         tokens = 0
@@ -314,27 +320,27 @@ class Trainer:
         for indices in self._batches():
             if self._stop.is_set():
                 break
-            loss, of_tokens = self.step(indices)
-            total += loss * of_tokens
-            weight += of_tokens
+            loss, batch_weight = self.step(indices)
+            total += loss * batch_weight
+            weight += batch_weight
             tokens += int((lengths[indices] - 1).sum())
-        return (total / weight if weight else math.inf), self._number(tokens)
+        return (total / weight if weight else math.inf), self._total(tokens)
 
     @torch.no_grad()
     def _validation_loss(self) -> float | None:
-        if not self._validates:
+        if not self._has_validation:
             return None
         self.model.eval()
         total = weight = 0.0
         for indices in batches_by_length(self._parts[1].lengths, _VALIDATION_BATCH):
-            nats, of_tokens = self._sums(1, indices)
-            total += float(nats / of_tokens) * float(of_tokens)
-            weight += float(of_tokens)
+            nats, batch_weight = self._sums(1, indices)
+            total += float(nats / batch_weight) * float(batch_weight)
+            weight += float(batch_weight)
         total, weight = self._group.sum(torch.tensor([total, weight], dtype=torch.float64)).tolist()
         return float(total / weight)
 
-    def dealt(self, processes: int) -> list[dict[str, Any]]:
-        """Return what `Trainer` takes in each of several processes that are to train this model together."""
+    def split(self, processes: int) -> list[dict[str, Any]]:
+        """Return the arguments of `Trainer` in each of several processes that train this model together."""
         parts = {"sequences": self._parts[0], "validation": self._parts[1]}
         weights = dict(zip(("weights", "validation_weights"), self._weights, strict=True))
         return [
@@ -343,10 +349,11 @@ class Trainer:
                 "settings": self._settings,
                 "pretrained": self._pretrained,
                 "seed": self._seed,
-                **{name: part.some(slice(rank, None, processes)) for name, part in parts.items()},
+                "min_batches": self._min_batches,
+                **{name: part.select(slice(rank, None, processes)) for name, part in parts.items()},
                 **{
-                    name: None if of is None else np.ascontiguousarray(of[rank::processes])
-                    for name, of in weights.items()
+                    name: None if values is None else np.ascontiguousarray(values[rank::processes])
+                    for name, values in weights.items()
                 },
             }
             for rank in range(processes)
@@ -354,13 +361,13 @@ class Trainer:
 
 
 def training_arrays(model: BaseLanguageModel, optimizer: AdamW) -> Arrays:
-    """Return a copy of what a step of training depends on; see `load_training_arrays`."""
-    arrays = named("weights", model.trained_arrays()) | named("moments", optimizer.arrays())
+    """Return a copy of all arrays that the next step depends on; see `load_training_arrays`."""
+    arrays = add_prefix("weights", model.trained_arrays()) | add_prefix("moments", optimizer.arrays())
     return arrays | {"generator": model.generator.get_state().numpy()}
 
 
 def load_training_arrays(model: BaseLanguageModel, optimizer: AdamW, arrays: Arrays, steps: int) -> None:
-    """Take over what `training_arrays` returned after so many steps."""
-    model.load_arrays(model.arrays() | under("weights", arrays))
-    optimizer.load_arrays(under("moments", arrays), steps)
+    """Load what `training_arrays` returned after this number of steps."""
+    model.load_arrays(model.arrays() | with_prefix("weights", arrays))
+    optimizer.load_arrays(with_prefix("moments", arrays), steps)
     model.generator.set_state(torch.from_numpy(np.array(arrays["generator"])))

@@ -1,4 +1,4 @@
-"""What training has come to after an epoch, as plain data: enough to go on as if it had not stopped."""
+"""The state of training after an epoch, as plain data. Training resumes from it as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ class TrainingState:
     Attributes
     ----------
     arrays : dict of str to ndarray
-        Weights, the best ones so far, moments of the optimizer, states of random number generators.
+        Current and best weights, moments of the optimizer, state of the model's random number generator.
     plain : dict
-        The rest, in what JSON can hold.
+        Everything else, as JSON-serializable values.
     """
 
     arrays: Arrays
     plain: dict[str, Any]
 
     def to_bytes(self) -> bytes:
-        """Return it as the content of a safetensors file."""
+        """Return the content of a safetensors file."""
         return safetensors.numpy.save(self.arrays, {_PLAIN: json.dumps(self.plain)})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> TrainingState:
-        """Return what `to_bytes` was called of."""
+        """Return the state that `to_bytes` serialized."""
         length = int.from_bytes(content[:8], "little")
         plain = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][_PLAIN])
         return cls(safetensors.numpy.load(content), plain)
 
 
-def named(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
-    """Return arrays under names that begin with a prefix; see `under`."""
+def add_prefix(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """Return arrays with ``<prefix>/`` before their names; see `with_prefix`."""
     return {f"{prefix}/{name}": array for name, array in arrays.items()}
 
 
-def under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
-    """Return the arrays whose names begin with a prefix, without it."""
+def with_prefix(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """Return the arrays whose names begin with ``<prefix>/``, without it."""
     return {
         name.removeprefix(f"{prefix}/"): array
         for name, array in arrays.items()
@@ -58,10 +58,10 @@ def under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
 
 
 def generator_state(generator: np.random.Generator) -> dict[str, Any]:
-    """Return the state of a generator of random numbers, in what JSON can hold."""
+    """Return the state of a random number generator as JSON-serializable values."""
     return dict(generator.bit_generator.state)
 
 
 def set_generator_state(generator: np.random.Generator, state: Mapping[str, Any]) -> None:
-    """Take over a state that `generator_state` returned."""
+    """Load a state that `generator_state` returned."""
     generator.bit_generator.state = dict(state)

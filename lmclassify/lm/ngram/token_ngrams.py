@@ -1,9 +1,9 @@
-"""An n-gram language model of some texts' tokens that gives every next token's probability (numpy).
+"""An interpolated n-gram language model of tokens that gives the probability of every next token (numpy).
 
-Interpolated: a token's probability after a context is its share of what followed the context in the texts,
-plus what the context leaves to shorter ones.
+A token's probability after a context is its share of the tokens that followed the context in the texts, plus
+its probability after the shorter context, weighted.
 
-Shapes: B texts, T steps, V vocabulary, C contexts of one length, G n-grams of one length, N the longest.
+Shapes: B texts, T steps, V vocabulary, C contexts and G n-grams of one length, N the longest n-gram.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Arrays = dict[str, npt.NDArray[Any]]
 
-_LARGEST_COUNT = 1 << 40
+_MAX_COUNT = 1 << 40  # of a model read from a file; sums of counts stay exact in 64-bit floats
 
 _PARTS = ("contexts", "starts", "tokens", "counts")
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one length, grouped by context: the n-gram less its last token."""
+    """The n-grams of one length, grouped by context: the n-gram without its last token."""
 
     contexts: Keys
     """(C,) ascending."""
     starts: npt.NDArray[np.int64]
-    """(C + 1,) where each context's n-grams begin."""
+    """(C + 1,) index of each context's first n-gram."""
     tokens: npt.NDArray[Any]
     """(G,) their last tokens."""
     shares: Array
-    """(G,) what they have of their context's probability."""
+    """(G,) share of the context's probability."""
     left: Array
-    """(C,) what shorter contexts have."""
+    """(C,) share left to the shorter context."""
 
 
 class TokenNgrams:
-    """An n-gram language model of tokens, interpolated.
+    """An interpolated n-gram language model of tokens.
 
-    It is an `lmclassify.lm.inference.interpolation.NextTokenModel`.
+    It implements `lmclassify.lm.inference.interpolation.NextTokenModel`.
 
     ``p(w | h) = (c(h w) + t(h) p(w | h less its first token)) / (c(h) + t(h))`` (Witten & Bell 1991), where
-    t(h) is how many different tokens follow h. c counts n-grams of N tokens; of a shorter one it counts, as
-    Kneser & Ney (1995) do, how many different tokens stand before it (how often it occurs, where it begins
-    a text). What is left to the empty context is shared equally by the vocabulary.
+    t(h) is the number of different tokens that follow h. For n-grams of N tokens, c is the count. For shorter
+    ones it is the number of different tokens before the n-gram (Kneser & Ney 1995), or the count where the
+    n-gram begins a text. The share left by the empty context is distributed equally over the vocabulary.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class TokenNgrams:
     vocab_size : int
         V.
     begin_id : int
-        Beginning-of-text; like padding it is never predicted.
+        Beginning-of-text. Like padding, it is never predicted.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class TokenNgrams:
 
     @classmethod
     def fit(cls, sequences: Sequence[Ids], vocab_size: int, longest: int = 5) -> Self:
-        """Count the n-grams of some texts.
+        """Return a model of some texts.
 
         Parameters
         ----------
@@ -120,93 +120,93 @@ class TokenNgrams:
                 counted = np.append(distinct, ends[occurrences.position[ends] == length - 1])
             arrays |= {
                 f"{length}.contexts": contexts[new_context],
-                f"{length}.starts": _small(np.append(np.flatnonzero(new_context[new]), new.sum())),
-                f"{length}.tokens": _small(symbols[ends[new]]),
-                f"{length}.counts": _small(np.bincount(ngram[counted])),
+                f"{length}.starts": _in_smallest_type(np.append(np.flatnonzero(new_context[new]), new.sum())),
+                f"{length}.tokens": _in_smallest_type(symbols[ends[new]]),
+                f"{length}.counts": _in_smallest_type(np.bincount(ngram[counted])),
             }
         return cls(arrays, vocab_size, int(sequences[0][0]))
 
     @staticmethod
-    def _taken(counts: npt.NDArray[np.int64]) -> tuple[Array, Array]:
-        """Return what each n-gram has and leaves to shorter ones, (G,) both, before scaling."""
+    def _kept_and_left(counts: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return what each n-gram keeps and leaves to the shorter context, (G,), not normalized."""
         return counts.astype(np.float64), np.ones(len(counts))
 
     def _order(self, arrays: Sequence[npt.NDArray[Any]], vocab_size: int) -> _Order:
         contexts, starts, tokens, counts = arrays
-        whole = [array.dtype.kind == "u" and array.ndim == 1 for array in (contexts, starts, tokens, counts)]
-        sizes = len(starts) == len(contexts) + 1, len(tokens) == len(counts)
-        if not all(whole) or not all(sizes) or contexts.dtype != np.uint64:
+        valid = all(array.dtype.kind == "u" and array.ndim == 1 for array in arrays)
+        fits = len(starts) == len(contexts) + 1 and len(tokens) == len(counts)
+        if not valid or not fits or contexts.dtype != np.uint64:
             raise ValueError("n-grams of a language model that do not fit one another")
         bounds = starts.astype(np.int64)
-        kinds = np.diff(bounds)
+        sizes = np.diff(bounds)
         if (
             bounds[0]
             or bounds[-1] != len(tokens)
-            or (kinds < 1).any()
+            or (sizes < 1).any()
             or (contexts[1:] <= contexts[:-1]).any()
         ):
             raise ValueError("n-grams of a language model that are out of order")
-        if (tokens >= vocab_size).any() or (counts < 1).any() or (counts > _LARGEST_COUNT).any():
+        if (tokens >= vocab_size).any() or (counts < 1).any() or (counts > _MAX_COUNT).any():
             raise ValueError("an n-gram of a language model with an unknown token or no usable count")
         ascend = tokens[1:] > tokens[:-1]
         ascend[bounds[1:-1] - 1] = True
         if not ascend.all():
-            raise ValueError("an n-gram of a language model that stands there twice")
-        own, others = self._taken(counts.astype(np.int64))
+            raise ValueError("an n-gram of a language model that is repeated")
+        kept, left = self._kept_and_left(counts.astype(np.int64))
         if not len(contexts):
-            return _Order(contexts, bounds, tokens, own, others)
-        left = np.add.reduceat(others, bounds[:-1])
-        totals = np.add.reduceat(own, bounds[:-1]) + left
-        return _Order(contexts, bounds, tokens, own / np.repeat(totals, kinds), left / totals)
+            return _Order(contexts, bounds, tokens, kept, left)
+        left = np.add.reduceat(left, bounds[:-1])
+        totals = np.add.reduceat(kept, bounds[:-1]) + left
+        return _Order(contexts, bounds, tokens, kept / np.repeat(totals, sizes), left / totals)
 
     def read(self, ids: Ids, state: Ids | None = None) -> tuple[Array, Ids]:
-        """Return log-probabilities of the token after some texts, (B, V) nats, and the state there.
+        """Return the log-probabilities of the token after some texts, (B, V) nats, and the state after them.
 
         Parameters
         ----------
         ids : ndarray of int, (B, T)
             Without padding.
         state : ndarray of int, (B, N - 1), optional
-            The last tokens that an earlier call has read, padding on the left.
+            The last tokens of an earlier call, padding on the left.
         """
         before = np.full((len(ids), self.longest - 1), PADDING_ID) if state is None else state
         after = np.concatenate([before, ids], axis=1)[:, ids.shape[1] :]
         return self.log_probabilities(after), after
 
     def log_probabilities(self, contexts: Ids) -> Array:
-        """Return log-probabilities (B, V) after contexts (B, N - 1), padding on the left."""
+        """Return the log-probabilities (B, V) after contexts (B, N - 1), padding on the left."""
         p = np.tile(self._lowest, (len(contexts), 1))
-        read = [row[row != PADDING_ID] for row in contexts]
-        lengths = np.array([len(row) for row in read])
-        occurrences = self._analyzer.occurrences([], read)
-        for length, of in enumerate(self._orders):
+        unpadded = [row[row != PADDING_ID] for row in contexts]
+        lengths = np.array([len(row) for row in unpadded])
+        occurrences = self._analyzer.occurrences([], unpadded)
+        for length, order in enumerate(self._orders):
             rows = np.flatnonzero(lengths >= length)
             keys = np.zeros(len(rows), np.uint64)
             if length:
                 keys = occurrences.keys[length - 1, np.cumsum(lengths)[rows] - 1]
-            places = np.searchsorted(of.contexts, keys)
-            for row, position, key in zip(rows, places, keys, strict=True):
-                if position < len(of.contexts) and of.contexts[position] == key:
-                    ngrams = slice(of.starts[position], of.starts[position + 1])
-                    p[row] *= of.left[position]
-                    p[row, of.tokens[ngrams]] += of.shares[ngrams]
+            indices = np.searchsorted(order.contexts, keys)
+            for row, index, key in zip(rows, indices, keys, strict=True):
+                if index < len(order.contexts) and order.contexts[index] == key:
+                    ngrams = slice(order.starts[index], order.starts[index + 1])
+                    p[row] *= order.left[index]
+                    p[row, order.tokens[ngrams]] += order.shares[ngrams]
         with np.errstate(divide="ignore"):  # padding and beginning-of-text
             log_p: Array = np.log(p)
         return log_p
 
     @property
     def num_parameters(self) -> int:
-        """How many n-grams there are."""
+        """Number of n-grams."""
         return sum(len(order.tokens) for order in self._orders)
 
 
 def _differ(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return whether each value differs from the one before it; the first does."""
+    """Return whether each value differs from the one before; True for the first."""
     result = np.ones(len(values), dtype=bool)
     result[1:] = values[1:] != values[:-1]
     return result
 
 
-def _small(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return whole numbers in as few bits as hold them."""
+def _in_smallest_type(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return integers in the smallest unsigned type that holds them."""
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))

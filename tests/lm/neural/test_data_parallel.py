@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from torch import distributed
 
-from lmclassify.lm.neural import trainer as training
 from lmclassify.lm.neural.data_parallel import train_together
 from lmclassify.lm.neural.model import LanguageModel
 from lmclassify.lm.neural.trainer import Trainer
@@ -32,36 +31,35 @@ def new_trainer(weights, **options):
         weights=weights,
         validation_weights=None if weights is None else weights[: len(VALIDATION)],
         seed=3,
+        min_batches=1,  # all texts make one batch
         **options,
     )
 
 
-def test_what_is_dealt_out_is_everything_once():
+def test_processes_share_all_sequences():
     weights = WEIGHTS["weighted"]
-    dealt = new_trainer(weights).dealt(3)
-    for rank, arguments in enumerate(dealt):
+    parts = new_trainer(weights).split(3)
+    for rank, arguments in enumerate(parts):
         assert len(arguments["sequences"]) in (10, 11)
         for found, expected in zip(arguments["sequences"], SEQUENCES[rank::3], strict=True):
             np.testing.assert_array_equal(found, expected[:10])
         np.testing.assert_array_equal(arguments["weights"], weights[rank::3])
-    assert sum(len(arguments["validation"]) for arguments in dealt) == len(VALIDATION)
+    assert sum(len(arguments["validation"]) for arguments in parts) == len(VALIDATION)
 
 
 def _work(rank, size, folder):
     """Train as one of several processes, without and with weights; states after each epoch go into files."""
-    training._FEWEST_BATCHES = 1
     distributed.init_process_group(
         "gloo", init_method=(folder / "group").as_uri(), rank=rank, world_size=size
     )
     for name, weights in WEIGHTS.items():
-        for number, state in enumerate(train_together(new_trainer(weights).dealt(size)[rank], None)):
+        for number, state in enumerate(train_together(new_trainer(weights).split(size)[rank], None)):
             (folder / f"{name} {rank} {number}").write_bytes(state)
     distributed.destroy_process_group()
 
 
 @pytest.mark.long
-def test_each_epoch_is_that_of_one_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_FEWEST_BATCHES", 1)  # all texts make one batch
+def test_each_epoch_is_that_of_one_process(tmp_path):
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_work, args=(rank, 2, tmp_path)) for rank in range(2)]
     for worker in workers:

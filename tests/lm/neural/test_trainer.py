@@ -16,13 +16,13 @@ SETTINGS = LanguageModelSettings(max_epochs=12, batch_size=8, learning_rate=0.02
 
 
 def cycles(n: int, seed: int = 0) -> list[np.ndarray]:
-    """Sequences in which each token is followed by the next higher one: a model can learn that."""
+    """Sequences in which each token is followed by the next higher one: a model can learn this."""
     rng = np.random.default_rng(seed)
     starts = rng.integers(1, V, size=n)
     return [(start + np.arange(rng.integers(3, 12)) - 1) % (V - 1) + 1 for start in starts]
 
 
-def a_trainer(**options) -> Trainer:
+def new_trainer(**options) -> Trainer:
     settings = options.pop("settings", SETTINGS)
     model = LanguageModel(V, settings.max_length, 16, embedding_dim=8, dropout=0.1, seed=0)
     return Trainer(model, cycles(64), options.pop("validation", cycles(16, 1)), settings, **options)
@@ -34,8 +34,8 @@ def finish(trainer: Trainer) -> Trainer:
     return trainer
 
 
-def test_it_learns():
-    trainer = finish(a_trainer())
+def test_training_lowers_the_loss():
+    trainer = finish(new_trainer())
     first, best = trainer.records[0], trainer.records[trainer.best_epoch - 1]
     assert best.validation_loss < 0.5 < first.validation_loss
     assert len(trainer.records) <= 12
@@ -44,9 +44,9 @@ def test_it_learns():
     assert trainer.records[0].tokens == trainer.tokens_per_epoch == sum(len(s) - 1 for s in cycles(64))
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_other_ones():
-    first, same = finish(a_trainer(seed=3)), finish(a_trainer(seed=3))
-    other = finish(a_trainer(seed=4))
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, same = finish(new_trainer(seed=3)), finish(new_trainer(seed=3))
+    other = finish(new_trainer(seed=4))
     for name, array in first.model.arrays().items():
         assert np.array_equal(array, same.model.arrays()[name])
     assert any(not np.array_equal(a, other.model.arrays()[n]) for n, a in first.model.arrays().items())
@@ -55,15 +55,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_other_ones():
 def test_the_best_weights_are_kept_and_training_stops_early():
     noise = [np.random.default_rng(9).integers(1, V, size=8) for _ in range(8)]
     settings = LanguageModelSettings(max_epochs=40, patience=2, batch_size=8, learning_rate=0.02)
-    trainer = finish(a_trainer(settings=settings, validation=noise))
+    trainer = finish(new_trainer(settings=settings, validation=noise))
     assert len(trainer.records) == trainer.best_epoch + 2 < 40
     losses = [record.validation_loss for record in trainer.records]
     assert losses[trainer.best_epoch - 1] == min(losses)
     assert trainer._validation_loss() == pytest.approx(min(losses), abs=1e-6)
 
 
-def test_without_validation_part_the_training_loss_decides():
-    trainer = finish(a_trainer(validation=[]))
+def test_without_validation_texts_the_training_loss_decides():
+    trainer = finish(new_trainer(validation=[]))
     assert all(record.validation_loss is None for record in trainer.records)
     losses = [record.training_loss for record in trainer.records]
     assert losses[trainer.best_epoch - 1] == min(losses)
@@ -71,7 +71,7 @@ def test_without_validation_part_the_training_loss_decides():
 
 def test_an_interrupted_epoch_leaves_the_best_weights():
     stop = Event()
-    trainer = a_trainer(stop=stop)
+    trainer = new_trainer(stop=stop)
     trainer.run_epoch()
     after_one = trainer.model.arrays()
     stop.set()
@@ -85,22 +85,22 @@ def test_an_interrupted_epoch_leaves_the_best_weights():
 def test_interrupted_before_the_first_batch_there_is_no_record():
     stop = Event()
     stop.set()
-    trainer = a_trainer(stop=stop)
+    trainer = new_trainer(stop=stop)
     assert trainer.run_epoch() is False
     assert trainer.records == []
 
 
 def test_learning_rate_rises_and_falls():
-    trainer = a_trainer(settings=LanguageModelSettings(max_epochs=10, batch_size=8, warmup=0.1))
-    shares = [trainer._share_of_peak(step) for step in range(80)]
-    assert shares[0] == pytest.approx(1 / 8)
-    assert shares[7] == 1.0
-    assert shares[8:] == sorted(shares[8:], reverse=True)
-    assert shares[-1] < 0.01
+    trainer = new_trainer(settings=LanguageModelSettings(max_epochs=10, batch_size=8, warmup=0.1))
+    rates = [trainer._relative_rate(step) for step in range(80)]
+    assert rates[0] == pytest.approx(1 / 8)
+    assert rates[7] == 1.0
+    assert rates[8:] == sorted(rates[8:], reverse=True)
+    assert rates[-1] < 0.01
 
 
-def test_weights_weigh():
-    """Of two contradicting halves, the heavier one is learnt."""
+def test_heavier_texts_count_more():
+    """Of two contradicting halves, the heavier one wins."""
     rising, falling = cycles(32), [sequence[::-1].copy() for sequence in cycles(32)]
     weights = np.array([10.0] * 32 + [0.1] * 32)
     model = LanguageModel(V, 64, 16, embedding_dim=8, dropout=0.0, seed=0)
@@ -111,8 +111,8 @@ def test_weights_weigh():
 
 
 def test_equal_weights_change_little():
-    plain = a_trainer()
-    weighted = a_trainer(weights=np.full(64, 2.0))
+    plain = new_trainer()
+    weighted = new_trainer(weights=np.full(64, 2.0))
     plain.run_epoch()
     weighted.run_epoch()
     assert weighted.records[0].training_loss == pytest.approx(plain.records[0].training_loss, rel=1e-3)
@@ -120,7 +120,7 @@ def test_equal_weights_change_little():
 
 def test_long_sequences_are_cut():
     settings = LanguageModelSettings(max_epochs=1, max_length=4)
-    trainer = a_trainer(settings=settings)
+    trainer = new_trainer(settings=settings)
     assert trainer.tokens_per_epoch == sum(min(len(sequence), 4) - 1 for sequence in cycles(64))
 
 
