@@ -6,6 +6,7 @@ import contextlib
 import csv
 import logging
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import tempfile
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -92,16 +93,32 @@ def run_cli(*arguments: object, cwd: Path, stdin: bytes | None = None) -> subpro
     It is many times faster than a process, which has to import torch or the tokenizers anew. What the
     program changes in the process (streams, signals, environment, warnings, log handlers) is put back.
     """
-    command = ["lmclassify", *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with _process_state_restored(), _standard_streams(stdin, out.fileno(), err.fileno()):
-            os.chdir(cwd)
-            sys.argv = command
-            _warn_like_a_program()
-            status = _exit_status_of_main()
+        status = _run_main(arguments, cwd, stdin, out.fileno(), err.fileno())
         out.seek(0)
         err.seek(0)
-        return subprocess.CompletedProcess(command, status, out.read(), err.read())
+        return subprocess.CompletedProcess(list(map(str, arguments)), status, out.read(), err.read())
+
+
+def run_cli_on_terminal(*arguments: object, cwd: Path) -> tuple[int, str]:
+    """Run the program in this process with a terminal as standard output and error; return status and text."""
+    master, slave = pty.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(master, 1 << 16):
+                shown.append(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        status = _run_main(arguments, cwd, None, slave, slave)
+    finally:
+        os.close(slave)
+        reader.join()
+        os.close(master)
+    return status, b"".join(shown).decode(errors="replace")
 
 
 def run_cli_process(
@@ -117,6 +134,14 @@ def run_cli_process(
     return subprocess.run(
         command, cwd=cwd, input=stdin, capture_output=True, timeout=timeout, check=False, env=environment
     )
+
+
+def _run_main(arguments: Sequence[object], cwd: Path, stdin: bytes | None, out: int, err: int) -> int:
+    with _process_state_restored(), _standard_streams(stdin, out, err):
+        os.chdir(cwd)
+        sys.argv = ["lmclassify", *map(str, arguments)]
+        _warn_like_a_program()
+        return _exit_status_of_main()
 
 
 def _exit_status_of_main() -> int:

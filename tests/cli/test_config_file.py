@@ -13,7 +13,7 @@ import pytest
 import lmclassify
 from lmclassify.cli.config_file import read_config, write_config
 from lmclassify.cli.main import _program
-from tests.cli.test_cli import one_line
+from tests.cli.helpers import one_line
 from tests.conftest import run_cli
 
 QUICK = 'recipe = "plain"\nmax-epochs = 1\nnum-lstm-units = 8\nembedding-dim = 8\nvocab-size = 100\n'

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lmclassify.datasets.public_sets import PUBLIC_SETS
-from tests.cli.test_cli import one_line
+from tests.cli.helpers import one_line
 from tests.conftest import run_cli
 from tests.datasets.file_server import FileServer, server  # noqa: F401
 from tests.datasets.test_public_sets import CLINC, SMS

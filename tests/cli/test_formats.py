@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from lmclassify import bundled_data
-from tests.cli.test_cli import QUICK, one_line, rows_of
+from tests.cli.helpers import QUICK, one_line, rows_of
 from tests.conftest import run_cli
 
 EMAILS = bundled_data("emails.csv")
@@ -106,6 +106,7 @@ def test_several_files(saved, tmp_path):
     assert "can be read only once" in one_line(done, status=2)
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_output_that_failed(saved, tmp_path):
     rows = "text\n" + "".join(f"{os.urandom(20).hex()}\n" for _ in range(20_000))
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(rows.encode())[:-100])
@@ -132,6 +133,7 @@ def test_other_commands_read_the_same(saved, tmp_path):
         assert done.returncode == 0, done.stderr.decode()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("format", "reader"),
     [

@@ -33,7 +33,7 @@ def test_from_two_labels_to_three_and_back(model, tmp_path):
     assert done.returncode == 0, done.stderr.decode()
     said = done.stderr.decode()
     assert "5 lines" in said or "5 blank" in said, said
-    assert "learning 'notice' from 10 texts" in said
+    assert "training label 'notice' on 10 texts" in said
     assert labels_of(model) == ["ham", "notice", "spam"]
     assert files_of(model, "ham") == ham
     notice = files_of(model, "notice")

@@ -7,7 +7,7 @@ import shutil
 
 import httpx2
 
-from tests.cli.test_cli import EMAILS
+from tests.cli.helpers import EMAILS
 from tests.conftest import run_cli
 from tests.service.conftest import Running
 

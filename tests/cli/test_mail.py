@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import QUICK
+from tests.cli.helpers import QUICK
 from tests.conftest import ROOT, bundled, run_cli
 
 MESSAGE = b"From me@here Sat Jan  3 01:05:34 1996\nX-LMClassify-Label: ham\nSubject: Your free prize\n\nClick\0\xff\n"

@@ -11,7 +11,7 @@ import pytest
 from lmclassify.cli.command import Run
 from lmclassify.cli.main import _program
 from lmclassify.cli.progress import ProgressDisplay, RowProgress
-from tests.cli.test_cli import EMAILS, QUICK
+from tests.cli.helpers import EMAILS, QUICK
 
 
 class RecordedRun(Run):
@@ -68,13 +68,15 @@ def run(*arguments: object) -> None:
     assert status.value.code == 0
 
 
-def test_adding_and_updating_count_epochs(tuned, tmp_path, monkeypatch, shown):
+@pytest.mark.parametrize(
+    ("recipe", "trainings"), [("plain", 1), pytest.param("tuned", 6, marks=pytest.mark.long)]
+)
+def test_adding_and_updating_count_epochs(request, recipe, trainings, tmp_path, monkeypatch, shown):
     monkeypatch.chdir(tmp_path)
-    tuned.save("tuned")
+    request.getfixturevalue({"plain": "classifier", "tuned": "tuned"}[recipe]).save("model")
     (tmp_path / "parcels.txt").write_text("Your parcel has left\nParcel at the depot\nWhere is it\n" * 4)
-    run("add-label", "parcel", "parcels.txt", "-m", "tuned", "-o", "three", "-q")
-    trainings = shown[0][2]
-    assert trainings in (1, 6)
+    run("add-label", "parcel", "parcels.txt", "-m", "model", "-o", "three", "-q")
+    assert shown[0][2] == trainings
     assert shown[0][1].startswith(f"language model 1 of {trainings}, epoch 1 of ")
     assert shown[-1][0] == trainings
     assert [done for done, _, _ in shown] == sorted(done for done, _, _ in shown)

@@ -11,7 +11,7 @@ import pytest
 from lmclassify.cli.main import _program
 from lmclassify.cli.tensorboard import TensorBoardWriter
 from lmclassify.lm.neural.trainer import EpochRecord
-from tests.cli.test_cli import QUICK
+from tests.cli.helpers import QUICK
 
 
 class Writer:

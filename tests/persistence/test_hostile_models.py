@@ -262,7 +262,7 @@ def test_labels_that_could_not_be_predicted_are_refused(folder, labels):
 
 
 def test_labels_are_no_file_names_and_harmless_where_they_are_shown(tmp_path, monkeypatch):
-    """What a CSV cell may hold is a label; see `tests/cli/test_cli.py` for what a terminal gets."""
+    """What a CSV cell may hold is a label; see `tests/cli/test_hostile_text.py` for what a terminal gets."""
     labels = [
         "../../up",
         "/etc/passwd",

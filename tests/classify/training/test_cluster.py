@@ -242,3 +242,8 @@ def test_the_command_fits_on_a_cluster_of_its_own(tables, tmp_path):
     assert done[1].stdout == b""
     assert b"Ray: 2 processes\n" in done[1].stderr
     assert read_model(tmp_path / "ray").files == read_model(tmp_path / "local").files
+
+
+def test_a_cluster_trains_on_processors():
+    with pytest.raises(OptionError, match="device must be auto or cpu"):
+        LMClassifier(**SMALL, device="cuda").fit(["a", "b"], ["x", "y"], cluster=object())

@@ -1,4 +1,4 @@
-"""`lmclassify evaluate --html`."""
+"""`lmclassify evaluate`, with --html and --drift."""
 
 from __future__ import annotations
 
@@ -11,12 +11,72 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lmclassify import bundled_data
 from lmclassify.cli.main import _program
+from tests.cli.helpers import EMAILS, one_line, rows_of
 from tests.conftest import run_cli
 from tests.evaluation.page.pages import Parsed
 
-EMAILS = bundled_data("emails.csv")
+
+def test_evaluate(saved, tmp_path):
+    done = run_cli("evaluate", EMAILS, "-m", saved, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    text = done.stdout.decode()
+    for part in (
+        "precision",
+        "confusion matrix",
+        "accuracy   0.",
+        "macro F1",
+        "log-loss",
+        "ECE",
+        "(spam: its texts",
+    ):
+        assert part in text
+    result = json.loads(run_cli("evaluate", EMAILS, "-m", saved, "--format", "json", cwd=tmp_path).stdout)
+    assert result["texts"] == 200
+    predicted = rows_of(run_cli("predict", EMAILS, "-m", saved, cwd=tmp_path).stdout)
+    right = sum(row["predicted_label"] == row["label"] for row in predicted)
+    assert result["accuracy"] == pytest.approx(right / 200)
+    assert sum(map(sum, result["confusion_matrix"])) == 200
+    assert result["perplexity"]["spam"] > 1
+
+
+def test_evaluate_with_other_labels(saved, data):
+    data.write_text("text,label\na,spam\nb,eggs\n,ham\n")
+    done = run_cli("evaluate", data, "-m", saved, cwd=data.parent)
+    assert done.returncode == 0
+    assert "the model has no label eggs" in done.stderr.decode()
+    assert "1 rows without text or label left out" in done.stderr.decode()
+    data.write_text("text,label\na,\n,ham\n")
+    assert "no row has both a text and a label" in one_line(
+        run_cli("evaluate", data, "-m", saved, cwd=data.parent)
+    )
+
+
+@pytest.mark.long
+def test_drift(saved, tmp_path):
+    rows = rows_of(EMAILS.read_bytes())
+    lines = [
+        f'{2000 + index},"{row["subject"]}"' for index, row in enumerate(rows) if '"' not in row["subject"]
+    ]
+    (tmp_path / "new.csv").write_text("\n".join(["day,text", *reversed(lines)]), encoding="utf-8")
+    arguments = ["evaluate", "new.csv", "-m", saved, "--drift"]
+    done = run_cli(
+        *arguments, "--time-column", "day", "--plot", "drift.svg", "--format", "json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    drift = json.loads(done.stdout)["drift"]
+    assert drift["labels"][0]["label"] is None
+    assert drift["labels"][0]["chunks"][0]["first"] == "2000"
+    assert sum(chunk["texts"] for chunk in drift["labels"][0]["chunks"]) == len(lines)
+    assert b"<svg" in (tmp_path / "drift.svg").read_bytes()
+    done = run_cli("evaluate", EMAILS, "-m", saved, "--drift", cwd=tmp_path)
+    assert "accuracy" in done.stdout.decode()
+    assert "drift: the texts " in done.stdout.decode()
+    (tmp_path / "new.csv").write_text("day,text\nyesterday,hello\n")
+    assert "row 1: 'yesterday' is no date" in one_line(
+        run_cli(*arguments, "--time-column", "day", cwd=tmp_path)
+    )
+    assert "go with --drift" in one_line(run_cli(*arguments[:-1], "--plot", "a.png", cwd=tmp_path), status=2)
 
 
 def run(*arguments: object) -> Any:
@@ -40,6 +100,7 @@ def test_a_page_beside_the_figures(saved, tmp_path):
     assert (tmp_path / "report.html").read_bytes().replace(str(tmp_path).encode(), b"") == first
 
 
+@pytest.mark.long
 def test_with_drift_and_as_json(saved, tmp_path):
     path = tmp_path / "report.html"
     done = run(EMAILS, "-m", saved, "--drift", "--format", "json", "--html", path, "--min-confidence", 0.9)
