@@ -1,4 +1,4 @@
-"""One record for each finished run of a benchmark, kept as JSON Lines so that a run can be resumed."""
+"""Records of finished benchmark runs: a JSON Lines file from which an interrupted benchmark resumes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Literal
 from lmclassify.errors import DataError, OutputError
 
 Size = int | Literal["all"]
-"""Texts to learn from: a number, or the whole training part."""
+"""Number of training texts, or the whole training part."""
 
 _FORMAT = 1
-_BEGIN = f'{{"lmclassify_benchmark": {_FORMAT}, '.encode()  # of every line
+_LINE_START = f'{{"lmclassify_benchmark": {_FORMAT}, '.encode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One classifier, fitted and tried once."""
+    """One run: a classifier, fitted and tested once."""
 
     method: str
     size: Size
@@ -30,38 +30,38 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What one run gave."""
+    """Metrics, times and memory of one run."""
 
     accuracy: float
     macro_f1: float
     """Over the labels that are true or predicted in the test part."""
     log_loss: float
-    """Nats; probabilities are cut at 2.2e-16, as scikit-learn does."""
+    """Nats; probabilities are clipped at 2.2e-16, as in scikit-learn."""
     ece: float
-    """15 equal-width bins of the top probability."""
+    """Expected calibration error, 15 equal-width bins."""
     fit_seconds: float
-    """Without imports and calibration."""
+    """Training time, without imports and calibration."""
     calibration_seconds: float
-    """Of the rivals' temperature; 0 for a classifier that brings its own probabilities."""
+    """Time to calibrate a baseline; 0 for lmclassify."""
     texts_per_second: float
-    """Of `predict_proba` on the test texts."""
+    """Speed of `predict_proba` on the test texts."""
     peak_megabytes: float | None
-    """Peak resident memory of a process that only fits and predicts; None where it is not told."""
+    """Peak resident memory of the process before calibration; None on Windows."""
     temperature: float | None
-    """Of a rival's calibration."""
+    """Of a calibrated baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run: what was run, where, and what came of it."""
+    """A finished run: what was run, where, and its figures or error."""
 
     data: str
-    """Name of the file."""
+    """Name of the training file."""
     data_sha256: str
     test: str | None
     test_sha256: str | None
     rows_sha256: str
-    """Of the texts and labels as read; results with other rows are other results."""
+    """Of the texts and labels as read; other rows make other runs."""
     labels: int
     training_texts: int
     test_texts: int
@@ -72,7 +72,7 @@ class Record:
     fold: int | None
     folds: int | None
     figures: Figures | None
-    """None where the run failed."""
+    """None if the run failed."""
     error: str | None
     threads: int
     device: str
@@ -80,33 +80,33 @@ class Record:
     commit: str | None
     machine: str
     date: str
-    """When it ended, ISO 8601, UTC."""
+    """End of the run, ISO 8601, UTC."""
 
     def key(self) -> str:
-        """Return what makes two records the same run."""
+        """Return the run's key; equal runs have equal keys."""
         version = self.versions["lmclassify"]
         return run_key(self.rows_sha256, self, self.settings, self.folds, version)
 
     def to_json(self) -> str:
-        """Return one line, without its end."""
-        return _BEGIN.decode() + json.dumps(asdict(self))[1:]
+        """Return the record as one line, without line break."""
+        return _LINE_START.decode() + json.dumps(asdict(self))[1:]
 
 
 def run_key(
     rows_sha256: str, cell: Cell | Record, settings: Mapping[str, Any], folds: int | None, version: str
 ) -> str:
-    """Return what makes two runs the same: a string to compare."""
-    same = [rows_sha256, cell.method, dict(settings), cell.size, cell.seed, cell.fold, folds, version]
-    return json.dumps(same, sort_keys=True)
+    """Return the key of a run: a string that is equal for equal runs."""
+    parts = [rows_sha256, cell.method, dict(settings), cell.size, cell.seed, cell.fold, folds, version]
+    return json.dumps(parts, sort_keys=True)
 
 
 class ResultsFile:
-    """A file of records that grows as runs finish; may hold those of several data sets.
+    """A file of records that grows as runs finish; it may hold several data sets.
 
     Parameters
     ----------
     path : str
-        Need not exist. A last line that a crash cut short is removed.
+        Created if it does not exist. An incomplete last line, left by a crash, is removed.
 
     Attributes
     ----------
@@ -115,9 +115,9 @@ class ResultsFile:
     Raises
     ------
     DataError
-        If the file holds anything else.
+        If the file holds anything but records.
     OutputError
-        If it cannot be written to.
+        If it cannot be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -135,7 +135,7 @@ class ResultsFile:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def append(self, record: Record) -> None:
-        """Write a record to the disk."""
+        """Append a record and flush it to disk."""
         self.records.append(record)
         try:
             with open(self._path, "ab") as file:
@@ -147,12 +147,12 @@ class ResultsFile:
 
 
 def read_results(path: str) -> list[Record]:
-    """Return a file's records; a last line cut short is left out.
+    """Return the records of a file, without an incomplete last line.
 
     Raises
     ------
     DataError
-        If the file cannot be read or holds anything else.
+        If the file cannot be read or holds anything but records.
     """
     try:
         with open(path, "rb") as file:
@@ -162,10 +162,10 @@ def read_results(path: str) -> list[Record]:
 
 
 def latest(records: Iterable[Record]) -> list[Record]:
-    """Return what is to be shown of a file that has grown over time, in its order.
+    """Return the current records of a file that has grown over time, in the order of the file.
 
-    Of each method on the same texts, only what was run with the newest settings and version of lmclassify;
-    of each run, the last one that did not fail, or else its last failure.
+    For each method on the same texts, these are the runs with the last settings and version of lmclassify.
+    Of a repeated run, it is the last success, or the last failure if there is no success.
     """
     all_records = list(records)
     newest = {_series(record): (record.settings, record.versions["lmclassify"]) for record in all_records}
@@ -183,20 +183,20 @@ def _series(record: Record) -> tuple[object, ...]:
 
 
 def _parse(content: bytes, path: str) -> tuple[list[Record], int]:
-    """Return the records and how many bytes are whole lines."""
+    """Return the records and the number of bytes of complete lines."""
     records: list[Record] = []
     at = 0
     for number, line in enumerate(content.splitlines(keepends=True), 1):
         try:
-            if not line.startswith(_BEGIN):
+            if not line.startswith(_LINE_START):
                 raise ValueError
             records.append(_from_dict(json.loads(line)))
         except (ValueError, TypeError, KeyError):
-            torn = at + len(line) == len(content) and not line.endswith(b"\n")
-            if torn and (line.startswith(_BEGIN) or _BEGIN.startswith(line)):
+            incomplete = at + len(line) == len(content) and not line.endswith(b"\n")
+            if incomplete and (line.startswith(_LINE_START) or _LINE_START.startswith(line)):
                 break
             raise DataError(
-                f"{path}, line {number:,}: no results of lmclassify benchmark; name another file"
+                f"{path}, line {number:,}: not a result of lmclassify benchmark; give another file"
             ) from None
         at += len(line)
     return records, at

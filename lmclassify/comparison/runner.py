@@ -38,6 +38,9 @@ MAX_ERROR_LENGTH = 200
 _PRELOADED = "lmclassify.comparison.runner"
 """Module that the fork server imports once for all runs: it brings scikit-learn but not torch."""
 
+Measure = Callable[[Method, Split, Setup], tuple[Figures | None, str | None]]
+"""Does a run; returns its figures, or the error if it failed."""
+
 
 class Benchmark:
     """Does the runs of a plan one after the other, each in a process of its own.
@@ -50,6 +53,8 @@ class Benchmark:
     threads : int
     device : {"auto", "cpu", "cuda"}, default="auto"
         Device that lmclassify trains on.
+    measure : callable, default=measure_in_process
+        Does one run.
 
     Attributes
     ----------
@@ -60,12 +65,19 @@ class Benchmark:
     """
 
     def __init__(
-        self, plan: Plan, results: ResultsFile | None = None, *, threads: int, device: str = "auto"
+        self,
+        plan: Plan,
+        results: ResultsFile | None = None,
+        *,
+        threads: int,
+        device: str = "auto",
+        measure: Measure | None = None,
     ) -> None:
         self.plan = plan
         self._results = results
         self._threads = threads
         self._device = device
+        self._measure = measure or measure_in_process
         self._methods = {method.key: method for method in plan.methods}
         self._versions = _versions()
         done = {record.key(): record for record in results.records if record.error is None} if results else {}
@@ -106,7 +118,7 @@ class Benchmark:
         method, plan = self._methods[cell.method], self.plan
         split = plan.split(cell)
         setup = Setup(cell.seed, self._threads, self._device)
-        figures, error = measure_in_process(method, split, setup)
+        figures, error = self._measure(method, split, setup)
         return Record(
             data=plan.data.name,
             data_sha256=plan.data.sha256,

@@ -1,4 +1,4 @@
-"""Benchmark records as tables: text and JSON for one data set, Markdown for all of a results file.
+"""Benchmark records as tables: text and JSON for one data set, Markdown for all data sets of a file.
 
 ``python -m lmclassify.comparison.tables RESULTS`` prints the Markdown.
 """
@@ -20,15 +20,15 @@ from lmclassify.errors import LMClassifyError, printable
 
 @dataclass(frozen=True)
 class Column:
-    """A figure, and how it is shown."""
+    """A figure and its format in tables."""
 
     name: str
-    """In `Figures`."""
+    """Field of `Figures`."""
     title: str
     format: str
     higher_is_better: bool
     with_spread: bool
-    """In tables; JSON always has it."""
+    """Whether tables show the standard deviation; JSON always has it."""
 
 
 COLUMNS = (
@@ -46,7 +46,7 @@ _BY_NAME = {column.name: column for column in COLUMNS}
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation over the runs of a method."""
+    """Mean and standard deviation over runs."""
 
     mean: float
     std: float | None
@@ -55,36 +55,36 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """One method at one size."""
+    """Results of one method at one size."""
 
     method: str
     runs: int
-    """Those that finished."""
+    """Number of runs that succeeded."""
     figures: Mapping[str, Spread]
-    """Empty where no run finished."""
+    """Empty if no run succeeded."""
     errors: Sequence[str]
-    """Of runs that failed."""
+    """Of failed runs."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """All methods at one size."""
+    """Results of all methods at one size."""
 
     size: Size
     training_texts: int
-    """The mean over runs, rounded."""
+    """Mean over runs, rounded."""
     rows: Sequence[Row]
 
 
 def summarise(records: Iterable[Record]) -> list[Block]:
-    """Return means and spreads, by size, of the records of one data set.
+    """Return means and standard deviations of the records of one data set, by size.
 
-    Sizes come in ascending order, methods in that of `METHODS`.
+    Sizes are in ascending order, methods in the order of `METHODS`.
     """
     by_size: dict[Size, dict[str, list[Record]]] = {}
     for record in records:
         by_size.setdefault(record.size, {}).setdefault(record.method, []).append(record)
-    order = {key: place for place, key in enumerate(METHODS)}
+    order = {key: position for position, key in enumerate(METHODS)}
     blocks = []
     for size, by_method in by_size.items():
         keys = sorted(by_method, key=lambda key: order.get(key, len(order)))
@@ -106,11 +106,11 @@ def _row(method: str, records: Sequence[Record]) -> Row:
 
 
 def to_text(records: Sequence[Record], *, notes: Sequence[str] = ()) -> str:
-    """Return one data set's tables as lines to read: a table for each size, and a verdict in plain words."""
+    """Return the results of one data set as text: a table and a comparison with the baselines per size."""
     lines = [printable(_headline(records))]
     for block in summarise(records):
         every = "all " if block.size == "all" else ""
-        lines += ["", f"{every}{block.training_texts:,} texts to learn from"]
+        lines += ["", f"{every}{block.training_texts:,} training texts"]
         lines += _table(block)
         lines += [f"{row.method} {_failure(row)}" for row in block.rows if row.errors and row.runs]
         lines += verdicts(block)
@@ -121,10 +121,10 @@ def to_text(records: Sequence[Record], *, notes: Sequence[str] = ()) -> str:
 def _headline(records: Sequence[Record]) -> str:
     first = records[0]
     if first.test is None:
-        deals = len({record.seed for record in records})
-        how = f"{first.folds}-fold cross-validation" + (f", dealt out {deals} times" if deals > 1 else "")
+        times = len({record.seed for record in records})
+        how = f"{first.folds}-fold cross-validation" + (f", repeated {times} times" if times > 1 else "")
     else:
-        how = f"tried on {first.test} ({first.test_texts:,} texts)"
+        how = f"tested on {first.test} ({first.test_texts:,} texts)"
     return f"{first.data}, {first.labels:,} labels, {how}"
 
 
@@ -135,7 +135,7 @@ def _table(block: Block) -> list[str]:
     for row in block.rows:
         values = [_value(row, column, row.method in best[column.name]) for column in shown]
         cells.append([row.method, *values])
-    widths = [max(len(line[place]) for line in cells) for place in range(len(cells[0]))]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row_or_head, line in zip((None, *block.rows), cells, strict=True):
         name = line[0].ljust(widths[0])
@@ -158,7 +158,7 @@ def _value(row: Row, column: Column, is_best: bool) -> str:
 
 
 def _best(rows: Sequence[Row], column: Column) -> set[str]:
-    """Return the methods whose mean, as shown, is best."""
+    """Return the methods with the best mean, after rounding as in the table."""
     means = {row.method: row.figures[column.name].mean for row in rows if column.name in row.figures}
     shown = {key: float(format(mean, column.format).replace(",", "")) for key, mean in means.items()}
     if len(shown) < 2:
@@ -174,29 +174,29 @@ def _failure(row: Row) -> str:
 
 
 def verdicts(block: Block) -> list[str]:
-    """Return, in plain words, where ours is beside the best rival, for accuracy and log-loss."""
+    """Return sentences that compare lmclassify with the best baseline in accuracy and log-loss."""
     finished = [row for row in block.rows if row.runs]
     ours = next((row for row in finished if _is_ours(row.method)), None)
-    rivals = [row for row in finished if not _is_ours(row.method)]
-    if ours is None or not rivals:
+    baselines = [row for row in finished if not _is_ours(row.method)]
+    if ours is None or not baselines:
         return []
     parts = []
     for name in ("accuracy", "log_loss"):
         column = _BY_NAME[name]
         pick: Callable[..., Row] = max if column.higher_is_better else min
-        rival = pick(rivals, key=lambda row: row.figures[name].mean)
-        own, other = ours.figures[name], rival.figures[name]
-        mine, theirs = (format(item.mean, column.format) for item in (own, other))
-        if mine == theirs:
-            parts.append(f"{column.title}: level with {rival.method} at {mine}")
+        baseline = pick(baselines, key=lambda row: row.figures[name].mean)
+        own, other = ours.figures[name], baseline.figures[name]
+        own_text, other_text = (format(item.mean, column.format) for item in (own, other))
+        if own_text == other_text:
+            parts.append(f"{column.title}: equal to {baseline.method} at {own_text}")
             continue
         ahead = (own.mean > other.mean) == column.higher_is_better
         gap = abs(own.mean - other.mean)
         within = gap <= max(own.std or 0.0, other.std or 0.0)
         parts.append(
-            f"{column.title}: {'ahead of' if ahead else 'behind'} the best rival, {rival.method}, "
-            f"by {format(gap, column.format)} ({mine} against {theirs}"
-            + (", a difference within the spread)" if within else ")")
+            f"{column.title}: {'ahead of' if ahead else 'behind'} the best baseline, {baseline.method}, "
+            f"by {format(gap, column.format)} ({own_text} against {other_text}"
+            + (", within one standard deviation)" if within else ")")
         )
     return [f"{ours.method}, {part}" for part in parts]
 
@@ -212,20 +212,22 @@ def _footnotes(records: Sequence[Record]) -> list[str]:
     ]
     if any(record.figures and record.figures.temperature is not None for record in records):
         lines += [
-            "Rivals have one temperature, fitted on held-out scores of the training part, which improves",
-            "their log-loss and ECE; fit s and MB leave that out.",
+            "The baselines' probabilities are calibrated by a temperature fitted on held-out training texts,",
+            "which improves their log-loss and ECE; fit s and MB do not include it.",
         ]
     whole = {record.method for record in records if record.size == "all" and record.test is not None}
     once = [key for key in METHODS if key in whole and METHODS[key].deterministic]
     if once:
-        lines.append(f"No seed changes what these learn from all texts, so they ran once: {', '.join(once)}.")
+        lines.append(
+            f"These do not depend on the seed when trained on all texts, so they ran once: {', '.join(once)}."
+        )
     keys = [key for key in METHODS if any(record.method == key for record in records)]
     width = max(map(len, keys), default=0)
     return lines + [f"{key.ljust(width)}  {METHODS[key].description}" for key in keys]
 
 
 def to_dict(records: Sequence[Record], *, notes: Sequence[str] = (), waiting: int = 0) -> dict[str, Any]:
-    """Return one data set's figures as JSON can hold them: summaries by size, and every record."""
+    """Return the results of one data set as JSON-compatible data: summaries by size, and all records."""
     first = records[0]
     return {
         "data": first.data,
@@ -253,10 +255,10 @@ def _row_dict(row: Row, block: Block) -> dict[str, Any]:
 
 
 def to_markdown(records: Iterable[Record]) -> str:
-    """Return tables for all data sets of a results file: methods down, data sets across.
+    """Return Markdown tables of all data sets of a results file, with one column per data set.
 
-    Only what was run last counts (see `latest`), and of files of the same name the last. One table a figure
-    with all texts, then accuracy and log-loss for each smaller size.
+    Only current records count (see `latest`), and only the last of several files with the same name. There is
+    one table per figure for all training texts, then accuracy and log-loss for each smaller size.
     """
     shown = latest(records)
     rows_of = {_set_name(record): record.rows_sha256 for record in shown}
@@ -274,7 +276,7 @@ def to_markdown(records: Iterable[Record]) -> str:
     for size in sizes:
         few = [(name, block) for name, found in blocks.items() for block in found if block.size == size]
         for name in ("accuracy", "log_loss"):
-            title = f"**{_BY_NAME[name].title}**, {size:,} texts to learn from"
+            title = f"**{_BY_NAME[name].title}**, {size:,} training texts"
             lines += [title, "", *_markdown(few, _BY_NAME[name]), ""]
     return "\n".join(lines).rstrip("\n")
 
@@ -311,17 +313,17 @@ def _markdown(blocks: Sequence[tuple[str, Block]], column: Column) -> list[str]:
 
 
 def _lead(block: Block) -> str:
-    """Return how much more accurate ours is than the best of the usual classifiers, in points."""
+    """Return the lead in accuracy over the best default baseline, in percentage points."""
     means = {row.method: row.figures["accuracy"].mean for row in block.rows if row.runs}
     ours = [mean for method, mean in means.items() if _is_ours(method) and METHODS[method].default]
-    usual = [mean for method, mean in means.items() if not _is_ours(method) and METHODS[method].default]
-    return f"{100 * (ours[0] - max(usual)):+.2f}" if ours and usual else ""
+    baselines = [mean for method, mean in means.items() if not _is_ours(method) and METHODS[method].default]
+    return f"{100 * (ours[0] - max(baselines)):+.2f}" if ours and baselines else ""
 
 
 def main() -> None:
     """Print the Markdown tables of a results file."""
-    parser = argparse.ArgumentParser(description="Markdown tables of a file of benchmark results.")
-    parser.add_argument("results", help="what lmclassify benchmark --results wrote")
+    parser = argparse.ArgumentParser(description="Print the Markdown tables of a benchmark results file.")
+    parser.add_argument("results", help="File that lmclassify benchmark --results wrote.")
     options = parser.parse_args()
     try:
         print(to_markdown(read_results(options.results)))

@@ -39,9 +39,9 @@ def test_table_results_and_plot(folder):
     done = run_cli(*arguments, "--plot", "curves.png", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     text, said = done.stdout.decode(), done.stderr.decode()
-    assert "subjects.csv, 2 labels, tried on emails.csv (40 texts)" in text
-    assert "40 texts to learn from" in text
-    assert "all 150 texts to learn from" in text
+    assert "subjects.csv, 2 labels, tested on emails.csv (40 texts)" in text
+    assert "40 training texts" in text
+    assert "all 150 training texts" in text
     assert "run 1 of 6: nb, 40 texts, seed 0 (0 s so far)" in said
     assert "run 6 of 6: cnb, all texts, seed 0" in said
     assert "\x1b" not in said
@@ -68,7 +68,7 @@ def test_ours_by_cross_validation_quietly(folder):
     assert done.stderr == b""
     text = done.stdout.decode()
     assert "few.csv, 2 labels, 2-fold cross-validation" in text
-    assert "all 4 texts to learn from" in text
+    assert "all 4 training texts" in text
     assert "\nlmclassify, accuracy: " in text
     assert "\nlmclassify, log-loss: " in text
 
@@ -97,7 +97,7 @@ def test_results_in_a_file_of_another_kind_are_refused(folder):
     before = (folder / "emails.csv").read_bytes()
     done = run_cli("benchmark", "subjects.csv", "--results", "emails.csv", cwd=folder)
     assert done.returncode == 1
-    assert b"emails.csv, line 1: no results of lmclassify benchmark" in done.stderr
+    assert b"emails.csv, line 1: not a result of lmclassify benchmark" in done.stderr
     assert (folder / "emails.csv").read_bytes() == before
 
 

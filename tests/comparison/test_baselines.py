@@ -51,12 +51,12 @@ class GivenScores(ClassifierMixin, BaseEstimator):
 @pytest.mark.parametrize("temperature", [0.2, 6.0])
 def test_calibration_finds_the_temperature_that_generated_the_labels(labels, temperature):
     generator = np.random.default_rng(0)
-    scores = generator.normal(size=(4000, labels)) * 3 * temperature
+    scores = generator.normal(size=(1500, labels)) * 3 * temperature
     cumulative = softmax(scores / temperature, axis=1).cumsum(axis=1)
     codes = (generator.random((len(scores), 1)) > cumulative).sum(axis=1)
     texts = [" ".join(map(str, row)) for row in scores.tolist()]
     baseline = Baseline(GivenScores).fit(texts, codes.tolist()).calibrate(texts, codes.tolist())
-    assert baseline.temperature_ == pytest.approx(temperature, rel=0.1)
+    assert baseline.temperature_ == pytest.approx(temperature, rel=0.15)
 
 
 def test_the_temperature_stays_1_if_all_held_out_texts_are_right():
@@ -66,13 +66,14 @@ def test_the_temperature_stays_1_if_all_held_out_texts_are_right():
     assert baseline.predict_proba(["0 1"])[0, 1] == pytest.approx(1 / (1 + np.exp(-1)))
 
 
-@pytest.mark.parametrize("key", SCIKIT_LEARN)
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    ("key", "many"), [("svm", False), ("nb", False), *((key, True) for key in SCIKIT_LEARN)]
+)
 def test_calibration_keeps_predictions_and_does_not_raise_the_loss(key, many):
-    texts, labels = bundled(limit=250)
+    texts, labels = bundled(limit=150)
     if many:
         labels = [f"{label}{'?' in text}" for text, label in zip(texts, labels, strict=True)]
-    train, test = (texts[:150], labels[:150]), (texts[150:], labels[150:])
+    train, test = (texts[:100], labels[:100]), (texts[100:], labels[100:])
     baseline = build(key).fit(*train)
     before = baseline.predict_proba(test[0])
     baseline.calibrate(*train)
