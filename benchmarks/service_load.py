@@ -148,6 +148,8 @@ def child_processes(process: int) -> list[int]:
 def megabytes(process: int, *, with_children: bool = True) -> float:
     """Return the resident memory of a process, with or without that of its children (Linux)."""
     status = Path(f"/proc/{process}/status").read_text()
+    if "VmRSS:" not in status:
+        raise ProcessLookupError(f"process {process} has ended")
     own = int(status.split("VmRSS:")[1].split()[0]) / 1024
     return own + sum(map(megabytes, child_processes(process) if with_children else ()))
 

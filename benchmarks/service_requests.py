@@ -52,6 +52,7 @@ class RequestMixture:
 
     def __init__(self, models: Sequence[ModelScorer], texts: Sequence[str], seed: int) -> None:
         self.random = random.Random(seed)
+        self._first_kinds = 3 * list(_WEIGHTS)
         self._models = models
         self._texts = texts
         self._requests = {
@@ -64,8 +65,11 @@ class RequestMixture:
         }
 
     def sample(self) -> SoakRequest:
-        """Return a random request."""
-        (kind,) = self.random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
+        """Return a random request. The first ones are of every kind, so that short runs have all of them."""
+        if self._first_kinds:
+            kind = self._first_kinds.pop()
+        else:
+            (kind,) = self.random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
         return self.random.choice(self._requests[kind])
 
     def _predict(self, kind: str, count: int) -> SoakRequest:

@@ -35,7 +35,8 @@ from lmclassify.service.model_scorer import ModelScorer
 from lmclassify.service.settings import ServiceSettings
 from lmclassify.service.worker_process import WorkerCommand
 
-_ANSWER_SECONDS = 60
+_ANSWER_SECONDS_AFTER_TIMEOUT = 60
+_SETTLE_SECONDS = 60
 _NUM_TEXTS = 500
 _NUM_CLIENTS = 24
 _MAX_REQUESTS_PER_CONNECTION = 20
@@ -99,9 +100,16 @@ class _Run:
     """One run: clients, replacements of the model, measurements."""
 
     def __init__(
-        self, models: Sequence[FittedModel], live: Path, mixture: RequestMixture, port: int, process: int
+        self,
+        models: Sequence[FittedModel],
+        live: Path,
+        mixture: RequestMixture,
+        port: int,
+        process: int,
+        timeout: float,
     ) -> None:
         self.result = SoakResult()
+        self._timeout = timeout
         self._models = models
         self._live = live
         self._mixture = mixture
@@ -124,7 +132,9 @@ class _Run:
             group.create_task(self._kill(seconds / (kills + 1), kills))
             group.create_task(self._measure_until(until))
         self.result.seconds = time.monotonic() - self._start
-        await asyncio.sleep(2)  # let the last connections close
+        give_up = time.monotonic() + _SETTLE_SECONDS
+        while self._open_files() > self.result.open_files[0] and time.monotonic() < give_up:
+            await asyncio.sleep(0.1)  # let the last connections close
         await self._measure_idle()
         return self.result
 
@@ -167,7 +177,7 @@ class _Run:
         except OSError:  # it may refuse the request before reading all of it; the answer says why
             pass
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self._timeout + _ANSWER_SECONDS_AFTER_TIMEOUT):
                 status, headers, body = await _answer(reader)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.result.lost.append(f"{request.kind}: {type(error).__name__}")
@@ -235,9 +245,12 @@ class _Run:
             self.result.service_megabytes.append((time.monotonic() - self._start, own))
 
     async def _measure_idle(self) -> None:
-        self.result.open_files.append(len(os.listdir(f"/proc/{self._process}/fd")))
+        self.result.open_files.append(self._open_files())
         self.result.threads.append(len(os.listdir(f"/proc/{self._process}/task")))
         self._measure_workers()
+
+    def _open_files(self) -> int:
+        return len(os.listdir(f"/proc/{self._process}/fd"))
 
     def _measure_workers(self) -> None:
         for child in child_processes(self._process):
@@ -259,6 +272,7 @@ def soak(
     seconds: float,
     swaps: int,
     kills: int = 0,
+    timeout: float = ServiceSettings.timeout,
     seed: int = 0,
 ) -> SoakResult:
     """Serve fitted models in turn and send requests.
@@ -271,6 +285,8 @@ def soak(
     seconds : float
     swaps, kills : int
         How often the model is replaced and the scoring process is killed, at even intervals.
+    timeout : float
+        Timeout of the service in seconds.
     seed : int
         Random seed of the requests.
     """
@@ -283,9 +299,10 @@ def soak(
             scorers.append(ModelScorer.load(live, deciding={}))
         mixture = RequestMixture(scorers[::-1], texts, seed)
         command = WorkerCommand({"folder": str(live), "deciding": {}})
-        with serving(Setup(command, ServiceSettings())) as (url, process):
+        with serving(Setup(command, ServiceSettings(timeout=timeout))) as (url, process):
             port = int(url.rsplit(":", 1)[1])
-            return asyncio.run(_Run(models, live, mixture, port, process).run(seconds, swaps, kills))
+            run = _Run(models, live, mixture, port, process, timeout)
+            return asyncio.run(run.run(seconds, swaps, kills))
 
 
 def main(arguments: Sequence[str]) -> int:

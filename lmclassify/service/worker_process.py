@@ -86,11 +86,6 @@ class WorkerProcess:
             _log.info("%s", note)
         return cls(process, value["model_info"])
 
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
-
     def send(self, value: Any) -> None:
         """Send a message."""
         assert self._process.stdin is not None

@@ -9,7 +9,7 @@ from benchmarks.service_soak import SoakResult, soak
 from lmclassify import LMClassifier
 from tests.conftest import SMALL, bundled
 
-pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="reads /proc")
+needs_proc = pytest.mark.skipif("sys.platform != 'linux'", reason="reads /proc")
 
 
 @pytest.fixture
@@ -21,8 +21,9 @@ def folders(tuned, tmp_path):
 
 
 @pytest.mark.long
+@needs_proc
 def test_soak_has_no_wrong_and_no_lost_answers(folders):
-    result = soak(folders, bundled("emails.csv")[0], seconds=20, swaps=8)
+    result = soak(folders, bundled("emails.csv")[0], seconds=20, swaps=8, timeout=600)
     assert result.failures == 0, result.text()
     assert result.swaps == 8
     assert not [name for name in result.answered if name.endswith(("503", "504"))]
@@ -33,8 +34,9 @@ def test_soak_has_no_wrong_and_no_lost_answers(folders):
 
 
 @pytest.mark.long
+@needs_proc
 def test_soak_with_killed_workers_has_no_wrong_answers(folders):
-    result = soak(folders, bundled("emails.csv")[0], seconds=8, swaps=2, kills=3)
+    result = soak(folders, bundled("emails.csv")[0], seconds=8, swaps=2, kills=3, timeout=600)
     assert result.failures == 0, result.text()
     assert (result.swaps, result.kills) == (2, 3)
 

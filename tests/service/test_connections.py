@@ -12,7 +12,10 @@ import pytest
 from tests.service.conftest import running, wait_until
 from tests.service.test_protocol import BODY, HEAD, connected, everything, next_status
 
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif("sys.platform != 'linux'", reason="reads /proc"),
+]
 
 REQUEST = b"POST /v1/predict HTTP/1.1\r\n" + HEAD + b"\r\n" + BODY
 

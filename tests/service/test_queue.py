@@ -313,14 +313,13 @@ def test_a_worker_that_cannot_be_started_is_tried_again(monkeypatch):
     with_service(use, restart_delay=0.01)
 
 
-@pytest.mark.skipif("sys.platform != 'linux'", reason="only Linux ends a process with its parent")
 def test_killing_ends_the_worker_process(gate):
     pids = []
 
     async def use(queue):
         jobs = submit(queue, gate.text)
         await until(lambda: gate.reached)
-        pids.append(queue._worker.process.pid)
+        pids.append(queue.model_info["pid"])
         queue.kill()
         assert await statuses(jobs) == [503]
 
