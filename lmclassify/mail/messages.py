@@ -33,14 +33,7 @@ _NOT_BASE64 = re.compile("[^A-Za-z0-9+/]+")
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _SKIPPED_TEXT_TYPES = ("calendar", "css", "csv", "directory", "javascript", "vcard", "x-vcard")
 # Slow, or not used in mail.
-_REFUSED_CHARSETS = (
-    "idna",
-    "punycode",
-    "raw-unicode-escape",
-    "unicode-escape",
-    "undefined",
-    "utf-7",
-)  # slow, or not used in mail
+_REFUSED_CHARSETS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7")
 _SUPERSETS = {"ascii": "utf-8", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
 
 

@@ -1,3 +1,5 @@
+"""Rows from files of any format, several files and wildcards."""
+
 from __future__ import annotations
 
 import bz2
@@ -76,7 +78,7 @@ def test_plain_text(tmp_path):
             cells(tmp_path / "t.txt")
 
 
-def test_a_format_asked_for(tmp_path):
+def test_a_requested_format(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("text,label\na,b\n")
     assert cells(path) == [["text,label"], ["a,b"]]
@@ -118,7 +120,7 @@ def test_several_files(tmp_path):
         assert (table.rows_read, table.bytes_read) == (4, table.size)
 
 
-def test_files_read_otherwise_than_the_first_are_said(tmp_path):
+def test_files_read_otherwise_than_the_first_are_reported(tmp_path):
     a, b, c = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "c.csv"
     a.write_text("id,text\n1,a\n")
     b.write_text("id;text\n2;b\n")
@@ -130,7 +132,7 @@ def test_files_read_otherwise_than_the_first_are_said(tmp_path):
     assert cells(a, b, c) == [["1", "a"], ["2", "b"], ["3", "c"]]
 
 
-def test_keys_of_json_lines_have_no_order(tmp_path):
+def test_json_keys_have_no_order(tmp_path):
     a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     a.write_text('{"id": 1, "text": "a"}\n')
     b.write_text('{"text": "b", "id": 2}\n')
@@ -176,7 +178,7 @@ def test_any_bytes_are_rows_or_a_one_line_error(tmp_path_factory, file):
 @pytest.mark.long
 @settings(max_examples=1000, deadline=None)
 @given(file=ANY_FILE)
-def test_any_bytes_are_rows_or_a_one_line_error_thousand_times(tmp_path_factory, file):
+def test_many_more_bytes_are_rows_or_a_one_line_error(tmp_path_factory, file):
     check_rows_or_one_line_error(tmp_path_factory.mktemp("t"), **file)
 
 

@@ -52,7 +52,7 @@ def test_headers(message, result):
 
 
 @pytest.mark.parametrize("label", ["täglich", "a\nb", " spam", "x" * 2000, "=?utf-8?q?x?=", "", "日本" * 40])
-def test_labels_that_headers_cannot_hold_as_they_are(label):
+def test_labels_that_need_encoding(label):
     result = filtered(b"Subject: x\n\n", label)
     assert all(len(line) < 100 for line in result.splitlines())
     assert email.message_from_bytes(result, policy=email.policy.default)["x-lmclassify-label"] == label

@@ -1,3 +1,5 @@
+"""Folders of part files, local and by URL."""
+
 import os
 from pathlib import Path
 
@@ -29,14 +31,14 @@ def test_a_part_written_twice_is_there_once(tmp_path: Path, format: OutputFormat
     assert (tmp_path / "new" / "out" / name).read_text() == expected
 
 
-def test_formulas_are_escaped_where_asked(tmp_path: Path) -> None:
+def test_formulas_are_escaped_on_request(tmp_path: Path) -> None:
     folder = PartFolder(str(tmp_path), "csv", escape_formulas=True)
     folder.prepare()
     folder.write("part.csv", Rows(["=text"], [["=1+1"], ["b"]]))
     assert (tmp_path / "part.csv").read_text() == "'=text\n'=1+1\nb\n"
 
 
-def test_whole_numbers_are_those_of_parquet_too(tmp_path: Path) -> None:
+def test_integers_stay_integers_in_parquet(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     folder = PartFolder(str(tmp_path), "parquet")
@@ -54,7 +56,7 @@ def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
-def test_drafts_of_killed_processes_go_and_parts_stay(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
     folder = PartFolder(str(tmp_path), "csv")
     folder.prepare()
     folder.write(folder.part_name(0, 1), ROWS)
@@ -64,7 +66,7 @@ def test_drafts_of_killed_processes_go_and_parts_stay(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == [DONE, "part-000000-000000000001.csv"]
 
 
-def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "old.csv").write_text("x")
     with pytest.raises(OutputError, match="is not empty; empty it, or choose another folder$"):
@@ -96,7 +98,7 @@ def test_parts_go_to_a_url(tmp_path: Path) -> None:
     assert (tmp_path / "x").is_dir()
 
 
-def test_the_format_is_that_of_the_data_unless_named() -> None:
+def test_the_default_format_is_that_of_the_input() -> None:
     assert [choose_part_format(None, kind) for kind in ("csv", "tsv", "jsonl", "parquet")] == [
         *("csv", "tsv", "jsonl", "parquet")
     ]

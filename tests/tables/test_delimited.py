@@ -55,7 +55,7 @@ def test_cells_stay_as_they_are(tmp_path):
     separator=st.sampled_from(["csv", "tsv"]),
     rows=st.integers(1, 3),
 )
-def test_what_is_written_is_read_again(tmp_path_factory, header, body, separator, rows):
+def test_written_tables_are_read_back(tmp_path_factory, header, body, separator, rows):
     row = st.lists(cells, min_size=len(header), max_size=len(header))
     table = body.draw(st.lists(row, min_size=1, max_size=6))
     path = tmp_path_factory.mktemp("t") / f"table.{separator}"
@@ -141,7 +141,7 @@ def test_files_that_cannot_be_read(tmp_path):
         DelimitedReader(str(tmp_path))
 
 
-def test_progress_is_known(tmp_path):
+def test_progress_is_counted_in_bytes(tmp_path):
     path = written(tmp_path, "text\n" + "line\n" * 1000)
     with DelimitedReader(str(path)) as reader:
         assert reader.size == path.stat().st_size
@@ -213,7 +213,7 @@ def test_positions_are_right_after_looking_ahead(tmp_path, content, position):
         read(written(tmp_path, content))
 
 
-def test_looking_ahead_does_not_take_the_whole_file(tmp_path):
+def test_looking_ahead_does_not_read_the_whole_file(tmp_path):
     header = 'a,b\t"c\n'
     with pytest.raises(DataError, match="row 1 .line 2.: 1 fields"):
         read(written(tmp_path, header + "x\n" * 5000))

@@ -151,7 +151,7 @@ def test_detection_without_its_package(tmp_path, monkeypatch):
         read(path, "detect")
 
 
-def test_utf_16_without_its_mark_that_breaks_off(tmp_path):
+def test_truncated_utf_16_without_byte_order_mark(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\x00\x00\xdc\x41")
     with pytest.raises(DataError, match="a.csv"):

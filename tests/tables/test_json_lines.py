@@ -1,3 +1,5 @@
+"""JSON Lines: cells, original text, and errors that name the row."""
+
 from __future__ import annotations
 
 import json
@@ -19,7 +21,7 @@ def chunks(path, rows=8192):
         return list(table.chunks(rows))
 
 
-def test_values_as_cells(tmp_path):
+def test_values_become_cells(tmp_path):
     path = written(
         tmp_path / "t.jsonl",
         '{"id": 7, "text": "a, \\"b\\"\\u00e9", "n": 1.5}',
@@ -39,7 +41,7 @@ def test_values_as_cells(tmp_path):
     ]
 
 
-def test_rows_stay_as_they_are_written(tmp_path):
+def test_rows_keep_their_original_text(tmp_path):
     lines = [
         '{"text":"a","id":1.10,"n":12345678901234567890123}',
         '{ "text" : "b" }',
@@ -115,7 +117,7 @@ def test_broken_lines_are_named(tmp_path, lines, message):
     assert "t.jsonl" in str(error.value)
 
 
-def test_bad_bytes_and_half_pairs(tmp_path):
+def test_invalid_bytes_and_single_surrogates(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_bytes(b'{"text": "a"}\n{"text": "\xe9"}\n')
     with pytest.raises(DataError, match=r"row 2 \(line 2\): byte 24 \(0xe9\)"):

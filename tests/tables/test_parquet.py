@@ -1,3 +1,5 @@
+"""Parquet: cells, types, chunks and damaged files."""
+
 from __future__ import annotations
 
 import datetime
@@ -42,7 +44,7 @@ def chunks(path, rows=8192) -> list[Rows]:
         return list(table.chunks(rows))
 
 
-def test_values_as_cells_and_as_json(path):
+def test_values_become_cells_and_json(path):
     (rows,) = chunks(path)
     assert rows.columns == TABLE.column_names
     first, second, third = rows.cells
@@ -87,7 +89,7 @@ def test_the_text_column_must_hold_strings(path):
             table.describe(0, None)
 
 
-def test_what_cannot_be_read(path, tmp_path, monkeypatch):
+def test_damaged_files(path, tmp_path, monkeypatch):
     pyarrow.parquet.write_table(TABLE.slice(0, 0), tmp_path / "none.parquet")
     with pytest.raises(DataError, match="has columns .* but no rows"):
         ParquetReader(str(tmp_path / "none.parquet"))
@@ -104,7 +106,7 @@ def test_what_cannot_be_read(path, tmp_path, monkeypatch):
         parquet.ParquetReader(str(path))
 
 
-def test_other_types_later(path, tmp_path):
+def test_types_that_change_later(path, tmp_path):
     cells = Rows(["id"], [["x"]], first=4)
     numbers = Rows(["id"], [["7"]], first=1)
     typed = Rows(["id"], [["7"]], original=parquet.ArrowRows(TABLE.select(["id"])))

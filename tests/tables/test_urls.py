@@ -1,3 +1,5 @@
+"""Files by URL, in an in-memory file system."""
+
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +34,7 @@ def test_urls_name_files_folders_and_wildcards(memory: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "cells"), [("b.csv", [["007", "NA"]]), ("in/a.csv.gz", [["1", "é"]])])
-def test_a_url_is_read_as_a_file_is(memory: Any, name: str, cells: list[list[str]]) -> None:
+def test_a_url_is_read_like_a_file(memory: Any, name: str, cells: list[list[str]]) -> None:
     with open_rows(f"memory://data/{name}") as source:
         assert [chunk.cells for chunk in source.chunks()] == [cells]
         assert source.size == memory.size(f"/data/{name}")
@@ -55,14 +57,14 @@ def test_parquet_is_read_from_a_url(memory: Any, tmp_path: Path) -> None:
         ("nothing://data/none.csv", "cannot use nothing://data/none.csv: "),
     ],
 )
-def test_a_url_that_cannot_be_read_is_one_line(url: str, said: str) -> None:
+def test_a_url_that_cannot_be_read_is_a_one_line_error(url: str, said: str) -> None:
     with pytest.raises(DataError) as caught:
         open_rows(url)
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
 
-def test_folders_of_this_machine_are_read_too(tmp_path: Path) -> None:
+def test_local_folders_are_expanded_too(tmp_path: Path) -> None:
     for name in ("b.csv", "in/a.jsonl", "in/_temporary/c.csv", ".d.csv", "e.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("text\n")

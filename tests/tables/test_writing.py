@@ -63,7 +63,7 @@ def test_parquet(tmp_path):
     assert again["p"].isna().tolist() == [False, True, False] * 2
 
 
-def test_table_is_aligned_and_cannot_steer_a_terminal(tmp_path):
+def test_an_aligned_table_has_no_control_characters(tmp_path):
     path = tmp_path / "out.txt"
     with TableWriter(str(path), "table") as writer:
         writer.write(ROWS)
@@ -73,7 +73,7 @@ def test_table_is_aligned_and_cannot_steer_a_terminal(tmp_path):
     assert "é\\x1b[31m  0.0000" in lines[3]
 
 
-def test_a_file_appears_only_when_it_is_complete(tmp_path):
+def test_a_table_appears_only_when_it_is_complete(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
     with pytest.raises(KeyError), TableWriter(str(path), "csv") as writer:
@@ -91,7 +91,7 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-def test_places_that_cannot_be_written(tmp_path):
+def test_paths_that_cannot_be_written(tmp_path):
     with pytest.raises(OutputError, match="cannot write .*: No such file"):
         TableWriter(str(tmp_path / "nowhere" / "out.csv"), "csv")
     with pytest.raises(OutputError, match="cannot write .*: Is a directory"):
@@ -116,7 +116,7 @@ def test_links_and_modes_are_respected(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
-def test_columns_named_alike_that_do_not_fit(tmp_path, format):
+def test_duplicate_column_names(tmp_path, format):
     with (
         pytest.raises(DataError, match="several of x"),
         TableWriter(str(tmp_path / "out"), format) as writer,
@@ -127,7 +127,7 @@ def test_columns_named_alike_that_do_not_fit(tmp_path, format):
 
 @pytest.mark.long
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_one_line():
+def test_a_full_disk_is_a_one_line_error():
     with (
         pytest.raises(OutputError, match="cannot write /dev/full: No space left"),
         TableWriter("/dev/full", "csv") as writer,
@@ -139,18 +139,18 @@ def test_a_full_disk_is_one_line():
     "cell",
     ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n1", "\0", " =1", "\u00a0=1", "\ufeff=1", "＝1", "＋1", "－1", "＠1", "-", "--1", "+١"],
 )  # fmt: skip
-def test_what_may_be_a_formula_becomes_text(cell):
+def test_formulas_get_an_apostrophe(cell):
     assert escape_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["", "a=1", "1-1", "'=1", "3", "-3.5", "+1", "-.5e-10", "é"])
-def test_other_cells_stay(cell):
+def test_other_cells_are_unchanged(cell):
     assert escape_formula(cell) == cell
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.text("=+-@\t\r\n '1a＝", max_size=6))
-def test_an_apostrophe_is_enough(cell):
+def test_escaping_twice_changes_nothing_more(cell):
     safe = escape_formula(cell)
     assert safe.removeprefix("'") == cell.removeprefix("'") or safe == f"'{cell}"
     assert escape_formula(safe) == safe
