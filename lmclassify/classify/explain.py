@@ -81,7 +81,7 @@ class Explanation(TypedDict):
     nothing, and the prior's part holds the variant's penalty. None: the text as it stands."""
     prior: ExplainedRest
     words: list[ExplainedWord]
-    """At most `max_words`: the last one of a longer text stands for all the rest."""
+    """At most `MAX_WORDS`: the last one of a longer text stands for all the rest."""
     end_of_text: ExplainedEnd
 
 
@@ -119,8 +119,25 @@ class Attributions:
         return joint
 
 
-def explain(predictor: Predictor, text: str, label: object = None, against: object = None) -> Explanation:
-    """Explain why a text has its label; see `lmclassify.FittedModel.explain`."""
+def explain(
+    predictor: Predictor,
+    text: str,
+    label: object = None,
+    against: object = None,
+    *,
+    max_words: int | None = None,
+) -> Explanation:
+    """Explain why a text has its label; see `lmclassify.FittedModel.explain`.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    text : str
+    label, against : object, optional
+    max_words : int, optional
+        Largest number of words listed; further ones are merged into the last one, with a warning. By default
+        as many as `MAX_WORDS` and `MAX_WORD_LABELS` allow.
+    """
     code = None if label is None else predictor.label_index(label)
     other = None if against is None else predictor.label_index(against)
     if against is not None and len(predictor.classes_) == 1:
@@ -128,11 +145,12 @@ def explain(predictor: Predictor, text: str, label: object = None, against: obje
     if code is not None and code == other:
         raise OptionError(f"label {shorten(label)} cannot be held against itself")
     attributions = next(attribute(predictor, as_texts([text])))
-    most = max_words(len(predictor.classes_))
+    most = min(MAX_WORDS, MAX_WORD_LABELS // len(predictor.classes_)) if max_words is None else max_words
     if len(attributions.spans) > most:
         rest = len(attributions.spans) - most + 1
         message = f"the last {rest:,} of {len(attributions.spans):,} words are explained as one"
         warnings.warn(message, LMClassifyWarning, stacklevel=3)
+        attributions = _merge_last_words(attributions, most)
     return explanation(attributions, predictor.label_names, code, other)
 
 
@@ -323,15 +341,8 @@ def _with_cut_words(predictor: Predictor, text: str, attributions: Attributions)
     return replace(attributions, text=text, spans=spans, log_probabilities=log_probabilities, parts=parts)
 
 
-def max_words(labels: int) -> int:
-    """Return the largest number of words that an explanation lists."""
-    return min(MAX_WORDS, MAX_WORD_LABELS // labels)
-
-
 def _merge_last_words(attributions: Attributions, most: int) -> Attributions:
-    """Merge the last words into one, so that at most `most` are left."""
-    if len(attributions.spans) <= most:
-        return attributions
+    """Merge the last words into one, so that `most` are left."""
     first = most - 1
     spans = [*attributions.spans[:first], (attributions.spans[first][0], attributions.spans[-1][1])]
     log_probabilities, parts = (
@@ -354,7 +365,6 @@ def explanation(
     label, against : int, optional
         The label to explain and the one to compare it with; by default the likeliest ones.
     """
-    attributions = _merge_last_words(attributions, max_words(len(names)))
     joint = attributions.joint
     ranked = np.argsort(-joint, kind="stable").tolist()
     if label is None:

@@ -219,12 +219,12 @@ def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, limit: int) -> tuple[l
     return result, too_long
 
 
-def chunks_of(texts: Sequence[str]) -> list[slice]:
-    """Return consecutive slices of texts, each of about `MAX_CHUNK_CHARACTERS`; at least one slice."""
+def chunks_of(texts: Sequence[str], max_characters: int = MAX_CHUNK_CHARACTERS) -> list[slice]:
+    """Return consecutive slices of texts, each of about `max_characters`; at least one slice."""
     ends, characters = [], 0
     for index, text in enumerate(texts):
         characters += len(text)
-        if characters >= MAX_CHUNK_CHARACTERS:
+        if characters >= max_characters:
             ends.append(index + 1)
             characters = 0
     if not ends or ends[-1] < len(texts):

@@ -14,6 +14,7 @@ from lmclassify.errors import OptionError
 from lmclassify.text.tokenizer import encodable
 from tests.conftest import bundled
 
+TOPICS = ["soup for dinner", "the final match", "hotel and train", "score at the airport"]
 TEXTS = st.text(st.sampled_from("aberwWn FREE ! 9 é ｆ\u0301\u3000\n中文🎉İ\ud800"), max_size=60)
 
 
@@ -45,72 +46,65 @@ def words(text):
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TEXTS)
 def test_parts_sum_to_the_joint_log_probabilities(model, text):
     check(model, text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TEXTS)
-def test_parts_sum_in_recipe_tuned_too(tuned, text):
-    check(tuned.model_, text)
+def test_parts_sum_in_recipe_tuned_too(golden_tuned, text):
+    check(golden_tuned, text)
 
 
 def test_three_labels_and_long_texts(three):
-    assert three.model_.combination.weights[-2:].any()
-    for text in ("win a prize now", "lunch " * 2000, "re: minutes, 3pm"):
-        check(three.model_, text)
-    explanation = three.explain("win a prize", label="c", against="a")
-    assert (explanation["label"], explanation["against"]) == ("c", "a")
-    joint = three.predict_joint_log_proba(["win a prize"])[0]
+    for text in ("match after dinner", "lunch " * 500, "re: minutes, 3pm"):
+        check(three, text)
+    explanation = three.explain("match", label=3, against=1)
+    assert (explanation["label"], explanation["against"]) == ("3", "1")
+    joint = three.predict_joint_log_proba(["match"])[0]
     assert explanation["decision"] == pytest.approx(joint[2] - joint[0], abs=1e-5)
-    with pytest.raises(OptionError, match="no label 'd'"):
-        three.explain("win", label="d")
+    with pytest.raises(OptionError, match="no label 4"):
+        three.explain("match", label=4)
     with pytest.raises(OptionError, match="cannot be held against itself"):
-        three.explain("win", label="a", against="a")
+        three.explain("match", label=1, against=1)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.3, 1.0, 3.0, math.inf])
-def test_parts_sum_wherever_language_models_are_asked(three, gap):
-    model = three.model_
-    length = model.combination.cascade.length
-    model = replace(model, combination=replace(model.combination, cascade=Cascade(gap, 0.2, length)))
-    texts = [*bundled(limit=30)[0], "win a prize now", ""]
+@pytest.mark.parametrize("gap", [0.0, 0.3, math.inf])
+def test_parts_sum_whatever_labels_the_lstms_score(three, gap):
+    length = three.combination.cascade.length
+    model = replace(three, combination=replace(three.combination, cascade=Cascade(gap, 0.2, length)))
+    texts = [*TOPICS, *bundled(limit=4)[0], ""]
     for text in texts:
         check(model, text)
     exact = replace(model, exact=True)
     check(exact, texts[0])
-    of_all = replace(model, combination=replace(model.combination, cascade=Cascade()))
-    joint = of_all.predict_joint_log_proba(texts)
+    whole = replace(model, combination=replace(model.combination, cascade=Cascade()))
+    joint = whole.predict_joint_log_proba(texts)
     np.testing.assert_allclose(exact.predict_joint_log_proba(texts), joint, rtol=1e-9)
     assert np.allclose(model.predict_joint_log_proba(texts), joint) == (gap == math.inf)
 
 
 @pytest.fixture(scope="module")
-def three():
-    texts, labels = bundled(limit=240)
-    labels = ["c" if index % 5 == 0 else label[:1] for index, label in enumerate(labels)]
-    labels = ["a" if label == "s" else "b" if label == "h" else label for label in labels]
-    small = {"num_lstm_units": 12, "embedding_dim": 8, "max_epochs": 2, "random_state": 0}
-    classifier = LMClassifier(**small).fit(texts, labels)
-    combination = classifier.model_.combination
-    combination.weights[-2:] += 0.1  # whatever was learnt: both experts have a say
-    return classifier
+def three(golden_three):
+    """Three labels, with weights of both LSTM experts, whatever was fitted."""
+    weights = golden_three.combination.weights.copy()
+    weights[-2:] += 0.1
+    return replace(golden_three, combination=replace(golden_three.combination, weights=weights))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TEXTS)
 @pytest.mark.filterwarnings("ignore:texts of more than")
-def test_parts_sum_where_texts_are_cut(model, tuned, text):
-    for whole in (model, tuned.model_):
+def test_parts_sum_where_texts_are_cut(model, golden_tuned, text):
+    for whole in (model, golden_tuned):
         check(replace(whole, settings=replace(whole.settings, long_texts="truncate", max_length=7)), text)
 
 
-@pytest.mark.parametrize("recipe", ["model", "tuned"])
+@pytest.mark.parametrize("recipe", ["model", "golden_tuned"])
 def test_words_beyond_a_cut_have_no_part(recipe, request):
     whole = request.getfixturevalue(recipe)
-    whole = getattr(whole, "model_", whole)
     short = replace(whole, settings=replace(whole.settings, long_texts="truncate", max_length=6))
     text = "win the prize of a lifetime today and tomorrow"
     with pytest.warns(match="scored by their beginning only"):
@@ -132,15 +126,15 @@ def test_one_label_has_nothing_to_be_held_against():
     assert list(one.informative_words(["win win"])) == ["spam"]
 
 
-def test_informative_words_add_up_their_parts(tuned):
+def test_informative_words_add_up_their_parts(golden_tuned):
     texts = bundled(limit=40)[0]
-    found = tuned.informative_words(texts, n=5)
+    found = golden_tuned.informative_words(texts, n=5)
     assert set(found) == {"ham", "spam"}
     top = found["spam"][0]
     parts = [
         word["parts"]["spam"] - word["parts"]["ham"]
         for text in texts
-        for word in tuned.explain(text)["words"]
+        for word in golden_tuned.explain(text)["words"]
         if word["word"] == top["word"]
     ]
     assert top["count"] == len(parts)
@@ -150,4 +144,4 @@ def test_informative_words_add_up_their_parts(tuned):
     assert totals == sorted(totals, reverse=True)
     assert min(totals) > 0
     with pytest.raises(OptionError, match="n must be at least 1"):
-        tuned.informative_words(texts, n=0)
+        golden_tuned.informative_words(texts, n=0)

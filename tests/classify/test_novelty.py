@@ -12,11 +12,11 @@ from lmclassify.classify.thresholds import HeldOut, log_odds
 from lmclassify.errors import DataError, OptionError
 from tests.conftest import bundled
 
-KNOWN = bundled("emails.csv")[0]
+KNOWN = bundled("emails.csv", limit=100)[0]
 STRANGE = ["qzx vvkq jjwx zzq", "ЩЮЪ ЫЭЮ ЪЪЩ", "xkcd qqq wxyz zxq jq vq"]
 
 
-@pytest.mark.parametrize("recipe", ["classifier", "tuned"])
+@pytest.mark.parametrize("recipe", ["classifier", "golden_tuned"])
 def test_strange_texts_are_newer_than_usual_ones(recipe, request):
     classifier = request.getfixturevalue(recipe)
     usual, strange = classifier.novelty(KNOWN), classifier.novelty(STRANGE)
@@ -26,8 +26,8 @@ def test_strange_texts_are_newer_than_usual_ones(recipe, request):
     assert np.isfinite(classifier.novelty(["", " "])).all()
 
 
-@pytest.mark.parametrize("recipe", ["classifier", "tuned"])
-def test_company_and_storage_change_no_novelty(recipe, request, tmp_path):
+@pytest.mark.parametrize("recipe", ["classifier", "golden_tuned"])
+def test_other_texts_and_storage_change_no_novelty(recipe, request, tmp_path):
     classifier = request.getfixturevalue(recipe)
     texts = [*KNOWN[:30], *STRANGE, ""]
     together = classifier.novelty(texts)
@@ -42,17 +42,17 @@ def test_company_and_storage_change_no_novelty(recipe, request, tmp_path):
     assert loaded.unknown_threshold(0.1) == classifier.unknown_threshold(0.1)
 
 
-def test_the_threshold_keeps_its_rate_on_held_out_text(tuned):
-    held_out = tuned.model_.held_out
+def test_the_threshold_keeps_its_rate_on_held_out_text(golden_tuned):
+    held_out = golden_tuned.held_out
     novelty = held_out.novelty(held_out.ood_features.astype(float))
-    assert len(novelty) == 120
+    assert len(novelty) == 24
     assert novelty.mean() == pytest.approx(0, abs=1e-6)
     for rate in (0.0, 0.05, 0.5):
-        above = (novelty > tuned.unknown_threshold(rate)).mean()
+        above = (novelty > golden_tuned.unknown_threshold(rate)).mean()
         assert above <= rate
-        assert above > rate - 0.02
+        assert above > rate - 0.05
     with pytest.raises(OptionError, match="from 0 to below 1"):
-        tuned.unknown_threshold(1)
+        golden_tuned.unknown_threshold(1)
 
 
 def test_likelihood_ratio_of_a_worked_example():
@@ -63,7 +63,7 @@ def test_likelihood_ratio_of_a_worked_example():
     assert nothing == pytest.approx([0])
 
 
-def test_plain_familiarity_of_a_worked_example():
+def test_plain_features_of_a_worked_example():
     features = plain_ood_features(np.log([[0.5, 0.5]]), np.array([[-8.0, -4.0]]), [" a  b "])
     assert features == pytest.approx(np.array([[-6 / 4]]))
 
