@@ -10,7 +10,7 @@ from lmclassify.evaluation.classification_report import classification_report
 
 
 @pytest.mark.parametrize("given", [["ham", "spam"], ["ham", "spam", "a very long label", "unsure"], ["ham"]])
-def test_the_report_is_that_of_scikit_learn(given):
+def test_report_equals_scikit_learns(given):
     rng = np.random.default_rng(0)
     labels = ["a very long label", "ham", "never", "spam"]
     true = rng.choice(labels[:2] + labels[3:], 500).tolist()
@@ -19,5 +19,5 @@ def test_the_report_is_that_of_scikit_learn(given):
     assert classification_report(Counter(zip(true, predicted, strict=True)), labels) == expected
 
 
-def test_a_label_cannot_steer_a_terminal():
+def test_control_characters_of_labels_are_escaped():
     assert "\\x1b[31m" in classification_report({("\x1b[31m", "a"): 1}, ["\x1b[31m", "a"])

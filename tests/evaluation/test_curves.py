@@ -1,4 +1,4 @@
-"""Numbers of the curves, beside scikit-learn's and scipy's."""
+"""Curves, compared with scikit-learn and scipy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lmclassify.evaluation.curves import measure_coverage, measure_curves, measu
 from lmclassify.evaluation.metrics import confidence, evaluate, wilson_interval
 
 
-def made_up(labels, n=400, spread=2.0, seed=0):
-    """Return true labels and log posteriors that know something of them."""
+def sample(labels, n=400, spread=2.0, seed=0):
+    """Return true labels and informative log posteriors."""
     rng = np.random.default_rng(seed)
     codes = rng.choice(len(labels), n)
     joint = rng.normal(0, spread, (n, len(labels))) + spread * (
@@ -28,8 +28,8 @@ def curves_of(true, log_posteriors, decisions):
     return measure_curves(true, log_posteriors, decisions, decisions.decide(log_posteriors))
 
 
-def test_two_labels_have_the_positive_one_drawn_with_the_threshold_marked():
-    true, log_posteriors = made_up(["ham", "spam"])
+def test_two_labels_have_the_curve_of_the_positive_one_with_the_threshold():
+    true, log_posteriors = sample(["ham", "spam"])
     is_spam = np.array(true) == "spam"
     p = np.exp(log_posteriors[:, 1])
     curves = curves_of(true, log_posteriors, Decisions(["ham", "spam"]))
@@ -56,8 +56,8 @@ def test_two_labels_have_the_positive_one_drawn_with_the_threshold_marked():
         ({"min_confidence": 0.3}, [0.5]),
     ],
 )
-def test_the_thresholds_that_decide_are_marked(options, thresholds):
-    true, log_posteriors = made_up(["ham", "spam"])
+def test_thresholds_of_the_decision_rule_are_marked(options, thresholds):
+    true, log_posteriors = sample(["ham", "spam"])
     (roc,) = curves_of(true, log_posteriors, Decisions(["ham", "spam"], **options)).roc
     positive = options.get("positive", 1)
     assert roc.label == ["ham", "spam"][positive]
@@ -68,16 +68,16 @@ def test_the_thresholds_that_decide_are_marked(options, thresholds):
         assert point.recall == pytest.approx(called[is_positive].mean())
 
 
-def test_unsure_between_nothing_and_everything():
-    true, log_posteriors = made_up(["ham", "spam"])
+def test_unsure_between_0_and_1():
+    true, log_posteriors = sample(["ham", "spam"])
     decisions = Decisions(["ham", "spam"], positive=1, unsure=(0.0, 1.0))
     (roc,) = curves_of(true, log_posteriors, decisions).roc
     assert [(point.name, point.recall, point.precision) for point in roc.points][1] == ("1", 0.0, None)
 
 
-def test_many_labels_have_the_most_frequent_and_the_mean_of_all():
+def test_many_labels_have_the_curves_of_the_most_frequent_and_the_mean():
     labels = [f"label {number}" for number in range(8)]
-    true, log_posteriors = made_up(labels, 600)
+    true, log_posteriors = sample(labels, 600)
     curves = curves_of(true, log_posteriors, Decisions(labels))
     counts = {label: true.count(label) for label in labels}
     assert [line.label for line in curves.roc] == [
@@ -101,13 +101,13 @@ def test_many_labels_have_the_most_frequent_and_the_mean_of_all():
     assert curves_of(true, log_posteriors, named).roc[0].label == positive
 
 
-def test_posteriors_too_near_to_one_to_tell_apart_still_rank():
+def test_posteriors_that_round_to_one_are_still_ranked():
     joint = np.array([[0.0, 50.0, 0.0], [0.0, 60.0, 0.0], [0.0, 70.0, 0.0], [9.0, 0.0, 0.0]])
     curves = curves_of(["a", "b", "b", "a"], log_softmax(joint), Decisions(["a", "b", "c"]))
     assert {line.label: line.area for line in curves.roc}["b"] == 1.0
 
 
-def test_what_has_no_curve():
+def test_labels_without_a_curve():
     one = np.zeros((3, 1))
     assert curves_of(["a"] * 3, one, Decisions(["a"])).roc == []
     two = np.log(np.full((3, 2), 0.5))
@@ -118,34 +118,34 @@ def test_what_has_no_curve():
 
 
 def test_curves_of_many_texts_are_thinned():
-    true, log_posteriors = made_up(["ham", "spam"], 50_000, spread=0.5)
+    true, log_posteriors = sample(["ham", "spam"], 50_000, spread=0.5)
     curves = curves_of(true, log_posteriors, Decisions(["ham", "spam"]))
     for line in (*curves.roc, *curves.precision_recall):
         assert 100 < len(line.x) <= 302
         assert {line.x[0], line.x[-1]} == {0.0, 1.0}
 
 
-def test_reliability_is_scikit_learns_and_adds_up_to_the_calibration_error():
-    true, log_posteriors = made_up(["a", "b", "c"])
+def test_reliability_equals_scikit_learns_and_sums_to_the_ece():
+    true, log_posteriors = sample(["a", "b", "c"])
     decisions = Decisions(["a", "b", "c"])
     top, correct = confidence(true, log_posteriors, decisions)
     bins = measure_reliability(top, correct)
     accuracy, mean = calibration_curve(correct, top, n_bins=15)
-    np.testing.assert_allclose([of.accuracy for of in bins], accuracy)
-    np.testing.assert_allclose([of.confidence for of in bins], mean)
-    assert sum(of.texts for of in bins) == len(true)
-    assert all(of.low <= of.confidence <= of.high for of in bins)
-    ece = sum(of.texts * abs(of.accuracy - of.confidence) for of in bins) / len(true)
+    np.testing.assert_allclose([part.accuracy for part in bins], accuracy)
+    np.testing.assert_allclose([part.confidence for part in bins], mean)
+    assert sum(part.texts for part in bins) == len(true)
+    assert all(part.low <= part.confidence <= part.high for part in bins)
+    ece = sum(part.texts * abs(part.accuracy - part.confidence) for part in bins) / len(true)
     assert evaluate(true, log_posteriors, decisions).ece == pytest.approx(ece)
 
 
-def test_coverage_goes_from_the_surest_texts_to_all():
-    true, log_posteriors = made_up(["a", "b"])
+def test_coverage_goes_from_the_most_confident_texts_to_all():
+    true, log_posteriors = sample(["a", "b"])
     result = evaluate(true, log_posteriors, Decisions(["a", "b"]))
     curve = measure_coverage(*confidence(true, log_posteriors, Decisions(["a", "b"])))
-    of = dict(zip(curve.coverage.round(4).tolist(), curve.accuracy, strict=True))
+    accuracy_at = dict(zip(curve.coverage.round(4).tolist(), curve.accuracy, strict=True))
     for point in result.coverage:
-        assert of[round(point["coverage"], 4)] == pytest.approx(point["accuracy"])
+        assert accuracy_at[round(point["coverage"], 4)] == pytest.approx(point["accuracy"])
     assert (curve.low <= curve.accuracy).all()
     assert (curve.accuracy <= curve.high).all()
     assert len(measure_coverage(np.array([0.9]), np.array([True])).coverage) == 1
@@ -158,7 +158,7 @@ def test_wilson_interval(right, texts):
 
 
 def test_the_accuracy_has_its_interval():
-    true, log_posteriors = made_up(["a", "b"])
+    true, log_posteriors = sample(["a", "b"])
     result = evaluate(true, log_posteriors, Decisions(["a", "b"]))
     expected = binomtest(round(result.accuracy * 400), 400).proportion_ci(method="wilson")
     assert result.accuracy_interval == pytest.approx(tuple(expected))

@@ -13,7 +13,7 @@ TRUE = ["a", "a", "b", "b"]
 LOG_POSTERIORS = np.log(np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]))
 
 
-def test_figures_by_hand():
+def test_metrics_computed_by_hand():
     result = evaluate(TRUE, LOG_POSTERIORS, Decisions(["a", "b"]), {"a": 12.5, "b": math.inf})
     assert result.accuracy == 0.75
     assert result.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
@@ -36,7 +36,7 @@ def test_a_label_that_the_model_lacks_counts_as_wrong():
     assert result.to_dict()["log_loss"] is None
 
 
-def test_labels_named_like_rows_of_the_report_or_to_steer_a_terminal():
+def test_labels_that_look_like_report_rows_or_control_a_terminal():
     result = evaluate(
         ["accuracy", "accuracy", "b\x1b[31m"], LOG_POSTERIORS[:3], Decisions(["accuracy", "b\x1b[31m"])
     )

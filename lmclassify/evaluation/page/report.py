@@ -35,9 +35,10 @@ _MAX_SAMPLED_TEXTS = 300
 """Texts that the informative words come from: explaining a text takes longer than labelling it."""
 _MAX_WORDS = 12
 """Informative words of a label: one or two lines."""
-_MAX_WORDS_OF_MANY_LABELS = 6
-"""The same with more than `_MANY_LABELS`, so that the table stays short."""
-_MANY_LABELS = 30
+_MAX_TABLE_WORDS = 360
+"""Informative words of all labels: with more than 30 labels, each gets fewer, to keep the table short."""
+_MIN_WORDS = 6
+"""Informative words of a label however many labels there are: fewer say little about it."""
 _CAPTION_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 
 
@@ -104,7 +105,7 @@ def build_report(
     mistakes = worst_mistakes(texts, true, predicted.tolist(), log_posteriors, labeller.labels, _MAX_MISTAKES)
     classes = dict(zip(labeller.labels, fitted.classes_.tolist(), strict=True))
     sample = subsample(len(texts), _MAX_SAMPLED_TEXTS, seed)
-    words = _MAX_WORDS if len(classes) <= _MANY_LABELS else _MAX_WORDS_OF_MANY_LABELS
+    words = min(_MAX_WORDS, max(_MIN_WORDS, _MAX_TABLE_WORDS // len(classes)))
     return Report(
         data=data,
         model=model,
