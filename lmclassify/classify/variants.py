@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ngram_models import NgramModel
-from lmclassify.text.normalization import PlainText, as_it_stands, plain_text
+from lmclassify.text.normalization import NormalizedText, normalize_text, unchanged_text
 
 Array = npt.NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class TextVariant:
 
     text: str
     sources: list[tuple[int, int]]
-    """See `PlainText`."""
+    """See `NormalizedText`."""
     penalty: float = 0.0
     """Nats, of the disguised label."""
     shift: float = 0.0
@@ -103,12 +103,12 @@ def variants_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tup
     if not len(words.keys):  # without known words there is no way to tell running text
         return []
     counts = partial(word_counts, words)
-    spellings: list[tuple[int, PlainText]] = []
+    spellings: list[tuple[int, NormalizedText]] = []
     variants: list[tuple[int, TextVariant]] = []
     for index, text in enumerate(texts):
-        own = as_it_stands(text)
+        own = unchanged_text(text)
         spellings.append((index, own))
-        plain = plain_text(text, counts)
+        plain = normalize_text(text, counts)
         if plain.text != own.text:
             spellings.append((index, plain))
             variants.append((index, TextVariant(plain.text, plain.sources)))

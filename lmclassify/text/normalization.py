@@ -1,7 +1,7 @@
-"""Undoes what disguises words: invisible characters, look-alike letters, spaced-out spelling.
+"""Normalizes disguised text: invisible characters, look-alike letters, spaced-out spelling.
 
-The result is a second reading of a text, never what a model learns from. It knows which words of the text
-each of its words comes from.
+The result is a variant of a text to be scored, never training text. It records which words of the original
+text each of its words comes from.
 """
 
 from __future__ import annotations
@@ -15,82 +15,87 @@ from itertools import groupby
 from math import inf, log
 
 WordCounts = Callable[[Sequence[str]], Sequence[float]]
-"""Returns how often each of some words has been seen."""
+"""Returns how often each of some words occurs in the training texts."""
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """Default_Ignorable_Code_Point of the Unicode Character Database."""
-_JOINERS = "\u200c\u200d\ufe0f"  # some scripts and emoji need them
+_JOINERS = "\u200c\u200d\ufe0f"  # needed in some scripts and emoji
 _LATIN = re.compile(
     r"LATIN (?:(SMALL|CAPITAL) LETTER|LETTER SMALL CAPITAL) (?:DOTLESS )?([A-Z])(?: WITH .+)?"
 )
 _SPACED = re.compile(r"(?<!\S)\w(?:\s\w){2,}(?!\S)")
-_LONGEST_WORD = 16  # that spaced-out letters are put together to
-_MOST_SPACED = 4096  # letters of a text that are put together: a long text must not take long
-_LETTERS_COST = 12.0  # nats, of a word never seen, however long
+MAX_JOINED_WORD = 16
+"""Longest word that spaced-out letters are joined to; the search takes time proportional to it."""
+MAX_JOINED_LETTERS = 4096
+"""Spaced-out letters per text that are joined; bounds the time that a long text takes."""
+UNKNOWN_WORD_COST = 12.0
+"""Nats of a word that was never seen, plus 3 for each letter. About the cost of a word seen a few times."""
 
 
 @dataclass(frozen=True)
-class PlainText:
+class NormalizedText:
     """A text without disguises."""
 
     text: str
-    """Its words, with single spaces between them."""
+    """Words separated by single spaces."""
     sources: list[tuple[int, int]]
-    """For each of its words: the first of the text's words that it comes from, and the one after the last."""
+    """For each word, the range of the original words that it comes from: first, and one after the last."""
 
 
-def as_it_stands(text: str) -> PlainText:
+def unchanged_text(text: str) -> NormalizedText:
     """Return a text's own words."""
     words = text.split()
-    return PlainText(" ".join(words), [(place, place + 1) for place in range(len(words))])
+    return NormalizedText(" ".join(words), [(index, index + 1) for index in range(len(words))])
 
 
-def plain_text(text: str, counts: WordCounts) -> PlainText:
+def normalize_text(text: str, counts: WordCounts) -> NormalizedText:
     """Return a text without invisible characters, look-alikes and spaced-out spelling.
 
     Parameters
     ----------
     text : str
     counts : callable
-        How often words have been seen: of several ways to read letters, the likeliest is taken.
+        How often words occur. Of several segmentations of letters, the most probable one is used.
     """
     words = text.split()
     if not text.isascii():
         native = _native_scripts(words)
-        words = [plain_word(word, native) for word in words]
-    pieces = [(word, (place, place + 1)) for place, word in enumerate(words)]
+        words = [normalize_word(word, native) for word in words]
+    pieces = [(word, (index, index + 1)) for index, word in enumerate(words)]
     if _SPACED.search(" ".join(words)):
         pieces = _joined(pieces, counts)
     split = [(part, source) for word, source in pieces for part in word.split()]
-    return PlainText(" ".join(word for word, _ in split), [source for _, source in split])
+    return NormalizedText(" ".join(word for word, _ in split), [source for _, source in split])
 
 
-def plain_word(word: str, native: frozenset[str] = frozenset()) -> str:
+def normalize_word(word: str, native: frozenset[str] = frozenset()) -> str:
     """Return a word without invisible characters and look-alikes of Latin letters.
 
-    Compatibility characters become what they stand for (NFKC), Latin letters lose their marks, and letters of
-    other scripts become the Latin ones that they look like (Unicode Technical Standard 39) in words that have
-    Latin ones too or look Latin as a whole. Words in their own script stay.
+    Compatibility characters are replaced by their equivalents (NFKC) and Latin letters lose their marks.
+    Letters of other scripts are replaced by the Latin letters that they look like (Unicode Technical Standard
+    39), in words that also have Latin letters or look Latin as a whole. Other words of other scripts are not
+    changed.
 
     Parameters
     ----------
     word : str
     native : frozenset of str, optional
-        Scripts that the text is written in; a word of these alone stays even if it looks Latin.
+        Scripts that the text is written in. A word in these scripts only is not changed even if it looks
+        Latin.
     """
-    while not word.isascii():  # what is undone may lay more bare
-        plain = _latin(unicodedata.normalize("NFKC", _visible(word)), native)
-        if plain == word:
+    while not word.isascii():  # each pass may reveal more
+        normalized = _latin(unicodedata.normalize("NFKC", _visible(word)), native)
+        if normalized == word:
             break
-        word = plain
+        word = normalized
     return word
 
 
 def _visible(word: str) -> str:
-    """Remove characters that show nothing; joiners stay where a script or emoji beside may need them."""
+    """Remove invisible characters, except joiners that the script or emoji before them may need."""
 
     def kept(match: re.Match[str]) -> str:
         before = word[match.start() - 1 : match.start()]
@@ -128,7 +133,7 @@ def _latin(word: str, native: frozenset[str]) -> str:
 
 @cache
 def _base_letter(character: str) -> str:
-    """Return the ASCII letter that a Latin one is made from, by its name; others as they are."""
+    """Return the ASCII letter that a Latin letter is based on, by its Unicode name; others unchanged."""
     if character.isascii() or not (match := _LATIN.fullmatch(unicodedata.name(character, ""))):
         return character
     return match[2] if match[1] == "CAPITAL" else match[2].lower()
@@ -136,12 +141,12 @@ def _base_letter(character: str) -> str:
 
 @cache
 def _script(character: str) -> str:
-    """Return the first word of a letter's name, which names its script where it has letter case."""
+    """Return the first word of a letter's Unicode name: its script, for scripts with letter case."""
     return "LATIN" if character.isascii() else unicodedata.name(character, "?").split()[0]
 
 
 def _native_scripts(words: Sequence[str]) -> frozenset[str]:
-    """Return the scripts of words that are in one script and do not look Latin."""
+    """Return the scripts of the words that are in one script only and do not look Latin."""
     found = set()
     table = _look_alikes()
     for word in words:
@@ -156,11 +161,11 @@ def _native_scripts(words: Sequence[str]) -> frozenset[str]:
 
 @cache
 def _look_alikes() -> dict[str, str]:
-    """Return the ASCII letter that each letter of another script is confusable with.
+    """Return the ASCII letter that each letter of another script looks like.
 
-    Not those of scripts that no word of Latin letters could be made of: written from right to left, or wide.
+    Scripts written from right to left and wide characters are left out: no Latin word could be made of them.
     """
-    from confusable_homoglyphs.confusables import confusables_data  # reads a file
+    from confusable_homoglyphs.confusables import confusables_data  # slow: reads a file
 
     table = {}
     for character, others in confusables_data.items():
@@ -180,31 +185,33 @@ Piece = tuple[str, tuple[int, int]]
 
 
 def _joined(pieces: list[Piece], counts: WordCounts) -> list[Piece]:
-    """Put runs of three and more single letters together into the likeliest words."""
+    """Join runs of three or more single letters to the most probable words."""
     result: list[Piece] = []
-    left = _MOST_SPACED
+    remaining = MAX_JOINED_LETTERS
     for single, group in groupby(pieces, lambda piece: len(piece[0]) == 1 and _has_case(piece[0])):
         run = list(group)
         if not single or len(run) < 3:
             result += run
             continue
-        place = 0
-        for word in _segmented("".join(letter for letter, _ in run[:left]), counts):
-            result.append((word, (run[place][1][0], run[place + len(word) - 1][1][1])))
-            place += len(word)
-        result += run[place:]
-        left -= place
+        joined = 0
+        for word in _segmented("".join(letter for letter, _ in run[:remaining]), counts):
+            result.append((word, (run[joined][1][0], run[joined + len(word) - 1][1][1])))
+            joined += len(word)
+        result += run[joined:]
+        remaining -= joined
     return result
 
 
 def _segmented(letters: str, counts: WordCounts) -> list[str]:
-    """Cut letters into words, so that the product of the words' probabilities is largest."""
+    """Split letters into words with the largest product of probabilities (Viterbi search)."""
     size = len(letters)
-    spans = [(start, end) for end in range(1, size + 1) for start in range(max(0, end - _LONGEST_WORD), end)]
+    spans = [
+        (start, end) for end in range(1, size + 1) for start in range(max(0, end - MAX_JOINED_WORD), end)
+    ]
     seen = counts([letters[start:end] for start, end in spans])
     best, back = [0.0] + [inf] * size, [0] * (size + 1)
     for (start, end), count in zip(spans, seen, strict=True):
-        cost = best[start] + (log(1e6 / count) if count > 0 else _LETTERS_COST + 3.0 * (end - start))
+        cost = best[start] + (log(1e6 / count) if count > 0 else UNKNOWN_WORD_COST + 3.0 * (end - start))
         if cost < best[end]:
             best[end], back[end] = cost, start
     words, end = [], size

@@ -1,25 +1,24 @@
-"""Tokenizers: learnt from training text, exact about offsets, stored as plain JSON.
+"""Tokenizers, trained on texts and stored as plain JSON.
 
-Three kinds, all run by Hugging Face ``tokenizers``:
+There are three kinds, all run by Hugging Face ``tokenizers``:
 
 ``word``
-    words and punctuation; the most frequent ones are kept, others are one unknown token;
+    Words and punctuation. The most frequent ones are kept; all others are the unknown token.
 ``subword``
-    byte-pair encoding (Sennrich et al. 2016) within words, with byte fallback: nothing is unknown;
+    Byte-pair encoding (Sennrich et al. 2016) within words, with byte fallback: nothing is unknown.
 ``char``
-    characters, with byte fallback.
+    Characters, with byte fallback.
 
-Ids: 0 is padding, then the learnt tokens from 1 up, then 256 bytes (``subword``, ``char``) or the
-unknown token (``word``), then beginning-of-text and end-of-text. No text can spell a special token.
+Ids: 0 is padding, then the trained tokens from 1, then 256 bytes (``subword``, ``char``) or the unknown token
+(``word``), then beginning-of-text and end-of-text. No text can contain a special token.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -35,45 +34,51 @@ from lmclassify.text.sequences import PADDING_ID, Ids
 
 TokenizerKind = Literal["word", "subword", "char"]
 
-MOST_TOKENS = 250_000
-"""FitResult ones (`lmclassify.classify.settings` says so, too); more would take much memory to be refused."""
+MAX_TOKENS = 250_000
+"""Limit of trained tokens, as in `lmclassify.classify.settings`; bounds the memory for reading a model."""
 
-_SPACE = "▁"  # marks the beginning of a word in subword and char tokens
-_LEAST_PAIRS = 10  # of two subwords, to become one: with fewer, few texts would be learnt by heart
-_LONG = 1 << 18  # characters: longer texts are encoded part by part
-_TEXTS_AT_A_TIME = 10_000  # to be encoded: what the engine returns of each takes a kilobyte and more
-_LONG_WORD = re.compile(r"\S{1000}")  # the trainer takes quadratic time for a word
+_SPACE = "▁"  # marks the beginning of a word in tokens of kinds subword and char
+MIN_PAIRS = 10
+"""How often two subwords must meet to be merged. With fewer, a model memorizes small training sets."""
+MAX_ENCODED = 1 << 18
+"""Characters encoded at once; longer texts are split, as encoding takes many times the text's memory."""
+TEXTS_PER_BATCH = 10_000
+"""Texts encoded at once: the engine's result for each takes more than a kilobyte."""
+
+_LONG_WORD = re.compile(r"\S{1000}")  # split for training, which takes quadratic time for a word
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
-_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that byte fallback looks for
-_WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # what str.split() takes for white space
+_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]  # names that the engine's byte fallback expects
+_WHITESPACE = r"[\s\x1c-\x1f\x85]+"  # as str.split()
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}"
-# Without backtracking, for which the engine sets a limit that a word of a million characters would meet.
+# Without backtracking, as a word of a million characters would exceed the engine's limit for it.
 _WORDS = (
-    rf"[{_CJK}](?>\p{{M}}*)"  # scripts without spaces: one character is one word
+    rf"[{_CJK}](?>\p{{M}}*)"  # scripts without spaces: each character is a word
     rf"|(?>[\p{{L}}\p{{M}}\p{{N}}_&&[^{_CJK}]]+)(?:['’](?>\p{{L}}+)){{0,100}}"
-    r"|([^\s\p{L}\p{M}\p{N}_])\1{0,9999}"  # punctuation and symbols: runs of the same one
+    r"|([^\s\p{L}\p{M}\p{N}_])\1{0,9999}"  # punctuation and symbols: runs of the same character
 )
 _OPENING, _CLOSING = "([{$£€#@", ".,:;!?)]}%"
-"""Characters without a space after or before them in a text put together from words."""
+"""Characters without a space after them or before them, when words are joined to a text."""
 _UNSPACED = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
-"""Characters that are words by themselves (some of those of `_CJK`), with no spaces between them."""
+"""Characters that are words by themselves (a part of `_CJK`), without spaces between them."""
 _PIECES = rf"{_SPACE}?[\p{{L}}\p{{M}}]+|{_SPACE}?\p{{N}}+|{_SPACE}?[^\p{{L}}\p{{M}}\p{{N}}{_SPACE}]+"
 
 
 class Tokenizer:
-    """Text to token ids and back. Made by `train` or `from_json`.
+    """Converts text to token ids and back. Created by `train` or `from_json`.
 
     Attributes
     ----------
     kind : {"word", "subword", "char"}
     lowercase : bool
-        Whether letter case is folded.
+        Whether text is lower-cased.
     vocab_size : int
-        Number of distinct ids V, special tokens and padding included.
+        V, number of ids, special tokens and padding included.
     begin_id, end_id : int
         Beginning-of-text and end-of-text.
     unknown_id : int or None
-        The unknown token of kind ``word``.
+        The unknown token, for kind ``word``.
+    max_encoded : int
+        Longer texts are encoded in parts of about this number of characters.
     """
 
     def __init__(
@@ -87,11 +92,12 @@ class Tokenizer:
         names = [_PADDING, *self.tokens, *fallback, _BEGIN, _END]
         vocabulary = {name: index for index, name in enumerate(names)}
         if len(vocabulary) != len(names):
-            raise ValueError("a token stands twice in the vocabulary")
+            raise ValueError("a token is repeated in the vocabulary")
         self.vocab_size = len(names)
         self.begin_id = vocabulary[_BEGIN]
         self.end_id = vocabulary[_END]
         self.unknown_id = vocabulary.get(_UNKNOWN)
+        self.max_encoded = MAX_ENCODED
         self._names = names
         self._engine = _engine(kind, lowercase)
         if kind == "word":
@@ -103,24 +109,24 @@ class Tokenizer:
     def train(
         cls, kind: TokenizerKind, texts: Iterable[str], vocab_size: int, *, lowercase: bool = False
     ) -> Tokenizer:
-        """Learn a vocabulary from texts.
+        """Train a tokenizer on texts.
 
         Parameters
         ----------
         kind : {"word", "subword", "char"}
         texts : iterable of str
-            Training text only: validation and test text must not shape the vocabulary.
+            Training texts only: validation and test texts must not influence the vocabulary.
         vocab_size : int
-            How many words, subwords or characters to learn at most (bytes and special tokens come on
-            top). What occurs only once is left to the unknown token or to bytes, so that these, too,
-            have training examples; two subwords become one if they meet at least ten times.
+            Maximum number of words, subwords or characters; bytes and special tokens are added. Words and
+            characters that occur only once are left to the unknown token or to bytes, so that these have
+            training examples. Two subwords are merged if they meet at least `MIN_PAIRS` times.
         lowercase : bool, default=False
-            Fold letter case.
+            Lower-case all text.
 
         Raises
         ------
         OptionError
-            If `kind` is none of the three.
+            If `kind` is invalid.
         """
         if kind not in get_args(TokenizerKind):
             raise OptionError(f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}")
@@ -138,53 +144,51 @@ class Tokenizer:
             return cls(kind, alphabet, [], lowercase)
         rare = str.maketrans(dict.fromkeys(set(characters) - set(alphabet)))
         trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size, min_frequency=_LEAST_PAIRS, initial_alphabet=[_SPACE], show_progress=False
+            vocab_size=vocab_size, min_frequency=MIN_PAIRS, initial_alphabet=[_SPACE], show_progress=False
         )
         engine.model = models.BPE()
         engine.train_from_iterator(
             (_LONG_WORD.sub(r"\g<0> ", text.translate(rare)) for text in normalized), trainer
         )
-        learnt = json.loads(engine.to_str())["model"]
-        return cls(
-            kind, list(learnt["vocab"]), [(left, right) for left, right in learnt["merges"]], lowercase
-        )
+        trained = json.loads(engine.to_str())["model"]
+        merges = [(left, right) for left, right in trained["merges"]]
+        return cls(kind, list(trained["vocab"]), merges, lowercase)
 
     def sequences(self, texts: Sequence[str]) -> list[Ids]:
-        """Return one sequence (beginning-of-text, tokens, end-of-text) for each text."""
+        """Return the sequence (beginning-of-text, tokens, end-of-text) of each text."""
         result = []
-        for first in range(0, len(texts), _TEXTS_AT_A_TIME):
-            some = texts[first : first + _TEXTS_AT_A_TIME]
-            whole = [encodable(text) if len(text) <= _LONG else "" for text in some]
-            encodings = self._engine.encode_batch_fast(whole, add_special_tokens=False)
+        for first in range(0, len(texts), TEXTS_PER_BATCH):
+            batch = texts[first : first + TEXTS_PER_BATCH]
+            short = [encodable(text) if len(text) <= self.max_encoded else "" for text in batch]
+            encodings = self._engine.encode_batch_fast(short, add_special_tokens=False)
             result += [
                 np.array([self.begin_id, *encoding.ids, self.end_id], dtype=np.int64)
-                if len(text) <= _LONG
+                if len(text) <= self.max_encoded
                 else self._long_sequence(text)
-                for text, encoding in zip(some, encodings, strict=True)
+                for text, encoding in zip(batch, encodings, strict=True)
             ]
         return result
 
     def _long_sequence(self, text: str) -> Ids:
-        parts = (self._engine.encode(part, add_special_tokens=False).ids for _, part in _parts(text))
-        ids = [
-            np.array(part, dtype=np.int64)
-            for part in itertools.chain([[self.begin_id]], parts, [[self.end_id]])
-        ]
-        return np.concatenate(ids)
+        parts = split_long_text(encodable(text), self.max_encoded)
+        ids = [self._engine.encode(part, add_special_tokens=False).ids for _, part in parts]
+        return np.concatenate(
+            [np.array(part, dtype=np.int64) for part in ([self.begin_id], *ids, [self.end_id])]
+        )
 
     def offsets(self, text: str) -> npt.NDArray[np.intp]:
-        """Return where each token of a text stands in it.
+        """Return the position of each token in a text.
 
         Returns
         -------
         ndarray of int, (tokens, 2)
-            Start and end as indices into `text`, one row for each id of its sequence but the first
-            and last. White space around a token is not part of it; tokens that are bytes of one
-            character all have that character's place.
+            Start and end as indices into `text`, one row for each id of its sequence except the first and
+            last. White space around a token is not included. Tokens that are bytes of one character all have
+            that character's position.
         """
         spans = [
-            (begun + start, begun + end)
-            for begun, part in _parts(text)
+            (offset + start, offset + end)
+            for offset, part in split_long_text(encodable(text), self.max_encoded)
             for start, end in self._engine.encode(part, add_special_tokens=False).offsets
         ]
         result: list[tuple[int, int]] = []
@@ -195,13 +199,13 @@ class Tokenizer:
                 continue
             last = end
             while last < following[0] and not text[last].isspace():
-                last += 1  # a combining mark that normalisation has taken in
+                last += 1  # a combining mark that normalization has merged
             result.append((end - len(text[start:end].lstrip()), last))
             following = (start, end)
         return np.array(result[::-1], dtype=np.intp).reshape(-1, 2)
 
     def words(self, text: str) -> tuple[list[tuple[int, int]], npt.NDArray[np.intp]]:
-        """Return the words of a text and which word each of its tokens belongs to.
+        """Return the words of a text and the word that each of its tokens belongs to.
 
         Returns
         -------
@@ -212,11 +216,11 @@ class Tokenizer:
         """
         spans = [match.span() for match in re.finditer(r"\S+", text)]
         ends = [end for _, end in spans]
-        # A token's last character is never white space, unlike its first, so the end tells the word.
+        # The end of a token determines its word: its last character is never white space, unlike its first.
         return spans, np.searchsorted(ends, self.offsets(text)[:, 1], side="left")
 
     def token_bytes(self, token_id: int) -> bytes:
-        """Return the UTF-8 bytes that a token stands for, without the mark of a word's beginning."""
+        """Return the UTF-8 bytes of a token, without the mark of a word's beginning."""
         if self._first_byte <= token_id < self._first_byte + 256:
             return bytes([token_id - self._first_byte])
         if not 0 < token_id <= len(self.tokens):
@@ -225,33 +229,33 @@ class Tokenizer:
 
     @cached_property
     def byte_of(self) -> npt.NDArray[np.int64]:
-        """(V,) the byte that each token stands for, -1 for others."""
+        """(V,) the byte that each token stands for, -1 for tokens that are not a byte."""
         result = np.full(self.vocab_size, -1, dtype=np.int64)
         if self.kind != "word":
             result[self._first_byte : self._first_byte + 256] = np.arange(256)
         return result
 
     def decode(self, ids: Iterable[int], after: str = "") -> str:
-        """Put the text of some tokens together.
+        """Return the text of some tokens.
 
-        Words and punctuation of kind ``word``, which keeps no spaces, have the usual ones between them.
-        Special tokens have no text; bytes that make no character are left out.
+        Kind ``word`` does not store spaces; the usual ones are inserted between words and punctuation.
+        Special tokens have no text. Bytes that are not part of a character are left out.
 
         Parameters
         ----------
         ids : iterable of int
         after : str, default=""
-            The beginning of the text, which the tokens go on with.
+            The beginning of the text, which the tokens continue.
 
         Returns
         -------
         str
-            `after` and what follows it, as it can be written in UTF-8.
+            `after` and the text of the tokens; valid in UTF-8.
         """
         if self.kind == "word":
             for token in ids:
                 word = self.token_bytes(token).decode()
-                after += f" {word}" if word and _parted(after, word) else word
+                after += f" {word}" if word and _needs_space(after, word) else word
             return after
         content = b"".join(
             (b" " if self.starts_word[token] else b"") + self.token_bytes(token) for token in ids
@@ -261,7 +265,7 @@ class Tokenizer:
 
     @cached_property
     def starts_word(self) -> npt.NDArray[np.bool_]:
-        """(V,) True for the tokens that begin a word; every token of kind ``word`` does."""
+        """(V,) True for tokens that begin a word; all tokens of kind ``word``."""
         starts = np.zeros(self.vocab_size, dtype=bool)
         ids = range(1, len(self.tokens) + 1)
         starts[1 : len(self.tokens) + 1] = [
@@ -274,7 +278,7 @@ class Tokenizer:
         return self.vocab_size if self.kind == "word" else len(self.tokens) + 1
 
     def to_json(self) -> str:
-        """Return everything needed to make this tokenizer again, as JSON text."""
+        """Return the tokenizer as JSON; see `from_json`."""
         content = {
             "lmclassify": "tokenizer",
             "kind": self.kind,
@@ -286,12 +290,12 @@ class Tokenizer:
 
     @classmethod
     def from_json(cls, text: str) -> Tokenizer:
-        """Make a tokenizer from what `to_json` returned.
+        """Return the tokenizer that `to_json` serialized.
 
         Raises
         ------
         ModelError
-            If the text is not such JSON.
+            If the text is not the JSON of a tokenizer.
         """
         try:
             content: dict[str, Any] = json.loads(text)
@@ -301,12 +305,12 @@ class Tokenizer:
             if kind not in get_args(TokenizerKind) or not isinstance(content["lowercase"], bool):
                 raise ValueError("unknown kind of tokenizer")
             if not isinstance(tokens, list) or not isinstance(merges, list) or not all(tokens):
-                raise ValueError("a token that is no text")
-            if max(len(tokens), len(merges)) > MOST_TOKENS:
+                raise ValueError("a token that is not text")
+            if max(len(tokens), len(merges)) > MAX_TOKENS:
                 raise ValueError("too many tokens")
             if not set(map(type, merges)) <= {list} or not set(map(len, merges)) <= {2}:
-                raise ValueError("a merge that is no pair of tokens")
-            "".join([*tokens, *chain.from_iterable(merges)]).encode()  # raises where one is no text
+                raise ValueError("a merge that is not a pair of tokens")
+            "".join([*tokens, *chain.from_iterable(merges)]).encode()  # raises if one is not text
             return cls(kind, tokens, [(left, right) for left, right in merges], content["lowercase"])
         except Exception as error:  # tokenizers raises bare Exception for bad merges
             raise ModelError(f"not a tokenizer of lmclassify: {error}") from error
@@ -316,12 +320,12 @@ class Tokenizer:
 
 
 def _engine(kind: TokenizerKind, lowercase: bool) -> tokenizers.Tokenizer:
-    """Return the steps before the vocabulary: they follow from the kind alone and are never stored."""
+    """Return the steps before the vocabulary. They follow from the kind, so they are not stored."""
     steps: list[Any] = [normalizers.NFC()]
     if lowercase:
         steps.append(normalizers.Lowercase())
     if kind != "word":
-        steps.append(normalizers.Replace(_SPACE, "_"))  # the mark is ours
+        steps.append(normalizers.Replace(_SPACE, "_"))  # reserved as the mark
     steps += [normalizers.Replace(Regex(_WHITESPACE), " "), normalizers.Strip()]
     splits: list[Any]
     if kind == "word":
@@ -339,28 +343,24 @@ def _engine(kind: TokenizerKind, lowercase: bool) -> tokenizers.Tokenizer:
     return engine
 
 
-def _parted(text: str, word: str) -> bool:
-    """Whether a space stands before a word that a text goes on with; read again, it is the same word."""
+def _needs_space(text: str, word: str) -> bool:
+    """Return whether a space precedes a word appended to a text; tokenized again, it is the same word."""
     before, first = text[-1:], word[0]
     if not before or before.isspace():
         return False
-    if before == first:  # two runs of the same character are not one
+    if before == first:  # keeps two runs of the same character apart
         return True
     return not (before in _OPENING or first in _CLOSING or all(map(_UNSPACED.match, (before, first))))
 
 
 def _most_frequent(counts: Counter[str], limit: int) -> list[str]:
-    """Return what occurs more than once, most frequent first (ties in order of the alphabet)."""
+    """Return the items that occur more than once, most frequent first, ties in alphabetical order."""
     repeated = [item for item in counts if counts[item] > 1]
     return sorted(repeated, key=lambda item: (-counts[item], item))[:limit]
 
 
-def _parts(text: str) -> Iterator[tuple[int, str]]:
-    return split_long_text(encodable(text), _LONG)
-
-
 def encodable(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 text can hold, character by character.
+    """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD.
 
     >>> encodable("a\\ud800b")
     'a\ufffdb'

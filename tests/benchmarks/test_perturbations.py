@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.perturbations import CHANGES, padding, typical_words
-from lmclassify.text.normalization import plain_text
+from lmclassify.text.normalization import normalize_text
 
 TEXT = "Win a free prize now: 100 pounds!"
 
@@ -49,7 +49,7 @@ def test_homoglyphs_are_not_what_normalisation_undoes_alone():
     """Some look-alikes are no part of what it knows, so that the attack tells something."""
     letters = "abcdefghijklmnopqrstuvwxyz" * 40
     odd = changed("homoglyphs", 1.0, text=letters)
-    plain = plain_text(odd, lambda words: [0] * len(words)).text
+    plain = normalize_text(odd, lambda words: [0] * len(words)).text
     undone = sum(a == b for a, b in zip(letters, plain, strict=False)) / len(letters)
     assert 0.5 < undone < 0.95
 

@@ -7,13 +7,13 @@ import pytest
 
 from lmclassify import LMClassifier, OptionError
 from lmclassify.classify.settings import Settings
-from lmclassify.text.tokenizer import MOST_TOKENS
+from lmclassify.text.tokenizer import MAX_TOKENS
 
 
 def test_a_vocabulary_that_may_be_learnt_may_be_loaded():
-    assert Settings(vocab_size=MOST_TOKENS)
+    assert Settings(vocab_size=MAX_TOKENS)
     with pytest.raises(OptionError):
-        Settings(vocab_size=MOST_TOKENS + 1)
+        Settings(vocab_size=MAX_TOKENS + 1)
 
 
 @pytest.mark.parametrize(

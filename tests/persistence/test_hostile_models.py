@@ -226,7 +226,7 @@ def replaced(content: bytes, **changed: np.ndarray) -> bytes:
     [
         ("1.json", lambda content: content.replace(b'"word"', b'"regex"'), "unknown kind"),
         ("1.json", lambda content: content.replace(b'"tokens":["', b'"tokens":["\\ud800'), "surrogates"),
-        ("1.json", lambda content: content.replace(b'"merges":[]', b'"merges":["ab"]'), "no pair"),
+        ("1.json", lambda content: content.replace(b'"merges":[]', b'"merges":["ab"]'), "not a pair"),
         ("1.json", lambda content: content.replace(b"{", b'{"normalizer":{"type":"Replace"},', 1), "unexpected entries"),
         ("2.safetensors", lambda content: replaced(content, **{"output.bias": np.full(9, np.nan, np.float32)}), "not finite"),
         ("2.safetensors", lambda content: replaced(content, **{"output.bias": np.full(9, 1e30, np.float32)}), "too large"),

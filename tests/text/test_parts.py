@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.text.parts import split_long_text
@@ -6,6 +6,7 @@ from lmclassify.text.parts import split_long_text
 TEXTS = st.text("ab \t\u3000\x1c", max_size=60)
 
 
+@settings(max_examples=25)
 @given(TEXTS, st.integers(1, 5))
 def test_parts_make_the_text_and_cut_long_words_only(text, size):
     parts = list(split_long_text(text, size))
@@ -16,6 +17,7 @@ def test_parts_make_the_text_and_cut_long_words_only(text, size):
         assert [word for _, part in parts for word in part.split()] == text.split()
 
 
+@settings(max_examples=25)
 @given(TEXTS, st.integers(1, 5))
 def test_a_word_is_cut_alike_wherever_it_stands(text, size):
     def words(text):

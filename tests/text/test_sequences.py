@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.text.sequences import SequenceStore, batches_by_length, make_batch, pad
@@ -13,6 +13,7 @@ def test_a_sequence_that_is_too_long_to_pad_is_refused():
         pad([1, 2, 3], 2)
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 300), max_size=80),
     st.integers(1, 20),
@@ -30,6 +31,7 @@ def test_batches_hold_every_text_once(lengths, size, shuffled, max_tokens):
         assert max_tokens is None or len(batch) == 1 or longest * len(batch) <= max_tokens
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=200))
 def test_batches_are_of_like_length(lengths):
     batches = batches_by_length(lengths, 8)
@@ -57,6 +59,7 @@ def test_a_batch_of_the_shortest_sequences():
     assert batch.targets.tolist() == [[0], [8]]
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=9), st.integers(2, 9)
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.text.terminal import TerminalWriter, unescaped
@@ -36,6 +36,7 @@ def test_nothing_unprintable_passes_wherever_bytes_are_cut(encoding, data, at):
     assert text == shown([data], encoding)
 
 
+@settings(max_examples=25)
 @given(st.text().filter(str.isprintable))
 def test_printable_text_passes_as_it_is(text):
     assert shown([text.encode()]) == text

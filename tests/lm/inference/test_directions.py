@@ -27,34 +27,34 @@ ALONE = DirectedLanguageModel(None, BACKWARD, END)
 PAIR = DirectedLanguageModel(FORWARD, BACKWARD, END)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25)
 @given(texts=texts, ended=st.booleans())
 def test_a_batch_is_reversed_as_its_sequences_are(texts, ended):
     sequences = [[BEGIN, *text, *([END] if ended or not text else [])] for text in texts]
     batch = make_batch(sequences)
-    turned, order = reversed_batch(batch, END)
+    backwards, order = reversed_batch(batch, END)
     expected = make_batch([reverse(sequence, END) for sequence in sequences])
-    assert turned.inputs.tolist() == expected.inputs.tolist()
-    assert turned.targets.tolist() == expected.targets.tolist()
-    assert np.array_equal(np.take_along_axis(turned.targets, order, axis=1), batch.targets)
+    assert backwards.inputs.tolist() == expected.inputs.tolist()
+    assert backwards.targets.tolist() == expected.targets.tolist()
+    assert np.array_equal(np.take_along_axis(backwards.targets, order, axis=1), batch.targets)
     for text, sequence in zip(texts, sequences, strict=True):
         back = [BEGIN, *text[::-1], *([END] if ended or not text else [])]
         assert reverse(sequence, END).tolist() == back
         assert reverse(back, END).tolist() == sequence
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25)
 @given(texts=texts)
 def test_a_backward_model_scores_the_reversed_text_and_a_pair_the_mean(texts):
     sequences = [np.array([BEGIN, *text, END]) for text in texts]
-    turned = [np.array([BEGIN, *text[::-1], END]) for text in texts]
+    backwards = [np.array([BEGIN, *text[::-1], END]) for text in texts]
     found = log_likelihoods([ALONE, PAIR, FORWARD], sequences)
-    backward = log_likelihoods([BACKWARD], turned)[:, 0]
+    backward = log_likelihoods([BACKWARD], backwards)[:, 0]
     np.testing.assert_allclose(found[:, 0], backward, atol=1e-5)
     np.testing.assert_allclose(found[:, 1], (backward + found[:, 2]) / 2, atol=1e-5)
-    of_tokens = token_log_probs([ALONE, PAIR], sequences)
-    of_turned = token_log_probs([BACKWARD], turned)
-    for row, (in_order, reversed_) in enumerate(zip(of_tokens, of_turned, strict=True)):
+    in_order_log_probs = token_log_probs([ALONE, PAIR], sequences)
+    backwards_log_probs = token_log_probs([BACKWARD], backwards)
+    for row, (in_order, reversed_) in enumerate(zip(in_order_log_probs, backwards_log_probs, strict=True)):
         np.testing.assert_allclose(in_order.sum(axis=0), found[row, :2], atol=1e-9)
         np.testing.assert_allclose(in_order[:-1, 0], reversed_[:-1, 0][::-1], atol=1e-5)
         assert in_order[-1, 0] == pytest.approx(reversed_[-1, 0], abs=1e-5)  # the end stays the end
@@ -72,22 +72,22 @@ def test_the_probabilities_of_all_texts_sum_to_one():
     left = 0.0
     for start in ([], [1], [2], [1, 1], [1, 2], [2, 1], [2, 2]):
         outputs, _ = model.outputs(np.array([[3, *start]]))
-        of_next = np.exp(model.log_probabilities(outputs[:, -1]))[0]
+        next_probabilities = np.exp(model.log_probabilities(outputs[:, -1]))[0]
         before = (
             np.exp(-model.token_nll(np.array([[3, *start]])[:, :-1], np.array([start]))[0].sum())
             if start
             else 1.0
         )
         others = [0, 3] + ([1, 2] if len(start) == 2 else [])
-        left += before * of_next[others].sum()
+        left += before * next_probabilities[others].sum()
     assert total + left == pytest.approx(1, abs=1e-5)
 
 
 def test_long_texts_are_reversed_as_a_whole():
-    sequence = np.array([BEGIN, *np.random.default_rng(0).integers(1, 10, 40_000), END])
-    turned = reverse(sequence, END)
+    sequence = np.array([BEGIN, *np.random.default_rng(0).integers(1, 10, 4_000), END])
+    backwards = reverse(sequence, END)
     (found,) = log_likelihoods([ALONE], [sequence])[0]
-    nll, _ = BACKWARD.token_nll(turned[None, :-1], turned[None, 1:])
+    nll, _ = BACKWARD.token_nll(backwards[None, :-1], backwards[None, 1:])
     assert found == pytest.approx(-nll.sum(), rel=1e-6)
 
 

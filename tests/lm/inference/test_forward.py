@@ -35,7 +35,7 @@ def a_model(
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=25)
 @given(texts=batches, shape=shapes)
 def test_numpy_equals_torch(device, texts, shape):
     model = a_model(*shape)
@@ -48,7 +48,7 @@ def test_numpy_equals_torch(device, texts, shape):
     assert np.abs(nll - expected.cpu().numpy()).max() <= DEVICES[device]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25)
 @given(texts=batches, shape=shapes)
 def test_a_text_alone_scores_as_in_any_batch(texts, shape):
     model = NumpyLanguageModel(a_model(*shape).arrays())
@@ -59,7 +59,7 @@ def test_a_text_alone_scores_as_in_any_batch(texts, shape):
         assert abs(model.token_nll(alone.inputs, alone.targets)[0].sum() - together[row]) <= 1e-5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25)
 @given(texts=batches, shape=shapes, piece=st.integers(1, 9))
 def test_carried_state_changes_nothing(texts, shape, piece):
     model = NumpyLanguageModel(a_model(*shape).arrays())

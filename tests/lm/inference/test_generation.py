@@ -156,7 +156,7 @@ def test_texts_end_as_the_model_says():
     assert {len(text) for text in sample(model, WORDS, begun, 9, seed=0, temperature=0, max_tokens=7)} == {7}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.sampled_from(["word", "subword", "char"]),
     st.integers(0, 5),

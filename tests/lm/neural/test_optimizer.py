@@ -36,8 +36,9 @@ def test_steps_are_those_of_torch(decay_all):
             torch.testing.assert_close(one, other)
 
 
-def test_learning_needs_no_compiler():
-    """torch's takes more than a second to import, and sympy, which old versions need anyway, half of one."""
+@pytest.mark.long
+def test_training_does_not_import_the_compiler():
+    """It takes more than a second to import; sympy, which old versions of torch need anyway, half a second."""
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     slow = {"torch._dynamo"} if version < (2, 13) else {"torch._dynamo", "sympy"}
     program = (

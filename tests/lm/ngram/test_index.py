@@ -11,7 +11,7 @@ KEYS = st.one_of(
 )  # spread, and crowded into the first and the last bucket
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.sets(KEYS), st.data())
 def test_it_finds_what_a_binary_search_finds(known, data):
     keys = np.array(sorted(known), dtype=np.uint64)

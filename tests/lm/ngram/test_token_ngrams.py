@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.kneser_ney import KneserNey, discounts
@@ -39,6 +39,7 @@ def test_an_n_gram_at_the_beginning_counts_as_often_as_it_occurs():
 
 
 @pytest.mark.parametrize("kind", [TokenNgrams, KneserNey])
+@settings(max_examples=25)
 @given(texts=TEXTS, context=st.lists(st.integers(1, 4), max_size=5), longest=st.integers(2, 5))
 def test_probabilities_sum_to_one_and_everything_is_possible(kind, texts, context, longest):
     log_p, _ = kind.fit(sequences_of(texts), VOCABULARY, longest).read(np.array([[BEGIN, *context]]))
@@ -46,6 +47,7 @@ def test_probabilities_sum_to_one_and_everything_is_possible(kind, texts, contex
     assert np.isneginf(log_p[0]).tolist() == [True, False, False, False, False, True, False]
 
 
+@settings(max_examples=25)
 @given(texts=TEXTS, context=st.lists(st.integers(1, 4), min_size=1, max_size=6), cut=st.integers(1, 6))
 def test_reading_goes_on_where_it_stopped_in_any_company(texts, context, cut):
     model = TokenNgrams.fit(sequences_of(texts), VOCABULARY, 4)
@@ -66,6 +68,7 @@ def test_discounts_of_chen_and_goodman():
     np.testing.assert_array_equal(discounts(np.array([1, 1, 2])), [0, 0.5, 1, 1.5])
 
 
+@settings(max_examples=25)
 @given(texts=TEXTS)
 def test_no_array_may_be_missing_or_false(texts):
     arrays = TokenNgrams.fit(sequences_of(texts), VOCABULARY, 2).arrays

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.lm.ngram.index import NgramIndex
@@ -47,6 +47,7 @@ def test_a_worked_example():
     assert scores[0, 0] == pytest.approx(math.log(after_space * after_a * after_b), rel=1e-6)
 
 
+@settings(max_examples=25)
 @given(st.lists(CHARACTERS, min_size=2, max_size=6), CHARACTERS, st.integers(1, 4))
 def test_probabilities_of_what_can_follow_sum_to_one(texts, beginning, longest):
     learnt = learn([*texts, "abc"], [number % 2 for number in range(len(texts) + 1)], longest)

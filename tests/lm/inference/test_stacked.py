@@ -16,7 +16,7 @@ def numpy_models(layers: int, tied: bool, seeds: list[int]) -> list[NumpyLanguag
     return [NumpyLanguageModel(a_model(layers, tied, seed).arrays()) for seed in seeds]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25)
 @given(texts=batches, layers=st.integers(1, 3), tied=st.booleans(), count=st.integers(1, 4))
 def test_together_they_say_what_each_says(texts, layers, tied, count):
     models = numpy_models(layers, tied, list(range(count)))
@@ -27,7 +27,7 @@ def test_together_they_say_what_each_says(texts, layers, tied, count):
         assert np.abs(found - model.token_nll(batch.inputs, batch.targets)[0]).max() <= 1e-5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25)
 @given(texts=batches)
 def test_a_text_alone_scores_as_in_any_batch(texts):
     stacked = StackedLSTMs(numpy_models(1, True, [0, 1]))
