@@ -1,10 +1,10 @@
-"""The commands that write, killed at random moments; by hand, as it takes minutes.
+"""Kill commands that write at random moments. A script to run by hand; it takes minutes.
 
     python -m tests.long.kill_commands 200
 
-starts `fit`, `update`, `add-label` and `predict -o` in turn, over a model or a file that is there, and kills each
-with SIGKILL: every other one anywhere in the time that it takes, the others within some milliseconds of when it
-begins to write. Afterwards the old model or file must be whole, or the new one.
+It starts `fit`, `update`, `add-label` and `predict -o` in turn, over an existing model or file, and kills each with
+SIGKILL: half of them at a random moment, the others within milliseconds of the first file written. Afterwards
+the old model or file must be complete, or the new one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import lmclassify
 from lmclassify import bundled_data
 from lmclassify.persistence.reading import read_model
 
-_LONGEST_AFTER = 0.05  # seconds from the first file written to the kill
+MAX_DELAY = 0.05  # seconds from the first file written to the kill; a commit takes less
 
 
 def main() -> None:
-    """Kill as many commands as the command line says, and say what was left."""
+    """Kill as many commands as the command line says, and print what was left."""
     count, rng = int(sys.argv[1]), random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def kill(count: int, rng: random.Random, folder: Path) -> Counter[str]:
-    """Kill commands that write into copies of one model and one file; return how many ended how."""
+    """Kill commands that write into copies of a model and a file; count the outcomes."""
     rows = bundled_data("subjects.csv").read_text(encoding="utf-8").splitlines()
     (folder / "data.csv").write_text("\n".join(rows[:80]) + "\n")
     (folder / "more.csv").write_text("\n".join(rows[:1] + rows[80:100]) + "\n")
@@ -59,31 +59,31 @@ def kill(count: int, rng: random.Random, folder: Path) -> Counter[str]:
         started = time.monotonic()
         run(folder, command)
         seconds[name] = time.monotonic() - started
-    whole_out = (folder / "out.csv").read_bytes()
+    complete_out = (folder / "out.csv").read_bytes()
     outcomes: Counter[str] = Counter()
     for number in range(count):
         name = list(commands)[number % len(commands)]
         restore(folder)
         process = start(folder, commands[name])
         if number // len(commands) % 2:
-            wait_for_a_draft(folder, process)
-            time.sleep(rng.uniform(0.0, _LONGEST_AFTER))
+            wait_for_draft(folder, process)
+            time.sleep(rng.uniform(0.0, MAX_DELAY))
         else:
             time.sleep(rng.uniform(0.0, seconds[name]))
         process.send_signal(signal.SIGKILL)
         killed = process.wait() == -signal.SIGKILL
-        left = what_is_left(folder, name, whole_out)
+        left = outcome(folder, name, complete_out)
         outcomes[f"{name}, {'killed' if killed else 'had ended'}: {left}"] += 1
         if number % 20 == 19:
             print(f"{number + 1} of {count}: {dict(outcomes)}", file=sys.stderr, flush=True)
     return outcomes
 
 
-def what_is_left(folder: Path, name: str, whole_out: bytes) -> str:
-    """Return whether the old or the new is there, whole, or something is lost."""
+def outcome(folder: Path, name: str, complete_out: bytes) -> str:
+    """Return "old" or "new" if that one is complete; else what is lost."""
     if name == "predict":
         out = (folder / "out.csv").read_bytes()
-        return "old" if out == b"old\n" else "new" if out == whole_out else "lost"
+        return "old" if out == b"old\n" else "new" if out == complete_out else "lost"
     try:
         lmclassify.load(folder / "model").predict(["a text"])
         found, old = read_model(folder / "model"), read_model(folder / "old-model")
@@ -93,7 +93,7 @@ def what_is_left(folder: Path, name: str, whole_out: bytes) -> str:
 
 
 def restore(folder: Path) -> None:
-    """Put the old model and the old file back."""
+    """Restore the old model and the old file."""
     shutil.rmtree(folder / "model", ignore_errors=True)
     shutil.copytree(folder / "old-model", folder / "model")
     shutil.copy(folder / "old-out.csv", folder / "out.csv")
@@ -103,18 +103,18 @@ def restore(folder: Path) -> None:
 
 def start(folder: Path, command: list[str]) -> subprocess.Popen[bytes]:
     """Start a command on one thread."""
-    whole = [sys.executable, "-m", "lmclassify", *command, "--threads", "1", "-q"]
-    return subprocess.Popen(whole, cwd=folder, stderr=subprocess.DEVNULL)
+    arguments = [sys.executable, "-m", "lmclassify", *command, "--threads", "1", "-q"]
+    return subprocess.Popen(arguments, cwd=folder, stderr=subprocess.DEVNULL)
 
 
 def run(folder: Path, command: list[str]) -> None:
-    """Run a command to its end."""
+    """Run a command until it ends."""
     if start(folder, command).wait():
         raise RuntimeError(f"{command} failed")
 
 
-def wait_for_a_draft(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a command has written a file that was not there, or has ended."""
+def wait_for_draft(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a command has written a new file, or has ended."""
     before = set(os.listdir(folder / "old-model"))
     while process.poll() is None:
         new = set(os.listdir(folder / "model")) - before

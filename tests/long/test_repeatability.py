@@ -1,4 +1,4 @@
-"""The same seed, data and settings give the same bytes; company, order and threads change no prediction."""
+"""Same seed, data and settings: same model bytes. Predictions do not depend on other rows, order or threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import ROOT, bundled, run_cli
 pytestmark = pytest.mark.long
 
 ENVIRONMENTS = [("0", "1"), ("1", "2"), ("random", "2")]
-"""PYTHONHASHSEED and the number of threads."""
+"""Values of PYTHONHASHSEED, and numbers of threads."""
 
 
 def run(folder, hash_seed, threads, *arguments):
@@ -30,7 +30,7 @@ def run(folder, hash_seed, threads, *arguments):
 
 
 def contents(folder):
-    """Return a model's files; training.jsonl holds times."""
+    """Return the files of a model without the training record, which contains times."""
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != TRAINING}
     assert CONFIG in files
     return files
@@ -48,7 +48,7 @@ def write(path, texts, labels=None):
 
 
 @pytest.mark.parametrize("recipe", ["plain", "tuned"])
-def test_the_same_bytes_whatever_the_hash_seed_and_the_threads(tmp_path, recipe):
+def test_model_bytes_do_not_depend_on_hash_seed_and_threads(tmp_path, recipe):
     texts, labels = bundled(limit=200)
     data = write(tmp_path / "data.csv", texts, labels)
     more = write(tmp_path / "more.csv", texts[:20], labels[:20])
@@ -65,13 +65,13 @@ def test_the_same_bytes_whatever_the_hash_seed_and_the_threads(tmp_path, recipe)
     assert contents(tmp_path / "model0") != seen[0]
 
 
-def test_company_order_and_threads_change_no_prediction(tmp_path):
+def test_predictions_do_not_depend_on_other_rows_order_or_threads(tmp_path):
     texts, labels = bundled(limit=300)
-    texts += [" ".join(texts[at : at + 40]) for at in range(0, 240, 60)]  # and some long ones
+    texts += [" ".join(texts[at : at + 40]) for at in range(0, 240, 60)]  # some long texts
     run(tmp_path, "0", "2", "fit", str(write(tmp_path / "data.csv", texts[:300], labels)), "-o", "model")
     shuffled = random.Random(0).sample(range(len(texts)), len(texts))
     write(tmp_path / "rows.csv", texts)
-    write(tmp_path / "shuffled.csv", [texts[place] for place in shuffled])
+    write(tmp_path / "shuffled.csv", [texts[index] for index in shuffled])
     for number, start in enumerate(range(0, len(texts), 101)):
         write(tmp_path / f"part{number}.csv", texts[start : start + 101])
     usual = probabilities(tmp_path, "rows.csv", "--threads", "2")
@@ -80,7 +80,7 @@ def test_company_order_and_threads_change_no_prediction(tmp_path):
         probabilities(tmp_path, "rows.csv", "--threads", "1"),
         probabilities(tmp_path, "shuffled.csv")[np.argsort(shuffled)],
         probabilities(tmp_path, "part*.csv"),
-        probabilities(tmp_path, "rows.csv", "--stream"),  # one by one
+        probabilities(tmp_path, "rows.csv", "--stream"),  # row by row
     ):
         np.testing.assert_allclose(other, usual, rtol=0, atol=1e-5)
 
