@@ -1,4 +1,4 @@
-"""All that can be set about a classifier, its defaults and limits; without torch."""
+"""Settings of a classifier: names, defaults, limits and help texts; without torch."""
 
 from __future__ import annotations
 
@@ -22,56 +22,60 @@ class Settings(LanguageModelSettings):
 
     recipe: str = setting(
         "tuned",
-        "How labels are modelled. tuned: language models adapted from a common one and n-gram models, tuned "
-        "to tell the labels apart, combined and calibrated on held-out text; "
-        "plain: independent language models, maximum likelihood.",
+        "Model of the labels. `tuned`: LSTM language models adapted from a background model, and n-gram "
+        "models, fine-tuned to discriminate, combined and calibrated on held-out texts. `plain`: one "
+        "independent language model per label, trained by maximum likelihood.",
         choices=("tuned", "plain"),
     )
     tokenizer: str = setting(
         "auto",
-        "What a token of the language models is. auto: words, or subwords where words leave most of "
-        "the held-out text unknown (recipe plain: subwords).",
+        "Tokens of the language models. `auto`: words, or subwords if most words of the held-out texts are "
+        "unknown (recipe plain: subwords).",
         choices=("auto", "subword", "word", "char"),
     )
     direction: str = setting(
         "forward",
-        "How the language models read a text. forward: from its beginning; backward: from its end; both: two "
-        "models a label, whose log-likelihoods are averaged.",
+        "Direction in which the language models read a text. `both`: two models per label, whose "
+        "log-likelihoods are averaged.",
         choices=("forward", "backward", "both"),
     )
     vocab_size: int | None = setting(
         None,
-        "Words, subwords or characters learnt at most (none: 4000 words, else 1000).",
+        "Maximum number of words, subwords or characters in the vocabulary (`none`: 4000 words, else 1000).",
         minimum=2,
         maximum=250_000,
         optional=int,
     )
-    lowercase: bool | None = setting(None, "Fold letter case (default: that of words only).", optional=bool)
+    lowercase: bool | None = setting(
+        None, "Ignore letter case. Default: only with word tokens.", optional=bool
+    )
     long_texts: str = setting(
         "chunk",
-        "Texts longer than max-length when scored. chunk: read piece by piece, state carried on; "
-        "truncate: only their beginning counts.",
+        "Scoring of texts longer than max-length. `chunk`: in full, in pieces that pass on the state; "
+        "`truncate`: only the first max-length tokens.",
         choices=("chunk", "truncate"),
     )
     disguised_label: str = setting(
         "auto",
-        "Label whose writers disguise their texts by look-alike letters, invisible characters, spaced-out "
-        "spelling and words of other labels added (recipe tuned): what speaks for it is looked for below "
-        "that. auto: the label spam, if there is one; none.",
+        "Label whose authors disguise their texts by look-alike letters, invisible characters, spaced-out "
+        "spelling or added words of other labels. Texts are also scored without these disguises (recipe "
+        "tuned). `auto`: the label spam, if there is one; `none`: no label.",
     )
     validation_fraction: float = setting(
         0.1,
-        "Share of each label's texts held out to stop training; recipe tuned, with few texts or 0, lets "
-        "models of one part score the other instead, so that none is lost.",
+        "Share of each label's texts held out for early stopping. With few texts, or with 0, recipe tuned "
+        "uses cross-fitting instead and trains on all texts.",
         minimum=0.0,
         maximum=0.5,
     )
     keep_held_out: bool = setting(
         False,
-        "Keep a sample of held-out texts in the model, for add-label (else it makes up texts of the other "
-        "labels). Recipe plain needs none.",
+        "Store a sample of the held-out texts in the model for add-label, which otherwise generates texts of "
+        "the other labels. Recipe plain does not need them.",
     )
-    fit_prior: bool = setting(True, "Learn the labels' priors from their frequencies (else all equal).")
+    fit_prior: bool = setting(
+        True, "Estimate the labels' priors from their frequencies. Otherwise all labels have the same prior."
+    )
 
     def disguised_among(self, names: Sequence[str]) -> int | None:
         """Return the index of the disguised label; None where there is none, or no other label."""

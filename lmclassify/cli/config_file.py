@@ -6,7 +6,6 @@ file, lists as a whole. Relative paths in a file start from its own folder.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tomllib
@@ -15,31 +14,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import tomli_w
 import typer
 
+from lmclassify.cli.command import Options
 from lmclassify.errors import OptionError, OutputError, listing, shorten
 
-CONFIG_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "config": (
-        Annotated[
-            str | None,
-            typer.Option(
-                "--config",
-                metavar="FILE",
-                help="Take options from a TOML file (max-epochs = 5); those given here come first.",
-            ),
-        ],
-        None,
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Read options from a TOML file (max-epochs = 5). Options on the command line take precedence.",
     ),
-    "save_config": (
-        Annotated[
-            str | None,
-            typer.Option("--save-config", metavar="FILE", help="Write all options in effect for --config."),
-        ],
-        None,
+]
+SaveConfig = Annotated[
+    str | None,
+    typer.Option(
+        "--save-config", metavar="FILE", help="Write the options of this fit to a file for --config."
     ),
-}
-"""Name -> (annotation, default), for `lmclassify.cli.common.command`."""
+]
+
+CONFIG_OPTIONS: Options = {"config": (Config, None), "save_config": (SaveConfig, None)}
 
 _TABLES = ("class_prior", "class_weight")
 _PATHS = ("output", "tensorboard")
@@ -47,19 +43,24 @@ _PATH_LISTS = ("data", "unlabelled")
 
 
 def read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a file holds, by the name of the parameter.
+    """Read the options of a file.
 
     Parameters
     ----------
     path : str
         ``-`` is standard input.
     hints : mapping of str to Any
-        The annotations of the options that there are.
+        The annotation of each option, by the name of its parameter.
+
+    Returns
+    -------
+    dict of str to Any
+        The options' values, by the name of the parameter.
 
     Raises
     ------
     OptionError
-        If the file cannot be read, or holds an option that is unknown or makes no sense.
+        If the file cannot be read, or an option in it is unknown or has a wrong value.
     """
     name = "standard input" if path == "-" else path
     try:
@@ -75,9 +76,9 @@ def read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
         option = key.replace("-", "_")
         if option not in hints:
             known = listing((name.replace("_", "-") for name in hints), len(hints))
-            raise OptionError(f"{name}: {shorten(key)} is no option; there are: {known}")
+            raise OptionError(f"{name}: {shorten(key)} is not an option; the options are: {known}")
         if option in options:
-            raise OptionError(f"{name}: {key} stands there twice, with _ and with -")
+            raise OptionError(f"{name}: {key} is given twice, with _ and with -")
         try:
             options[option] = _from_folder(option, _checked(option, value, hints[option]), folder)
         except OptionError as error:
@@ -86,21 +87,21 @@ def read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_config(path: str, options: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
-    """Write options so that reading them gives the same; those that have no value (None) are left out.
+    """Write options so that `read_config` returns the same values; those without a value are left out.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     folder = "" if path == "-" else os.path.dirname(path)
-    lines = []
+    written: dict[str, Any] = {}
     for option, value in options.items():
         shown = "none" if value is None and _may_be_none(hints[option]) else _to_folder(option, value, folder)
         if shown is not None:
-            lines.append(f"{option.replace('_', '-')} = {_toml(shown)}\n")
+            written[option.replace("_", "-")] = shown
     try:
-        content = "".join(lines).encode("utf-8")
+        content = tomli_w.dumps(written).encode("utf-8")
     except UnicodeEncodeError:
         raise OutputError(f"cannot write {path}: an option holds bytes that are not valid UTF-8") from None
     from lmclassify.persistence.atomic_file import FileWriter
@@ -110,7 +111,7 @@ def write_config(path: str, options: Mapping[str, Any], hints: Mapping[str, Any]
 
 
 def _checked(option: str, value: Any, hint: Any) -> Any:
-    """Return a value as the command line would have given it."""
+    """Check a value and convert it as the command line does."""
     kind, info = _unpacked(hint)
     if value == "none" and _may_be_none(hint):
         return None
@@ -134,15 +135,15 @@ def _checked(option: str, value: Any, hint: Any) -> Any:
     if not good:
         names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
         raise OptionError(f"expected {names[kind]}, not {shorten(value)}")
-    least, most = getattr(info, "min", None), getattr(info, "max", None)
-    if (least is not None and value < least) or (most is not None and value > most):
-        bounds = f"at least {least}" if most is None else f"between {least} and {most}"
+    low, high = getattr(info, "min", None), getattr(info, "max", None)
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
         raise OptionError(f"must be {bounds}, not {value}")
     return kind(value)
 
 
 def _unpacked(hint: Any) -> tuple[Any, Any]:
-    """Return the type that an annotation stands for, without None, and typer's part of it."""
+    """Return the type of an annotation, without None, and its typer option."""
     kind, *more = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     if get_origin(kind) in (Union, types.UnionType):
         (kind,) = (part for part in get_args(kind) if part is not type(None))
@@ -150,7 +151,7 @@ def _unpacked(hint: Any) -> tuple[Any, Any]:
 
 
 def _may_be_none(hint: Any) -> bool:
-    """Return whether an option takes the word none: TOML has no null."""
+    """Return whether an option accepts the word none, which stands for None: TOML has no null."""
     return getattr(_unpacked(hint)[1], "parser", None) is not None
 
 
@@ -172,7 +173,7 @@ def _to_folder(option: str, value: Any, folder: str) -> Any:
 
 
 def _with_paths(option: str, value: Any, change: Any) -> Any:
-    """Return an option's value with its paths changed."""
+    """Return an option's value with `change` applied to the paths in it."""
     if option in _PATHS and value is not None:
         return change(value)
     if option in _PATH_LISTS and value is not None:
@@ -181,15 +182,3 @@ def _with_paths(option: str, value: Any, change: Any) -> Any:
         parts = [item.partition("=") for item in value]
         return [f"{name}{equals}{change(path.strip())}" if equals else name for name, equals, path in parts]
     return value
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):  # JSON escapes all that TOML wants escaped, but for the last of the controls
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return repr(value)

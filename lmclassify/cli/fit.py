@@ -110,8 +110,8 @@ ClassWeight = Annotated[
 ]
 
 _EXAMPLES = (
-    "lmclassify fit mail.csv -o model                    # columns found by their names",
-    "lmclassify fit mail.csv --labels spam,ham           # only these labels",
+    "lmclassify fit mail.csv -o model",
+    "lmclassify fit mail.csv --text-column subject --labels spam,ham",
     "lmclassify fit --labels spam=junk.mbox --labels ham=Maildir/",
     "lmclassify fit mail.csv --recipe plain --max-epochs 5",
 )
@@ -435,5 +435,5 @@ def _summary(entry: dict[str, Any]) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    options = _setting_options() | CONFIG_OPTIONS
+    options = {**_setting_options(), **CONFIG_OPTIONS}
     add_command(app, "fit", fit, options, prepare=_prepare, examples=_EXAMPLES)

@@ -50,19 +50,19 @@ class LanguageModelSettings:
     max_length: int = setting(256, "Longest training sequence, in tokens; longer texts are cut.", minimum=2)
     embedding_dim: int | None = setting(
         64,
-        "Columns of the token embedding (none: fourth root of the vocabulary size).",
+        "Dimensions of the token embedding (`none`: fourth root of the vocabulary size).",
         minimum=1,
         optional=int,
     )
     cell: str = setting(
         "lstm",
-        "Cell of the layers. lstm; gru: gated recurrent unit; peephole: LSTM whose gates see the cell state; "
-        "coupled: LSTM with coupled input and forget gates.",
+        "Recurrent cell. `gru`: gated recurrent unit; `peephole`: LSTM whose gates see the cell state; "
+        "`coupled`: LSTM with coupled input and forget gates.",
         choices=("lstm", "gru", "peephole", "coupled"),
     )
     num_lstm_units: int = setting(128, "Units of each layer.", minimum=1)
     num_lstm_layers: int = setting(1, "Number of recurrent layers.", minimum=1)
-    tie_weights: bool = setting(True, "Use the embedding as output layer, too.")
+    tie_weights: bool = setting(True, "Use the embedding also as output layer.")
     dropout: float = setting(0.5, "Share of cell outputs set to zero in training.", minimum=0.0, maximum=0.99)
     learning_rate: float = setting(0.02, "Peak learning rate of AdamW.", minimum=0.0)
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", minimum=0.0)
@@ -75,7 +75,7 @@ class LanguageModelSettings:
         0.05, "Share of the training steps in which the learning rate rises.", minimum=0.0, maximum=1.0
     )
     patience: int = setting(
-        3, "Training stops after this number of epochs without a lower validation loss.", minimum=1
+        3, "Stop training after this number of epochs without a lower validation loss.", minimum=1
     )
 
     def __post_init__(self) -> None:

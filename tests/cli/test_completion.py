@@ -40,7 +40,7 @@ def test_bash(home, monkeypatch):
 
 def test_zsh(home, monkeypatch):
     (line,) = completed(monkeypatch, home, "zsh", "lmclassify fit --rec")
-    assert line.startswith('_arguments \'*: :(("--recipe":"How labels are modelled.')
+    assert line.startswith('_arguments \'*: :(("--recipe":"Model of the labels.')
 
 
 def test_fish(home, monkeypatch):

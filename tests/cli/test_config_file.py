@@ -74,14 +74,14 @@ def test_lists_are_replaced_as_a_whole(tmp_path, monkeypatch, capsysbinary):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("max-epoch = 3", "f.toml: 'max-epoch' is no option; there are: "),
-        ("[fit]\nmax-epochs = 3", "f.toml: 'fit' is no option"),
-        ('config = "other.toml"', "f.toml: 'config' is no option"),
+        ("max-epoch = 3", "f.toml: 'max-epoch' is not an option; the options are: "),
+        ("[fit]\nmax-epochs = 3", "f.toml: 'fit' is not an option"),
+        ('config = "other.toml"', "f.toml: 'config' is not an option"),
         ("max-epochs = '3'", "f.toml: max-epochs: expected a whole number, not '3'"),
         ("max-epochs = 1.5", "f.toml: max-epochs: expected a whole number, not 1.5"),
         ("max-epochs = true", "f.toml: max-epochs: expected a whole number, not True"),
         ("max-epochs = 0", "f.toml: max-epochs: max_epochs must be at least 1, not 0"),
-        ("max-epochs = 1\nmax_epochs = 2", "stands there twice"),
+        ("max-epochs = 1\nmax_epochs = 2", "is given twice"),
         ("dropout = nan", "f.toml: dropout: dropout must be a number, not nan"),
         ("lowercase = 1", "f.toml: lowercase: expected true or false, not 1"),
         ("cell = 'gnu'", "f.toml: cell: expected one of 'lstm', "),
