@@ -11,7 +11,7 @@ from typing import Any
 
 from lmclassify.comparison.baselines import Baseline, svm
 from lmclassify.datasets.labelled import read_tables
-from lmclassify.service.worker import Scorer, run_worker
+from lmclassify.service.worker import WorkerScorer, run_worker
 
 
 class _BaselineScorer:
@@ -70,7 +70,7 @@ class LinearSVM(_BaselineScorer):
         ]
 
 
-def _load(options: Mapping[str, Any]) -> Scorer:
+def _load(options: Mapping[str, Any]) -> WorkerScorer:
     return Constant() if options["kind"] == "constant" else LinearSVM(options["train"])
 
 

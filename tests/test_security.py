@@ -1,4 +1,4 @@
-"""What SECURITY.md promises of the network, of other programs and of files' permissions."""
+"""The promises of SECURITY.md: network, other programs, file permissions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lmclassify.cli.config_file import write_config
 from tests.conftest import ROOT, bundled
 from tests.service.conftest import running
 
-# Python reports what it does to such a hook (PEP 578). It stands in every process started with this folder
-# on its path, the service's scoring process too.
+# Python calls such a hook for certain events (PEP 578). It is active in each process that has its folder on
+# the import path, the service's scoring process included.
 HOOK = """
 import os, sys
 
@@ -45,14 +45,14 @@ sys.addaudithook(hook)
 
 @pytest.fixture
 def audited(tmp_path):
-    """An environment for processes, and where they say what they should not do."""
+    """The environment for processes with the hook, and the file in which it records violations."""
     folder = tmp_path / "hook"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(HOOK)
-    (folder / "said").touch()
+    (folder / "violations").touch()
     path = os.pathsep.join([str(folder), str(ROOT)])
-    environment = {**os.environ, "PYTHONPATH": path, "LMCLASSIFY_AUDIT": str(folder / "said")}
-    return environment, folder / "said"
+    environment = {**os.environ, "PYTHONPATH": path, "LMCLASSIFY_AUDIT": str(folder / "violations")}
+    return environment, folder / "violations"
 
 
 def run(environment: dict[str, str], *command: object, cwd: Path) -> None:
@@ -62,22 +62,22 @@ def run(environment: dict[str, str], *command: object, cwd: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-BREACHES = """
+VIOLATIONS = """
 import contextlib, os, socket
-for breach in (
+for violation in (
     lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("192.0.2.1", 9)),
     lambda: socket.getaddrinfo("name.invalid", 80),
     lambda: os.system("true"),
 ):
     with contextlib.suppress(OSError):
-        breach()
+        violation()
 """
 
 
-def test_the_hook_sees_what_it_must(audited, tmp_path):
-    environment, said = audited
-    run(environment, "-c", BREACHES, cwd=tmp_path)
-    seen = [line.split()[0] for line in said.read_text().splitlines()]
+def test_the_hook_records_violations(audited, tmp_path):
+    environment, violations = audited
+    run(environment, "-c", VIOLATIONS, cwd=tmp_path)
+    seen = [line.split()[0] for line in violations.read_text().splitlines()]
     assert seen == ["socket.connect", "socket.getaddrinfo", "os.system"]
 
 
@@ -107,16 +107,16 @@ def labelled_texts(path: Path) -> Path:
     return path
 
 
-def test_using_a_model_asks_no_network_and_starts_no_program(audited, saved, tmp_path):
-    environment, said = audited
+def test_using_a_model_needs_no_network_and_starts_no_program(audited, saved, tmp_path):
+    environment, violations = audited
     labelled_texts(tmp_path / "texts.csv")
     run(environment, "-c", COMMANDS.replace("MODEL", repr(str(saved))), cwd=tmp_path)
-    assert said.read_text() == ""
+    assert violations.read_text() == ""
 
 
 @pytest.mark.long
-def test_learning_and_serving_ask_no_network_and_start_no_program(audited, tmp_path):
-    environment, said = audited
+def test_fitting_and_serving_need_no_network_and_start_no_program(audited, tmp_path):
+    environment, violations = audited
     data = labelled_texts(tmp_path / "texts.csv")
     run(environment, "-m", "lmclassify", "fit", data, "-q", "--max-epochs", 1, "-o", "model", cwd=tmp_path)
     run(environment, "-m", "lmclassify", "predict", data, "-m", "model", "-o", "out.parquet", cwd=tmp_path)
@@ -128,15 +128,15 @@ def test_learning_and_serving_ask_no_network_and_start_no_program(audited, tmp_p
         assert client.post("/v1/predict", json={"text": "free"}).status_code == 200
         for path in ("/", "/docs", "/openapi.json", "/metrics"):
             assert client.get(path).status_code == 200
-    assert said.read_text() == ""
+    assert violations.read_text() == ""
 
 
 def modes(folder: Path) -> set[int]:
     return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(("mask", "of_files", "of_folders"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
-def test_files_have_the_permissions_that_the_umask_leaves(model, tmp_path, mask, of_files, of_folders):
+@pytest.mark.parametrize(("mask", "file_mode", "folder_mode"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_files_have_the_permissions_that_the_umask_leaves(model, tmp_path, mask, file_mode, folder_mode):
     before = os.umask(mask)
     try:
         model.save(tmp_path / "model")
@@ -144,11 +144,11 @@ def test_files_have_the_permissions_that_the_umask_leaves(model, tmp_path, mask,
         write_config(str(tmp_path / "fit.toml"), {"seed": 1}, {"seed": int})
     finally:
         os.umask(before)
-    assert modes(tmp_path) == {of_files}
-    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == of_folders
+    assert modes(tmp_path) == {file_mode}
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == folder_mode
 
 
-def test_the_policy_names_options_that_there_are():
+def test_options_in_the_policy_exist():
     text = (ROOT / "SECURITY.md").read_text()
     source = "".join(path.read_text() for path in (ROOT / "lmclassify" / "cli").glob("*.py"))
     named = set(re.findall(r"`(?:lmclassify \w+ )?(--[a-z-]+)", text))

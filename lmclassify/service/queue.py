@@ -37,7 +37,7 @@ class JobResult:
 
 
 @dataclass(eq=False)
-class _Job:
+class _ScoringJob:
     kind: str
     pieces: Sequence[Any]
     future: asyncio.Future[JobResult]
@@ -59,9 +59,9 @@ class _Job:
 @dataclass(eq=False)
 class _Worker:
     process: WorkerProcess
-    batch: list[_Job] = field(default_factory=list)
+    batch: list[_ScoringJob] = field(default_factory=list)
     """Jobs sent to the process and not answered yet."""
-    unfinished: deque[_Job] = field(default_factory=deque)
+    unfinished: deque[_ScoringJob] = field(default_factory=deque)
     """Jobs that this worker has begun and must finish although another one has taken over."""
     deadline: asyncio.TimerHandle | None = None
     """Kills the process if it does not answer in time."""
@@ -92,7 +92,7 @@ class ScoringQueue:
         self._command = command
         self._settings = settings
         self._on_batch = on_batch
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[_ScoringJob] = deque()
         self._worker: _Worker | None = None
         self._batch_timer: asyncio.TimerHandle | None = None
         self._receivers: dict[asyncio.Task[None], _Worker] = {}
@@ -161,7 +161,7 @@ class ScoringQueue:
         kind : {"predict", "explain", "suggest"}
         pieces : sequence
             JSON-compatible arguments of one or more calls of the method `kind` of a
-            `lmclassify.service.worker.Scorer`; those of predict are lists of texts.
+            `lmclassify.service.worker.WorkerScorer`; those of predict are lists of texts.
 
         Returns
         -------
@@ -180,14 +180,14 @@ class ScoringQueue:
             raise RequestError(
                 503, "Too many requests are waiting; try again later.", headers={"Retry-After": "1"}
             )
-        job = _Job(kind, pieces, asyncio.get_running_loop().create_future())
+        job = _ScoringJob(kind, pieces, asyncio.get_running_loop().create_future())
         job.future.add_done_callback(lambda _: self._remove(job))
         self.waiting += 1
         self._jobs.append(job)
         self._schedule_batch()
         return job.future
 
-    def _remove(self, job: _Job) -> None:
+    def _remove(self, job: _ScoringJob) -> None:
         self.waiting -= 1
         for jobs in (self._jobs, *(worker.unfinished for worker in self._receivers.values())):
             if job in jobs:  # it was cancelled
@@ -232,7 +232,7 @@ class ScoringQueue:
         elif not worker.batch and not self._send_batch(worker, worker.unfinished):
             worker.process.close()
 
-    def _send_batch(self, worker: _Worker, jobs: deque[_Job]) -> bool:
+    def _send_batch(self, worker: _Worker, jobs: deque[_ScoringJob]) -> bool:
         """Send the next batch of some jobs to an idle worker; return whether there was one."""
         batch = self._next_batch(jobs)
         if batch:
@@ -242,9 +242,9 @@ class ScoringQueue:
             worker.deadline = asyncio.get_running_loop().call_later(seconds, _kill_unresponsive, worker)
         return bool(batch)
 
-    def _next_batch(self, jobs: deque[_Job]) -> list[_Job]:
+    def _next_batch(self, jobs: deque[_ScoringJob]) -> list[_ScoringJob]:
         """Remove the next batch from the front of some jobs and return it."""
-        batch: list[_Job] = []
+        batch: list[_ScoringJob] = []
         num_texts = 0
         while jobs:
             job = jobs[0]
@@ -281,7 +281,7 @@ class ScoringQueue:
             _log.error("the scoring process ended with status %s; starting another", status)
             await self._restart()
 
-    def _retry_isolated(self, batch: Sequence[_Job]) -> None:
+    def _retry_isolated(self, batch: Sequence[_ScoringJob]) -> None:
         """Queue the jobs of a worker that ended once more, one by one; refuse a job that was sent alone."""
         for job in reversed(batch):
             if job.future.done():

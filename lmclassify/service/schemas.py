@@ -147,13 +147,13 @@ class Contribution(BaseModel):
     part: float = Field(description="Contribution to the decision, in nats.")
 
 
-class ExplainedEnd(Contribution):
+class EndContribution(Contribution):
     """The end of the text."""
 
     log_probability: dict[str, float]
 
 
-class ExplainedWord(ExplainedEnd):
+class WordContribution(EndContribution):
     """A word of the text."""
 
     word: str
@@ -176,8 +176,8 @@ class ExplainResponse(BaseModel):
         description="The normalized text that decided, if the text was recognized as disguised; else null."
     )
     prior: Contribution
-    words: list[ExplainedWord]
-    end_of_text: ExplainedEnd
+    words: list[WordContribution]
+    end_of_text: EndContribution
 
 
 class SuggestedWord(BaseModel):

@@ -30,7 +30,7 @@ _log = logging.getLogger("lmclassify.service")
 _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
-class Scorer(Protocol):
+class WorkerScorer(Protocol):
     """What a worker runs; see `lmclassify.service.model_scorer.ModelScorer`. Results are JSON-compatible."""
 
     notes: Sequence[str]
@@ -52,7 +52,7 @@ _Answer = tuple[int, bytes, Counter[str]]
 # HTTP status; JSON: the result (200) or an error message (422); number of texts per predicted label
 
 
-def run_worker(load: Callable[[dict[str, Any]], Scorer]) -> None:
+def run_worker(load: Callable[[dict[str, Any]], WorkerScorer]) -> None:
     """Answer jobs until standard input ends.
 
     Parameters
@@ -106,7 +106,7 @@ def _redirect_standard_output() -> BinaryIO:
     return answers
 
 
-def _answer_batch(scorer: Scorer, jobs: Sequence[Any]) -> list[_Answer]:
+def _answer_batch(scorer: WorkerScorer, jobs: Sequence[Any]) -> list[_Answer]:
     """Return the answer to each job. If the batch fails, score its jobs one by one."""
     try:
         return [(200, _encode(result), labels) for result, labels in _score(scorer, jobs)]
@@ -120,7 +120,7 @@ def _answer_batch(scorer: Scorer, jobs: Sequence[Any]) -> list[_Answer]:
     return [answer for job in jobs for answer in _answer_batch(scorer, [job])]
 
 
-def _score(scorer: Scorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Counter[str]]]:
+def _score(scorer: WorkerScorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Counter[str]]]:
     """Yield the result of each job and its number of texts per label."""
     kind, arguments = jobs[0]
     if kind == "predict":

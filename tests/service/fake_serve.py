@@ -8,7 +8,8 @@ import logging
 import sys
 
 from lmclassify.service.server import listen_on_port, serve
-from tests.service.conftest import fake_command, fake_settings
+from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.worker_process import WorkerCommand
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -16,8 +17,8 @@ if __name__ == "__main__":
     with listen_on_port("127.0.0.1", 0) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         serve(
-            fake_command(**options),
-            fake_settings(),
+            WorkerCommand(options, "tests.service.fake_scorer"),
+            ServiceSettings(timeout=3600),
             listener,
             watch=watch or None,
             on_start=lambda: print(f"serving the fake on {address}", file=sys.stderr, flush=True),

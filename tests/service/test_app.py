@@ -73,7 +73,7 @@ def test_explain_answers_like_python(client, fitted):
         assert [item["word"] for item in answer["words"]] == text.split()
         assert answer["decision"] == pytest.approx(expected["decision"], abs=1e-5)
         for got, word in zip(answer["words"], expected["words"], strict=True):
-            validated(schemas.ExplainedWord, got)
+            validated(schemas.WordContribution, got)
             assert (got["start"], got["end"]) == (word["start"], word["end"])
             assert got["part"] == pytest.approx(word["part"], abs=1e-5)
     turned = client.post("/v1/explain", json={"text": TEXTS[0], "label": "ham", "against": "spam"}).json()

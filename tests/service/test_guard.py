@@ -8,6 +8,7 @@ import logging
 import httpx2
 import pytest
 
+from lmclassify.service.settings import ServiceSettings
 from tests.service.conftest import Gate, until, with_service
 
 
@@ -144,6 +145,11 @@ def test_a_large_request_is_scored_in_pieces(gate):
     with_service(use)
 
 
+def test_a_worker_has_twice_the_time_of_a_request_by_default():
+    assert ServiceSettings(timeout=3).seconds_to_answer_batch == 6
+    assert ServiceSettings(timeout=3, worker_timeout=1).seconds_to_answer_batch == 1
+
+
 def test_a_worker_that_hangs_gets_504_and_is_replaced(tmp_path):
     async def use(service, client):
         gate = Gate(tmp_path / "never")
@@ -152,7 +158,7 @@ def test_a_worker_that_hangs_gets_504_and_is_replaced(tmp_path):
             assert answer.status_code in (503, 504)
         assert (await client.get("/readyz")).status_code == 200
 
-    with_service(use, timeout=0.3)  # the worker has twice as long
+    with_service(use, timeout=0.3, worker_timeout=2)
 
 
 def test_a_token_is_required():

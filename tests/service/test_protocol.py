@@ -109,8 +109,9 @@ def test_a_head_may_not_be_too_large(url):
 def test_a_head_takes_only_so_long(impatient_url, begun):
     started = time.monotonic()
     with connected(impatient_url) as connection:
-        connection.sendall(begun)
-        assert everything(connection) == b""
+        with contextlib.suppress(OSError):
+            connection.sendall(begun)
+            assert everything(connection) == b""
         assert time.monotonic() - started > 0.4  # it had the time that is set
 
 
@@ -232,18 +233,22 @@ def test_only_so_many_requests_wait_on_a_connection(url):
     ("begun", "status"), [(b"GET /", b""), (POST + b"Content-Length: 9000\r\n\r\n", b"HTTP/1.1 408 ")]
 )
 def test_data_sent_byte_by_byte_takes_only_so_long(impatient_url, begun, status):
-    with connected(impatient_url) as connection:
+    deadline = time.monotonic() + DEADLINE
+    while not (answer := answer_to_trickle(impatient_url, begun, deadline)) and status:
+        pass  # a very slow machine may not even send the head in time
+    assert answer.startswith(status)
+
+
+def answer_to_trickle(url: str, begun: bytes, deadline: float) -> bytes:
+    """Send the beginning of a request, then bytes until the service gives up; return its answer."""
+    with connected(url) as connection, contextlib.suppress(OSError):
         connection.sendall(begun)
-        deadline = time.monotonic() + DEADLINE
-        while not select.select([connection], [], [], 0.02)[0]:  # bytes keep coming until it gives up
+        while not select.select([connection], [], [], 0.02)[0]:
             assert time.monotonic() < deadline
             with contextlib.suppress(OSError):
                 connection.sendall(b"a")
-        try:
-            answer = connection.recv(1 << 16)
-        except ConnectionResetError:
-            answer = b""
-        assert answer.startswith(status)
+        return connection.recv(1 << 16)
+    return b""
 
 
 @pytest.mark.parametrize("held", [False, True])
