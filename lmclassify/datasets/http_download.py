@@ -31,7 +31,7 @@ Progress = Callable[[int, int | None], object]
 """Called with the bytes downloaded so far, and the size of the file if known."""
 
 _READ_BYTES = 1 << 16
-_MAX_WAIT = 30.0  # seconds between two attempts; a server that asks for more gets another attempt at the end
+_MAX_WAIT = 30.0  # seconds between two attempts, even if the server asks for more: a user is waiting
 _OFFLINE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 

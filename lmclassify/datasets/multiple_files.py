@@ -13,7 +13,7 @@ from lmclassify.errors import DataError, OptionError, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.compression import COMPRESSIONS
 from lmclassify.tables.json_lines import JsonLinesReader
-from lmclassify.tables.rows import CHUNK_ROWS, Rows
+from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 from lmclassify.tables.urls import is_data_file, is_url, list_files, without_file_scheme
 
 OpenFile = Callable[[str], RowReader]
@@ -116,7 +116,7 @@ def open_many(paths: Sequence[str], open_file: OpenFile) -> RowReader:
     return open_file(files[0]) if len(files) == 1 else _Concatenated(files, open_file)
 
 
-class _Concatenated:
+class _Concatenated(ClosingReader):
     """Files with the same columns; every header is checked before the first row is yielded."""
 
     def __init__(self, paths: Sequence[str], open_file: OpenFile) -> None:
@@ -157,12 +157,6 @@ class _Concatenated:
         for reader in (self._current, *self._kept.values()):
             if reader is not None:
                 reader.close()
-
-    def __enter__(self) -> _Concatenated:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def bytes_read(self) -> int:

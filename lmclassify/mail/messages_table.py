@@ -9,7 +9,7 @@ from lmclassify.errors import DataError
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import Mailbox
 from lmclassify.mail.messages import read_message
-from lmclassify.tables.rows import CHUNK_ROWS, Rows
+from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 
 _CHUNK_CHARACTERS = 1 << 22  # of message bodies, so that chunks of long messages fit in memory
 
@@ -21,7 +21,7 @@ def read_texts(path: str, fields: Sequence[str] = DEFAULT_FIELDS) -> list[str]:
         return [text for rows in mail.chunks() for text in rows.column(index)]
 
 
-class MailReader:
+class MailReader(ClosingReader):
     """Read an mbox file, a Maildir, a message (.eml) or a folder of messages in chunks, compressed or not.
 
     Malformed messages are read as well as possible; none is an error. The first 256 KiB of each message are
@@ -70,12 +70,6 @@ class MailReader:
     def close(self) -> None:
         """Close the file."""
         self._mailbox.close()
-
-    def __enter__(self) -> MailReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def bytes_read(self) -> int:

@@ -19,7 +19,6 @@ _TSV_SUFFIXES = (".tsv", ".tab")
 _TABLE_SUFFIXES = (".csv", *_TSV_SUFFIXES)
 
 _SEPARATOR_NOTES = {
-    ",": "comma-separated",
     "\t": "tab-separated",
     ";": "semicolon-separated",
     "|": "separated by vertical bars",

@@ -7,11 +7,11 @@ import importlib.util
 import io
 import itertools
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from lmclassify.errors import DataError, OptionError, shorten
 from lmclassify.tables.inputs import Input
-from lmclassify.tables.rows import CHUNK_BYTES
+from lmclassify.tables.rows import CHUNK_BYTES, ClosingReader
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Lines(Protocol):
     def __iter__(self) -> Iterator[str]: ...
 
 
-class LineReader:
+class LineReader(ClosingReader):
     """Base of readers that read an input line by line."""
 
     _input: Input
@@ -74,12 +74,6 @@ class LineReader:
     def close(self) -> None:
         """Close the file."""
         self._input.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def bytes_read(self) -> int:

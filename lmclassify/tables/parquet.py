@@ -17,7 +17,7 @@ from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.compression import split_compression
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.json_lines import to_cell
-from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
+from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, ClosingReader, Rows
 
 
 def require_pyarrow(error: type[LMClassifyError]) -> None:
@@ -46,7 +46,7 @@ class ArrowRows:
         return [encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
-class ParquetReader:
+class ParquetReader(ClosingReader):
     """Read a Parquet file in chunks.
 
     Parameters
@@ -101,12 +101,6 @@ class ParquetReader:
         self._input.close()
         if self._copy is not None:
             self._copy.close()
-
-    def __enter__(self) -> ParquetReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def bytes_read(self) -> int:
