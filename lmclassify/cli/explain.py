@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -26,7 +25,7 @@ from lmclassify.errors import DataError, OptionError
 from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
-    from lmclassify.classify.explain import Attributions, InformativeWord
+    from lmclassify.classify.explain import InformativeWord
     from lmclassify.classify.model import FittedModel
     from lmclassify.datasets.sources import RowReader
 
@@ -119,16 +118,14 @@ def _informative_words(
     run: Run, fitted: FittedModel, texts: list[str], n: int
 ) -> dict[str, list[InformativeWord]]:
     """Return what `FittedModel.informative_words` returns, and show progress."""
-    from lmclassify.classify.explain import attribute, most_informative
+    from lmclassify.classify.explain import informative_words
 
     with ProgressDisplay(run, "explaining", len(texts)) as display:
 
-        def counted() -> Iterator[Attributions]:
-            for number, attributions in enumerate(attribute(fitted, texts), 1):
-                yield attributions
-                display.show(number, f"{number:,} of {len(texts):,} texts")
+        def show(done: int) -> None:
+            display.show(done, f"{done:,} of {len(texts):,} texts")
 
-        return most_informative(counted(), fitted.label_names, n)
+        return informative_words(fitted, texts, n, progress=show)
 
 
 def _read_standard_input() -> str:
