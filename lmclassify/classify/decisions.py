@@ -1,4 +1,4 @@
-"""From posteriors and novelty to a label, or to none: unknown, unsure, costs of mistakes; in numpy.
+"""Decide labels from posteriors and novelty: thresholds, unsure and unknown texts (numpy).
 
 Shapes: n texts, K labels.
 """
@@ -21,37 +21,37 @@ Array = npt.NDArray[np.float64]
 
 UNSURE = "unsure"
 UNKNOWN_RATE = 0.05
-"""Default share of held-out texts that are taken for unknown."""
+"""Default share of held-out texts that count as unknown: one text in twenty is little to lose."""
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """How labels are decided. By default: the likeliest."""
+    """How labels are decided. By default the likeliest label is chosen."""
 
     labels: Sequence[str]
-    """(K,) their names."""
+    """(K,) the names of the labels."""
     positive: int | None = None
-    """The label that `positive_log_odds` and `unsure` are about."""
+    """Index of the label that `positive_log_odds` and `unsure` refer to."""
     positive_log_odds: float | None = None
-    """The positive label is given where it is the likeliest and from these log-odds on, else the likeliest of
-    the others."""
+    """The positive label is chosen if it is the likeliest and has at least these log-odds; else the likeliest
+    of the others."""
     unsure: tuple[float, float] | None = None
-    """Of two labels: the positive one from the upper probability on, the other up to the lower one, `UNSURE`
-    between them."""
+    """For two labels: the positive one if its probability is at least the upper number, the other one if it
+    is at most the lower number, `UNSURE` between them."""
     min_confidence: float | None = None
-    """`UNSURE` where the likeliest label's probability is below this."""
+    """`UNSURE` if the likeliest label's probability is below this."""
     unknown_label: str | None = None
-    """What a text is called whose novelty is above `unknown_threshold`."""
+    """Name for texts whose novelty is above `unknown_threshold`."""
     unknown_threshold: float = np.inf
 
     def decide(self, log_posteriors: Array, novelty: Array | None = None) -> npt.NDArray[np.object_]:
-        """Return a name for each text, (n,): a label's, `UNSURE`, or the unknown label.
+        """Return a name for each text, (n,): that of a label, `UNSURE`, or the unknown label.
 
         Parameters
         ----------
         log_posteriors : ndarray, (n, K)
         novelty : ndarray, (n,), optional
-            Needed with an unknown label.
+            Required with an unknown label.
         """
         names = np.array(self.labels, dtype=object)
         chosen: npt.NDArray[np.object_] = names[log_posteriors.argmax(axis=1)]
@@ -68,7 +68,8 @@ class Decisions:
             chosen = names[np.where(probability >= high, self.positive, 1 - self.positive)]
             chosen[(probability > low) & (probability < high)] = UNSURE
         if self.unknown_label is not None:
-            assert novelty is not None
+            if novelty is None:
+                raise ValueError("novelty is required to find unknown texts")
             chosen[novelty > self.unknown_threshold] = self.unknown_label
         return chosen
 
@@ -76,7 +77,7 @@ class Decisions:
 def decisions_of(
     fitted: Predictor, options: Mapping[str, Any], say: Callable[[str], object] = lambda message: None
 ) -> Decisions:
-    """Return what the command line's options ask for, and say what a threshold costs.
+    """Return the decisions that options ask for, and report what a threshold costs.
 
     Parameters
     ----------
@@ -85,12 +86,12 @@ def decisions_of(
         unknown_label, unknown_rate, min_confidence, unsure, max_false_positive_rate and positive, as
         `lmclassify predict` takes them; None or absent where not given.
     say : callable, optional
-        Is told a line for people.
+        Called with each line to show to the user.
 
     Raises
     ------
     OptionError
-        If options make no sense, alone, together, or for the model's labels.
+        If options are invalid, contradict one another, or do not fit the model's labels.
     """
     names = fitted.label_names
     unknown_label, min_confidence = options.get("unknown_label"), options.get("min_confidence")
@@ -106,7 +107,7 @@ def decisions_of(
         chosen = " and ".join("--" + name.replace("_", "-") for name in ways[:2])
         raise OptionError(f"{chosen} are two ways to decide: choose one")
     if (zone or min_confidence is not None) and UNSURE in names:
-        raise OptionError(f"the model has a label {UNSURE!r}, so nothing else can be called so")
+        raise OptionError(f"the model has a label {UNSURE!r}, so undecided texts cannot be called that")
     if min_confidence is not None and not 0 <= min_confidence <= 1:
         raise OptionError(f"--min-confidence must be a probability, not {min_confidence:g}")
     positive = None
@@ -121,17 +122,17 @@ def decisions_of(
         threshold = fitted.positive_threshold(fitted.classes_[positive].item(), rate)
         log_odds = threshold.log_odds
         say(
-            f"{names[positive]}: from probability {threshold.probability:.4g} on; of held-out texts "
-            f"{threshold.false_positives:,} of {threshold.negatives:,} others are taken for it, and "
+            f"{names[positive]} from probability {threshold.probability:.4g} on; held-out texts: "
+            f"{threshold.false_positives:,} of {threshold.negatives:,} of other labels are false positives, "
             f"{threshold.found:,} of {threshold.positives:,} of its own are found"
         )
         if rate * threshold.negatives < 1:
-            few = f"{threshold.negatives:,} held-out texts of others"
-            say(f"note: {few} are too few to vouch for a rate of {rate:g}")
+            few = f"{threshold.negatives:,} held-out texts of other labels"
+            say(f"note: {few} are too few to measure a rate of {rate:g}")
     if unknown_label is None and asked_rate is not None:
         raise OptionError("--unknown-rate goes with --unknown-label")
     if unknown_label == UNSURE:
-        raise OptionError(f"--unknown-label {UNSURE} is what undecided texts are called: choose another name")
+        raise OptionError(f"--unknown-label: undecided texts are called {UNSURE}; choose another name")
     if unknown_label is not None and (not unknown_label or unknown_label in names):
         raise OptionError("--unknown-label must be a name that no label of the model has")
     unknown_rate = UNKNOWN_RATE if asked_rate is None else asked_rate
@@ -150,5 +151,7 @@ def _positive(fitted: Predictor, name: str | None) -> int:
     if name is not None:
         return list(fitted.classes_).index(fitted.label_named(name))
     if len(fitted.classes_) != 2:
-        raise OptionError("with more or fewer than two labels name the positive one: --positive NAME")
+        raise OptionError(
+            f"the model has {len(fitted.classes_)} labels: name the positive one with --positive NAME"
+        )
     return 1
