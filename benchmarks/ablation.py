@@ -1,9 +1,9 @@
-"""What each part of recipe "tuned" adds: fits it, leaves parts out, and compares on a test file.
+"""What each part of recipe tuned adds: fits it, leaves parts out, and compares on a test file.
 
 ``python -m benchmarks.ablation SET... --data FOLDER --results FILE`` reads ``<set>.train.csv`` and
-``<set>.test.csv``, appends a JSON line for each set and seed (what is there already is not done again) and
-prints a Markdown table. Variants that leave out experts share one fit: their combination is learnt anew
-from the same held-out scores. Variants that teach otherwise have a fit of their own.
+``<set>.test.csv``, appends a JSON line for each set and seed (those there already are not repeated) and
+prints a Markdown table. Variants that leave out experts share one fit: their combination is fitted again
+on the same held-out scores. Variants that train differently have a fit of their own.
 
 Shapes: n texts, K labels.
 """
@@ -26,17 +26,15 @@ from lmclassify import __version__
 from lmclassify.classify.ensemble import LSTMS, log_softmax
 from lmclassify.classify.scoring import log_likelihoods, ngram_scores
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.training.ensemble import add_experts, best_scale, learn_combination, spread
-from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer
-from lmclassify.classify.training.recipes import (
-    FitResult,
-    TrainedModels,
-    TrainingData,
-    TunedTrainer,
-    learn_tuned,
-)
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import DataSplit, TrainingData
+from lmclassify.classify.training.ensemble import add_experts, best_scale, fit_combination, spread
+from lmclassify.classify.training.language_models import new_trainer
+from lmclassify.classify.training.lstm_experts import TrainedModels, TunedTrainer
+from lmclassify.classify.training.ngrams import fit_ngram_experts
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import DataError, listing
+from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.parallel import number_of_threads
 
@@ -65,92 +63,111 @@ WITHOUT: dict[str, Callable[[str], bool]] = {
 
 
 class NoBackground(TunedTrainer):
-    """Trains each label's language model from nothing, as recipe "plain" does."""
+    """Trains each label's language model from scratch, as recipe plain does."""
 
-    def adapt(self, part: DataSplit, class_: TrainedModels, epochs: int) -> Trainer:
-        """Return what trains a label's language model."""
-        settings = self.course.settings
-        if not len(class_.validation):  # the last time, epochs are those that were best before
+    def adapt(self, split: DataSplit, trained: TrainedModels, epochs: int) -> Trainer:
+        """Return a trainer of a label's language model."""
+        settings = self.context.settings
+        if not len(trained.validation):  # the final models train as many epochs as were best before
             settings = replace(settings, max_epochs=epochs)
         return new_trainer(
-            part, class_.sequences, self.lesson.weights, class_.tokenizer, self.course, settings=settings
+            split, trained.sequences, self.data.weights, trained.tokenizer, self.context, settings=settings
         )
 
 
-TAUGHT_OTHERWISE: dict[str, type[TunedTrainer]] = {"without the background model": NoBackground}
+OTHER_TRAINERS: dict[str, type[TunedTrainer]] = {"without the background model": NoBackground}
 """The variants with a fit of their own."""
 
 
 @dataclass(frozen=True)
-class _Scores:
-    """All experts' scores of the test texts, and what their combinations are learnt from."""
+class Experts:
+    """The experts of one fit: held-out scores, and scores of the test texts.
 
-    lesson: TrainingData
-    learnt: FitResult
+    s texts of the sample, m of them with scores of the LSTMs.
+    """
+
     names: list[str]
+    """In the order of the scores; the LSTMs come last."""
+    codes: Codes
+    """(s,) the index of each text's label."""
+    log_priors: Array
+    ngrams: list[Array]
+    """(s, K) each: held-out scores of the n-gram experts."""
+    lstms: list[Array]
+    """(m, K) each: held-out scores of the LSTM experts."""
+    rows: Codes
+    """(m,) which of the s texts the LSTM experts' scores are of."""
     test: list[Array]
-    """(n, K) each, in the order of the names."""
-
-    @classmethod
-    def of(cls, lesson: TrainingData, learnt: FitResult, texts: Sequence[str], threads: int) -> _Scores:
-        tuned = learnt.tuned
-        assert tuned is not None
-        test = ngram_scores(tuned.ngrams, texts, tuned.subwords.sequences(list(texts)), threads=threads)
-        sequences = learnt.tokenizer.sequences(list(texts))
-        for models in (learnt.models, tuned.tuned):
-            test.append(log_likelihoods(models, sequences, threads=threads))
-        names = [name for model in tuned.ngrams for name in model.score_names]
-        return cls(lesson, learnt, [*names, *LSTMS], test)
+    """(n, K) each."""
 
     def joint(self, left_out: Callable[[str], bool]) -> Array:
         """Return joint log-probabilities of the test texts, (n, K), by the experts that are left."""
-        evidence = self.learnt.evidence
-        assert evidence is not None
-        codes = evidence.codes
         names = [name for name in self.names if not left_out(name)]
         test = [scores for name, scores in zip(self.names, self.test, strict=True) if name in names]
-        ngrams = dict(zip(self.names, evidence.ngrams, strict=False))
-        lstms = dict(zip(LSTMS, evidence.lstms, strict=True))
+        ngrams = dict(zip(self.names, self.ngrams, strict=False))
+        lstms = dict(zip(LSTMS, self.lstms, strict=True))
         ngram_names, lstm_names = [name for name in names if name in ngrams], [n for n in names if n in lstms]
-        scored, log_priors = evidence.scored, self.lesson.log_frequencies
-        of_lstms = [lstms[name] for name in lstm_names]
+        codes, rows = self.codes, self.rows
+        lstm_scores = [lstms[name] for name in lstm_names]
         if not ngram_names:
-            combination = learn_combination(lstm_names, of_lstms, codes[scored], log_priors)
+            combination = fit_combination(lstm_names, lstm_scores, codes[rows], self.log_priors)
         else:
             held_out = [ngrams[name] for name in ngram_names]
-            combination = learn_combination(ngram_names, held_out, codes, log_priors)
+            combination = fit_combination(ngram_names, held_out, codes, self.log_priors)
             if lstm_names:
-                joint = combination.joint(held_out)[scored]
-                combination = add_experts(combination, joint, lstm_names, of_lstms, codes[scored])
+                joint = combination.joint(held_out)[rows]
+                combination = add_experts(combination, joint, lstm_names, lstm_scores, codes[rows])
         return combination.joint(test)
 
     def product(self) -> Array:
         """Return joint log-probabilities by all experts with equal weights and one temperature, (n, K)."""
-        evidence = self.learnt.evidence
-        assert evidence is not None
-        codes = evidence.codes
-        scored, log_priors = evidence.scored, self.lesson.log_frequencies
-        held_out = [*(scores[scored] for scores in evidence.ngrams), *evidence.lstms]
+        held_out = [*(scores[self.rows] for scores in self.ngrams), *self.lstms]
         spreads = [spread(scores) for scores in held_out]
         pooled = [
-            np.sum([scores / by for scores, by in zip(of, spreads, strict=True)], axis=0)
-            for of in (held_out, self.test)
+            np.sum([scores / by for scores, by in zip(experts, spreads, strict=True)], axis=0)
+            for experts in (held_out, self.test)
         ]
-        joint: Array = best_scale(pooled[0], log_priors, codes[scored]) * pooled[1] + log_priors
+        scale = best_scale(pooled[0], self.log_priors, self.codes[self.rows])
+        joint: Array = scale * pooled[1] + self.log_priors
         return joint
+
+
+def fit_experts(
+    data: TrainingData,
+    context: FitContext,
+    texts: list[str],
+    trainer_type: type[TunedTrainer] = TunedTrainer,
+) -> Experts:
+    """Fit the experts as recipe tuned does, in one reading direction, and score test texts."""
+    rng = np.random.default_rng([data.seed, len(data.classes)])
+    ngrams = fit_ngram_experts(data, context, rng)
+    sample = data.select(ngrams.sample, context.limits.max_texts)
+    lstms = trainer_type(sample, context, ngrams.joint).fit(rng)
+    trained = lstms.trained
+    scores = lstms.scores
+    if trained.tuned is trained.models:
+        scores = [scores[0], np.zeros_like(scores[1])]
+    test = ngram_scores(ngrams.models, texts, ngrams.subwords.sequences(texts), threads=context.threads)
+    sequences = trained.tokenizer.sequences(texts)
+    for weights in (trained.models, trained.tuned):
+        models = [NumpyLanguageModel(round_to_16_bits(arrays)) for arrays in weights]
+        test.append(log_likelihoods(models, sequences, threads=context.threads))
+    names = [name for model in ngrams.models for name in model.score_names]
+    return Experts(
+        [*names, *LSTMS], sample.codes, sample.log_frequencies, ngrams.held_out, scores, lstms.rows, test
+    )
 
 
 def ablate(training: LabelledTexts, test: LabelledTexts, seed: int, threads: int) -> dict[str, Figures]:
     """Return accuracy and log-loss on the test texts of every variant."""
-    lesson = TrainingData.of(training.texts, training.labels, seed)
+    data = TrainingData.from_labels(training.texts, training.labels, seed)
     unknown = sorted(set(test.labels) - set(training.labels))
     if unknown:
-        raise DataError(f"nothing to learn {listing(unknown)} from: a label of test texts only")
-    codes = np.searchsorted(lesson.classes, np.asarray(test.labels, dtype=object))
+        raise DataError(f"no training texts of {listing(unknown)}: a label of test texts only")
+    codes = np.searchsorted(data.classes, np.asarray(test.labels, dtype=object))
 
-    def scores(school: type[TunedTrainer]) -> _Scores:
-        learnt = learn_tuned(lesson, FitContext(Settings(), "cpu", threads), school)
-        return _Scores.of(lesson, learnt, test.texts, threads)
+    def experts(trainer_type: type[TunedTrainer]) -> Experts:
+        return fit_experts(data, FitContext(Settings(), "cpu", threads), test.texts, trainer_type)
 
     def figures(joint: Array) -> Figures:
         log_p = log_softmax(joint)
@@ -159,11 +176,11 @@ def ablate(training: LabelledTexts, test: LabelledTexts, seed: int, threads: int
             "log_loss": -float(log_p[np.arange(len(codes)), codes].mean()),
         }
 
-    whole = scores(TunedTrainer)
+    whole = experts(TunedTrainer)
     result = {name: figures(whole.joint(left_out)) for name, left_out in WITHOUT.items()}
     result["equal weights and one temperature"] = figures(whole.product())
-    for name, school in TAUGHT_OTHERWISE.items():
-        result[name] = figures(scores(school).joint(lambda expert: False))
+    for name, trainer_type in OTHER_TRAINERS.items():
+        result[name] = figures(experts(trainer_type).joint(lambda expert: False))
     return result
 
 
@@ -174,10 +191,10 @@ def table(records: Sequence[dict[str, Any]]) -> str:
     for name in records[0]["figures"]:
         cells = [
             " / ".join(
-                _mean([record["figures"][name][figure] for record in records if record["set"] == of_set])
+                _mean([record["figures"][name][figure] for record in records if record["set"] == data_set])
                 for figure in ("accuracy", "log_loss")
             )
-            for of_set in sets
+            for data_set in sets
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -202,17 +219,17 @@ def main() -> None:
         records = [json.loads(line) for line in options.results.read_text().splitlines()]
     records = [record for record in records if record["version"] == __version__]
     done = {(record["set"], record["seed"]) for record in records}
-    for of_set in options.sets:
+    for data_set in options.sets:
         training, test = (
-            read_tables([str(options.data / f"{of_set}.{part}.csv")], say=lambda line: None)
+            read_tables([str(options.data / f"{data_set}.{part}.csv")], say=lambda line: None)
             for part in ("train", "test")
         )
         for seed in range(options.seeds):
-            if (of_set, seed) in done:
+            if (data_set, seed) in done:
                 continue
-            print(f"{of_set}, seed {seed}", file=sys.stderr)
+            print(f"{data_set}, seed {seed}", file=sys.stderr)
             figures = ablate(training, test, seed, number_of_threads(options.threads))
-            records.append({"set": of_set, "seed": seed, "version": __version__, "figures": figures})
+            records.append({"set": data_set, "seed": seed, "version": __version__, "figures": figures})
             with open(options.results, "a", encoding="utf-8") as file:
                 file.write(json.dumps(records[-1]) + "\n")
     print(table([record for record in records if record["set"] in options.sets]))

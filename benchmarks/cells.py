@@ -1,8 +1,8 @@
-"""Cells, directions, layers and a Transformer side by side, each by recipe "plain" with the same settings.
+"""Cells, directions, layers and a Transformer side by side, each with recipe plain and the same settings.
 
 ``python -m benchmarks.cells SET... --data FOLDER --results FILE`` reads ``<set>.train.csv`` and
-``<set>.test.csv``, appends a JSON line for each set, model and seed (what is there already is not done
-again) and prints a Markdown table.
+``<set>.test.csv``, appends a JSON line for each set, model and seed (those there already are not
+repeated) and prints a Markdown table.
 
 Shapes: n texts, K labels.
 """
@@ -27,13 +27,16 @@ from benchmarks.transformer import TransformerLanguageModel
 from lmclassify import __version__
 from lmclassify.classify.scoring import Scorer, log_likelihoods
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.training.language_models import FitContext
-from lmclassify.classify.training.recipes import TrainingData, fit_independent, learn_plain
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import TrainingData
+from lmclassify.classify.training.language_models import train, train_tokenizer
+from lmclassify.classify.training.plain import fit_plain, split_labels
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import DataError, listing
 from lmclassify.lm.inference.directions import DirectedLanguageModel
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.neural.model import BaseLanguageModel
+from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -68,16 +71,39 @@ class _InTorch:
         return nll.double().numpy(), ()
 
 
-def _new_transformer(tokenizer: Tokenizer, settings: Settings, seed: int) -> TransformerLanguageModel:
+def _fit_transformers(
+    data: TrainingData, context: FitContext
+) -> tuple[Tokenizer, list[TransformerLanguageModel]]:
+    """Train a Transformer per label as recipe plain trains LSTMs."""
+    settings = context.settings
     assert settings.embedding_dim is not None
-    return TransformerLanguageModel(
-        tokenizer.vocab_size,
-        settings.max_length,
-        settings.embedding_dim,
-        dropout=settings.dropout,
-        tie_weights=settings.tie_weights,
-        seed=seed,
-    )
+    splits = split_labels(data, settings.validation_fraction)
+    training = np.sort(np.concatenate([split.training for split in splits]))
+    tokenizer = train_tokenizer("subword", [data.texts[index] for index in training], settings)
+    sequences = tokenizer.sequences(data.texts)
+    models = [
+        TransformerLanguageModel(
+            tokenizer.vocab_size,
+            settings.max_length,
+            settings.embedding_dim,
+            dropout=settings.dropout,
+            tie_weights=settings.tie_weights,
+            seed=split.seed,
+        )
+        for split in splits
+    ]
+    trainers = [
+        Trainer(
+            model,
+            [sequences[index] for index in split.training],
+            [sequences[index] for index in split.validation],
+            settings,
+            seed=split.seed,
+        )
+        for model, split in zip(models, splits, strict=True)
+    ]
+    train(list(zip(data.classes, trainers, strict=True)), context)
+    return tokenizer, models
 
 
 def measure(
@@ -100,28 +126,28 @@ def measure(
         `FIGURES`; perplexity is per token of the test texts, each under its own label's model; seconds are
         the processor's, so that other work on the machine counts little.
     """
-    lesson = TrainingData.of(training.texts, training.labels, seed)
+    data = TrainingData.from_labels(training.texts, training.labels, seed)
     unknown = sorted(set(test.labels) - set(training.labels))
     if unknown:
-        raise DataError(f"nothing to learn {listing(unknown)} from: a label of test texts only")
-    codes = np.searchsorted(lesson.classes, np.asarray(test.labels, dtype=object))
+        raise DataError(f"no training texts of {listing(unknown)}: a label of test texts only")
+    codes = np.searchsorted(data.classes, np.asarray(test.labels, dtype=object))
     settings = replace(Settings(recipe="plain", max_epochs=epochs), **MODELS[name])
-    course = FitContext(settings, "cpu", threads=1)
+    context = FitContext(settings, "cpu", threads=1)
     models: Sequence[Scorer | DirectedLanguageModel]
     started = time.process_time()
     if name == TRANSFORMER:
-        taught = fit_independent(lesson, course, _new_transformer)
-        tokenizer, models = taught.tokenizer, [_InTorch(trainer.model) for trainer in taught.trainers[0]]
+        tokenizer, transformers = _fit_transformers(data, context)
+        models = [_InTorch(model) for model in transformers]
     else:
-        learnt = learn_plain(lesson, course)
-        tokenizer, models = learnt.tokenizer, learnt.models
+        model = fit_plain(data, context).model
+        tokenizer, models = model.tokenizer, model.models
     fitted = time.process_time()
     sequences = tokenizer.sequences(test.texts)
     nats = log_likelihoods(models, sequences)
     scored = time.process_time()
     own = nats[np.arange(len(codes)), codes].sum()
     return {
-        "accuracy": float(((nats + lesson.log_priors).argmax(axis=1) == codes).mean()),
+        "accuracy": float(((nats + data.log_priors).argmax(axis=1) == codes).mean()),
         "perplexity": perplexity(-float(own), sum(len(sequence) - 1 for sequence in sequences)),
         "fit_seconds": fitted - started,
         "texts_per_second": len(codes) / (scored - fitted),
@@ -134,9 +160,13 @@ def table(records: Sequence[dict[str, Any]]) -> str:
     lines = [f"| | {' | '.join(sets)} |", "|---" * (len(sets) + 1) + "|"]
     for name in dict.fromkeys(record["model"] for record in records):
         cells = []
-        for of_set in sets:
-            found = [r["figures"] for r in records if (r["set"], r["model"]) == (of_set, name)]
-            mean = {key: statistics.mean(of[key] for of in found) for key in FIGURES} if found else None
+        for data_set in sets:
+            found = [r["figures"] for r in records if (r["set"], r["model"]) == (data_set, name)]
+            mean = (
+                {key: statistics.mean(figures[key] for figures in found) for key in FIGURES}
+                if found
+                else None
+            )
             cells.append("" if mean is None else _cell(**mean))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -162,18 +192,18 @@ def main() -> None:
         records = [json.loads(line) for line in options.results.read_text().splitlines()]
     records = [r for r in records if (r["version"], r["epochs"]) == (__version__, options.epochs)]
     done = {(record["set"], record["model"], record["seed"]) for record in records}
-    for of_set in options.sets:
+    for data_set in options.sets:
         training, test = (
-            read_tables([str(options.data / f"{of_set}.{part}.csv")], say=lambda line: None)
+            read_tables([str(options.data / f"{data_set}.{part}.csv")], say=lambda line: None)
             for part in ("train", "test")
         )
         for seed in range(options.seeds):
             for name in options.models:
-                if (of_set, name, seed) in done:
+                if (data_set, name, seed) in done:
                     continue
-                print(f"{of_set}, {name}, seed {seed}", file=sys.stderr)
+                print(f"{data_set}, {name}, seed {seed}", file=sys.stderr)
                 figures = measure(training, test, name, options.epochs, seed)
-                key = {"set": of_set, "model": name, "seed": seed, "epochs": options.epochs}
+                key = {"set": data_set, "model": name, "seed": seed, "epochs": options.epochs}
                 records.append({**key, "version": __version__, "figures": figures})
                 with open(options.results, "a", encoding="utf-8") as file:
                     file.write(json.dumps(records[-1]) + "\n")

@@ -34,7 +34,9 @@ from benchmarks.speed_rows import measure_rows, prefix_share
 from lmclassify import LMClassifier
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import DataSplit
+from lmclassify.classify.training.language_models import new_trainer
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError, LMClassifyWarning
 from lmclassify.lm.inference.forward import NumpyLanguageModel
@@ -138,7 +140,7 @@ class Bench:
 
     def _step(self, tokenizer: Tokenizer, by_label: list[list[Ids]]) -> None:
         """Train one model per thread at the same time, on batches of texts of median length."""
-        course = FitContext(self._settings, "cpu", self._threads)
+        context = FitContext(self._settings, "cpu", self._threads)
         jobs: list[tuple[Trainer, npt.NDArray[np.intp]]] = []
         tokens = 0
         for texts in sorted(by_label, key=len)[-self._threads :]:
@@ -146,7 +148,7 @@ class Bench:
             rows = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
             rows = rows[: self._settings.batch_size]
             part = DataSplit("", np.arange(len(texts)), np.arange(0), len(jobs))
-            jobs.append((new_trainer(part, texts, None, tokenizer, course), rows))
+            jobs.append((new_trainer(part, texts, None, tokenizer, context), rows))
             jobs[-1][0].model.train()
             tokens += _NUM_STEPS * int((lengths[rows] - 1).sum())
 

@@ -15,12 +15,18 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from lmclassify import FittedModel, LMClassifier, bundled_data
+from lmclassify.classify.settings import Settings
+
+if TYPE_CHECKING:
+    from lmclassify.classify.training.fit import ClassifierTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
@@ -43,6 +49,24 @@ def bundled(name: str = "subjects.csv", limit: int | None = None) -> tuple[list[
     with open(bundled_data(name), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))[:limit]
     return [row["subject"] for row in rows], [row["label"] for row in rows]
+
+
+def trainer(parameters: dict[str, Any], **options: Any) -> ClassifierTrainer:
+    """Return the trainer that the program uses.
+
+    Parameters
+    ----------
+    parameters : dict
+        Those of an `LMClassifier`, such as `SMALL`.
+    **options
+        What only the trainer has: limits, checkpoints, cluster.
+    """
+    from lmclassify.classify.training.fit import ClassifierTrainer
+
+    names = {item.name for item in fields(Settings)}
+    settings = Settings(**{name: value for name, value in parameters.items() if name in names})
+    others = {name: value for name, value in parameters.items() if name not in names}
+    return ClassifierTrainer(settings=settings, **others, **options)
 
 
 @pytest.fixture(scope="session")

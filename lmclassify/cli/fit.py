@@ -164,13 +164,7 @@ def fit(
         fail_on_bad_row=on_bad_row == "fail",
     )
     inputs.check(settings["recipe"])
-    parameters = settings | {
-        "class_prior": _numbers("--class-prior", class_prior),
-        "class_weight": _class_weight(class_weight),
-        "random_state": run.seed,
-        "n_jobs": run.threads,
-        "device": run.device,
-    }
+    prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
 
     from lmclassify.classify.training.checkpoints import Checkpoints
     from lmclassify.persistence.commit import check_target
@@ -178,7 +172,7 @@ def fit(
     check_target(output)
     with contextlib.ExitStack() as stack:
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
-        cluster = rest = None
+        cluster = remainder = None
         if engine == "ray":
             from lmclassify.cluster.tasks import ray_tasks
 
@@ -186,7 +180,7 @@ def fit(
             each = f", {shards:,} of them for each language model" if shards > 1 else ""
             run.say(f"Ray: {cluster.processes:,} processes{each}")
         if cluster is not None and inputs.can_be_sampled(settings["recipe"]):
-            training, rest = inputs.sample(run, cluster, absolute=address is not None)
+            training, remainder = inputs.sample(run, cluster, absolute=address is not None)
         else:
             training = inputs.read(run)
         more = inputs.read_unlabelled(run)
@@ -194,9 +188,8 @@ def fit(
         if len(found) == 1:
             run.say(f"note: all texts have one label ({found[0]}); the model predicts it for every text")
 
-        from lmclassify.classify.estimator import LMClassifier
+        from lmclassify.classify.training.fit import ClassifierTrainer
 
-        classifier = LMClassifier(**parameters)
         checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=run.say))
         with EpochProgress(run, found, settings["recipe"]) as display:
 
@@ -205,18 +198,21 @@ def fit(
                 if writer is not None:
                     writer.update(display.name_of(label), record)
 
-            classifier.set_params(callback=on_epoch)
-            classifier.fit(
-                training.texts,
-                training.labels,
-                unlabelled=more,
+            trainer = ClassifierTrainer(
+                settings=Settings(**settings),
+                class_prior=prior,
+                class_weight=weight,
+                random_state=run.seed,
+                n_jobs=run.threads,
+                device=run.device,
+                callback=on_epoch,
                 checkpoints=checkpoints,
                 cluster=cluster,
-                rest=rest,
             )
-        classifier.save(output)
+            model = trainer.fit(training.texts, training.labels, unlabelled=more, remainder=remainder)
+        model.save(output)
     for kind in ("label", "backward label"):
-        for entry in classifier.model_.training_entries(kind):
+        for entry in model.training_entries(kind):
             run.say(_summary(entry))
     run.say(f"model written to {output}")
 

@@ -74,10 +74,10 @@ def add_label(
         say=run.say,
     )
     run.say(f"training label {shorten(label)} on {len(found):,} texts")
-    from lmclassify.classify.incremental.add_label import trainings
+    from lmclassify.classify.incremental.add_label import count_trainings
 
     with _TrainingProgress(
-        run, f"training {shorten(label)}", trainings(classifier.model_, len(found))
+        run, f"training {shorten(label)}", count_trainings(classifier.model_, len(found))
     ) as progress:
         classifier.set_params(callback=progress.update)
         classifier.add_label(name, found)

@@ -86,12 +86,15 @@ class _NgramExperts:
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> _NgramExperts:
         import numpy as np
 
-        from lmclassify.classify.training.recipes import TrainingData, learn_ngrams
+        from lmclassify.classify.training.context import FitContext
+        from lmclassify.classify.training.data import TrainingData
+        from lmclassify.classify.training.ngrams import fit_ngram_experts
 
-        data = TrainingData.of(texts, labels, self._setup.seed)
+        data = TrainingData.from_labels(texts, labels, self._setup.seed)
         self.classes_ = data.classes
         generator = np.random.default_rng(self._setup.seed)
-        self._experts = learn_ngrams(data, self._setup.threads, generator)
+        context = FitContext(Settings(), "cpu", self._setup.threads)
+        self._experts = fit_ngram_experts(data, context, generator)
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> Any:

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.training import folds as folds_by_code
+from lmclassify.classify.training import data as by_code
 from lmclassify.comparison.methods import Method
 from lmclassify.comparison.results import Cell, Size
 from lmclassify.datasets.labelled import LabelledTexts
@@ -23,9 +23,9 @@ Indices = npt.NDArray[np.intp]
 def stratified_folds(labels: Sequence[str], folds: int, generator: np.random.Generator) -> Indices:
     """Assign texts to folds, stratified by label.
 
-    See `lmclassify.classify.training.folds.stratified_folds`, which takes label codes instead of names.
+    See `lmclassify.classify.training.data.stratified_folds`, which takes label codes instead of names.
     """
-    return folds_by_code.stratified_folds(_codes(labels), folds, generator)
+    return by_code.stratified_folds(_codes(labels), folds, generator)
 
 
 def proportional_sample(labels: Sequence[str], size: int, generator: np.random.Generator) -> Indices:

@@ -8,10 +8,11 @@ import pytest
 
 from benchmarks import ablation
 from lmclassify.classify.settings import Settings
+from lmclassify.classify.training.tuned import fit_tuned
 from lmclassify.comparison.methods import METHODS, Setup
 from tests.conftest import SMALL, bundled
 
-TEXTS, LABELS = bundled(limit=120)
+TEXTS, LABELS = bundled(limit=60)
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_every_variant_has_figures_and_runs_go_on_where_they_stopped(quick, tmp_
     monkeypatch.setattr(sys, "argv", arguments)
     ablation.main()
     printed = capsys.readouterr().out
-    variants = [*ablation.WITHOUT, "equal weights and one temperature", *ablation.TAUGHT_OTHERWISE]
+    variants = [*ablation.WITHOUT, "equal weights and one temperature", *ablation.OTHER_TRAINERS]
     for variant in variants:
         assert f"| {variant} |" in printed
     (record,) = [json.loads(line) for line in results.read_text().splitlines()]
@@ -46,14 +47,12 @@ def test_every_variant_has_figures_and_runs_go_on_where_they_stopped(quick, tmp_
 
 
 def test_leaving_out_names_experts_that_there_are(quick):
-    lesson = ablation.TrainingData.of(TEXTS, LABELS, 0)
-    course = ablation.FitContext(ablation.Settings(), "cpu", 2)
-    learnt = ablation.learn_tuned(lesson, course)
-    assert learnt.tuned is not None
-    combination = learnt.tuned.combination
-    whole = ablation._Scores.of(lesson, learnt, TEXTS[:20], 2)
-    joint = whole.joint(ablation.WITHOUT["the whole recipe"])
-    np.testing.assert_allclose(joint, combination.joint(whole.test), rtol=1e-9)
+    data = ablation.TrainingData.from_labels(TEXTS, LABELS, 0)
+    context = ablation.FitContext(ablation.Settings(), "cpu", 2)
+    combination = fit_tuned(data, context).model.combination
+    experts = ablation.fit_experts(data, context, TEXTS[:20])
+    joint = experts.joint(ablation.WITHOUT["the whole recipe"])
+    np.testing.assert_allclose(joint, combination.joint(experts.test), rtol=1e-9)
     for variant, left_out in ablation.WITHOUT.items():
         kept = [expert for expert in combination.experts if not left_out(expert)]
         assert len(kept) > 0

@@ -10,10 +10,11 @@ import pytest
 
 import lmclassify
 from lmclassify import LMClassifier, ModelError, OptionError
+from lmclassify.classify.training.context import SizeLimits
 from lmclassify.lm.inference.directions import DirectedLanguageModel
 from lmclassify.persistence import layout
 from tests.classify.test_explain import check
-from tests.conftest import SMALL, TINY, TUNED, bundled, run_cli
+from tests.conftest import SMALL, TINY, bundled, run_cli, trainer
 
 TEXTS, LABELS = bundled(limit=30)
 HARD = ["", "win a prize now", "lunch " * 2000, "ｆ\u0301 \n中文"]
@@ -122,15 +123,14 @@ def test_ctrl_c_keeps_models_of_both_directions_or_none():
     assert kept.predict(TEXTS).shape == (len(TEXTS),)
 
 
-def test_ctrl_c_in_the_first_directions_tuning_leaves_none(monkeypatch):
-    monkeypatch.setattr("lmclassify.classify.training.recipes._FEW", 10)
-
+def test_ctrl_c_in_the_first_directions_tuning_leaves_none():
     def interrupt(label, record):
         if label is None:
             signal.raise_signal(signal.SIGINT)
 
+    limits = SizeLimits(min_texts_to_hold_out=10)
     with pytest.raises(KeyboardInterrupt):
-        LMClassifier(**TUNED, direction="both", callback=interrupt).fit(TEXTS, LABELS)
+        trainer({**TINY, "direction": "both", "callback": interrupt}, limits=limits).fit(TEXTS, LABELS)
 
 
 @pytest.mark.parametrize("long_texts", ["chunk", "truncate"])

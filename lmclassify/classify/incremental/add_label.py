@@ -1,17 +1,18 @@
-"""A label added to a fitted model, the others' models staying as they are (torch).
+"""Adds a label to a fitted model; the other labels' models stay as they are (torch).
 
-It learns language models and n-gram weights from its own texts, beside texts of the other labels: held-out
-ones that the model has kept, or else texts sampled from the labels' language models. Of the combination only
-its bias is fitted, on cross-fitted scores, so that what the others had learnt stands.
+The label's language model and SVM weights are fitted on its own texts beside texts of the other labels:
+held-out ones that the model has kept, or else texts sampled from the labels' language models. Of the
+combination only the label's bias is fitted, on cross-fitted scores, so that the other weights stay.
 
-Shapes: n texts, K labels, F n-grams known.
+Shapes: n texts of the new label, m texts of all labels, K labels before, F known n-grams.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,353 +20,422 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
-from lmclassify.classify.incremental.remove_label import has_frequency_priors, recorded, require_forward
+from lmclassify.classify.incremental.common import (
+    has_frequency_priors,
+    inserted,
+    plain_label,
+    require_forward,
+    with_revision,
+)
 from lmclassify.classify.linear_ngrams import tf_idf
 from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import cross_entropies, ood_features
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import DataSplit, stratified_folds
 from lmclassify.classify.training.ensemble import log_loss
-from lmclassify.classify.training.folds import stratified_folds
-from lmclassify.classify.training.language_models import DataSplit, FitContext, new_trainer, train
-from lmclassify.classify.training.ngrams import as_matrix, separate
-from lmclassify.classify.training.recipes import (
-    adaptation_epochs,
-    adaptation_settings,
-    held_out_of_plain,
-    shares_embedding,
-    training_records,
-    training_tokens,
-)
+from lmclassify.classify.training.history import training_records
+from lmclassify.classify.training.language_models import new_trainer, train
+from lmclassify.classify.training.lstm_experts import adaptation_epochs, adaptation_settings, training_tokens
+from lmclassify.classify.training.ngrams import fit_linear_svm, ngram_matrix, round_svm_weights
+from lmclassify.classify.training.plain import plain_held_out
+from lmclassify.errors import DataError, shorten
 from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.ngram.index import count_known
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.sequences import Ids
+from lmclassify.text.tokenizer import encodable
 
 Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
-T = TypeVar("T")
+Mask = npt.NDArray[np.bool_]
 
-_FOLDS = 5
-_SAMPLED_TEXTS = 1000  # of all other labels together, where none are kept
-_LEAST_SAMPLED = 3  # of each
-_BIAS_BOUND = 30.0  # nats
+FOLDS = 5
+"""For cross-fitting; fewer if there are fewer texts."""
+
+SAMPLED_TEXTS = 1000
+"""Texts sampled from all other labels together if none are kept: more change little and take longer."""
+
+MIN_SAMPLED_PER_LABEL = 3
+"""Texts sampled from each other label, however rare it is."""
+
+MAX_BIAS_CHANGE = 30.0
+"""Nats; an interval wide enough for the search of the label's bias."""
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """Texts of the labels that are there, for a new one to be told from."""
+class _NewLabel:
+    """A label to add, and the labels' properties with it."""
+
+    label: Any
+    index: int
+    """In `classes`."""
+    texts: list[str]
+    """(n,)"""
+    classes: npt.NDArray[Any]
+    """(K + 1,)"""
+    label_weights: Array
+    """(K + 1,)"""
+    log_priors: Array
+    """(K + 1,)"""
+    seed: int
+
+    def shift(self, codes: npt.NDArray[Any]) -> Codes:
+        """Return label indices with the new label from those without."""
+        return (codes + (codes >= self.index)).astype(np.intp)
+
+    def sample(self, rows: Codes, others: int) -> Codes:
+        """Sample rows of the label: as many beside so many of others as the labels' weights ask for."""
+        share = self.label_weights[self.index] / np.delete(self.label_weights, self.index).sum()
+        return rows[subsample(len(rows), round(share * others) or min(1, others), self.seed)]
+
+
+@dataclass(frozen=True)
+class _OtherTexts:
+    """Texts of the other labels, from which the new one is to be told apart."""
 
     texts: list[str]
     codes: Codes
     scores: list[Array]
-    """(m, K) by each expert of the combination."""
+    """(m - n, K) by each expert of the combination."""
     background: Array
-    """(m,) log-likelihoods under the background model."""
+    """(m - n,) log-likelihoods under the background model."""
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Texts of other labels, then those of the new label."""
+
+    texts: list[str]
+    """(m,)"""
+    is_new: Mask
+    """(m,)"""
+    folds: Codes
+    """(m,)"""
+
+    def training(self, fold: int) -> Mask:
+        """Return the texts outside a fold; all if there is one fold only."""
+        return self.folds != fold if self.folds.max() else np.ones(len(self.texts), dtype=bool)
 
 
 def add_label(
-    model: FittedModel, label: Any, texts: Sequence[str], course: FitContext, seed: int
+    model: FittedModel, label: Any, texts: Sequence[str], context: FitContext, seed: int
 ) -> FittedModel:
-    """Return a model with one label more, learnt from its texts.
+    """Return a model with one more label.
 
     Parameters
     ----------
     model : FittedModel
     label : object
-        Of the type of the other labels, and none of them.
-    texts : sequence of str
-        At least one.
-    course : FitContext
+        A new label, of the type of the other labels.
+    texts : sequence of str, (n,)
+        The label's texts, at least one.
+    context : FitContext
         With the model's settings.
     seed : int
+
+    Raises
+    ------
+    DataError
+        If there are no texts, or the label exists or has another type.
+    OptionError
+        If the model's language models read backward.
     """
+    label = plain_label(label)
+    _check(model, label, texts)
     require_forward(model, "add-label")
     classes = np.array(sorted([*model.classes_.tolist(), label]))
-    at = classes.tolist().index(label)
-    label_weights = np.insert(model.label_weights, at, float(len(texts)))
-    log_priors = _log_priors_with(model, label_weights, at)
+    index = classes.tolist().index(label)
+    label_weights = np.insert(model.label_weights, index, float(len(texts)))
+    log_priors = _log_priors(model, label_weights, index)
+    new = _NewLabel(label, index, list(texts), classes, label_weights, log_priors, seed)
     if isinstance(model, TunedModel):
-        return _add_to_tuned(model, label, texts, course, seed, classes, at, label_weights, log_priors)
-    lstm, record = _language_model(model, label, model.tokenizer.sequences(texts), course, seed)
-    models = _inserted(model.models, at, lstm)
-    whole = replace(
-        model, classes_=classes, log_priors=log_priors, models=models, label_weights=label_weights
-    )
-    whole = replace(whole, held_out=_held_out_of_plain(whole, model, texts, at, course, seed))
-    return recorded(whole, "add", label, len(texts), record)
+        return _add_to_tuned(model, new, context)
+    return _add_to_plain(model, new, context)
 
 
-def _add_to_tuned(
-    model: TunedModel,
-    label: Any,
-    texts: Sequence[str],
-    course: FitContext,
-    seed: int,
-    classes: npt.NDArray[Any],
-    at: int,
-    label_weights: Array,
-    log_priors: Array,
-) -> FittedModel:
-    """Return a model of recipe "tuned" with one label more; `at` is the new label's index in `classes`."""
-    sequences = model.tokenizer.sequences(texts)
-    beside = _beside(model, seed)
-    pool = [*beside.texts, *texts]
-    is_new = np.repeat([False, True], [len(beside.texts), len(texts)])
-    folds = stratified_folds(
-        is_new.astype(np.intp), min(_FOLDS, len(texts)), np.random.default_rng([seed, len(texts)])
-    )
-    ngrams, of_ngrams = _ngrams(model, texts, pool, is_new, folds, at, seed)
-    lstm, record, of_lstm = _cross_fitted_lstm(model, label, pool, is_new, folds, course, seed)
-    # Where few texts were cross-fitted, the background model has learnt from the kept ones too, unlike those
-    # whose adapted models scored them. What counts is how much likelier than it the label makes a text.
-    known_better = _background_of_lstms(model, beside.texts) - beside.background
-    of_lstm[: len(beside.texts)] -= known_better
-    of_new_texts = model.expert_scores(list(texts))
-    scores = [
-        np.insert(np.concatenate([there, new]), at, column, axis=1)
-        for there, new, column in zip(
-            beside.scores, of_new_texts, [*of_ngrams, of_lstm, of_lstm], strict=True
-        )
-    ]
-    codes = np.concatenate([beside.codes + (beside.codes >= at), np.full(len(texts), at)])
-    combination = _with_bias(model, scores, codes, label_weights, log_priors, at)
-    joint = combination.cascade_joint(scores, [len(sequence) for sequence in model.subwords.sequences(pool)])
-    log_posteriors = log_softmax(joint)
-    features = ood_features(log_posteriors, scores, *ngram_background(ngrams[0], pool))
-    seen = HeldOut.from_scores(joint, codes, features, cross_entropies(log_posteriors, scores[1], pool))
-    kept = model.held_out_texts
-    if kept is None:
-        held_out = _with_label(model.held_out, joint[~is_new], seen.rows(is_new), at, label_weights, seed)
-    else:
-        others = np.flatnonzero(~is_new)
-        own = _drawn(np.flatnonzero(is_new), at, label_weights, len(others), seed)
-        held_out = seen.rows(np.concatenate([others, own]))
-        background = np.concatenate([beside.background, _background_of_lstms(model, texts)])
-        kept = HeldOutTexts.sample(pool, codes, scores, background, seed)
+def count_trainings(model: FittedModel, texts: int) -> int:
+    """Return how many language models `add_label` trains with so many texts."""
+    if isinstance(model, TunedModel) and model.combination.weights[-len(LSTMS) :].any():
+        return 1 + min(FOLDS, texts)
+    return 1
+
+
+def _check(model: FittedModel, label: Any, texts: Sequence[str]) -> None:
+    known = model.classes_.tolist()
+    if label in known:
+        raise DataError(f"label {shorten(label)} is there already: update it, or remove it first")
+    if type(label) is not type(known[0]) or label != label:
+        raise DataError(f"label {shorten(label)} is no {type(known[0]).__name__}, as the other labels are")
+    classes = np.array([*known, label])
+    broken = isinstance(label, str) and encodable(label) != label
+    kept = classes.dtype.kind in "Uifb" and classes.tolist() == [*known, label]
+    infinite = isinstance(label, float) and math.isinf(label)
+    if broken or not kept or infinite:
+        raise DataError(f"label {shorten(label)} cannot be kept beside the others as it is")
+    if not texts:
+        raise DataError(f"no texts to fit label {shorten(label)} on")
+
+
+def _log_priors(model: FittedModel, label_weights: Array, index: int) -> Array:
+    """Return priors with the new label's: by frequency if the others' are, else an equal share."""
+    if has_frequency_priors(model):
+        log_priors: Array = np.log(label_weights / label_weights.sum())
+        return log_priors
+    labels = len(label_weights)
+    others = model.log_priors + np.log((labels - 1) / labels)
+    return np.insert(others, index, -np.log(labels))
+
+
+def _add_to_plain(model: FittedModel, new: _NewLabel, context: FitContext) -> FittedModel:
+    sequences = model.tokenizer.sequences(new.texts)
+    lstm, record = _fit_language_model(model, new.label, sequences, context, new.seed)
     changed = replace(
         model,
-        classes_=classes,
-        log_priors=log_priors,
-        models=_inserted(model.models, at, lstm),
-        tuned=_inserted(model.tuned, at, lstm),
-        token_ngrams=_inserted(
-            model.token_ngrams, at, TokenNgrams.fit(sequences, model.tokenizer.vocab_size)
-        ),
+        classes_=new.classes,
+        log_priors=new.log_priors,
+        models=inserted(model.models, new.index, lstm),
+        label_weights=new.label_weights,
+    )
+    _, validation = _split(len(new.texts), context.settings.validation_fraction, new.seed)
+    texts = changed.truncate([new.texts[index] for index in validation.tolist()])
+    likelihoods = changed.log_likelihood(texts)
+    own = plain_held_out(new.log_priors, likelihoods, np.full(len(texts), new.index), texts, new.seed)
+    others = changed.predict_joint_log_proba(_sample_texts(model, new.seed)[0])
+    changed = replace(changed, held_out=_held_out_with_label(model.held_out, others, own, new))
+    return with_revision(changed, "add", new.label, len(new.texts), record)
+
+
+def _add_to_tuned(model: TunedModel, new: _NewLabel, context: FitContext) -> FittedModel:
+    others = _other_texts(model, new.seed)
+    pool = _pool(others, new)
+    ngrams, ngram_scores = _fit_ngrams(model, new, pool)
+    lstm, record, lstm_scores = _cross_fit_language_model(model, new, pool, context)
+    # With few texts, the background model was fitted on the kept texts too, unlike the adapted models that
+    # scored them. Only how much more likely than the background model a label makes a text counts.
+    lstm_scores[~pool.is_new] -= _background_scores(model, others.texts) - others.background
+    scores = [
+        np.insert(np.concatenate([before, own]), new.index, column, axis=1)
+        for before, own, column in zip(
+            others.scores,
+            model.expert_scores(new.texts),
+            [*ngram_scores, lstm_scores, lstm_scores],
+            strict=True,
+        )
+    ]
+    codes = np.concatenate([new.shift(others.codes), np.full(len(new.texts), new.index)])
+    combination = _fit_bias(model.combination, scores, codes, new)
+    joint = combination.cascade_joint(scores, [len(ids) for ids in model.subwords.sequences(pool.texts)])
+    log_posteriors = log_softmax(joint)
+    features = ood_features(log_posteriors, scores, *ngram_background(ngrams[0], pool.texts))
+    nats = cross_entropies(log_posteriors, scores[1], pool.texts)
+    scored = HeldOut.from_scores(joint, codes, features, nats)
+    kept = model.held_out_texts
+    if kept is None:
+        own = scored.rows(pool.is_new)
+        held_out = _held_out_with_label(model.held_out, joint[~pool.is_new], own, new)
+    else:
+        rows = np.flatnonzero(~pool.is_new)
+        held_out = scored.rows(np.concatenate([rows, new.sample(np.flatnonzero(pool.is_new), len(rows))]))
+        background = np.concatenate([others.background, _background_scores(model, new.texts)])
+        kept = HeldOutTexts.sample(pool.texts, codes, scores, background, new.seed)
+    token_ngrams = TokenNgrams.fit(model.tokenizer.sequences(new.texts), model.tokenizer.vocab_size)
+    changed = replace(
+        model,
+        classes_=new.classes,
+        log_priors=new.log_priors,
+        models=inserted(model.models, new.index, lstm),
+        tuned=inserted(model.tuned, new.index, lstm),
+        token_ngrams=inserted(model.token_ngrams, new.index, token_ngrams),
         ngrams=ngrams,
         combination=combination,
         held_out=held_out,
         held_out_texts=kept,
-        label_weights=label_weights,
+        label_weights=new.label_weights,
     )
-    return recorded(changed, "add", label, len(texts), record)
+    return with_revision(changed, "add", new.label, len(new.texts), record)
 
 
-def trainings(model: FittedModel, texts: int) -> int:
-    """Return how many times `add_label` trains a language model on so many texts."""
-    if isinstance(model, TunedModel) and model.combination.weights[-len(LSTMS) :].any():
-        return 1 + min(_FOLDS, texts)
-    return 1
-
-
-def _beside(model: TunedModel, seed: int) -> _Beside:
-    """Return texts of the labels that are there, with the scores of the model's experts."""
+def _other_texts(model: TunedModel, seed: int) -> _OtherTexts:
+    """Return texts of the other labels, kept or sampled, with the scores of the model's experts."""
     kept = model.held_out_texts
     if kept is not None and len(kept.texts):
         scores = list(kept.scores.astype(np.float64))
-        return _Beside(kept.texts, kept.codes.astype(np.intp), scores, kept.background.astype(np.float64))
-    texts, codes = _sampled(model, seed)
-    return _Beside(texts, codes, model.expert_scores(texts), _background_of_lstms(model, texts))
+        return _OtherTexts(kept.texts, kept.codes.astype(np.intp), scores, kept.background.astype(np.float64))
+    texts, codes = _sample_texts(model, seed)
+    return _OtherTexts(texts, codes, model.expert_scores(texts), _background_scores(model, texts))
 
 
-def _sampled(model: FittedModel, seed: int) -> tuple[list[str], Codes]:
-    """Return texts sampled from the labels' language models, labels by their shares, and whose they are."""
+def _sample_texts(model: FittedModel, seed: int) -> tuple[list[str], Codes]:
+    """Return texts sampled from the labels' language models, in proportion to the labels, and their codes."""
     shares = model.label_weights / model.label_weights.sum()
     texts: list[str] = []
     codes: list[int] = []
     for code, label in enumerate(model.classes_.tolist()):
-        count = max(_LEAST_SAMPLED, round(_SAMPLED_TEXTS * shares[code]))
+        count = max(MIN_SAMPLED_PER_LABEL, round(SAMPLED_TEXTS * shares[code]))
         sampled = [text for text in model.generate(label, n=count, seed=seed + code) if text]
         texts += sampled
         codes += [code] * len(sampled)
     return texts, np.array(codes, dtype=np.intp)
 
 
-def _held_out_of_plain(
-    whole: FittedModel, before: FittedModel, texts: Sequence[str], at: int, course: FitContext, seed: int
-) -> HeldOut:
-    """Return the held-out scores of recipe "plain" with those of a new label's held-out texts."""
-    _, validation = _parts(len(texts), course.settings.validation_fraction, seed)
-    own = whole.truncate([texts[index] for index in validation.tolist()])
-    codes = np.full(len(own), at)
-    new = held_out_of_plain(whole.log_priors, whole.log_likelihood(own), codes, own, seed)
-    beside = whole.predict_joint_log_proba(_sampled(before, seed)[0])
-    return _with_label(before.held_out, beside, new, at, whole.label_weights, seed)
+def _background_scores(model: TunedModel, texts: Sequence[str]) -> Array:
+    """Return log-likelihoods under the background model."""
+    limit, threads = model.settings.limit, number_of_threads(model.n_jobs)
+    sequences = model.tokenizer.sequences(texts)
+    return log_likelihoods([model.background], sequences, max_length=limit, threads=threads)[:, 0]
 
 
-def _with_label(
-    before: HeldOut, beside: Array, new: HeldOut, at: int, label_weights: Array, seed: int
-) -> HeldOut:
-    """Return held-out scores with a new label's.
+def _pool(others: _OtherTexts, new: _NewLabel) -> _Pool:
+    is_new = np.repeat([False, True], [len(others.texts), len(new.texts)])
+    rng = np.random.default_rng([new.seed, len(new.texts)])
+    folds = stratified_folds(is_new.astype(np.intp), min(FOLDS, len(new.texts)), rng)
+    return _Pool([*others.texts, *new.texts], is_new, folds)
 
-    The texts that were held out are not there any more, and what the new label makes of them is not known: it
-    is drawn from what it makes of the texts beside which it was learnt.
+
+def _held_out_with_label(before: HeldOut, others: Array, own: HeldOut, new: _NewLabel) -> HeldOut:
+    """Return held-out scores with those of a new label.
+
+    The texts that were held out are not kept, so the new label's scores of them are unknown: they are drawn
+    from its scores of the other labels' texts.
 
     Parameters
     ----------
     before : HeldOut
-        Of K labels.
-    beside : ndarray, (n, K + 1)
+        K labels.
+    others : ndarray, (m - n, K + 1)
         Joint log-probabilities of texts of the other labels.
-    new : HeldOut
-        Of texts of the new label, K + 1 labels; as many are taken as its share asks for.
+    own : HeldOut
+        Of texts of the new label, K + 1 labels; a sample of them is kept.
+    new : _NewLabel
     """
-    rng = np.random.default_rng(seed)
-    gaps = beside[:, at] - np.logaddexp.reduce(np.delete(beside, at, axis=1), axis=1)
+    rng = np.random.default_rng(new.seed)
+    gaps = others[:, new.index] - np.logaddexp.reduce(np.delete(others, new.index, axis=1), axis=1)
     joint = before.joint.astype(np.float64)
     column = np.logaddexp.reduce(joint, axis=1) + rng.choice(gaps, len(joint))
-    chosen = new.rows(_drawn(np.arange(len(new.codes)), at, label_weights, len(joint), seed))
+    sampled = own.rows(new.sample(np.arange(len(own.codes)), len(joint)))
     return HeldOut.from_scores(
-        np.concatenate([np.insert(joint, at, column, axis=1), chosen.joint]),
-        np.concatenate([before.codes + (before.codes >= at), chosen.codes]).astype(np.intp),
-        np.concatenate([before.ood_features, chosen.ood_features]),
-        np.concatenate([before.cross_entropies, chosen.cross_entropies]),
-    ).sample(seed)
+        np.concatenate([np.insert(joint, new.index, column, axis=1), sampled.joint]),
+        np.concatenate([new.shift(before.codes), sampled.codes]),
+        np.concatenate([before.ood_features, sampled.ood_features]),
+        np.concatenate([before.cross_entropies, sampled.cross_entropies]),
+    ).sample(new.seed)
 
 
-def _drawn(new: Codes, at: int, label_weights: Array, others: int, seed: int) -> Codes:
-    """Return some of a new label's texts, as many beside so many others as the labels' weights ask for."""
-    share = label_weights[at] / np.delete(label_weights, at).sum()
-    return new[subsample(len(new), round(share * others) or min(1, others), seed)]
-
-
-def _ngrams(
-    model: TunedModel,
-    texts: Sequence[str],
-    pool: Sequence[str],
-    is_new: npt.NDArray[np.bool_],
-    folds: Codes,
-    at: int,
-    seed: int,
-) -> tuple[list[NgramModel], list[Array]]:
-    """Learn a label's n-gram weights.
+def _fit_ngrams(model: TunedModel, new: _NewLabel, pool: _Pool) -> tuple[list[NgramModel], list[Array]]:
+    """Fit the label's SVM weights and n-gram counts.
 
     Returns
     -------
     ngrams : list of NgramModel
         With the label.
-    scores : list of ndarray, (pool,)
+    scores : list of ndarray, (m,)
         The label's, by each expert, cross-fitted.
     """
-    subwords = model.subwords.sequences(list(pool))
-    of_new = model.subwords.sequences(list(texts))
-    everything = np.ones(len(pool), dtype=bool)
+    subwords = model.subwords.sequences(pool.texts)
+    own_subwords = model.subwords.sequences(new.texts)
     models, scores = [], []
     for ngrams in model.ngrams:
         idf = float(ngrams.idf.max(initial=1.0))
-        ngrams = ngrams.with_ngrams(ngrams.analyzer.occurrences(texts, of_new), idf)
-        windows = ngrams.analyzer.occurrences(pool, subwords)
-        columns = ngrams.look_up(windows)
-        known = count_known(columns, windows.text_index, len(pool))
-        rows, counts = (
-            as_matrix(known, values, len(ngrams.keys)) for values in (tf_idf(known, ngrams.idf), known.count)
+        ngrams = ngrams.with_ngrams(ngrams.analyzer.occurrences(new.texts, own_subwords), idf)
+        occurrences = ngrams.analyzer.occurrences(pool.texts, subwords)
+        columns = ngrams.look_up(occurrences)
+        known = count_known(columns, occurrences.text_index, len(pool.texts))
+        values, counts = (
+            ngram_matrix(known, numbers, len(ngrams.keys))
+            for numbers in (tf_idf(known, ngrams.idf), known.count)
         )
-        # Two labels share a margin, half each; with more, every label has a machine of its own.
-        scale = 1.0 if ngrams.svm_weights.shape[1] == 2 else 2.0
-        of_others = ngrams.counts.sum(axis=1)
-        found = np.zeros((2, len(pool)))
-        for fold in np.unique(folds):
-            rest = folds != fold if folds.max() else everything
-            alone = _alone(ngrams, of_others, *_column(rows, counts, rest, is_new, scale, seed))
-            of_label = alone.scores_from_columns(columns, windows.text_index, windows.position, len(pool))
-            for score, of_expert in zip(found, of_label, strict=True):
-                score[folds == fold] = of_expert[folds == fold, 1]
-        scores += list(found)
-        models.append(ngrams.with_label(at, *_column(rows, counts, everything, is_new, scale, seed)))
+        label_scores = np.zeros((2, len(pool.texts)))
+        for fold in np.unique(pool.folds):
+            fitted = _fit_weights(ngrams, values, counts, pool.training(fold), pool.is_new, new.seed)
+            found = _beside_others(ngrams, *fitted).scores_from_columns(
+                columns, occurrences.text_index, occurrences.position, len(pool.texts)
+            )
+            inside = pool.folds == fold
+            for row, fold_scores in zip(label_scores, found, strict=True):
+                row[inside] = fold_scores[inside, 1]
+        scores += list(label_scores)
+        everything = np.ones(len(pool.texts), dtype=bool)
+        fitted = _fit_weights(ngrams, values, counts, everything, pool.is_new, new.seed)
+        models.append(ngrams.with_label(new.index, *fitted))
     return models, scores
 
 
-def _column(
-    rows: sparse.csr_matrix,
-    counts: sparse.csr_matrix,
-    training: npt.NDArray[np.bool_],
-    is_new: npt.NDArray[np.bool_],
-    scale: float,
-    seed: int,
-) -> tuple[npt.NDArray[np.float32], float, npt.NDArray[np.float32]]:
-    """Return a new label's tuned weights (F,), bias and counts (F,) from some texts' n-grams (n, F)."""
-    codes = is_new[training].astype(np.intp)
-    weights, bias = separate(rows[training], codes, 2, np.ones(len(codes)), seed)
-    tuned = (scale * weights[:, 1]).astype(np.float16).astype(np.float32)
-    counted = np.asarray(counts[training & is_new].sum(axis=0), dtype=np.float32).ravel()
-    return tuned, float(scale * bias[1]), counted
-
-
-def _alone(
+def _fit_weights(
     ngrams: NgramModel,
-    of_others: npt.NDArray[np.float32],
-    tuned: npt.NDArray[np.float32],
-    bias: float,
-    counts: npt.NDArray[np.float32],
-) -> NgramModel:
-    """Return a model of all other labels together and a new one, in this order."""
+    values: sparse.csr_matrix,
+    counts: sparse.csr_matrix,
+    training: Mask,
+    is_new: Mask,
+    seed: int,
+) -> tuple[Floats, float, Floats]:
+    """Return the label's SVM weights (F,), bias and counts (F,).
+
+    Parameters
+    ----------
+    ngrams : NgramModel
+    values, counts : csr_matrix, (m, F)
+        tf-idf and counts of the texts.
+    training, is_new : ndarray of bool, (m,)
+        Which texts to fit on, and which are the label's.
+    seed : int
+    """
+    codes = is_new[training].astype(np.intp)
+    weights, bias = fit_linear_svm(values[training], codes, 2, np.ones(len(codes)), seed)
+    # Two labels share a margin, half each; with more, every label has an SVM of its own.
+    scale = 1.0 if ngrams.svm_weights.shape[1] == 2 else 2.0
+    label_counts = np.asarray(counts[training & is_new].sum(axis=0), dtype=np.float32).ravel()
+    return round_svm_weights(scale * weights[:, 1]), float(scale * bias[1]), label_counts
+
+
+def _beside_others(ngrams: NgramModel, weights: Floats, bias: float, counts: Floats) -> NgramModel:
+    """Return a model of two labels: all others together, and the new one."""
     return NgramModel(
         ngrams.analyzer,
         ngrams.keys,
         ngrams.idf,
-        np.column_stack([np.zeros_like(tuned), tuned]),
+        np.column_stack([np.zeros_like(weights), weights]),
         np.array([0.0, bias], dtype=np.float32),
-        np.column_stack([of_others, counts]),
+        np.column_stack([ngrams.counts.sum(axis=1), counts]),
         ngrams.contexts,
     )
 
 
-def _background_of_lstms(model: TunedModel, texts: Sequence[str]) -> Array:
-    sequences = model.tokenizer.sequences(texts)
-    threads = number_of_threads(model.n_jobs)
-    return log_likelihoods([model.background], sequences, max_length=model.settings.limit, threads=threads)[
-        :, 0
-    ]
-
-
-def _cross_fitted_lstm(
-    model: TunedModel,
-    label: Any,
-    pool: Sequence[str],
-    is_new: npt.NDArray[np.bool_],
-    folds: Codes,
-    course: FitContext,
-    seed: int,
+def _cross_fit_language_model(
+    model: TunedModel, new: _NewLabel, pool: _Pool, context: FitContext
 ) -> tuple[NumpyLanguageModel, dict[str, Any], Array]:
-    """Learn a label's language model; return it, its record, and its cross-fitted scores (pool,)."""
-    sequences = model.tokenizer.sequences(list(pool))
-    new = [sequence for sequence, of_label in zip(sequences, is_new, strict=True) if of_label]
-    lstm, record = _language_model(model, label, new, course, seed)
-    scores = np.zeros(len(pool))
+    """Return the label's language model, its training record, and its cross-fitted scores, (m,)."""
+    sequences = model.tokenizer.sequences(pool.texts)
+
+    def fit(mask: Mask) -> tuple[NumpyLanguageModel, dict[str, Any]]:
+        chosen = [sequences[index] for index in np.flatnonzero(mask & pool.is_new)]
+        return _fit_language_model(model, new.label, chosen, context, new.seed)
+
+    lstm, record = fit(pool.is_new)
+    scores = np.zeros(len(pool.texts))
     weighted = model.combination.weights[-len(LSTMS) :].any()
-    for fold in np.unique(folds) if weighted else []:
-        inside = [
-            sequence
-            for sequence, of_label, other in zip(sequences, is_new, folds != fold, strict=True)
-            if of_label and (other or not folds.max())
-        ]
-        of_fold, _ = _language_model(model, label, inside, course, seed)
-        chosen = np.flatnonzero(folds == fold)
-        scored = [sequences[index] for index in chosen]
-        scores[chosen] = log_likelihoods(
-            [of_fold], scored, max_length=model.settings.limit, threads=course.threads
+    for fold in np.unique(pool.folds) if weighted else []:
+        fold_lstm, _ = fit(pool.training(fold))
+        inside = np.flatnonzero(pool.folds == fold)
+        scores[inside] = log_likelihoods(
+            [fold_lstm],
+            [sequences[index] for index in inside],
+            max_length=model.settings.limit,
+            threads=context.threads,
         )[:, 0]
     return lstm, record, scores
 
 
-def _language_model(
-    model: FittedModel, label: Any, sequences: Sequence[Ids], course: FitContext, seed: int
+def _fit_language_model(
+    model: FittedModel, label: Any, sequences: Sequence[Ids], context: FitContext, seed: int
 ) -> tuple[NumpyLanguageModel, dict[str, Any]]:
-    """Learn a label's language model, from the background model on where there is one."""
-    settings = course.settings
-    part = DataSplit(label, *_parts(len(sequences), settings.validation_fraction, seed), seed)
+    """Train the label's language model, from the background model on if there is one."""
+    settings = context.settings
+    split = DataSplit(label, *_split(len(sequences), settings.validation_fraction, seed), seed)
     start = None
     if isinstance(model, TunedModel):
         assert isinstance(model.background, NumpyLanguageModel)
@@ -373,64 +443,54 @@ def _language_model(
         settings = adaptation_settings(settings, min(settings.max_epochs, epochs))
         start = model.background.arrays
     trainer = new_trainer(
-        part,
+        split,
         sequences,
         None,
         model.tokenizer,
-        course,
+        context,
         settings=settings,
         start=start,
-        one_embedding=start is not None and shares_embedding(len(model.classes_) + 1),
+        one_embedding=start is not None and context.limits.share_embedding(len(model.classes_) + 1),
     )
-    train([(label, trainer)], course)
-    return NumpyLanguageModel(round_to_16_bits(trainer.model.arrays())), training_records([part], [trainer])[
+    train([(label, trainer)], context)
+    return NumpyLanguageModel(round_to_16_bits(trainer.model.arrays())), training_records([split], [trainer])[
         0
     ]
 
 
-def _parts(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Codes]:
-    """Return which texts to learn from, and which to hold out."""
+def _split(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Codes]:
+    """Return the indices of training and validation texts."""
     shuffled = np.random.default_rng([seed, texts]).permutation(texts)
     size = round(validation_fraction * texts)
     return np.sort(shuffled[size:]), np.sort(shuffled[:size])
 
 
-def _with_bias(
-    model: TunedModel,
-    scores: Sequence[Array],
-    codes: Codes,
-    label_weights: Array,
-    log_priors: Array,
-    at: int,
-) -> Combination:
-    """Return the combination with a bias for the new label, the one with the least log-loss."""
-    others = np.delete(log_priors, at)
-    start = float((model.combination.bias - others).mean()) + log_priors[at]
-    bias = np.insert(model.combination.bias, at, start)
-    joint = replace(model.combination, bias=bias).joint(scores)
-    texts_of = np.bincount(codes, minlength=len(bias))
-    weights = (label_weights / np.maximum(1, texts_of))[codes]
+def _fit_bias(combination: Combination, scores: Sequence[Array], codes: Codes, new: _NewLabel) -> Combination:
+    """Return the combination with a bias of the new label, the one with the smallest log-loss.
+
+    Parameters
+    ----------
+    combination : Combination
+        Of K labels.
+    scores : sequence of ndarray, (m, K + 1)
+        Each expert's.
+    codes : ndarray of int, (m,)
+    new : _NewLabel
+    """
+    others = np.delete(new.log_priors, new.index)
+    start = float((combination.bias - others).mean()) + new.log_priors[new.index]
+    bias = np.insert(combination.bias, new.index, start)
+    joint = replace(combination, bias=bias).joint(scores)
+    text_counts = np.bincount(codes, minlength=len(bias))
+    weights = (new.label_weights / np.maximum(1, text_counts))[codes]
     weights /= weights.mean()
 
-    def loss(more: float) -> float:
+    def loss(change: float) -> float:
         shifted = joint.copy()
-        shifted[:, at] += more
-        # Pulled to the others' mean, by as much as one text is worth.
-        return log_loss(shifted, codes, weights) * len(codes) + more**2
+        shifted[:, new.index] += change
+        # Regularized towards the others' mean, with the weight of one text.
+        return log_loss(shifted, codes, weights) * len(codes) + change**2
 
-    bias[at] += float(minimize_scalar(loss, bounds=(-_BIAS_BOUND, _BIAS_BOUND), method="bounded").x)
-    return replace(model.combination, bias=bias)
-
-
-def _log_priors_with(model: FittedModel, label_weights: Array, at: int) -> Array:
-    """Return priors with the new label's: by frequency where the others' are, else an equal share."""
-    if has_frequency_priors(model):
-        log_priors: Array = np.log(label_weights / label_weights.sum())
-        return log_priors
-    labels = len(label_weights)
-    others = model.log_priors + np.log((labels - 1) / labels)
-    return np.insert(others, at, -np.log(labels))
-
-
-def _inserted(items: Sequence[T], at: int, item: T) -> list[T]:
-    return [*items[:at], item, *items[at:]]
+    bounds = (-MAX_BIAS_CHANGE, MAX_BIAS_CHANGE)
+    bias[new.index] += float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    return replace(combination, bias=bias)

@@ -1,75 +1,51 @@
-"""A fitted model with one label less, and what adding and updating labels share.
-
-Shapes: n texts, K labels, F n-grams known.
-"""
+"""Removes a label from a fitted model; the other labels' models stay as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from lmclassify.classify.incremental.common import label_index, plain_label, with_revision, without
 from lmclassify.classify.model import FittedModel, TunedModel
-from lmclassify.errors import OptionError
-
-T = TypeVar("T")
+from lmclassify.errors import DataError, shorten
 
 
 def remove_label(model: FittedModel, label: Any) -> FittedModel:
-    """Return a model without one of its labels, of which at least one must be left."""
-    at = model.classes_.tolist().index(label)
-    log_priors = np.delete(model.log_priors, at)
+    """Return a model without one of its labels.
+
+    Raises
+    ------
+    DataError
+        If there is no such label, or no other.
+    """
+    label = plain_label(label)
+    index = label_index(model, label)
+    if len(model.classes_) == 1:
+        raise DataError(f"{shorten(label)} is the only label; a model needs one")
+    log_priors = np.delete(model.log_priors, index)
     settings = model.settings
     if settings.disguised_label == str(label):
         settings = replace(settings, disguised_label="none")
     changed = replace(
         model,
         settings=settings,
-        classes_=np.delete(model.classes_, at),
+        classes_=np.delete(model.classes_, index),
         log_priors=log_priors - np.logaddexp.reduce(log_priors),
-        models=_without(model.models, at),
-        held_out=model.held_out.without_label(at),
-        label_weights=np.delete(model.label_weights, at),
+        models=without(model.models, index),
+        held_out=model.held_out.without_label(index),
+        label_weights=np.delete(model.label_weights, index),
         training=[entry for entry in model.training if entry.get("label") != label],
     )
     if isinstance(changed, TunedModel):
         kept = changed.held_out_texts
         changed = replace(
             changed,
-            tuned=_without(changed.tuned, at),
-            token_ngrams=_without(changed.token_ngrams, at),
-            ngrams=[ngrams.without_label(at) for ngrams in changed.ngrams],
-            combination=replace(changed.combination, bias=np.delete(changed.combination.bias, at)),
-            held_out_texts=None if kept is None else kept.without_label(at),
+            tuned=without(changed.tuned, index),
+            token_ngrams=without(changed.token_ngrams, index),
+            ngrams=[ngrams.without_label(index) for ngrams in changed.ngrams],
+            combination=replace(changed.combination, bias=np.delete(changed.combination.bias, index)),
+            held_out_texts=None if kept is None else kept.without_label(index),
         )
-    return recorded(changed, "remove", label, 0)
-
-
-def require_forward(model: FittedModel, what: str) -> None:
-    """Raise OptionError where language models read backward, which adding and updating do not teach."""
-    if model.settings.direction != "forward":
-        raise OptionError(
-            f"{what} is for language models of direction forward; this model's direction is "
-            f"{model.settings.direction}: fit it again with direction forward"
-        )
-
-
-def has_frequency_priors(model: FittedModel) -> bool:
-    """Return whether priors are the labels' shares of the texts."""
-    return model.settings.fit_prior and "class_prior" not in model.parameters
-
-
-def recorded(
-    model: FittedModel, what: str, label: Any, texts: int, record: dict[str, Any] | None = None
-) -> FittedModel:
-    """Note a revision in the training record, and the record of a language model that was learnt."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    revision = {"kind": "revision", "what": what, "label": label, "texts": texts, "at": now}
-    return replace(model, training=[*model.training, revision, *([record] if record else [])])
-
-
-def _without(items: Sequence[T], at: int) -> list[T]:
-    return [*items[:at], *items[at + 1 :]]
+    return with_revision(changed, "remove", label, 0)

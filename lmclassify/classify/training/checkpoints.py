@@ -1,12 +1,12 @@
-"""Checkpoints of a fit: how far each language model's training has come, so that a killed fit can go on.
+"""Checkpoints of a fit: the training state of each language model, so that an interrupted fit can resume.
 
-They lie in a folder ``unfinished`` in the model's, until the model is complete::
+They are kept in the folder ``unfinished`` of the model's folder until the model is complete::
 
-    fit.json                what is learnt from and how, to tell whether a fit is the same
-    <number>.safetensors    the state of the number-th model trained, followed by its SHA-256
+    fit.json                the data and settings of the fit, to tell whether a fit is the same
+    <number>.safetensors    the state of the number-th language model trained, followed by its SHA-256
 
-A fit of the same texts, settings and seed trains the same models in the same order, so a number tells
-which one it is.
+A fit with the same texts, settings and seed trains the same models in the same order, so the number
+identifies the model.
 """
 
 from __future__ import annotations
@@ -28,26 +28,31 @@ from lmclassify.persistence.commit import locked
 from lmclassify.persistence.layout import FIT, UNFINISHED, UNFINISHED_FORMAT, is_checkpoint
 from lmclassify.persistence.reading import CONTENT_ERRORS, read_regular_file
 
-_BETWEEN = 1.0  # seconds of training that may be lost, where epochs are shorter
-_LARGEST_FIT = 1 << 20  # bytes
-_LARGEST_STATE = 1 << 34
-_DIGEST = hashlib.sha256().digest_size
+SECONDS_BETWEEN = 1.0
+"""A model's state is written at most this often: writing it after every short epoch slows training down."""
+
+MAX_FIT_BYTES, MAX_STATE_BYTES = 1 << 20, 1 << 34
+"""Larger files were not written by lmclassify, and are not read into memory."""
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class Checkpoints:
-    """Keeps states of training in a model's folder; a context manager, to be left once the model is saved.
+    """Stores training states in a model's folder.
 
-    One fit at a time may keep them in a folder. A disk that cannot take them is said once, and training
-    goes on without.
+    A context manager: enter it before the fit, leave it when the model is saved. Only one fit at a time can
+    use a folder. If the disk takes no more checkpoints, this is reported once and training continues.
 
     Parameters
     ----------
     model : path
-        The folder of the model-to-be.
+        The folder where the model will be saved.
     resume : bool, default=False
-        Go on with the unfinished fit there, if there is one; else it is forgotten.
+        Continue the unfinished fit in the folder, if there is one; otherwise it is deleted.
     say : callable, optional
-        Told in a line what the user should know.
+        Gets one-line messages for the user.
+    seconds_between : float, optional
+        Shortest time between two states of a language model.
     """
 
     def __init__(
@@ -56,17 +61,19 @@ class Checkpoints:
         *,
         resume: bool = False,
         say: Callable[[str], object] = lambda line: None,
+        seconds_between: float = SECONDS_BETWEEN,
     ) -> None:
         self._model = Path(model)
         self._folder = self._model / UNFINISHED
         self._resume = resume
         self._say = say
+        self._seconds_between = seconds_between
         self._lock = contextlib.ExitStack()
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._saved_at: dict[int, float] = {}
-        self._numbers = 0
+        self._last_number = 0
         self._failed = threading.Event()
-        self._begun = self._keeps = False
+        self._owns_folder = self._has_progress = False
 
     def __enter__(self) -> Checkpoints:
         try:
@@ -83,12 +90,12 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if self._keeps and kind is not None:
-                self._say("what has been trained is kept: the same command with --resume goes on with it")
+            if self._has_progress and kind is not None:
+                self._say("training progress is kept: run the same command with --resume to continue")
                 return
-            if self._begun:
+            if self._owns_folder:
                 self._clear()
-            with contextlib.suppress(OSError):  # an unfinished fit that was not begun anew stays
+            with contextlib.suppress(OSError):  # another fit's checkpoints stay
                 self._folder.rmdir()
                 if kind is not None and self._new_model:
                     self._model.rmdir()
@@ -101,84 +108,85 @@ class Checkpoints:
                 with contextlib.suppress(OSError):
                     entry.unlink()
 
-    def begin(self, what: dict[str, Any]) -> None:
-        """Say what is being fitted, before anything is loaded or saved.
+    def begin(self, fit: dict[str, Any]) -> None:
+        """Declare what is fitted; called before any state is loaded or saved.
 
         Parameters
         ----------
-        what : dict
-            All that the result depends on, by names that a user knows, in what JSON can hold.
+        fit : dict
+            Everything that the fitted model depends on, as plain data under names that users know.
 
         Raises
         ------
         OptionError
-            If the unfinished fit that is to be gone on with is another one.
+            If the unfinished fit to resume is another one.
         """
-        what = json.loads(json.dumps({"format": UNFINISHED_FORMAT, **what}))
+        fit = json.loads(json.dumps({"format": UNFINISHED_FORMAT, **fit}))
         before = self._unfinished()
         if self._resume and before is not None:
-            differing = [name for name in sorted({*what, *before}) if what.get(name) != before.get(name)]
+            differing = [name for name in sorted({*fit, *before}) if fit.get(name) != before.get(name)]
             if differing:
                 raise OptionError(
-                    f"{self._model} holds an unfinished fit with other {listing(differing)}: give what it "
-                    "was begun with, or leave --resume out to begin anew"
+                    f"{self._model} holds an unfinished fit with different {listing(differing)}: repeat its "
+                    "data and options, or leave out --resume to start over"
                 )
-            self._begun = self._keeps = True
+            self._owns_folder = self._has_progress = True
             states = len(list(self._folder.glob("[1-9]*.safetensors")))
-            self._say(f"going on with an unfinished fit: {states:,} language models begun or done")
+            self._say(f"resuming an unfinished fit: {states:,} language models are in progress or done")
             return
         if self._resume:
-            self._say(f"no unfinished fit in {self._model}: beginning one")
+            self._say(f"no unfinished fit in {self._model}: starting a new one")
         elif before is not None:
-            self._say(f"an unfinished fit in {self._model} is replaced (--resume would have gone on with it)")
-        self._begun = True
+            self._say(f"replacing an unfinished fit in {self._model} (--resume would have continued it)")
+        self._owns_folder = True
         self._clear()
-        self._write(FIT, json.dumps(what, indent=1).encode("ascii"))
+        self._write(FIT, json.dumps(fit, indent=1).encode("ascii"))
 
     def _unfinished(self) -> dict[str, Any] | None:
         try:
-            found = json.loads(read_regular_file(self._folder / FIT, _LARGEST_FIT))
+            found = json.loads(read_regular_file(self._folder / FIT, MAX_FIT_BYTES))
         except (ModelError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
 
     def next_number(self) -> int:
-        """Return the number of the model that is trained next."""
-        self._numbers += 1
-        return self._numbers
+        """Return the number of the next language model to train."""
+        self._last_number += 1
+        return self._last_number
 
     def load(self, number: int) -> TrainingState | None:
-        """Return the state of a model's training, None where there is none that is whole."""
+        """Return the state of a language model; None if there is no undamaged one."""
         path = self._folder / f"{number}.safetensors"
         if not os.path.lexists(path):
             return None
         try:
-            content = read_regular_file(path, _LARGEST_STATE)
-            content, digest = content[:-_DIGEST], content[-_DIGEST:]
+            content = read_regular_file(path, MAX_STATE_BYTES)
+            content, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
             if hashlib.sha256(content).digest() == digest:
                 return TrainingState.from_bytes(content)
         except (*CONTENT_ERRORS, ModelError):
             pass
-        self._say(f"checkpoint {number} is damaged: what it held is trained again")
+        self._say(f"checkpoint {number} is damaged: its language model is trained from the start")
         return None
 
     def save(self, number: int, state: Callable[[], TrainingState], *, finished: bool) -> None:
-        """Keep the state of a model's training, unless what would be lost is hardly worth it."""
+        """Save the state of a language model, unless the last one is recent."""
         now = time.monotonic()
-        if now - (self._began if finished else self._saved_at.get(number, self._began)) < _BETWEEN:
+        last = self._started if finished else self._saved_at.get(number, self._started)
+        if now - last < self._seconds_between:
             return
         content = state().to_bytes()
         self._write(f"{number}.safetensors", content + hashlib.sha256(content).digest())
         self._saved_at[number] = now
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all."""
+        """Write a file completely or not at all."""
         if self._failed.is_set():
             return
         try:
             with FileWriter(str(self._folder / name)) as writer:
                 writer.write_bytes(content)
-            self._keeps = self._keeps or name != FIT
+            self._has_progress = self._has_progress or name != FIT
         except OutputError as error:
             self._failed.set()
-            self._say(f"note: no checkpoints any more, training goes on ({error})")
+            self._say(f"note: no more checkpoints are written, training continues ({error})")

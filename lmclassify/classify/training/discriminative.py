@@ -21,8 +21,9 @@ import torch
 
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.scoring import masked_log_likelihoods
+from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.ensemble import best_scale, log_loss
-from lmclassify.classify.training.language_models import FitContext, new_model, share_embedding
+from lmclassify.classify.training.language_models import new_model, share_embedding
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.neural.optimizer import AdamW
 from lmclassify.lm.neural.trainer import EpochRecord, load_training_arrays, training_arrays
@@ -54,7 +55,7 @@ _LIKELIHOOD_SHARE = 0.1  # of each token's own loss beside the posterior's
 _CORRUPTED = 0.2  # share of input tokens replaced at random (Xie et al. 2017)
 
 
-class ConditionalTuner:
+class DiscriminativeTrainer:
     """Tunes the labels' language models epoch by epoch and keeps the best.
 
     Parameters
@@ -69,7 +70,7 @@ class ConditionalTuner:
     compared : ndarray of int, (n, R)
         The labels between which a text's posterior is taken, its own first; see `labels_to_compare`.
     log_priors : ndarray, (K,)
-    course : FitContext
+    context : FitContext
     weights : ndarray, (n,), optional
     epochs : int, optional
         By default four, or fewer where texts and labels are many.
@@ -95,27 +96,27 @@ class ConditionalTuner:
         validation: Codes,
         compared: npt.NDArray[np.intp],
         log_priors: Array,
-        course: FitContext,
+        context: FitContext,
         *,
         weights: Array | None = None,
         epochs: int | None = None,
         seed: int = 0,
         one_embedding: bool = False,
     ) -> None:
-        self._course = course
+        self._context = context
         self._tokenizer = tokenizer
         self._sequences = sequences
         self._training, self._validation = training, validation
         self._compared, self._log_priors = compared, log_priors
         self._weights = np.ones(len(sequences)) if weights is None else weights / weights.mean()
         self._rng = np.random.default_rng(seed)
-        self._models = [new_model(tokenizer, course.settings, seed + label) for label in range(len(start))]
+        self._models = [new_model(tokenizer, context.settings, seed + label) for label in range(len(start))]
         for model, arrays in zip(self._models, start, strict=True):
             model.load_arrays(arrays)
-            model.to(course.device)
+            model.to(context.device)
             if one_embedding:
                 share_embedding(model)
-        settings = course.settings
+        settings = context.settings
         self._optimizers = [
             AdamW(model.parameters(), settings.weight_decay, settings.max_grad_norm, decay_all=True)
             for model in self._models
@@ -123,7 +124,7 @@ class ConditionalTuner:
         self._store = SequenceStore(sequences, settings.max_length)
         self._lengths = self._store.lengths[training]
         # Many labels share a batch: each should still find some texts of its own in it.
-        self._batch_size = course.settings.batch_size * max(1, len(start) // (2 * compared.shape[1]))
+        self._batch_size = context.settings.batch_size * max(1, len(start) // (2 * compared.shape[1]))
         self._batch_size = max(8, min(self._batch_size, len(training) // 16))
         if epochs is None:
             tokens = int(self._lengths.sum()) * compared.shape[1]
@@ -136,8 +137,8 @@ class ConditionalTuner:
         self._best_loss: float | None = None
 
     def run(self) -> None:
-        """Tune until the epochs are over, two bring nothing better, or the course is stopped."""
-        checkpoints = self._course.checkpoints
+        """Tune until the epochs are over, two bring nothing better, or the context is stopped."""
+        checkpoints = self._context.checkpoints
         number = 0 if checkpoints is None else checkpoints.next_number()
         state = None if checkpoints is None else checkpoints.load(number)
         if state is not None:
@@ -149,11 +150,11 @@ class ConditionalTuner:
         before = torch.get_num_threads()
         try:
             with worker_map(
-                min(self._course.threads, len(self._models)), before=lambda: torch.set_num_threads(1)
+                min(self._context.threads, len(self._models)), before=lambda: torch.set_num_threads(1)
             ) as each:
-                while not self.finished and not self._course.stop.is_set():
+                while not self.finished and not self._context.stop.is_set():
                     self._run_epoch(len(self.records) + 1, each)
-                    if checkpoints is not None and not self._course.stop.is_set():
+                    if checkpoints is not None and not self._context.stop.is_set():
                         checkpoints.save(number, self.state, finished=self.finished)
         finally:
             torch.set_num_threads(before)
@@ -201,7 +202,7 @@ class ConditionalTuner:
         for model in self._models:
             model.train()
         for places in batches_by_length(self._lengths, self._batch_size, self._rng):
-            if self._course.stop.is_set():
+            if self._context.stop.is_set():
                 return
             total += self._learn(self._training[places], each) * len(places)
             tokens += int((self._lengths[places] - 1).sum()) * self._compared.shape[1]
@@ -224,8 +225,8 @@ class ConditionalTuner:
         self._tell(record)
 
     def _tell(self, record: EpochRecord) -> None:
-        if self._course.callback is not None:
-            self._course.callback(None, record)
+        if self._context.callback is not None:
+            self._context.callback(None, record)
 
     def _learn(self, indices: Codes, each: WorkerMap) -> float:
         """Take one step for each label; return the batch's mean loss in nats per text."""
@@ -239,8 +240,8 @@ class ConditionalTuner:
             rows = places[number][0]
             part = _trim(Batch(inputs[rows], batch.targets[rows]))
             nll = self._models[labels[number]].token_nll(
-                torch.from_numpy(part.inputs).to(self._course.device),
-                torch.from_numpy(part.targets).to(self._course.device),
+                torch.from_numpy(part.inputs).to(self._context.device),
+                torch.from_numpy(part.targets).to(self._context.device),
             )
             log_likelihoods_of_rows: torch.Tensor = -nll.sum(dim=1)
             return log_likelihoods_of_rows
@@ -288,7 +289,7 @@ class ConditionalTuner:
         held_out = [self._sequences[index] for index in self._validation]
         asked = np.zeros((len(held_out), len(models)), dtype=bool)
         np.put_along_axis(asked, compared, True, axis=1)
-        found = masked_log_likelihoods(models, held_out, asked, threads=self._course.threads)
+        found = masked_log_likelihoods(models, held_out, asked, threads=self._context.threads)
         scores = np.take_along_axis(found, compared, axis=1)
         log_priors = self._log_priors[compared]
         first, weights = np.zeros(len(scores), dtype=np.intp), self._weights[self._validation]

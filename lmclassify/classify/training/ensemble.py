@@ -24,7 +24,7 @@ _BIAS_PULL = 1.0
 _DEVIATIONS, _SHARE_SURE = 5.0, 0.999  # how sure it is that the LSTMs do not turn a decision
 
 
-def learn_combination(
+def fit_combination(
     experts: Sequence[str],
     scores: Sequence[Array],
     codes: Codes,

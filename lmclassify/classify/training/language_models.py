@@ -1,12 +1,13 @@
 """Trains the labels' language models side by side (torch), each on one thread.
 
-One thread a model makes results independent of the number of threads, and is faster than many threads
+One thread per model makes results independent of the number of threads, and is faster than many threads
 for one model (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -16,47 +17,61 @@ import numpy.typing as npt
 import torch
 
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.training.checkpoints import Checkpoints
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import DataSplit
 from lmclassify.cluster.process_group import TrainWorkerGroup
 from lmclassify.cluster.tasks import RayTasks, Shared, Stopped
+from lmclassify.errors import LMClassifyWarning, listing
+from lmclassify.lm.inference.directions import AnyLanguageModel, directed
+from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.neural.data_parallel import train_together
 from lmclassify.lm.neural.model import BaseLanguageModel, LanguageModel
-from lmclassify.lm.neural.trainer import EpochRecord, Trainer
+from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.lm.neural.training_state import TrainingState
 from lmclassify.parallel import run_in_rounds
-from lmclassify.text.sequences import Ids
-from lmclassify.text.tokenizer import Tokenizer
+from lmclassify.text.sequences import Ids, reverse
+from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
 
 Array = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.intp]
-ProgressCallback = Callable[[Any, EpochRecord], object]
+Weights = dict[str, npt.NDArray[np.float32]]
+Job = tuple[Any, Trainer]
+"""A label, or what the progress callback gets instead, and the trainer of its language model."""
+
+VOCABULARY_SIZES = {"subword": 1000, "word": 4000, "char": 1000}
+"""By tokenizer, where `vocab_size` is None: larger ones fit slower and gain little on short texts."""
+
+_BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 
 
-@dataclass
-class FitContext:
-    """What holds for a whole `fit`: who is told of epochs, where training runs, and how it is ended."""
-
-    settings: Settings
-    device: str
-    threads: int
-    callback: ProgressCallback | None = None
-    stop: Event = field(default_factory=Event)
-    """Set by an interrupt; training then ends early and keeps the best weights so far."""
-    checkpoints: Checkpoints | None = None
-    """Where training notes how far it has come, to be gone on with when it was killed."""
-    cluster: RayTasks | None = None
-    """Where language models are trained and n-grams counted, if not in threads of this process."""
+def reading_directions(settings: Settings) -> tuple[bool, ...]:
+    """Return, for each language model of a label, whether it reads backward; forward comes first."""
+    return _BACKWARD[settings.direction]
 
 
-@dataclass
-class DataSplit:
-    """The texts of one language model."""
+def train_tokenizer(kind: TokenizerKind, texts: Sequence[str], settings: Settings) -> Tokenizer:
+    """Return a tokenizer trained on texts; if `lowercase` is None, word tokenizers fold letter case."""
+    size = VOCABULARY_SIZES[kind] if settings.vocab_size is None else settings.vocab_size
+    lowercase = kind == "word" if settings.lowercase is None else settings.lowercase
+    return Tokenizer.train(kind, texts, size, lowercase=lowercase)
 
-    label: Any
-    training: Codes
-    """Indices into all texts."""
-    validation: Codes
-    seed: int
+
+def reverse_sequences(sequences: Sequence[Ids], tokenizer: Tokenizer, settings: Settings) -> list[Ids]:
+    """Return sequences reversed; with ``long_texts="truncate"`` they are cut first."""
+    return [reverse(sequence[: settings.limit], tokenizer.end_id) for sequence in sequences]
+
+
+def directed_models(
+    weights: Sequence[Sequence[Weights]], tokenizer: Tokenizer, settings: Settings
+) -> list[AnyLanguageModel]:
+    """Return the labels' models from the weights of each direction's models, forward first."""
+    models = [[NumpyLanguageModel(arrays) for arrays in per_direction] for per_direction in weights]
+    forward = None if settings.direction == "backward" else models[0]
+    return directed(forward, None if settings.direction == "forward" else models[-1], tokenizer.end_id)
+
+
+def count_cut(sequences: Sequence[Ids], settings: Settings) -> int:
+    """Return how many sequences are longer than training reads."""
+    return sum(len(sequence) > settings.max_length for sequence in sequences)
 
 
 def new_model(tokenizer: Tokenizer, settings: Settings, seed: int) -> LanguageModel:
@@ -75,81 +90,71 @@ def new_model(tokenizer: Tokenizer, settings: Settings, seed: int) -> LanguageMo
 
 
 def new_trainer(
-    part: DataSplit,
+    split: DataSplit,
     sequences: Sequence[Ids],
     weights: Array | None,
     tokenizer: Tokenizer,
-    course: FitContext,
+    context: FitContext,
     *,
     settings: Settings | None = None,
-    start: dict[str, npt.NDArray[np.float32]] | None = None,
-    make: Callable[[Tokenizer, Settings, int], BaseLanguageModel] = new_model,
+    start: Weights | None = None,
     one_embedding: bool = False,
 ) -> Trainer:
-    """Return a trainer for a part of the texts.
+    """Return a trainer of one language model.
 
     Parameters
     ----------
-    part : DataSplit
+    split : DataSplit
     sequences : sequence of array of int
         All texts as token ids.
     weights : ndarray, optional
-        Of all texts.
+        Weights of all texts.
     tokenizer : Tokenizer
-    course : FitContext
+    context : FitContext
     settings : Settings, optional
-        Other ones than the course's.
+        Settings other than the context's.
     start : dict of str to ndarray, optional
-        Weights to start from, as `LanguageModel.arrays` returns them; else a unigram model.
-    make : callable, default=new_model
-        Makes the untrained model of tokenizer, settings and seed.
+        Weights to start from, as `LanguageModel.arrays` returns them; default: a unigram model.
     one_embedding : bool, default=False
         See `share_embedding`.
     """
-    settings = settings or course.settings
-    model = make(tokenizer, settings, part.seed)
+    settings = settings or context.settings
+    model = new_model(tokenizer, settings, split.seed)
     if start is not None:
         model.load_arrays(start)
     if one_embedding:
         share_embedding(model)
     return Trainer(
         model,
-        [sequences[index] for index in part.training],
-        [sequences[index] for index in part.validation],
+        [sequences[index] for index in split.training],
+        [sequences[index] for index in split.validation],
         settings,
-        weights=None if weights is None else weights[part.training],
-        validation_weights=None if weights is None else weights[part.validation],
+        weights=None if weights is None else weights[split.training],
+        validation_weights=None if weights is None else weights[split.validation],
         pretrained=start is not None,
-        seed=part.seed,
-        device=course.device,
-        stop=course.stop,
+        seed=split.seed,
+        device=context.device,
+        stop=context.stop,
     )
 
 
 def share_embedding(model: BaseLanguageModel) -> None:
-    """Leave a model's vocabulary-sized weights as they are in training: labels share the background's."""
+    """Freeze a model's vocabulary-sized weights in training, so that labels share the background's."""
     for name, parameter in model.named_parameters():
         if name in ("embedding.weight", "output.weight"):
             parameter.requires_grad_(False)
 
 
-def train(jobs: Sequence[tuple[Any, Trainer]], course: FitContext) -> None:
-    """Train several models to their ends, taking turns epoch by epoch.
-
-    Parameters
-    ----------
-    jobs : sequence of (label, Trainer)
-        The label is what the callback is told.
-    course : FitContext
+def train(jobs: Sequence[Job], context: FitContext) -> None:
+    """Train several models to their ends; they take turns epoch by epoch.
 
     Raises
     ------
     KeyboardInterrupt
-        After the epochs in hand have ended; `Trainer.interrupt` then gives what there is.
+        After the running epochs have ended; `keep_interrupted` then keeps the best weights so far.
     """
-
-    checkpoints, cluster = course.checkpoints, course.cluster
-    elsewhere = None if cluster is None else RemoteTrainer(cluster, course.stop)
+    checkpoints, cluster = context.checkpoints, context.cluster
+    remote = None if cluster is None else RemoteTrainer(cluster, context.stop)
     numbers: dict[int, int] = {}
     if checkpoints is not None:
         for label, trainer in jobs:
@@ -157,80 +162,100 @@ def train(jobs: Sequence[tuple[Any, Trainer]], course: FitContext) -> None:
             state = checkpoints.load(number)
             if state is not None:
                 trainer.load_state(state)
-                if course.callback is not None:
+                if context.callback is not None:
                     for record in trainer.records:
-                        course.callback(label, record)
+                        context.callback(label, record)
 
-    def run_epoch(job: tuple[Any, Trainer]) -> bool:
+    def run_epoch(job: Job) -> bool:
         label, trainer = job
         known = len(trainer.records)
-        more = trainer.run_epoch() if elsewhere is None else elsewhere.run_epoch(trainer)
+        more = trainer.run_epoch() if remote is None else remote.run_epoch(trainer)
         if len(trainer.records) > known:
             if checkpoints is not None and not trainer.interrupted:
                 checkpoints.save(numbers[id(trainer)], trainer.state, finished=not more)
-            if course.callback is not None:
-                course.callback(label, trainer.records[-1])
+            if context.callback is not None:
+                context.callback(label, trainer.records[-1])
         return more
 
     before = torch.get_num_threads()
     unfinished = [job for job in jobs if not job[1].finished]
     try:
         longest_first = sorted(unfinished, key=lambda job: -job[1].tokens_per_epoch)
-        at_once = course.threads if elsewhere is None else elsewhere.at_once
-        run_in_rounds(run_epoch, longest_first, at_once, course.stop, before=lambda: torch.set_num_threads(1))
+        parallel = context.threads if remote is None else remote.max_parallel
+        run_in_rounds(
+            run_epoch, longest_first, parallel, context.stop, before=lambda: torch.set_num_threads(1)
+        )
     finally:
         torch.set_num_threads(before)
 
 
-class RemoteTrainer:
-    """Runs epochs as tasks of a cluster: a trainer is sent there once, its state with every epoch.
+def keep_interrupted(jobs: Sequence[Job]) -> None:
+    """End interrupted training: every trainer goes back to its best weights so far."""
+    for _, trainer in jobs:
+        trainer.interrupt()
+    warn_interrupted([f"{label}: epoch {trainer.best_epoch}" for label, trainer in jobs])
 
-    An epoch depends on the state before it alone, so one whose worker died is simply run again.
+
+def warn_interrupted(epochs: Sequence[str]) -> None:
+    """Warn that training was interrupted and which epochs are kept."""
+    message = f"interrupted: the best weights so far are kept ({listing(epochs)})"
+    warnings.warn(message, LMClassifyWarning, stacklevel=2)
+
+
+@dataclass
+class RemoteTrainer:
+    """Runs epochs as tasks of a Ray cluster.
+
+    A trainer is sent to the cluster once, its state with every epoch. An epoch depends on the state before
+    it alone, so an epoch whose worker died is run again.
     """
 
-    def __init__(self, cluster: RayTasks, stop: Event) -> None:
-        self._cluster, self._stop = cluster, stop
-        self._sent: dict[int, Shared[Trainer]] = {}
-        self._gangs: dict[int, TrainWorkerGroup] = {}
+    cluster: RayTasks
+    stop: Event
+    _sent: dict[int, Shared[Trainer]] = field(default_factory=dict)
+    _groups: dict[int, TrainWorkerGroup] = field(default_factory=dict)
 
     @property
-    def at_once(self) -> int:
-        """How many models can be in training."""
-        return self._cluster.processes // self._cluster.shards
+    def max_parallel(self) -> int:
+        """How many models train at the same time."""
+        return self.cluster.processes // self.cluster.shards
 
     def run_epoch(self, trainer: Trainer) -> bool:
-        """Do what `Trainer.run_epoch` does; an epoch that is interrupted is left out."""
+        """Run one epoch as `Trainer.run_epoch` does; an epoch that is interrupted is left out."""
         try:
-            trainer.load_state(self._together(trainer) if self._cluster.shards > 1 else self._alone(trainer))
+            run = self._run_in_group if self.cluster.shards > 1 else self._run_in_task
+            trainer.load_state(run(trainer))
         except Stopped:
             trainer.interrupt()
             return False
         if trainer.finished:
             self._sent.pop(id(trainer), None)
-            if (gang := self._gangs.pop(id(trainer), None)) is not None:
-                gang.close()
+            if (group := self._groups.pop(id(trainer), None)) is not None:
+                group.close()
         return not trainer.finished
 
-    def _alone(self, trainer: Trainer) -> TrainingState:
+    def _run_in_task(self, trainer: Trainer) -> TrainingState:
         sent = self._sent.get(id(trainer))
         if sent is None:
-            sent = self._sent[id(trainer)] = self._cluster.share(trainer)
-        return self._cluster.call(_epoch_from, sent, trainer.state(), stop=self._stop)
+            sent = self._sent[id(trainer)] = self.cluster.share(trainer)
+        return self.cluster.call(_next_epoch, sent, trainer.state(), stop=self.stop)
 
-    def _together(self, trainer: Trainer) -> TrainingState:
-        gang = self._gangs.get(id(trainer))
-        if gang is None:
+    def _run_in_group(self, trainer: Trainer) -> TrainingState:
+        group = self._groups.get(id(trainer))
+        if group is None:
             start = trainer.state().to_bytes() if trainer.records else None
-            payloads = trainer.split(self._cluster.shards)
-            gang = self._gangs[id(trainer)] = TrainWorkerGroup(self._cluster, train_together, payloads, start)
+            payloads = trainer.split(self.cluster.shards)
+            group = self._groups[id(trainer)] = TrainWorkerGroup(
+                self.cluster, train_together, payloads, start
+            )
         while True:
-            state = TrainingState.from_bytes(gang.next(self._stop))
+            state = TrainingState.from_bytes(group.next(self.stop))
             if len(state.plain["records"]) > len(trainer.records):
                 return state
 
 
-def _epoch_from(trainer: Trainer, state: TrainingState) -> TrainingState:
-    """Return the state that an epoch from another one leads to."""
+def _next_epoch(trainer: Trainer, state: TrainingState) -> TrainingState:
+    """Return the state after one more epoch."""
     torch.set_num_threads(1)
     trainer.load_state(state)
     trainer.run_epoch()

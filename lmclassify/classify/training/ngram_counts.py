@@ -1,8 +1,8 @@
-"""Counts the n-grams of many texts, chunk by chunk: little is in memory at a time (scipy).
+"""Counts the n-grams of many texts batch by batch, so that little is in memory at a time (scipy).
 
-Texts of which nothing is wanted but their labels' counts come as *shards*, each read where it is counted.
+Texts of which only the labels' counts are needed come as *shards*, each read where it is counted.
 
-Shapes: n texts, m symbols in all, F n-grams known, K labels.
+Shapes: n texts, m symbols of all texts, F known n-grams, K labels.
 """
 
 from __future__ import annotations
@@ -26,154 +26,157 @@ from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Counts = npt.NDArray[np.int64]
+Columns = npt.NDArray[np.int32]
 P = TypeVar("P")
 T = TypeVar("T")
-_NO_KEYS = np.zeros(0, np.uint64), np.zeros(0, np.int64)
 Sorted = TypeVar("Sorted", Keys, Codes)
-Numbers = TypeVar("Numbers", npt.NDArray[np.int64], Array)
+Numbers = TypeVar("Numbers", Counts, Array)
 
-_ENOUGH_TEXTS = 1000  # from which on characters that only one text has are left out
-_AT_A_TIME = 16  # chunks whose results may wait to be added up
-_MOST_NGRAMS = 1_000_000  # of very many texts: more would make scoring slow and a saved model large
+MIN_TEXTS_TO_PRUNE = 1000
+"""From so many texts on, character n-grams of a single text are left out: they are most n-grams, and say
+little."""
+
+MAX_NGRAMS = 1_000_000
+"""Known n-grams of an analyzer if there is a remainder: more make scoring slow and a saved model large."""
+
+MAX_WAITING = 16
+"""Batches whose results may wait to be added up: each can take tens of megabytes."""
+
+_NO_KEYS = np.zeros(0, np.uint64), np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class LabelledBatch:
-    """Some texts with their labels: a shard of one chunk."""
+    """Some texts with their labels; a shard of one batch."""
 
     texts: Sequence[str]
-    """n of them, at least one."""
+    """(n,) at least one."""
     codes: Codes
     """(n,) the index of each text's label."""
     weights: Array
     """(n,)"""
 
-    def chunks(self) -> Iterator[LabelledBatch]:
-        """Yield itself."""
+    def batches(self) -> Iterator[LabelledBatch]:
+        """Yield the batch itself."""
         yield self
 
 
 class TextShard(Protocol):
-    """Labelled texts that may lie elsewhere; it can be sent to another process."""
+    """Labelled texts that may be stored elsewhere; a shard can be sent to another process."""
 
-    def chunks(self) -> Iterator[LabelledBatch]:
-        """Yield the texts, few at a time, each time in the same order."""
+    def batches(self) -> Iterator[LabelledBatch]:
+        """Yield the texts in small batches, each time in the same order."""
 
 
-def text_shards(texts: Sequence[str], codes: Codes, weights: Array | None) -> list[LabelledBatch]:
-    """Return texts in memory as shards."""
+def labelled_batches(
+    texts: Sequence[str], codes: Codes, weights: Array | None, max_characters: int | None = None
+) -> list[LabelledBatch]:
+    """Return texts in memory as batches of not too many characters."""
     weights = np.ones(len(texts)) if weights is None else weights
-    chunks = chunks_of(texts) if texts else []
+    size = {} if max_characters is None else {"max_characters": max_characters}
+    chunks = chunks_of(texts, **size) if texts else []
     return [LabelledBatch(texts[chunk], codes[chunk], weights[chunk]) for chunk in chunks]
 
 
 @dataclass
-class CountedView:
-    """One view's n-grams of some texts: those that enough of them, or of others, have."""
+class CountedNgrams:
+    """One analyzer's n-grams of some texts."""
 
     analyzer: NgramAnalyzer
     keys: Keys
-    """(F,) ascending."""
-    least_texts: int
-    """An n-gram is used where so many texts have it."""
-    elsewhere: npt.NDArray[np.int64]
-    """(F,) how many other texts have each."""
-    contexts: npt.NDArray[np.int32] | None
+    """(F,) the known n-grams, ascending: those of at least `min_texts` texts, remainder included."""
+    min_texts: int
+    remainder_texts: Counts
+    """(F,) how many texts of the remainder have each n-gram."""
+    contexts: Columns | None
     """(F,) see `lmclassify.classify.ngram_models.NgramModel`."""
     counts: sparse.csr_matrix
     """(n, F)"""
     lengths: Codes
     """(n,) symbols."""
-    columns: npt.NDArray[np.int32]
+    columns: Columns
     """(longest, m) as `NgramIndex.look_up` returns them."""
 
-    def known(
-        self, chosen: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp], npt.NDArray[np.intp], int]:
+    def select(self, mask: npt.NDArray[np.bool_]) -> tuple[Columns, Codes, Codes, int]:
         """Return the n-grams of some of the texts, as `NgramModel.scores_from_columns` takes them."""
-        lengths = self.lengths[chosen]
-        owner = np.repeat(np.arange(len(lengths)), lengths)
-        columns = self.columns[:, np.repeat(chosen, self.lengths)]
-        return columns, owner, positions_within(lengths), len(lengths)
+        lengths = self.lengths[mask]
+        text_index = np.repeat(np.arange(len(lengths)), lengths)
+        columns = self.columns[:, np.repeat(mask, self.lengths)]
+        return columns, text_index, positions_within(lengths), len(lengths)
 
 
 def count_ngrams(
-    view: NgramAnalyzer,
+    analyzer: NgramAnalyzer,
     ordered: bool,
-    texts: Sequence[str],
-    others: Sequence[TextShard],
+    batches: Sequence[LabelledBatch],
+    remainder: Sequence[TextShard],
     subwords: Tokenizer,
+    *,
     threads: int = 1,
     cluster: RayTasks | None = None,
-) -> CountedView:
+    max_ngrams: int = MAX_NGRAMS,
+) -> CountedNgrams:
     """Count the n-grams of each of some texts.
 
     Parameters
     ----------
-    view : NgramAnalyzer
+    analyzer : NgramAnalyzer
     ordered : bool
-        Whether contexts are wanted.
-    texts : sequence of str, (n,)
-        At least one.
-    others : sequence of TextShard
-        More texts, whose n-grams count as known too. With them, the rarest of too many are left out.
+        Whether to find contexts.
+    batches : sequence of LabelledBatch
+        n texts, at least one.
+    remainder : sequence of TextShard
+        More texts, whose n-grams are known too. With them, the rarest of too many n-grams are left out.
     subwords : Tokenizer
     threads : int, default=1
         The result does not depend on it.
     cluster : RayTasks, optional
-        Count there instead of in threads; nor does it depend on that.
+        Count there instead of in threads; the result does not depend on it.
+    max_ngrams : int, optional
+        Largest number of known n-grams if there is a remainder.
     """
 
-    def found_in(some: Sequence[str]) -> tuple[Keys, npt.NDArray[np.int64]]:
-        """Return the n-grams of some texts and how many of the texts have each."""
-        windows = _windows(view, some, subwords)
-        whole = windows.complete
-        keys, owner = windows.keys[whole], np.broadcast_to(windows.text_index, whole.shape)[whole]
-        order = np.argsort(keys, kind="stable")  # so that a key's owners ascend
-        keys, owner = keys[order], owner[order]
-        first = _differ(keys)
-        of_other_text = first | _differ(owner)
-        starts = np.flatnonzero(first)
-        return keys[starts], np.add.reduceat(of_other_text, starts, dtype=np.int64)
+    def shard_keys(shard: TextShard) -> tuple[Keys, Counts]:
+        """Return the n-grams of a shard and how many of its texts have each."""
+        found = (_keys(_occurrences(analyzer, batch.texts, subwords)) for batch in shard.batches())
+        return _add_up(found, _NO_KEYS)
 
-    def found_in_shard(shard: TextShard) -> tuple[Keys, npt.NDArray[np.int64]]:
-        return _added_up((found_in(chunk.texts) for chunk in shard.chunks()), _NO_KEYS)
-
-    own = text_shards(texts, np.zeros(len(texts), np.intp), None)
-    keys, texts_with = _added_up(_mapped(found_in_shard, [*own, *others], threads, cluster), _NO_KEYS)
-    least = 2 if view.symbols == "character" and len(texts) >= _ENOUGH_TEXTS else 1
-    kept = texts_with >= least
-    if others and np.count_nonzero(kept) > _MOST_NGRAMS:
-        kept = texts_with > np.partition(texts_with, -_MOST_NGRAMS)[-_MOST_NGRAMS]
-    keys, texts_with = keys[kept], texts_with[kept]
+    shards = [*batches, *remainder]
+    keys, text_counts = _add_up(_map(shard_keys, shards, threads, cluster), _NO_KEYS)
+    texts = sum(len(batch.texts) for batch in batches)
+    min_texts = 2 if analyzer.symbols == "character" and texts >= MIN_TEXTS_TO_PRUNE else 1
+    kept = text_counts >= min_texts
+    if remainder and np.count_nonzero(kept) > max_ngrams:
+        kept = text_counts > np.partition(text_counts, -max_ngrams)[-max_ngrams]
+    keys, text_counts = keys[kept], text_counts[kept]
     index = NgramIndex(keys)
-    contexts = np.full(len(keys), -1, dtype=np.int32) if ordered else None
 
-    def placed(some: Sequence[str]) -> tuple[npt.NDArray[np.int32], Codes, sparse.csr_matrix]:
-        """Return columns, lengths and counts of some texts."""
-        windows = _windows(view, some, subwords)
-        columns = index.look_up(windows)
-        known = count_known(columns, windows.text_index, len(some))
+    def look_up(batch: LabelledBatch) -> tuple[Columns, Codes, sparse.csr_matrix]:
+        """Return columns, lengths and counts of a batch."""
+        occurrences = _occurrences(analyzer, batch.texts, subwords)
+        columns = index.look_up(occurrences)
+        known = count_known(columns, occurrences.text_index, len(batch.texts))
         starts = np.searchsorted(known.text_index, np.arange(known.texts + 1))
         counts = sparse.csr_matrix(
             (known.count.astype(np.float32), known.column.astype(np.int32), starts.astype(np.int32)),
             shape=(known.texts, len(keys)),
         )
-        return columns, np.bincount(windows.text_index, minlength=known.texts), counts
+        return columns, np.bincount(occurrences.text_index, minlength=known.texts), counts
 
-    chunks = [chunk.texts for chunk in own]
-    columns, lengths, counts = zip(*_mapped(placed, chunks, threads, cluster), strict=True)
+    columns, lengths, rows = zip(*_map(look_up, batches, threads, cluster), strict=True)
+    contexts = np.full(len(keys), -1, dtype=np.int32) if ordered else None
     if contexts is not None:
-        for some in columns:
-            _note_contexts(contexts, some)
-    of_texts = sparse.vstack(counts, format="csr")
-    return CountedView(
-        view,
+        for batch_columns in columns:
+            _note_contexts(contexts, batch_columns)
+    counts = sparse.vstack(rows, format="csr")
+    return CountedNgrams(
+        analyzer,
         keys,
-        least,
-        texts_with - np.bincount(of_texts.indices, minlength=len(keys)),
+        min_texts,
+        text_counts - np.bincount(counts.indices, minlength=len(keys)),
         contexts,
-        of_texts,
+        counts,
         np.concatenate(lengths),
         np.concatenate(columns, axis=1),
     )
@@ -181,31 +184,32 @@ def count_ngrams(
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """What is learnt of texts by label."""
+    """N-gram counts and sizes of each label's texts."""
 
     counts: Array
     """(F, K) how often each label's texts have the n-grams, texts weighted."""
-    texts: npt.NDArray[np.int64]
+    texts: Counts
     """(K,)"""
     weights: Array
-    """(K,) sums over texts."""
+    """(K,) sums of the texts' weights."""
 
 
-def label_counts(
-    counted: CountedView,
+def count_by_label(
+    counted: CountedNgrams,
     shards: Sequence[TextShard],
     subwords: Tokenizer,
     labels: int,
+    *,
     threads: int = 1,
     cluster: RayTasks | None = None,
 ) -> LabelCounts:
-    """Count the n-grams of each label's texts.
+    """Count the known n-grams of each label's texts.
 
-    Contexts that are found here only are noted in what has been counted.
+    Contexts that only these texts have are added to `counted`.
 
     Parameters
     ----------
-    counted : CountedView
+    counted : CountedNgrams
     shards : sequence of TextShard
     subwords : Tokenizer
     labels : int
@@ -215,86 +219,97 @@ def label_counts(
     cluster : RayTasks, optional
         See `count_ngrams`.
     """
-    index, view = NgramIndex(counted.keys), counted.analyzer
+    index, analyzer = NgramIndex(counted.keys), counted.analyzer
     size, ordered = len(counted.keys), counted.contexts is not None
 
-    def found_in(shard: TextShard) -> tuple[Codes, Array, npt.NDArray[np.int32] | None, Codes, Array]:
-        """Return places in the table of counts, what to add there, contexts, texts and weights by label."""
+    def count_shard(shard: TextShard) -> tuple[Codes, Array, Columns | None, Codes, Array]:
+        """Return positions in the counts, what to add there, contexts, texts and weights by label."""
         contexts = np.full(size, -1, dtype=np.int32) if ordered else None
         texts, weights = np.zeros(labels, np.intp), np.zeros(labels)
 
-        def parts() -> Iterator[tuple[Codes, Array]]:
+        def batch_counts() -> Iterator[tuple[Codes, Array]]:
             nonlocal texts, weights
-            for chunk in shard.chunks():
-                texts = texts + np.bincount(chunk.codes, minlength=labels)
-                weights = weights + np.bincount(chunk.codes, chunk.weights, minlength=labels)
-                windows = _windows(view, chunk.texts, subwords)
-                columns = index.look_up(windows)
+            for batch in shard.batches():
+                texts = texts + np.bincount(batch.codes, minlength=labels)
+                weights = weights + np.bincount(batch.codes, batch.weights, minlength=labels)
+                occurrences = _occurrences(analyzer, batch.texts, subwords)
+                columns = index.look_up(occurrences)
                 if contexts is not None:
                     _note_contexts(contexts, columns)
                 known = columns >= 0
-                owner = np.broadcast_to(windows.text_index, known.shape)[known]
-                yield _by_key(columns[known] * np.intp(labels) + chunk.codes[owner], chunk.weights[owner])
+                text_index = np.broadcast_to(occurrences.text_index, known.shape)[known]
+                positions = columns[known] * np.intp(labels) + batch.codes[text_index]
+                yield _sum_by_key(positions, batch.weights[text_index])
 
-        places, added = _added_up(parts(), (np.zeros(0, np.intp), np.zeros(0)))
-        return places, added, contexts, texts, weights
+        positions, added = _add_up(batch_counts(), (np.zeros(0, np.intp), np.zeros(0)))
+        return positions, added, contexts, texts, weights
 
     counts = np.zeros(size * labels)
     texts, weights = np.zeros(labels, np.int64), np.zeros(labels)
-    for places, added, contexts, texts_of, weights_of in _mapped(found_in, shards, threads, cluster):
-        counts[places] += added
-        if contexts is not None:
-            assert counted.contexts is not None
+    results = _map(count_shard, shards, threads, cluster)
+    for positions, added, contexts, shard_texts, shard_weights in results:
+        counts[positions] += added
+        if counted.contexts is not None and contexts is not None:
             np.copyto(counted.contexts, contexts, where=contexts >= 0)
-        texts, weights = texts + texts_of, weights + weights_of
+        texts, weights = texts + shard_texts, weights + shard_weights
     return LabelCounts(counts.reshape(size, labels), texts, weights)
 
 
-def _windows(view: NgramAnalyzer, texts: Sequence[str], subwords: Tokenizer) -> NgramOccurrences:
-    return view.occurrences(texts, subwords.sequences(texts) if view.symbols == "subword" else [])
+def _occurrences(analyzer: NgramAnalyzer, texts: Sequence[str], subwords: Tokenizer) -> NgramOccurrences:
+    return analyzer.occurrences(texts, subwords.sequences(texts) if analyzer.symbols == "subword" else [])
 
 
-def _note_contexts(contexts: npt.NDArray[np.int32], columns: npt.NDArray[np.int32]) -> None:
-    """Set the contexts of the n-grams in some columns; every text has the same ones for an n-gram."""
+def _keys(occurrences: NgramOccurrences) -> tuple[Keys, Counts]:
+    """Return the n-grams of some texts and how many of the texts have each."""
+    complete = occurrences.complete
+    keys = occurrences.keys[complete]
+    text_index = np.broadcast_to(occurrences.text_index, complete.shape)[complete]
+    order = np.argsort(keys, kind="stable")  # so that the texts of a key ascend
+    keys, text_index = keys[order], text_index[order]
+    first = _differ(keys)
+    starts = np.flatnonzero(first)
+    return keys[starts], np.add.reduceat(first | _differ(text_index), starts, dtype=np.int64)
+
+
+def _note_contexts(contexts: Columns, columns: Columns) -> None:
+    """Set the contexts of the n-grams in some columns; an n-gram has the same context in every text."""
     for shorter, longer in pairwise(columns):
         ends = np.flatnonzero(longer >= 0)
         contexts[longer[ends]] = shorter[ends - 1]  # known, as no fewer texts have it
 
 
-def _mapped(
+def _map(
     function: Callable[[P], T], payloads: Sequence[P], threads: int, cluster: RayTasks | None
 ) -> Iterator[T]:
-    """Yield the function's result for each payload, in order; few of them wait to be taken."""
+    """Yield the function's result for each payload, in order; few results wait to be taken."""
     if cluster is not None:
         yield from cluster.map(function, payloads)
         return
-    for first in range(0, len(payloads), _AT_A_TIME):
-        yield from map_ordered(function, payloads[first : first + _AT_A_TIME], threads)
+    for first in range(0, len(payloads), MAX_WAITING):
+        yield from map_ordered(function, payloads[first : first + MAX_WAITING], threads)
 
 
-def _added_up(
-    parts: Iterable[tuple[Sorted, Numbers]], none: tuple[Sorted, Numbers]
-) -> tuple[Sorted, Numbers]:
-    """Return all keys, ascending, and the sum of each one's numbers; `none` where there are no parts."""
+def _add_up(parts: Iterable[tuple[Sorted, Numbers]], empty: tuple[Sorted, Numbers]) -> tuple[Sorted, Numbers]:
+    """Return all keys, ascending, and the sum of each key's numbers; `empty` where there are no parts."""
     whole: list[tuple[Sorted, Numbers]] = []
     waiting = 0
     for part in parts:
         whole.append(part)
         waiting += len(part[0])
-        if waiting > len(whole[0][0]):  # ever more rarely, as what has been added up grows
-            whole, waiting = [_sum(whole)], 0
-    return _sum(whole or [none])
+        if waiting > len(whole[0][0]):  # ever more rarely, as the sum grows
+            whole, waiting = [_merge(whole)], 0
+    return _merge(whole or [empty])
 
 
-def _sum(parts: Sequence[tuple[Sorted, Numbers]]) -> tuple[Sorted, Numbers]:
+def _merge(parts: Sequence[tuple[Sorted, Numbers]]) -> tuple[Sorted, Numbers]:
     if len(parts) == 1:
         return parts[0]
     keys, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return _by_key(keys, numbers)
+    return _sum_by_key(keys, numbers)
 
 
-def _by_key(keys: Sorted, numbers: Numbers) -> tuple[Sorted, Numbers]:
-    """Return different keys, ascending, and the sum of each one's numbers."""
+def _sum_by_key(keys: Sorted, numbers: Numbers) -> tuple[Sorted, Numbers]:
+    """Return the distinct keys, ascending, and the sum of each key's numbers."""
     order = np.argsort(keys, kind="stable")
     keys, numbers = keys[order], numbers[order]
     starts = np.flatnonzero(_differ(keys))

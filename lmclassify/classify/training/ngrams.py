@@ -1,6 +1,9 @@
-"""Learns n-gram models (scikit-learn), with a held-out score for every training text.
+"""The n-gram experts of recipe tuned: their models (scikit-learn), cross-fitted scores and combination.
 
-Shapes: n texts, F n-grams, K labels.
+Each analyzer of the text gives one model of two experts: linear SVM weights, and a likelihood of a language
+model or of multinomial naive Bayes.
+
+Shapes: n texts, s texts of the sample, F n-grams, K labels.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +20,20 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from lmclassify.classify.ensemble import Combination
 from lmclassify.classify.ngram_models import NgramModel
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import TrainingData, stratified_folds, stratified_sample
+from lmclassify.classify.training.ensemble import fit_combination
+from lmclassify.classify.training.language_models import VOCABULARY_SIZES
 from lmclassify.classify.training.ngram_counts import (
-    CountedView,
+    CountedNgrams,
     LabelCounts,
+    LabelledBatch,
     TextShard,
+    count_by_label,
     count_ngrams,
-    label_counts,
+    labelled_batches,
 )
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.index import NgramCounts
@@ -32,168 +43,224 @@ from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 
-VIEWS = {
+ANALYZERS = {
     NgramAnalyzer("character", 5): True,
     NgramAnalyzer("subword", 3): True,
     NgramAnalyzer("word", 2): False,
 }
-"""The views learnt, and whether their likelihood is a language model's; else it is that of a bag."""
+"""Whether each analyzer's likelihood is a language model's; else it is that of multinomial naive Bayes."""
 
-_SCORES = 2  # that a model has
-_TOLERANCE = 1e-2  # of the solver; a smaller one changes nothing that can be seen (docs/benchmarks.md)
+FOLDS, FOLDS_FEW_TEXTS = 5, 10
+"""For cross-fitting: with few texts more folds are cheap, and leave each model more texts."""
+
+SVM_TOLERANCE = 1e-2
+"""A smaller tolerance takes longer and changes nothing measurable (docs/benchmarks.md)."""
+
+ABSENT_BIAS = -1.0
+"""SVM bias of a label without texts in a fold's training part: the margin of "not this label"."""
+
+_EXPERTS_PER_MODEL = 2
 _liblinear = threading.Lock()  # its random numbers are one stream for the whole process
 _matrices = threading.Lock()  # one tf-idf matrix, and its copy in liblinear, at a time: they are large
-_ABSENT = -1.0  # score of a label that a fold's training part lacks: the margin of "not this label"
 
 
-def learn_ngram_models(
-    texts: Sequence[str],
+@dataclass(frozen=True)
+class NgramExperts:
+    """N-gram models of all labels, and how they are combined without language models."""
+
+    subwords: Tokenizer
+    models: list[NgramModel]
+    sample: Codes
+    """(s,) the texts that everything but the counts was fitted on."""
+    held_out: list[Array]
+    """(s, K) each: the experts' scores of these texts by models that were not fitted on them."""
+    background: Array
+    """(2, s) their log-likelihoods by single characters, and their numbers of characters."""
+    combination: Combination
+
+    @property
+    def joint(self) -> Array:
+        """(s, K) held-out joint log-probabilities by the n-gram experts alone."""
+        return self.combination.joint(self.held_out)
+
+
+def fit_ngram_experts(data: TrainingData, context: FitContext, rng: np.random.Generator) -> NgramExperts:
+    """Fit the n-gram models, and their combination on cross-fitted scores."""
+    limits, labels = context.limits, len(data.classes)
+    chosen = stratified_sample(data.codes, limits.max_texts, rng)
+    sample = data.select(chosen, limits.max_texts)
+    rest = np.setdiff1d(np.arange(len(data.texts)), chosen, assume_unique=True)
+    rest_texts = [data.texts[index] for index in rest]
+    subwords = Tokenizer.train("subword", sample.texts, VOCABULARY_SIZES["subword"])
+    few = len(sample.texts) < limits.min_texts_to_hold_out and labels < limits.min_labels_to_share
+    models, held_out, background = cross_fit_ngrams(
+        labelled_batches(sample.texts, sample.codes, sample.weights),
+        subwords,
+        labels,
+        stratified_folds(sample.codes, FOLDS_FEW_TEXTS if few else FOLDS, rng),
+        remainder=[
+            *labelled_batches(rest_texts, data.codes[rest], data.weights_of(rest)),
+            *data.remainder,
+        ],
+        seed=data.seed,
+        threads=context.threads,
+        cluster=context.cluster,
+    )
+    names = [name for model in models for name in model.score_names]
+    combination = fit_combination(names, held_out, sample.codes, sample.log_frequencies, sample.weights)
+    return NgramExperts(subwords, models, chosen, held_out, background, combination)
+
+
+def cross_fit_ngrams(
+    batches: Sequence[LabelledBatch],
     subwords: Tokenizer,
-    codes: Codes,
     labels: int,
     folds: Codes,
     *,
-    weights: Array | None = None,
-    others: Sequence[TextShard] = (),
+    remainder: Sequence[TextShard] = (),
     seed: int = 0,
     threads: int = 1,
     cluster: RayTasks | None = None,
 ) -> tuple[list[NgramModel], list[Array], Array]:
-    """Learn a model for each view, and score each text by models that have not seen it.
+    """Fit a model for each analyzer, and score each text by models that were not fitted on it.
 
     Parameters
     ----------
-    texts : sequence of str, (n,)
+    batches : sequence of LabelledBatch
+        n texts with labels and weights.
     subwords : Tokenizer
-    codes : ndarray of int, (n,)
-        Index of each text's label.
     labels : int
         K, at least 2.
     folds : ndarray of int, (n,)
         Texts of one fold are scored by models of the others.
-    weights : ndarray, (n,), optional
-        Of the texts.
-    others : sequence of TextShard, optional
-        More texts, of which no more is learnt than how often each label has the n-grams.
+    remainder : sequence of TextShard, optional
+        More texts, of which only n-gram counts by label are used.
     seed : int, default=0
     threads : int, default=1
         The result does not depend on it.
     cluster : RayTasks, optional
-        Where n-grams are counted; nor does it depend on that.
+        Counts the n-grams; the result does not depend on it.
 
     Returns
     -------
     models : list of NgramModel
     held_out : list of ndarray, (n, K)
-        For each model what its `NgramModel.scores` would return for texts that are new to it.
+        What each model's `NgramModel.scores` returns for texts that are new to it.
     background : ndarray, (2, n)
-        The same for `NgramModel.background` of the first model.
+        What `NgramModel.background` of the first model returns for texts that are new to it.
     """
-    weights = np.ones(len(texts)) if weights is None else weights
+    codes = np.concatenate([batch.codes for batch in batches])
+    weights = np.concatenate([batch.weights for batch in batches])
     models: list[NgramModel] = []
     held_out: list[Array] = []
     backgrounds: list[Array] = []
-    for view, ordered in VIEWS.items():  # one after the other: the counts of each take memory
-        counted = count_ngrams(view, ordered, texts, others, subwords, threads, cluster)
-        of_others = label_counts(counted, others, subwords, labels, threads, cluster)
-        learner = _Learner(counted, of_others, codes, labels, weights, seed)
-        model, of_folds, background = _cross_fit(learner, folds, threads)
+    for analyzer, ordered in ANALYZERS.items():  # one after the other: the counts of each take memory
+        counted = count_ngrams(
+            analyzer, ordered, batches, remainder, subwords, threads=threads, cluster=cluster
+        )
+        by_label = count_by_label(counted, remainder, subwords, labels, threads=threads, cluster=cluster)
+        fitter = _NgramFitter(counted, by_label, codes, labels, weights, seed)
+        model, scores, background = _cross_fit(fitter, folds, threads)
         models.append(model)
-        held_out += of_folds
+        held_out += scores
         backgrounds.append(background)
     return models, held_out, backgrounds[0]
 
 
-def _cross_fit(learner: _Learner, folds: Codes, threads: int) -> tuple[NgramModel, list[Array], Array]:
-    """Return a view's model, and what the folds' models make of the texts; see `learn_ngram_models`."""
+def _cross_fit(fitter: _NgramFitter, folds: Codes, threads: int) -> tuple[NgramModel, list[Array], Array]:
+    """Return one analyzer's model, and the folds' scores and background; see `cross_fit_ngrams`."""
     everything = np.ones(len(folds), dtype=bool)
     jobs = [everything, *(folds != fold for fold in np.unique(folds))]
-    held_out = [np.zeros((len(folds), learner.labels)) for _ in range(_SCORES)]
+    held_out = [np.zeros((len(folds), fitter.labels)) for _ in range(_EXPERTS_PER_MODEL)]
     background = np.zeros((2, len(folds)))
 
-    def learn(training: npt.NDArray[np.bool_]) -> NgramModel | None:
-        model = learner.learn(training)
+    def fit(training: Mask) -> NgramModel | None:
+        model = fitter.fit(training)
         if training is everything:
             return model
-        known = learner.counted.known(~training)
-        for scores, found in zip(held_out, model.scores_from_columns(*known), strict=True):
+        held_out_ngrams = fitter.counted.select(~training)
+        for scores, found in zip(held_out, model.scores_from_columns(*held_out_ngrams), strict=True):
             scores[~training] = found
         if model.analyzer.symbols == "character":
-            background[:, ~training] = model.background(*known)
+            background[:, ~training] = model.background(*held_out_ngrams)
         return None  # a fold's model takes memory and is not needed any more
 
-    (whole,) = (model for model in map_ordered(learn, jobs, threads) if model is not None)
+    (whole,) = (model for model in map_ordered(fit, jobs, threads) if model is not None)
     return whole, held_out, background
 
 
 @dataclass(frozen=True)
-class _Learner:
-    """Learns a view's model from some of the texts and all others."""
+class _NgramFitter:
+    """Fits one analyzer's model on some of the texts and on the whole remainder."""
 
-    counted: CountedView
-    of_others: LabelCounts
+    counted: CountedNgrams
+    remainder: LabelCounts
     codes: Codes
     labels: int
     weights: Array
     seed: int
 
-    def learn(self, training: npt.NDArray[np.bool_]) -> NgramModel:
+    def fit(self, training: Mask) -> NgramModel:
         rows = self.counted.counts[training]
         codes, weights = self.codes[training], self.weights[training]
-        texts_with = np.bincount(rows.indices, minlength=rows.shape[1])
-        idf = np.log((1 + rows.shape[0]) / (1 + texts_with)) + 1.0
-        idf[texts_with < self.counted.least_texts] = 0.0
-        # A label's likelihoods follow from its texts' weights beside one another, not from how large all are.
-        texts_of = self.of_others.texts + np.bincount(codes, minlength=self.labels)
-        weight_of = self.of_others.weights + np.bincount(codes, weights, minlength=self.labels)
-        means: Array = weight_of / np.maximum(1, texts_of)
+        text_counts = np.bincount(rows.indices, minlength=rows.shape[1])
+        idf = np.log((1 + rows.shape[0]) / (1 + text_counts)) + 1.0
+        idf[text_counts < self.counted.min_texts] = 0.0
+        # A label's likelihoods depend on its texts' weights relative to one another only.
+        label_texts = self.remainder.texts + np.bincount(codes, minlength=self.labels)
+        label_weights = self.remainder.weights + np.bincount(codes, weights, minlength=self.labels)
+        means: Array = label_weights / np.maximum(1, label_texts)
         membership = sparse.csr_matrix(
             (weights / means[codes], (codes, np.arange(len(codes)))), shape=(self.labels, len(codes))
         )
-        of_others = self.of_others.counts / np.where(means > 0, means, 1.0)
-        counts = (np.asarray((membership @ rows).todense()).T + of_others).astype(np.float32)
-        counts[texts_with + self.counted.elsewhere < self.counted.least_texts] = 0.0
+        remainder_counts = self.remainder.counts / np.where(means > 0, means, 1.0)
+        counts = (np.asarray((membership @ rows).todense()).T + remainder_counts).astype(np.float32)
+        counts[text_counts + self.counted.remainder_texts < self.counted.min_texts] = 0.0
         with _matrices:
             rows = _tf_idf(rows, idf)
-            tuned, bias = separate(rows, codes, self.labels, weights, self.seed)
-        # Rounded here as the file will hold them, so that saving and loading change nothing.
-        rounded = tuned.astype(np.float16).astype(np.float32)
+            svm_weights, bias = fit_linear_svm(rows, codes, self.labels, weights, self.seed)
         return NgramModel(
             self.counted.analyzer,
             self.counted.keys,
             idf.astype(np.float32),
-            rounded,
+            round_svm_weights(svm_weights),
             bias.astype(np.float32),
             counts,
             self.counted.contexts,
         )
 
 
-def separate(
+def round_svm_weights(weights: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Return weights rounded as the saved model's file holds them, so that saving changes nothing."""
+    return weights.astype(np.float16).astype(np.float32)
+
+
+def fit_linear_svm(
     rows: sparse.csr_matrix, codes: Codes, labels: int, weights: Array, seed: int
 ) -> tuple[Array, Array]:
-    """Return weights (F, K) and biases (K,) that tell each label from the rest."""
-    tuned, bias = np.zeros((rows.shape[1], labels)), np.full(labels, _ABSENT)
+    """Return weights (F, K) and biases (K,) of one-vs-rest linear SVMs; two labels share one SVM."""
+    svm_weights, bias = np.zeros((rows.shape[1], labels)), np.full(labels, ABSENT_BIAS)
     present = np.unique(codes)
     if len(present) < 2 or not rows.shape[1]:
-        return tuned, np.zeros(labels)
+        return svm_weights, np.zeros(labels)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # near enough after the usual iterations
+        warnings.simplefilter("ignore", ConvergenceWarning)  # close enough after the usual iterations
         with _liblinear:
-            machine = LinearSVC(tol=_TOLERANCE, random_state=seed).fit(rows, codes, sample_weight=weights)
+            svm = LinearSVC(tol=SVM_TOLERANCE, random_state=seed).fit(rows, codes, sample_weight=weights)
     if len(present) == 2:
-        half = np.concatenate([machine.coef_, machine.coef_]) / 2
+        half = np.concatenate([svm.coef_, svm.coef_]) / 2
         half[0] *= -1
-        tuned[:, present] = half.T
-        bias[present] = [-machine.intercept_[0] / 2, machine.intercept_[0] / 2]
+        svm_weights[:, present] = half.T
+        bias[present] = [-svm.intercept_[0] / 2, svm.intercept_[0] / 2]
     else:
-        tuned[:, present], bias[present] = machine.coef_.T, machine.intercept_
-    return tuned, bias
+        svm_weights[:, present], bias[present] = svm.coef_.T, svm.intercept_
+    return svm_weights, bias
 
 
-def as_matrix(found: NgramCounts, values: Array, size: int) -> sparse.csr_matrix:
-    """Return a number for each text and n-gram that stands in it as a matrix, (n, size)."""
+def ngram_matrix(found: NgramCounts, values: Array, size: int) -> sparse.csr_matrix:
+    """Return values of the n-grams of texts as a sparse matrix, (n, size)."""
     return sparse.csr_matrix((values, (found.text_index, found.column)), shape=(found.texts, size))
 
 

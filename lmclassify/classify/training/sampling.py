@@ -1,7 +1,7 @@
-"""Labelled texts in files that are too many to read into one process: it gets a sample, the rest stay there.
+"""Samples labelled texts from files that are too large for one process; the rest stay in the files.
 
-Each file is read where a process of a cluster has time for it: once to draw the sample, and again each time
-that the n-grams of the rest are counted.
+A process of a Ray cluster reads each file: once for the sample, and again each time that the n-grams of
+the remaining texts are counted.
 """
 
 from __future__ import annotations
@@ -14,54 +14,56 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.training.folds import LEAST_DRAWN, MOST_TEXTS
-from lmclassify.classify.training.ngram_counts import LabelledBatch, text_shards
+from lmclassify.classify.training.context import SizeLimits
+from lmclassify.classify.training.data import MIN_SAMPLED_PER_LABEL
+from lmclassify.classify.training.ngram_counts import LabelledBatch, labelled_batches
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
 
 Array = npt.NDArray[np.float64]
 Say = Callable[[str], object]
 
-_Entry = tuple[float, int, int, str, str]  # a draw, file, place in it, text, label
+_Row = tuple[float, int, int, str, str]
+"""Random number, number of the file, position in the file, text, label."""
 
 
 @dataclass(frozen=True)
 class _File:
     number: int
     path: str
-    how: LabelledTableReader
+    reader: LabelledTableReader
     seed: int
-    most: int
+    size: int
 
 
 @dataclass
 class _Survey:
-    """What is known of a file, or of several."""
+    """Digest, label counts, messages and sample of one file, or of several."""
 
     digest: bytes = b""
     counts: Counter[str] = field(default_factory=Counter)
     seen: dict[str, None] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
-    drawn: list[_Entry] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    sample: list[_Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class StreamedRemainder:
-    """The texts that no process holds; see `lmclassify.classify.training.ngram_counts.TextShard`."""
+    """The texts outside the sample; see `lmclassify.classify.training.ngram_counts.TextShard`."""
 
     counts: dict[str, int]
-    """How many of each label."""
+    """Number of texts of each label."""
     digest: str
-    """SHA-256 of all texts, those of the sample too, and of their labels."""
+    """SHA-256 of all texts and labels, the sample included."""
     files: Sequence[_File]
     sampled: Sequence[frozenset[int]]
-    """Of each file, the places of the texts that are in the sample."""
+    """Of each file, the positions of the texts in the sample."""
 
     def shards(self, labels: Sequence[str], weights: Array) -> list[FileShard]:
-        """Return the files to count; weights are those of each label's texts, (K,)."""
+        """Return the files to count; `weights` are those of each label's texts, (K,)."""
         codes = {label: code for code, label in enumerate(labels)}
         return [
-            FileShard(file.path, file.how, sampled, codes, weights)
+            FileShard(file.path, file.reader, sampled, codes, weights)
             for file, sampled in zip(self.files, self.sampled, strict=True)
         ]
 
@@ -71,107 +73,108 @@ class FileShard:
     """The texts of a file, without those in the sample."""
 
     path: str
-    how: LabelledTableReader
+    reader: LabelledTableReader
     sampled: frozenset[int]
     codes: dict[str, int]
     weights: Array
 
-    def chunks(self) -> Iterator[LabelledBatch]:
-        """Read the file again, a chunk at a time."""
-        place = 0
-        for chunk in self.how.chunks(self.path, {}, lambda line: None):
-            rest = [number for number in range(len(chunk.texts)) if place + number not in self.sampled]
-            place += len(chunk.texts)
+    def batches(self) -> Iterator[LabelledBatch]:
+        """Read the file again, chunk by chunk."""
+        position = 0
+        for chunk in self.reader.chunks(self.path, {}, lambda line: None):
+            rest = [row for row in range(len(chunk.texts)) if position + row not in self.sampled]
+            position += len(chunk.texts)
             if rest:
-                codes = np.array([self.codes[chunk.labels[number]] for number in rest], dtype=np.intp)
-                yield from text_shards([chunk.texts[number] for number in rest], codes, self.weights[codes])
+                codes = np.array([self.codes[chunk.labels[row]] for row in rest], dtype=np.intp)
+                yield from labelled_batches([chunk.texts[row] for row in rest], codes, self.weights[codes])
 
 
 def sample_tables(
     paths: Sequence[str],
-    how: LabelledTableReader,
+    reader: LabelledTableReader,
     cluster: RayTasks,
     *,
-    most: int = MOST_TEXTS,
+    size: int = SizeLimits.max_texts,
     seed: int = 0,
     say: Say,
 ) -> tuple[LabelledTexts, StreamedRemainder | None]:
-    """Draw a sample of the texts of tables, which are read by a cluster's processes.
+    """Sample texts from tables that the processes of a cluster read.
 
     Parameters
     ----------
     paths : sequence of str
         Tables that all processes can read, each with its own header.
-    how : LabelledTableReader
+    reader : LabelledTableReader
     cluster : RayTasks
-    most : int, optional
-        Texts to draw, and a few of the rarest labels. With no more than these, the sample is all, in order.
-        By default as many as recipe "tuned" learns everything from.
+    size : int, optional
+        Number of texts to sample, and a few more of the rarest labels; by default as many as recipe tuned
+        fits on. If there are no more texts, the sample is all of them, in order.
     seed : int, default=0
     say : callable
+        Gets the messages about skipped rows.
 
     Returns
     -------
     sample : LabelledTexts
-    rest : StreamedRemainder or None
-        The others; None if there are none.
+    remainder : StreamedRemainder or None
+        The other texts; None if there are none.
 
     Raises
     ------
     DataError
         As `lmclassify.datasets.labelled.read_tables`.
     """
-    files = [_File(number, path, how, seed, most) for number, path in enumerate(paths)]
+    files = [_File(number, path, reader, seed, size) for number, path in enumerate(paths)]
     whole = _Survey()
     digest = hashlib.sha256()
-    for found in cluster.map(_survey, files):
-        for line in found.said:
+    for survey in cluster.map(_survey, files):
+        for line in survey.messages:
             say(line)
-        digest.update(found.digest)
-        whole.counts += found.counts
-        whole.seen |= found.seen
-        whole.drawn = _lowest([*whole.drawn, *found.drawn], most)
-    how.check(paths, whole.seen, whole.counts, say)
-    drawn = sorted(whole.drawn, key=lambda entry: entry[1:3])
-    sample = LabelledTexts([entry[3] for entry in drawn], [entry[4] for entry in drawn])
-    if len(drawn) == whole.counts.total():
+        digest.update(survey.digest)
+        whole.counts += survey.counts
+        whole.seen |= survey.seen
+        whole.sample = _lowest([*whole.sample, *survey.sample], size)
+    reader.check(paths, whole.seen, whole.counts, say)
+    rows = sorted(whole.sample, key=lambda row: row[1:3])
+    sample = LabelledTexts([row[3] for row in rows], [row[4] for row in rows])
+    if len(rows) == whole.counts.total():
         return sample, None
     sampled: list[set[int]] = [set() for _ in files]
-    for _, file, place, _, _ in drawn:
-        sampled[file].add(place)
+    for _, file, position, _, _ in rows:
+        sampled[file].add(position)
     counts = whole.counts - Counter(sample.labels)
     return sample, StreamedRemainder(
-        dict(counts), digest.hexdigest(), files, [frozenset(of) for of in sampled]
+        dict(counts), digest.hexdigest(), files, [frozenset(positions) for positions in sampled]
     )
 
 
 def _survey(file: _File) -> _Survey:
-    """Read a file, count its labels, and draw from its texts."""
+    """Read a file, count its labels, and sample its texts."""
     result, digest = _Survey(), hashlib.sha256()
-    random = np.random.default_rng([file.seed, file.number])  # the same however often the file is read
-    place = 0
-    for chunk in file.how.chunks(file.path, result.seen, result.said.append):
+    random = np.random.default_rng([file.seed, file.number])  # the same each time the file is read
+    position = 0
+    for chunk in file.reader.chunks(file.path, result.seen, result.messages.append):
         result.counts.update(chunk.labels)
-        draws = random.random(len(chunk.texts)).tolist()
-        for draw, text, label in zip(draws, chunk.texts, chunk.labels, strict=True):
+        numbers = random.random(len(chunk.texts)).tolist()
+        for number, text, label in zip(numbers, chunk.texts, chunk.labels, strict=True):
             digest.update(repr((text, label)).encode("utf-8", "surrogatepass"))
-            result.drawn.append((draw, file.number, place, text, label))
-            place += 1
-        if len(result.drawn) > 2 * file.most:
-            result.drawn = _lowest(result.drawn, file.most)
-    result.drawn = _lowest(result.drawn, file.most)
+            result.sample.append((number, file.number, position, text, label))
+            position += 1
+        if len(result.sample) > 2 * file.size:
+            result.sample = _lowest(result.sample, file.size)
+    result.sample = _lowest(result.sample, file.size)
     result.digest = digest.digest()
     return result
 
 
-def _lowest(entries: list[_Entry], most: int) -> list[_Entry]:
-    """Return the entries with the lowest draws, and of each label a few in any case."""
-    if len(entries) <= most:
-        return entries
-    kept: list[_Entry] = []
-    of_label: Counter[str] = Counter()
-    for number, entry in enumerate(sorted(entries, key=lambda entry: entry[:3])):
-        of_label[entry[4]] += 1
-        if number < most or of_label[entry[4]] <= LEAST_DRAWN:
-            kept.append(entry)
+def _lowest(rows: list[_Row], size: int) -> list[_Row]:
+    """Return the rows with the lowest random numbers, and a few of each label in any case."""
+    if len(rows) <= size:
+        return rows
+    kept: list[_Row] = []
+    label_counts: Counter[str] = Counter()
+    for rank, row in enumerate(sorted(rows, key=lambda row: row[:3])):
+        label_counts[row[4]] += 1
+        if rank < size or label_counts[row[4]] <= MIN_SAMPLED_PER_LABEL:
+            kept.append(row)
     return kept

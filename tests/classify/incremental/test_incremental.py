@@ -9,11 +9,13 @@ import safetensors.numpy
 
 import lmclassify
 from lmclassify import DataError, LMClassifier, OutputError
+from lmclassify.classify.incremental.add_label import add_label
+from lmclassify.classify.incremental.update import update
 from lmclassify.classify.ngram_models import NgramModel
-from lmclassify.classify.training import recipes
+from lmclassify.classify.training.context import FitContext, SizeLimits
 from lmclassify.persistence.reading import model_checksum, read_model
 from lmclassify.text.ngrams import NgramAnalyzer
-from tests.conftest import SMALL, TUNED, bundled
+from tests.conftest import SMALL, TUNED, bundled, trainer
 
 TEXTS, LABELS = bundled(limit=150)
 NOTICES = [
@@ -127,7 +129,7 @@ def test_other_parameters_of_the_estimator_change_no_revision(classifier, tmp_pa
 
 
 def test_recipe_plain_says_that_it_cannot_unlearn(classifier):
-    with pytest.warns(match="cannot be unlearnt"):
+    with pytest.warns(match="cannot unlearn a wrong text"):
         copy(classifier).update(["figures"], ["ham"], ["spam"])
 
 
@@ -249,20 +251,20 @@ def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before()
     assert small.with_ngrams(view.occurrences(["a b"], []), idf=1.0) is small
 
 
-def test_many_labels_share_one_embedding(monkeypatch, tmp_path):
-    monkeypatch.setattr(recipes, "_MANY", 2)
-    texts, labels = bundled(limit=120)
-    classifier = LMClassifier(**TUNED).fit(texts, labels)
-    classifier.add_label("note", ["note to self", "note: buy milk", "a note"])
-    classifier.update(["win a note now"], ["note"])
-    model = classifier.model_
+def test_many_labels_share_one_embedding(tmp_path):
+    limits = SizeLimits(min_labels_to_share=2)
+    texts, labels = bundled(limit=40)
+    model = trainer({**TUNED, "max_epochs": 1}, limits=limits).fit(texts, labels)
+    context = FitContext(model.settings, "cpu", 1, limits=limits)
+    model = add_label(model, "note", ["note to self", "note: buy milk", "a note"], context, 0)
+    model = update(model, ["win a note now"], ["note"], None, context, 0)
     own = {"layers.0.weight_hh_l0", "output.bias"}
     for lstm in (*model.models, *model.tuned):
         assert lstm.arrays["embedding.weight"] is not None
         np.testing.assert_array_equal(
             lstm.arrays["embedding.weight"], model.background.arrays["embedding.weight"]
         )
-    classifier.save(tmp_path / "model")
+    model.save(tmp_path / "model")
     loaded = lmclassify.load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict_joint_log_proba(texts), model.predict_joint_log_proba(texts))
     of_labels = [part for part in read_model(tmp_path / "model").files if part.role in ("lm", "tuned-lm")]

@@ -1,4 +1,4 @@
-"""Checkpoints: a fit that is killed goes on and makes the same model as one that was not."""
+"""Checkpoints: a killed fit resumes and gives the same model as one that was not killed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,22 @@ import time
 
 import pytest
 
-from lmclassify import LMClassifier
-from lmclassify.classify.training import checkpoints as module
 from lmclassify.classify.training.checkpoints import Checkpoints
 from lmclassify.errors import ModelError, OptionError, OutputError
 from lmclassify.persistence.commit import check_target
 from lmclassify.persistence.reading import read_model
-from tests.conftest import SMALL, TUNED, bundled, run_cli
+from tests.conftest import SMALL, TUNED, bundled, run_cli, trainer
 
-TEXTS, LABELS = bundled(limit=120)
-PLAIN = {**SMALL, "max_epochs": 3, "direction": "both"}
+TEXTS, LABELS = bundled(limit=40)
+PLAIN = {**SMALL, "max_epochs": 3, "direction": "both", "num_lstm_units": 6}
 
 
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
 
-@pytest.fixture(autouse=True)
-def every_epoch(monkeypatch):
-    monkeypatch.setattr(module, "_BETWEEN", 0.0)
-
-
 def fit(folder, settings, *, resume=False, kill_at=None, say=lambda line: None, texts=TEXTS):
-    """Fit and save; the callback kills it when told for the kill_at-th time. Return how often it was told."""
+    """Fit and save; the callback kills it at its kill_at-th call. Return the arguments of all calls."""
     told = []
 
     def callback(label, record):
@@ -40,17 +33,16 @@ def fit(folder, settings, *, resume=False, kill_at=None, say=lambda line: None, 
         if len(told) == kill_at:
             raise Killed
 
-    classifier = LMClassifier(**settings, n_jobs=1, callback=callback)
-    with Checkpoints(folder, resume=resume, say=say) as checkpoints:
-        classifier.fit(texts, LABELS, checkpoints=checkpoints)
-        classifier.save(folder)
+    parameters = {**settings, "n_jobs": 1, "callback": callback}
+    with Checkpoints(folder, resume=resume, say=say, seconds_between=0.0) as checkpoints:
+        trainer(parameters, checkpoints=checkpoints).fit(texts, LABELS).save(folder)
     return told
 
 
 @pytest.mark.parametrize(
     "settings", [PLAIN, pytest.param(TUNED, marks=pytest.mark.long)], ids=["plain", "tuned"]
 )
-def test_a_killed_fit_goes_on_from_its_last_epoch_and_gives_the_same_model(tmp_path, settings):
+def test_a_killed_fit_resumes_from_its_last_epoch_and_gives_the_same_model(tmp_path, settings):
     told = fit(tmp_path / "whole", settings)
     whole = read_model(tmp_path / "whole")
     assert not (tmp_path / "whole" / "unfinished").exists()
@@ -87,13 +79,13 @@ def unfinished(tmp_path):
     return tmp_path / "model"
 
 
-def test_another_fit_is_not_gone_on_with(unfinished):
+def test_another_fit_is_not_resumed(unfinished):
     said = []
-    with pytest.raises(OptionError, match="unfinished fit with other learning_rate, seed, texts: "):
+    with pytest.raises(OptionError, match="unfinished fit with different learning_rate, seed, texts: "):
         other = {**PLAIN, "learning_rate": 0.1, "random_state": 1}
         fit(unfinished, other, resume=True, texts=[*TEXTS[:-1], "other"])
     fit(unfinished, PLAIN, resume=True, say=said.append)  # it is still there
-    assert said[0].startswith("going on with an unfinished fit")
+    assert said[0].startswith("resuming an unfinished fit")
 
 
 @pytest.mark.parametrize("resume", [True, False])
@@ -102,7 +94,7 @@ def test_an_error_before_anything_is_replaced_leaves_an_unfinished_fit(unfinishe
         fit(unfinished, {**PLAIN, "class_prior": {"spam": 1.0}}, resume=resume)
     said = []
     fit(unfinished, PLAIN, resume=True, say=said.append)
-    assert said[0].startswith("going on with an unfinished fit")
+    assert said[0].startswith("resuming an unfinished fit")
 
 
 @pytest.mark.parametrize("name", ["novel.txt", "1.safetensors", "fit.json"])
@@ -123,21 +115,21 @@ def test_pipes_and_links_among_checkpoints_are_not_followed(unfinished, tmp_path
     said = []
     with Checkpoints(unfinished, resume=True, say=said.append) as checkpoints:
         assert checkpoints.load(1) is None
-    assert said == ["checkpoint 1 is damaged: what it held is trained again"]
+    assert said == ["checkpoint 1 is damaged: its language model is trained from the start"]
 
 
-def test_without_resume_an_unfinished_fit_is_replaced_and_that_is_said(unfinished, tmp_path):
+def test_without_resume_an_unfinished_fit_is_replaced(unfinished, tmp_path):
     said = []
     fit(unfinished, {**PLAIN, "learning_rate": 0.01}, say=said.append)
-    assert "replaced (--resume would have gone on with it)" in said[0]
+    assert said[0].startswith("replacing an unfinished fit")
     fit(tmp_path / "other", {**PLAIN, "learning_rate": 0.01})
     assert read_model(unfinished).files == read_model(tmp_path / "other").files
 
 
-def test_resume_without_anything_to_go_on_with_begins(tmp_path):
+def test_resume_without_an_unfinished_fit_starts_one(tmp_path):
     said = []
     fit(tmp_path / "model", PLAIN, resume=True, say=said.append)
-    assert said == [f"no unfinished fit in {tmp_path / 'model'}: beginning one"]
+    assert said == [f"no unfinished fit in {tmp_path / 'model'}: starting a new one"]
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
@@ -149,7 +141,7 @@ def test_a_damaged_checkpoint_is_trained_again(unfinished, tmp_path, damage):
     path.write_bytes({"flip": bytes(content), "cut": bytes(content[:-200]), "empty": b""}[damage])
     said = []
     fit(unfinished, PLAIN, resume=True, say=said.append)
-    assert "checkpoint 1 is damaged: what it held is trained again" in said
+    assert "checkpoint 1 is damaged: its language model is trained from the start" in said
     assert read_model(unfinished).files == read_model(tmp_path / "whole").files
 
 
@@ -161,18 +153,18 @@ def test_one_fit_at_a_time(tmp_path):
     fit(folder, PLAIN)
 
 
-def test_a_disk_that_takes_no_checkpoints_does_not_end_a_fit(tmp_path, monkeypatch):
+def test_a_full_disk_does_not_end_a_fit(tmp_path, monkeypatch):
     said = []
 
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    with Checkpoints(tmp_path / "model", say=said.append) as checkpoints:
+    with Checkpoints(tmp_path / "model", say=said.append, seconds_between=0.0) as checkpoints:
         monkeypatch.setattr(os, "fsync", fail)
-        LMClassifier(**PLAIN).fit(TEXTS, LABELS, checkpoints=checkpoints)
+        trainer(PLAIN, checkpoints=checkpoints).fit(TEXTS, LABELS)
         monkeypatch.undo()
     (line,) = said
-    assert line.startswith("note: no checkpoints any more, training goes on (cannot write ")
+    assert line.startswith("note: no more checkpoints are written, training continues (cannot write ")
     assert line.endswith("No space left on device)")
 
 
@@ -184,7 +176,7 @@ def test_an_error_before_the_first_epoch_leaves_nothing_behind(tmp_path):
 
 
 @pytest.mark.long
-def test_a_killed_command_goes_on(tmp_path):
+def test_a_killed_command_resumes(tmp_path):
     command = ["fit", "--max-epochs", "4", "-o"]
     assert run_cli(*command, "whole", cwd=tmp_path).returncode == 0
     whole = read_model(tmp_path / "whole")

@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmclassify import LMClassifier
-from lmclassify.classify.training.ngram_counts import count_ngrams, label_counts, text_shards
-from lmclassify.classify.training.ngrams import VIEWS
+from lmclassify.classify.training.ngram_counts import count_by_label, count_ngrams, labelled_batches
+from lmclassify.classify.training.ngrams import ANALYZERS
 from lmclassify.classify.training.sampling import sample_tables
 from lmclassify.cluster.tasks import RayTasks, Stopped, ray_tasks
 from lmclassify.datasets.labelled import LabelledTableReader, read_tables
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
 from lmclassify.persistence.reading import read_model
 from lmclassify.text.tokenizer import Tokenizer
-from tests.conftest import SMALL, TUNED, bundled, run_cli_process
+from tests.conftest import SMALL, TUNED, bundled, run_cli_process, trainer
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("ray")]
 pytest.importorskip("ray", reason="needs the extra ray")
@@ -39,8 +38,8 @@ def cluster():
 
 def fit(folder, settings, cluster=None, callback=None):
     """Fit and save; return the files' contents."""
-    classifier = LMClassifier(**settings, n_jobs=1, callback=callback)
-    classifier.fit(TEXTS, LABELS, cluster=cluster).save(folder)
+    parameters = {**settings, "n_jobs": 1, "callback": callback}
+    trainer(parameters, cluster=cluster).fit(TEXTS, LABELS).save(folder)
     return read_model(folder).files
 
 
@@ -135,18 +134,22 @@ def test_a_task_that_is_to_stop_is_given_up(cluster):
         cluster.call(time.sleep, 300, stop=stop)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_n_grams_counted_on_a_cluster_are_the_same(view, cluster, monkeypatch):
-    monkeypatch.setattr("lmclassify.classify.scoring.MAX_CHUNK_CHARACTERS", 500)
+@pytest.mark.parametrize("analyzer", ANALYZERS)
+def test_n_grams_counted_on_a_cluster_are_the_same(analyzer, cluster):
     subwords = Tokenizer.train("subword", TEXTS, 200)
     weights = np.random.default_rng(0).uniform(0.5, 2, len(TEXTS))
-    others = text_shards(TEXTS[60:], CODES[60:], weights[60:])
-    assert len(others) > 3
+    own, remainder = (
+        labelled_batches(TEXTS[part], CODES[part], weights[part], max_characters=500)
+        for part in (slice(60), slice(60, None))
+    )
+    assert len(remainder) > 3
     found = []
     for where in (None, cluster):
-        counted = count_ngrams(view, VIEWS[view], TEXTS[:60], others, subwords, 1, where)
-        by_label = label_counts(counted, others, subwords, 2, 1, where)
-        found.append([counted.keys, counted.elsewhere, counted.lengths, counted.columns, by_label.counts])
+        counted = count_ngrams(analyzer, ANALYZERS[analyzer], own, remainder, subwords, cluster=where)
+        by_label = count_by_label(counted, remainder, subwords, 2, cluster=where)
+        found.append(
+            [counted.keys, counted.remainder_texts, counted.lengths, counted.columns, by_label.counts]
+        )
         found[-1] += [counted.counts.toarray(), by_label.texts, by_label.weights]
         found[-1] += [] if counted.contexts is None else [counted.contexts]
     for here, there in zip(*found, strict=True):
@@ -165,9 +168,9 @@ def test_processes_that_train_one_model_together_make_one_as_good(cluster):
 
     texts, labels = bundled(limit=300)
     ham = [text for text, label in zip(texts, labels, strict=True) if label == "ham"]
-    here = LMClassifier(**settings).fit(ham, ["ham"] * len(ham))
+    here = trainer(settings).fit(ham, ["ham"] * len(ham))
     together = RayTasks(2, shards=2)
-    there = LMClassifier(**settings, callback=kill_one).fit(ham, ["ham"] * len(ham), cluster=together)
+    there = trainer({**settings, "callback": kill_one}, cluster=together).fit(ham, ["ham"] * len(ham))
     assert killed
     assert told == [1, 2, 3, 4, 5]
     new, _ = bundled("emails.csv")
@@ -198,15 +201,15 @@ def test_few_texts_of_files_are_read_as_everywhere_else(tables, cluster):
 
 
 def test_of_many_texts_in_files_a_sample_is_taken_and_the_rest_counted_there(tables, cluster):
-    how = LabelledTableReader()
-    sample, rest = sample_tables(tables, how, cluster, most=40, seed=1, say=lambda line: None)
+    reader = LabelledTableReader()
+    sample, rest = sample_tables(tables, reader, cluster, size=40, seed=1, say=lambda line: None)
     assert 40 <= len(sample.texts) < 60
     assert sum(rest.counts.values()) == len(TEXTS) - len(sample.texts)
-    again, _ = sample_tables(tables, how, cluster, most=40, seed=1, say=lambda line: None)
-    other, _ = sample_tables(tables, how, cluster, most=40, seed=2, say=lambda line: None)
+    again, _ = sample_tables(tables, reader, cluster, size=40, seed=1, say=lambda line: None)
+    other, _ = sample_tables(tables, reader, cluster, size=40, seed=2, say=lambda line: None)
     assert again == sample != other
     labels = ["ham", "spam"]
-    chunks = [chunk for shard in rest.shards(labels, np.array([1.0, 3.0])) for chunk in shard.chunks()]
+    chunks = [batch for shard in rest.shards(labels, np.array([1.0, 3.0])) for batch in shard.batches()]
     there = [
         (text, labels[code]) for chunk in chunks for text, code in zip(chunk.texts, chunk.codes, strict=True)
     ]
@@ -215,9 +218,9 @@ def test_of_many_texts_in_files_a_sample_is_taken_and_the_rest_counted_there(tab
     assert all((chunk.weights == np.where(chunk.codes, 3.0, 1.0)).all() for chunk in chunks)
 
     settings = {**TUNED, "class_weight": "balanced", "max_epochs": 1}
-    with pytest.warns(LMClassifyWarning, match=r"^120 texts: n-grams are counted in all, .* from 4\d drawn"):
-        there = LMClassifier(**settings).fit(sample.texts, sample.labels, cluster=cluster, rest=rest).model_
-    whole = LMClassifier(**settings).fit(TEXTS, LABELS).model_
+    with pytest.warns(LMClassifyWarning, match=r"^120 texts: n-grams are counted in all, .* on 4\d drawn"):
+        there = trainer(settings, cluster=cluster).fit(sample.texts, sample.labels, remainder=rest)
+    whole = trainer(settings).fit(TEXTS, LABELS)
     np.testing.assert_allclose(there.log_priors, whole.log_priors)
     np.testing.assert_allclose(there.label_weights, whole.label_weights)
     (words,) = (model for model in there.ngrams if model.analyzer.symbols == "word")
@@ -246,4 +249,4 @@ def test_the_command_fits_on_a_cluster_of_its_own(tables, tmp_path):
 
 def test_a_cluster_trains_on_processors():
     with pytest.raises(OptionError, match="device must be auto or cpu"):
-        LMClassifier(**SMALL, device="cuda").fit(["a", "b"], ["x", "y"], cluster=object())
+        trainer({**SMALL, "device": "cuda"}, cluster=object()).fit(["a", "b"], ["x", "y"])

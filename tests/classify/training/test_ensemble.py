@@ -7,7 +7,7 @@ from lmclassify.classify.training.ensemble import (
     add_experts,
     best_scale,
     fit_cascade,
-    learn_combination,
+    fit_combination,
     log_loss,
 )
 
@@ -25,15 +25,15 @@ def experts(n=4000, labels=3, seed=0):
 
 def test_weights_that_made_the_labels_are_found():
     scores, codes = experts()
-    found = learn_combination(["a", "b", "c"], scores, codes, np.zeros(3))
+    found = fit_combination(["a", "b", "c"], scores, codes, np.zeros(3))
     assert found.weights == pytest.approx([2, 1, 0], abs=0.15)
     assert found.bias == pytest.approx([0, 0, 0], abs=0.15)
 
 
 def test_scale_of_an_experts_scores_makes_no_difference():
     scores, codes = experts(400)
-    one = learn_combination(["a", "b", "c"], scores, codes, np.zeros(3))
-    other = learn_combination(["a", "b", "c"], [100 * scores[0], *scores[1:]], codes, np.zeros(3))
+    one = fit_combination(["a", "b", "c"], scores, codes, np.zeros(3))
+    other = fit_combination(["a", "b", "c"], [100 * scores[0], *scores[1:]], codes, np.zeros(3))
     np.testing.assert_allclose(
         one.joint(scores), other.joint([100 * scores[0], *scores[1:]]), rtol=1e-3, atol=1e-3
     )
@@ -43,21 +43,21 @@ def test_weight_two_is_a_text_twice():
     scores, codes = experts(60)
     twice = np.array([2.0, *np.ones(59)])
     again = [np.concatenate([of_expert[:1], of_expert]) for of_expert in scores]
-    one = learn_combination(["a", "b", "c"], again, np.concatenate([codes[:1], codes]), np.zeros(3))
-    weighted = learn_combination(["a", "b", "c"], scores, codes, np.zeros(3), twice * 60 / 61)
+    one = fit_combination(["a", "b", "c"], again, np.concatenate([codes[:1], codes]), np.zeros(3))
+    weighted = fit_combination(["a", "b", "c"], scores, codes, np.zeros(3), twice * 60 / 61)
     assert one.weights == pytest.approx(weighted.weights, rel=0.1)
 
 
 def test_few_texts_leave_the_weights_near_equal_shares():
     scores, codes = experts(6)
-    found = learn_combination(["a", "b", "c"], scores, codes, np.zeros(3))
+    found = fit_combination(["a", "b", "c"], scores, codes, np.zeros(3))
     spread = [(of - of.mean(axis=1, keepdims=True)).std() for of in scores]
     assert found.weights * spread == pytest.approx([2 / 3] * 3, abs=0.25)
 
 
 def test_an_expert_more_helps_where_it_knows_more_and_only_there():
     scores, codes = experts()
-    first = learn_combination(["weak"], scores[1:2], codes, np.zeros(3))
+    first = fit_combination(["weak"], scores[1:2], codes, np.zeros(3))
     joint = first.joint(scores[1:2])
     better = add_experts(first, joint, ["good"], [scores[0]], codes)
     assert log_loss(better.joint([scores[1], scores[0]]), codes) < log_loss(joint, codes) - 0.1
@@ -78,7 +78,7 @@ def test_best_scale_is_the_one_that_made_the_labels():
 
 def test_an_expert_that_says_nothing():
     codes = np.array([0, 1, 0, 1])
-    found = learn_combination(["a"], [np.zeros((4, 2))], codes, np.log([0.5, 0.5]))
+    found = fit_combination(["a"], [np.zeros((4, 2))], codes, np.log([0.5, 0.5]))
     assert np.isfinite(found.joint([np.zeros((4, 2))])).all()
 
 

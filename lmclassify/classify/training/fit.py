@@ -1,0 +1,391 @@
+"""Fits a model: checks texts, labels and weights, runs a recipe, and records how the model was made.
+
+`lmclassify.LMClassifier.fit` and ``lmclassify fit`` both use `ClassifierTrainer`.
+
+Shapes: n texts, K labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sklearn
+import torch
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from lmclassify import __version__
+from lmclassify.classify.model import FittedModel
+from lmclassify.classify.predictor import as_texts
+from lmclassify.classify.settings import Settings
+from lmclassify.classify.training.checkpoints import Checkpoints
+from lmclassify.classify.training.context import FitContext, ProgressCallback, SizeLimits
+from lmclassify.classify.training.data import TrainingData
+from lmclassify.classify.training.plain import FitResult, fit_plain
+from lmclassify.classify.training.sampling import StreamedRemainder
+from lmclassify.classify.training.tuned import fit_tuned
+from lmclassify.cluster.tasks import RayTasks
+from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.parallel import number_of_threads
+from lmclassify.text.tokenizer import encodable
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+Labels = npt.NDArray[Any]
+
+_PART_READ = {"forward": "beginning", "backward": "end", "both": "beginning and end"}
+
+
+@dataclass(kw_only=True)
+class ClassifierTrainer:
+    """Fits models on texts and labels.
+
+    It does what `lmclassify.LMClassifier.fit` does, and can also train on a Ray cluster, resume an
+    interrupted fit, and count the n-grams of texts that stay in their files.
+
+    Parameters
+    ----------
+    settings : Settings
+    class_prior, class_weight, random_state, n_jobs, device, callback
+        See `lmclassify.LMClassifier`.
+    checkpoints : Checkpoints, optional
+        Checkpoint store; an interrupted fit resumes from it. The fitted model is the same as without.
+    cluster : RayTasks, optional
+        Train language models and count n-grams on a Ray cluster; see `lmclassify.cluster.tasks.ray_tasks`.
+        The fitted model is the same as without, unless several processes train each language model.
+    limits : SizeLimits, optional
+    """
+
+    settings: Settings
+    class_prior: npt.ArrayLike | Mapping[Any, float] | None = None
+    class_weight: Mapping[Any, float] | str | None = None
+    random_state: int | np.random.RandomState | None = None
+    n_jobs: int | None = None
+    device: str = "auto"
+    callback: ProgressCallback | None = None
+    checkpoints: Checkpoints | None = None
+    cluster: RayTasks | None = None
+    limits: SizeLimits = field(default_factory=SizeLimits)
+
+    def fit(
+        self,
+        texts: Iterable[str],
+        labels: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        unlabelled: Iterable[str] | None = None,
+        remainder: StreamedRemainder | None = None,
+    ) -> FittedModel:
+        """Fit a model.
+
+        Parameters
+        ----------
+        texts : iterable of str, (n,)
+        labels : array-like, (n,)
+            str, int, float or bool.
+        sample_weight : array-like of float, (n,), optional
+        unlabelled : iterable of str, optional
+            Further texts for the background model of recipe tuned.
+        remainder : StreamedRemainder, optional
+            More labelled texts, whose n-grams recipe tuned counts in their files; see
+            `lmclassify.classify.training.sampling.sample_tables`.
+
+        Returns
+        -------
+        FittedModel
+
+        Raises
+        ------
+        DataError
+            If texts, labels or weights cannot be used (a ValueError).
+        OptionError
+            If a parameter is invalid, or the checkpoints are those of another fit (a ValueError).
+        KeyboardInterrupt
+            If interrupted before every label has a model. Later, the best weights so far are kept, with a
+            warning.
+        """
+        started, clock = datetime.now(UTC), time.perf_counter()
+        context = self._context()
+        read = as_texts(texts)
+        data = self._training_data(read, labels, sample_weight, unlabelled, remainder)
+        if self.checkpoints is not None:
+            self.checkpoints.begin(_fingerprint(data, context, remainder))
+        result = (fit_tuned if self.settings.recipe == "tuned" else fit_plain)(data, context)
+        self._warn_cut(result)
+        entry = {
+            "kind": "fit",
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 3),
+            "texts": len(read) + data.remainder_size,
+            "texts_cut": result.texts_cut,
+        }
+        return replace(
+            result.model,
+            parameters=self._plain_parameters(),
+            versions=_versions(),
+            training=[entry, *result.model.training],
+            n_jobs=self.n_jobs,
+        )
+
+    def _context(self) -> FitContext:
+        if self.cluster is not None and self.device == "cuda":
+            raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
+        device = torch_device(self.device)
+        return FitContext(
+            self.settings,
+            device if self.cluster is None else "cpu",
+            number_of_threads(self.n_jobs),
+            self.callback,
+            checkpoints=self.checkpoints,
+            cluster=self.cluster,
+            limits=self.limits,
+        )
+
+    def _training_data(
+        self,
+        texts: list[str],
+        labels: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        unlabelled: Iterable[str] | None,
+        remainder: StreamedRemainder | None,
+    ) -> TrainingData:
+        """Return the data after all checks; texts of weight 0 are left out."""
+        unlabelled = [] if unlabelled is None else as_texts(unlabelled)
+        self._check_recipe(unlabelled, remainder)
+        classes, codes = encode_labels(labels, len(texts))
+        self._check_disguised_label(classes)
+        remaining = np.array(
+            [0 if remainder is None else remainder.counts.get(label, 0) for label in classes.tolist()]
+        )
+        factors = _class_factors(self.class_weight, classes, np.bincount(codes) + remaining)
+        weights = _text_weights(sample_weight, len(texts)) * factors[codes]
+        label_weights = np.bincount(codes, weights, minlength=len(classes)) + remaining * factors
+        if (label_weights <= 0).any():
+            raise DataError(
+                f"all texts of these labels have weight 0: {listing(classes[label_weights <= 0])}"
+            )
+        log_priors = _log_priors(self.class_prior, classes, label_weights, self.settings.fit_prior)
+        kept = np.flatnonzero(weights > 0)
+        return TrainingData(
+            texts=[texts[index] for index in kept],
+            classes=classes,
+            codes=codes[kept],
+            weights=weights[kept] if (weights != 1).any() else None,
+            label_weights=label_weights,
+            log_priors=log_priors,
+            seed=draw_seed(self.random_state),
+            unlabelled=unlabelled,
+            remainder=[] if remainder is None else remainder.shards(classes.tolist(), factors),
+            remainder_size=int(remaining.sum()),
+        )
+
+    def _check_recipe(self, unlabelled: list[str], remainder: StreamedRemainder | None) -> None:
+        """Refuse data that only recipe tuned uses; warn of settings that change nothing."""
+        if self.settings.recipe == "tuned":
+            return
+        if self.settings.keep_held_out:
+            message = "recipe plain keeps no held-out texts: it needs none to add a label"
+            warnings.warn(message, LMClassifyWarning, stacklevel=5)
+        if self.settings.disguised_label not in ("auto", "none"):
+            message = "recipe plain scores every text as it stands: disguised_label changes nothing"
+            warnings.warn(message, LMClassifyWarning, stacklevel=5)
+        if unlabelled:
+            raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
+        if remainder is not None:
+            raise OptionError("the n-grams of texts in files are counted, which only recipe 'tuned' does")
+
+    def _check_disguised_label(self, classes: Labels) -> None:
+        names = [str(label) for label in classes.tolist()]
+        if self.settings.disguised_label not in ("auto", "none", *names):
+            raise OptionError(
+                f"disguised_label must be auto, none or a label ({listing(names)}), "
+                f"not {shorten(self.settings.disguised_label)}"
+            )
+
+    def _warn_cut(self, result: FitResult) -> None:
+        if not result.texts_cut:
+            return
+        settings = self.settings
+        part = "beginning" if settings.long_texts == "truncate" else _PART_READ[settings.direction]
+        warnings.warn(
+            f"{result.texts_cut:,} of {result.texts:,} texts are longer than max_length "
+            f"({settings.max_length} tokens); training of the language models reads their {part} only",
+            LMClassifyWarning,
+            stacklevel=4,
+        )
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Return the parameters outside `Settings` that JSON can hold."""
+        plain: dict[str, Any] = {}
+        prior, weight = self.class_prior, self.class_weight
+        if prior is not None:
+            plain["class_prior"] = (
+                _pairs(prior) if isinstance(prior, Mapping) else np.asarray(prior, dtype=float).tolist()
+            )
+        if weight is not None:
+            plain["class_weight"] = _pairs(weight) if isinstance(weight, Mapping) else weight
+        if isinstance(self.random_state, (int, np.integer)):
+            plain["random_state"] = int(self.random_state)
+        return plain
+
+
+def _pairs(mapping: Mapping[Any, float]) -> dict[str, Any]:
+    """Return a mapping as plain data that keeps the type of its keys, which JSON objects do not."""
+    pairs = [{"label": np.asarray(label).item(), "value": float(value)} for label, value in mapping.items()]
+    return {"pairs": pairs}
+
+
+def encode_labels(y: Any, n: int) -> tuple[Labels, Codes]:
+    """Return the sorted labels (K,) and the index of each text's label among them (n,)."""
+    if y is None:
+        raise DataError("LMClassifier requires y to be passed, but the target y is None")
+    array = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, dtype=object)
+    labels = np.asarray(column_or_1d(array, warn=True)).tolist()
+    if len(labels) != n:
+        raise DataError(f"found {n} texts but {len(labels)} labels: inconsistent numbers of samples")
+    if n == 0:
+        raise DataError("no texts to fit on: found 0 samples, while a minimum of 1 is required")
+    for row, label in enumerate(labels):
+        if not isinstance(label, (str, Number)) or label != label:
+            raise DataError(f"label {row} is {shorten(label)}; labels must be str, int, float or bool")
+    distinct = set(labels)
+    if len({isinstance(label, str) for label in distinct}) > 1:
+        raise DataError("labels mix str with numbers; make them all str")
+    broken = [label for label in distinct if isinstance(label, str) and encodable(label) != label]
+    if broken:
+        raise DataError(f"label {shorten(broken[0])} holds half of a surrogate pair, which is no text")
+    if any(isinstance(label, str) and label.endswith("\0") for label in distinct):
+        raise DataError("a label ends in a NUL character; numpy cannot tell it from the one without")
+    classes = np.array(sorted(distinct))
+    if classes.dtype.kind not in "Uifb":
+        raise DataError("labels must be str, int, float or bool")
+    if classes.dtype.kind == "f":
+        check_classification_targets(classes)  # refuses numbers that are no classes
+    code_of = {label: code for code, label in enumerate(classes.tolist())}
+    return classes, np.array([code_of[label] for label in labels], dtype=np.intp)
+
+
+def _class_factors(class_weight: Mapping[Any, float] | str | None, classes: Labels, texts: Codes) -> Array:
+    """Return what the weights of each label's texts are multiplied by, (K,).
+
+    Parameters
+    ----------
+    class_weight : mapping, "balanced" or None
+    classes : ndarray, (K,)
+    texts : ndarray of int, (K,)
+        Number of each label's texts.
+    """
+    if isinstance(class_weight, Mapping):
+        unknown = set(class_weight) - set(classes.tolist())
+        if unknown:
+            raise OptionError(
+                f"class_weight names {listing(map(shorten, unknown))}; labels there are: {listing(classes)}"
+            )
+        factors = np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])
+        if not (np.isfinite(factors) & (factors > 0)).all():
+            raise OptionError("class_weight must hold positive, finite numbers")
+        return factors
+    if class_weight == "balanced":
+        balanced: Array = texts.sum() / (len(texts) * texts)
+        return balanced
+    if class_weight is not None:
+        raise OptionError(f"class_weight must be a mapping or 'balanced', not {class_weight!r}")
+    return np.ones(len(classes))
+
+
+def _text_weights(sample_weight: npt.ArrayLike | None, texts: int) -> Array:
+    """Return each text's weight, (n,)."""
+    if sample_weight is None:
+        return np.ones(texts)
+    weights = np.array(sample_weight, dtype=np.float64)
+    if weights.shape != (texts,):
+        raise DataError(f"sample_weight must hold one number for each of {texts} texts")
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise DataError("sample_weight must hold finite numbers that are not negative")
+    return weights
+
+
+def _log_priors(
+    class_prior: npt.ArrayLike | Mapping[Any, float] | None,
+    classes: Labels,
+    label_weights: Array,
+    fit_prior: bool,
+) -> Array:
+    """Return the log priors of the fitted model, (K,)."""
+    if class_prior is None:
+        priors = label_weights if fit_prior else np.ones(len(classes))
+    else:
+        if isinstance(class_prior, Mapping):
+            if set(class_prior) != set(classes.tolist()):
+                raise OptionError(
+                    f"class_prior must name every label ({listing(classes)}), not {listing(class_prior)}"
+                )
+            class_prior = [class_prior[label] for label in classes.tolist()]
+        priors = np.asarray(class_prior, dtype=np.float64)
+        if priors.shape != classes.shape:
+            raise OptionError(f"class_prior must hold {len(classes)} numbers, one a label")
+        if not (np.isfinite(priors).all() and (priors > 0).all()):
+            raise OptionError("class_prior must hold positive numbers")
+    log_priors: Array = np.log(priors / priors.sum())
+    return log_priors
+
+
+def torch_device(name: str) -> str:
+    """Return the torch device for ``auto``, ``cpu`` or ``cuda``."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise OptionError(f"device must be one of auto, cpu, cuda, not {name!r}")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise OptionError("device is cuda, but torch finds no CUDA device here; use cpu or auto")
+    return "cuda" if available and name != "cpu" else "cpu"
+
+
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return the seed of a fit."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _fingerprint(
+    data: TrainingData, context: FitContext, remainder: StreamedRemainder | None
+) -> dict[str, Any]:
+    """Return everything that the fitted model depends on, as plain data; texts by their SHA-256."""
+
+    def digest(*parts: object) -> str:
+        found = hashlib.sha256()
+        for part in parts:
+            content = part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass")
+            found.update(len(content).to_bytes(8, "little") + content)
+        return found.hexdigest()
+
+    weights = None if data.weights is None else data.weights.tobytes()
+    return {
+        **asdict(context.settings),
+        "labels": digest(data.classes.tolist(), data.codes.tobytes(), weights),
+        "priors": digest(data.log_priors.tobytes(), data.log_frequencies.tobytes()),
+        "texts": digest(*data.texts),
+        "unlabelled texts": digest(*data.unlabelled),
+        "other texts": None if remainder is None else remainder.digest,
+        "seed": data.seed,
+        "device": context.device,
+        "shards": 1 if context.cluster is None else context.cluster.shards,
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "lmclassify": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+    }

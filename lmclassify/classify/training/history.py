@@ -1,0 +1,55 @@
+"""The training record: entries of a model's training history, as `info` shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from lmclassify.classify.training.data import DataSplit
+from lmclassify.classify.training.discriminative import DiscriminativeTrainer
+from lmclassify.lm.neural.trainer import Trainer
+
+BACKGROUND = "all labels"
+"""What the progress callback gets as the label while the background model trains."""
+
+
+def training_records(splits: Sequence[DataSplit], trainers: Sequence[Trainer | None]) -> list[dict[str, Any]]:
+    """Return an entry per language model, each followed by an entry per epoch; None: not trained."""
+    records: list[dict[str, Any]] = []
+    for split, trainer in zip(splits, trainers, strict=True):
+        background = isinstance(split.label, str) and split.label is BACKGROUND
+        which = {} if background else {"label": np.asarray(split.label).item()}
+        records.append(
+            {
+                "kind": "background" if background else "label",
+                **which,
+                "training_texts": len(split.training),
+                "validation_texts": len(split.validation),
+                "epochs": 0 if trainer is None else len(trainer.records),
+                "best_epoch": 0 if trainer is None else trainer.best_epoch,
+                "validation_loss": None if trainer is None else trainer.best_validation_loss,
+                "interrupted": False if trainer is None else trainer.interrupted,
+            }
+        )
+        for epoch in [] if trainer is None else trainer.records:
+            records.append({"kind": "background epoch" if background else "epoch", **which, **asdict(epoch)})
+    return records
+
+
+def tuning_record(trainer: DiscriminativeTrainer) -> dict[str, Any]:
+    """Return the entry of the discriminative fine-tuning of all labels."""
+    return {
+        "kind": "tuning",
+        "epochs": len(trainer.records),
+        "best_epoch": trainer.best_epoch,
+        "validation_losses": [record.validation_loss for record in trainer.records],
+    }
+
+
+def merge_directions(records: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the entries of all reading directions; kinds of a second direction start with ``backward``."""
+    second = [{**entry, "kind": f"backward {entry['kind']}"} for entries in records[1:] for entry in entries]
+    return [*records[0], *second]
