@@ -1,4 +1,4 @@
-"""Processes that die, or run out of room, in the middle of writing: forked from this one, so that they start at once."""
+"""Child processes that are killed or run out of disk space while writing. They are forked, so that they start fast."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from collections.abc import Callable
 
 FINISHED, REFUSED, BROKEN = 0, 1, 2
 _CALLS = ("replace", "fsync", "open", "unlink", "mkdir", "rmdir", "chmod", "link")
-_LONGEST = 60.0  # seconds that a child may take
+_TIMEOUT = 60.0  # seconds until a child counts as stuck
 
 
 def in_child(work: Callable[[], None], *, kill_after: float | None = None) -> int:
-    """Run some work in a child; return its exit status, or minus the signal that ended it.
+    """Run work in a child; return its exit status, or minus the signal that ended it.
 
-    An OSError that the program raises on purpose is `REFUSED`, any other failure `BROKEN`.
+    The status is `REFUSED` for an exception of lmclassify, `BROKEN` for any other failure.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads about: none is used
@@ -29,7 +29,7 @@ def in_child(work: Callable[[], None], *, kill_after: float | None = None) -> in
     if kill_after is not None:
         time.sleep(kill_after)
         os.kill(child, signal.SIGKILL)
-    ends = time.monotonic() + _LONGEST
+    ends = time.monotonic() + _TIMEOUT
     while time.monotonic() < ends:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -55,12 +55,12 @@ def _end(work: Callable[[], None]) -> None:
 
 
 def killed_at(moment: int, work: Callable[[], None]) -> bool:
-    """Run some work in a child that kills itself just before, or (odd moments) after, its n-th change to a disk.
+    """Run work in a child that kills itself just before, or (odd moments) just after, a disk operation.
 
     Returns
     -------
     bool
-        False if there are fewer, and it came to its end.
+        False if there are fewer operations, so that the child finished.
     """
 
     def dying() -> None:
@@ -95,7 +95,7 @@ def killed_at(moment: int, work: Callable[[], None]) -> bool:
 
 
 def limited(size: int, work: Callable[[], None]) -> Callable[[], None]:
-    """Return the same work where no file may be larger than so many bytes, as on a disk that is full."""
+    """Return the same work with a limit on file sizes, which fails as a full disk does."""
 
     def run() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -105,7 +105,7 @@ def limited(size: int, work: Callable[[], None]) -> Callable[[], None]:
 
 
 def unprivileged(work: Callable[[], None]) -> Callable[[], None]:
-    """Return the same work done by nobody, where root would do it, whom no permission stops."""
+    """Return the same work done by user nobody if this process is root, whom no permission stops."""
 
     def run() -> None:
         if os.getuid() == 0:

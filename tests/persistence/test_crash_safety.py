@@ -1,4 +1,4 @@
-"""A model's folder when its writer is killed, finds no room or is not alone: the old model or the new one, whole."""
+"""Writers that are killed, run out of disk space or run concurrently leave the old model or the new one, complete."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from lmclassify.persistence.reading import model_checksum, read_model
 from tests.conftest import bundled
 from tests.persistence.crashing import FINISHED, REFUSED, in_child, killed_at, limited, unprivileged
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are not forked there")
-
 
 @pytest.fixture(scope="module")
 def model(saved) -> FittedModel:
@@ -34,7 +32,7 @@ def model(saved) -> FittedModel:
 
 @pytest.fixture(scope="module")
 def refitted(model) -> StoredModel:
-    """A model that has no file in common with the saved one but the tokenizer's."""
+    """A model that shares only the tokenizer's file with the saved one."""
     lms = [NumpyLanguageModel({k: v / 2 for k, v in lm.arrays.items()}) for lm in model.models]
     held_out = model.held_out.rows(np.arange(3))
     return to_stored(replace(model, models=lms, held_out=held_out, training=[{"kind": "other"}]))
@@ -42,12 +40,12 @@ def refitted(model) -> StoredModel:
 
 @pytest.fixture(scope="module")
 def smaller(model) -> StoredModel:
-    """A model with a label less."""
+    """A model without one of the labels."""
     return to_stored(remove_label(model, "spam"))
 
 
-def learnt(saved: Path, command: str) -> StoredModel:
-    """Return what a command that learns makes of the saved model."""
+def changed_model(saved: Path, command: str) -> StoredModel:
+    """Return the model that a command makes of the saved one."""
     texts, labels = bundled(limit=40)
     classifier = LMClassifier.load(saved).set_params(random_state=0, n_jobs=1)
     if command == "update":
@@ -70,15 +68,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_killed_at_every_change_to_the_disk_a_writer_leaves_a_whole_model(refitted, folder):
-    """Before and after each open, sync, rename and removal; the record of training is never lost either."""
+@pytest.mark.long
+def test_a_writer_killed_at_any_disk_operation_leaves_a_complete_model(refitted, folder):
+    """Before and after each open, sync, rename and removal. The training record is never lost either."""
     kill_at_every_change(folder, refitted)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", ["update", "add-label"])
-def test_killed_at_every_change_to_the_disk_an_update_leaves_a_whole_model(saved, folder, command):
-    kill_at_every_change(folder, learnt(saved, command))
+def test_an_update_killed_at_any_disk_operation_leaves_a_complete_model(saved, folder, command):
+    kill_at_every_change(folder, changed_model(saved, command))
 
 
 def kill_at_every_change(folder: Path, new: StoredModel) -> None:
@@ -93,7 +92,7 @@ def kill_at_every_change(folder: Path, new: StoredModel) -> None:
         found.append(read_model(folder))
         assert found[-1] in (old, new)
         assert lmclassify.load(folder)
-        write_model(folder, new)  # what a crash left is no hindrance, and goes
+        write_model(folder, new)  # replaces what the crash left
         assert read_model(folder) == new
         assert len(names(folder)) == len(new.files) + 2
         if not killed:
@@ -105,7 +104,7 @@ def kill_at_every_change(folder: Path, new: StoredModel) -> None:
 
 
 @pytest.mark.long
-def test_killed_at_every_change_to_the_disk_a_first_writer_leaves_a_model_or_none(smaller, tmp_path):
+def test_a_first_writer_killed_at_any_disk_operation_leaves_a_model_or_none(smaller, tmp_path):
     new, outcomes = smaller, set()
     for moment in range(200):
         folder = tmp_path / str(moment)
@@ -124,7 +123,7 @@ def test_killed_at_every_change_to_the_disk_a_first_writer_leaves_a_model_or_non
 
 
 @pytest.mark.long
-def test_killed_at_random_moments_a_writer_leaves_a_whole_model(refitted, smaller, folder):
+def test_a_writer_killed_at_random_moments_leaves_a_complete_model(refitted, smaller, folder):
     models = [refitted, smaller, read_model(folder)]
 
     def write() -> None:
@@ -142,7 +141,7 @@ def test_killed_at_random_moments_a_writer_leaves_a_whole_model(refitted, smalle
 
 
 @pytest.mark.parametrize("size", [0, 10, 500, 2000])
-def test_without_room_the_old_model_stays_and_nothing_else(refitted, folder, size):
+def test_a_full_disk_leaves_the_old_model(refitted, folder, size):
     before = contents(folder)
     other = refitted
     assert in_child(limited(size, lambda: write_model(folder, other))) == REFUSED
@@ -151,8 +150,8 @@ def test_without_room_the_old_model_stays_and_nothing_else(refitted, folder, siz
     assert names(folder.parent) == ["model"]
 
 
-def test_where_nothing_may_be_written_the_old_model_stays(refitted, saved):
-    with tempfile.TemporaryDirectory() as place:  # unlike pytest's, one that others may enter
+def test_missing_permissions_leave_the_old_model(refitted, saved):
+    with tempfile.TemporaryDirectory() as place:  # other users may enter it, unlike pytest's
         os.chmod(place, 0o755)
         folder = Path(shutil.copytree(saved, Path(place) / "model"))
         folder.chmod(0o555)
@@ -164,8 +163,8 @@ def test_where_nothing_may_be_written_the_old_model_stays(refitted, saved):
         assert names(Path(place)) == ["model"]
 
 
-def test_of_two_updates_at_once_the_second_is_refused(refitted, smaller, folder):
-    """Both have read the same model: the second would silently drop what the first has learnt."""
+def test_the_second_of_two_concurrent_updates_is_refused(refitted, smaller, folder):
+    """Both have read the same model; the second would silently drop the changes of the first."""
     before = model_checksum(folder)
 
     def update(model: StoredModel) -> str:
@@ -182,8 +181,8 @@ def test_of_two_updates_at_once_the_second_is_refused(refitted, smaller, folder)
     assert read_model(folder) == models[said.index("")]
 
 
-def test_writers_of_a_new_folder_do_not_take_it_from_each_other(refitted, smaller, tmp_path):
-    """Each tries whether it can write there, and tidies up what it made for that."""
+def test_concurrent_writers_of_a_new_folder(refitted, smaller, tmp_path):
+    """Each checks whether it can write there, and removes what it created for that."""
     models = [refitted, smaller]
     for number in range(5):
         folder = tmp_path / str(number) / "model"
@@ -193,8 +192,8 @@ def test_writers_of_a_new_folder_do_not_take_it_from_each_other(refitted, smalle
         assert read_model(folder) in models
 
 
-def test_a_killed_writer_holds_nobody_up(refitted, smaller, folder):
-    """Its lock ends with it."""
+def test_a_killed_writer_releases_its_lock(refitted, smaller, folder):
+    """The lock ends with the process."""
     for moment in (0, 3, 8):
         assert killed_at(moment, lambda: write_model(folder, refitted))
         assert in_child(lambda: write_model(folder, smaller)) == FINISHED
