@@ -10,7 +10,7 @@ from lmclassify.classify.settings import Settings
 from lmclassify.text.tokenizer import MAX_TOKENS
 
 
-def test_a_vocabulary_that_may_be_learnt_may_be_loaded():
+def test_the_largest_vocabulary_can_be_loaded():
     assert Settings(vocab_size=MAX_TOKENS)
     with pytest.raises(OptionError):
         Settings(vocab_size=MAX_TOKENS + 1)
@@ -35,7 +35,7 @@ def test_a_vocabulary_that_may_be_learnt_may_be_loaded():
         ("recipe", "best", "recipe must be one of tuned, plain"),
     ],
 )
-def test_values_that_make_no_sense(name, value, message):
+def test_invalid_values_are_refused(name, value, message):
     with pytest.raises(OptionError, match=message):
         Settings(**{name: value})
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""The worked examples of the notebook that this comes from, number by number, under today's names."""
+"""The worked examples of the notebook that this project started from, number by number, with today's names."""
 
 from __future__ import annotations
 
@@ -147,11 +147,11 @@ def test_bidirectional_is_a_language_model_of_each_direction():
     forward, backward = (NumpyLanguageModel(a_model(cell=cell).arrays()) for cell in ("lstm", "gru"))
     text = np.array([48, 5, 9, 7, 49])  # beginning, three words, end of text
     found = log_likelihoods([DirectedLanguageModel(forward, backward, end_id=49)], [text])[0, 0]
-    of_forward, of_backward = (
+    forward_scores, backward_scores = (
         -model.token_nll(ids[np.newaxis, :-1], ids[np.newaxis, 1:])[0].sum()
         for model, ids in ((forward, text), (backward, np.array([48, 7, 9, 5, 49])))
     )
-    assert found == pytest.approx((of_forward + of_backward) / 2, abs=1e-5)
+    assert found == pytest.approx((forward_scores + backward_scores) / 2, abs=1e-5)
 
 
 def test_stacked_layers_feed_each_other():

@@ -1,10 +1,10 @@
-"""Saved models as somebody would make them who means harm: content changed at random, checksums made to fit.
+"""Fuzzes saved models: content is changed at random, and checksums are corrected.
 
-Each case is refused in one line that names a file, or is a model that works: its numbers are finite.
+Each case must be refused in one line that names a file, or be a model that works: its numbers are finite.
 
     python -m tests.persistence.fuzz_models 100000 [FIRST]
 
-tries so many cases, by number from FIRST up, and says which went wrong; a case is the same each time.
+tries this number of cases from number FIRST on, and reports failures. A case is the same each time.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from lmclassify.evaluation.model_info import model_info
 from lmclassify.persistence import layout
 from tests.conftest import bundled
 
-_LONGEST = 10.0  # seconds that a case may take on a busy machine
-_MOST_MEMORY = 200  # MB that a case may add
+_MAX_SECONDS = 60.0  # of a case, which usually takes milliseconds
+_MAX_MEMORY = 200  # MB that a case may add
 _TEXTS = ["Your invoice", "", "Ünïcode ▁ <begin> 漢字 \x00", "free " * 8]
-_AT_A_TIME = 10_000  # cases, between two lines that say how far it is
+_CASES_PER_LINE = 10_000  # of the progress
 _RAW = "@raw{}@"
 _RAW_VALUES = [
     "NaN",
@@ -78,15 +78,15 @@ _TYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
 
 @dataclass
 class Case:
-    """A model about to be changed."""
+    """A model to be changed."""
 
     config: dict[str, Any]
-    parts: list[layout.ModelFile]
+    files: list[layout.ModelFile]
     raw: list[str] = field(default_factory=list)
 
 
 def seeds() -> list[layout.StoredModel]:
-    """Return small models of every kind that is stored otherwise."""
+    """Return small models of every kind that is stored differently."""
     small = {"max_epochs": 1, "num_lstm_units": 3, "embedding_dim": 2, "random_state": 0, "vocab_size": 20}
     texts, labels = bundled(limit=24)
     return [
@@ -119,19 +119,19 @@ def _value(rng: random.Random, case: Case) -> Any:
     return rng.choice(_VALUES)
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every container within some JSON data, with each of its keys."""
+def _containers(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every container in JSON data with each of its keys."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield value, key
-        yield from _places(inner)
+        yield from _containers(inner)
 
 
 def _change_json(rng: random.Random, case: Case, data: Any) -> None:
-    places = list(_places(data))
-    if not places:
+    candidates = list(_containers(data))
+    if not candidates:
         return
-    container, key = rng.choice(places)
+    container, key = rng.choice(candidates)
     action = rng.randrange(6)
     if action == 0:
         del container[key]
@@ -147,10 +147,10 @@ def _change_json(rng: random.Random, case: Case, data: Any) -> None:
         container[key] = _value(rng, case)
 
 
-def _place(rng: random.Random, case: Case, suffix: str) -> int | None:
-    """Return the place of a part of some kind, if there is one left."""
-    places = [number for number, part in enumerate(case.parts) if part.suffix == suffix]
-    return rng.choice(places) if places else None
+def _random_index(rng: random.Random, case: Case, suffix: str) -> int | None:
+    """Return the index of a file with a suffix, None if there is none left."""
+    candidates = [number for number, file in enumerate(case.files) if file.suffix == suffix]
+    return rng.choice(candidates) if candidates else None
 
 
 def _change_config(rng: random.Random, case: Case) -> None:
@@ -158,24 +158,24 @@ def _change_config(rng: random.Random, case: Case) -> None:
 
 
 def _change_json_part(rng: random.Random, case: Case) -> None:
-    place = _place(rng, case, "json")
-    if place is None:
+    index = _random_index(rng, case, "json")
+    if index is None:
         return
     try:
-        data = json.loads(case.parts[place].content)
+        data = json.loads(case.files[index].content)
     except (ValueError, RecursionError):
         return
     if isinstance(data, (dict, list)) and data:
         _change_json(rng, case, data)
-    _replace(case, place, json.dumps(data).encode())
+    _replace(case, index, json.dumps(data).encode())
 
 
 def _change_arrays(rng: random.Random, case: Case) -> None:
-    place = _place(rng, case, "safetensors")
-    if place is None:
+    index = _random_index(rng, case, "safetensors")
+    if index is None:
         return
     try:
-        arrays = safetensors.numpy.load(case.parts[place].content)
+        arrays = safetensors.numpy.load(case.files[index].content)
     except Exception:  # changed before
         return
     name = rng.choice([*sorted(arrays), "x"])
@@ -193,7 +193,7 @@ def _change_arrays(rng: random.Random, case: Case) -> None:
     else:
         new = rng.choice(["x", "0.order", "0.contexts", "2.contexts", "7.word.2", "projection.weight", "\n"])
         arrays[new] = np.zeros(rng.choice([0, 1, 5]), np.float32)
-    _replace(case, place, safetensors.numpy.save(arrays, {"lmclassify": "x"}))
+    _replace(case, index, safetensors.numpy.save(arrays, {"lmclassify": "x"}))
 
 
 def _changed_array(rng: random.Random, array: np.ndarray) -> np.ndarray:
@@ -227,8 +227,8 @@ def _changed_array(rng: random.Random, array: np.ndarray) -> np.ndarray:
 
 
 def _change_bytes(rng: random.Random, case: Case) -> None:
-    place = rng.randrange(len(case.parts))
-    content = bytearray(case.parts[place].content)
+    index = rng.randrange(len(case.files))
+    content = bytearray(case.files[index].content)
     action = rng.randrange(4)
     if action == 0:
         content = content[: rng.randrange(len(content) + 1)]
@@ -238,14 +238,14 @@ def _change_bytes(rng: random.Random, case: Case) -> None:
         for _ in range(rng.choice([1, 2, 8])):
             if content:  # mostly in the header, where each byte means something
                 content[rng.randrange(min(len(content), rng.choice([12, 400, 1 << 30])))] = rng.randrange(256)
-    _replace(case, place, bytes(content))
+    _replace(case, index, bytes(content))
 
 
 def _change_header(rng: random.Random, case: Case) -> None:
-    place = _place(rng, case, "safetensors")
-    if place is None:
+    index = _random_index(rng, case, "safetensors")
+    if index is None:
         return
-    content = case.parts[place].content
+    content = case.files[index].content
     length = int.from_bytes(content[:8], "little")
     if length > len(content):
         return
@@ -269,30 +269,30 @@ def _change_header(rng: random.Random, case: Case) -> None:
         )
     raw = header.encode()
     size = rng.choice([len(raw)] * 5 + [0, 2**20, 2**27, 2**40, 2**63, 2**64 - 1])
-    _replace(case, place, size.to_bytes(8, "little") + raw + content[8 + length :])
+    _replace(case, index, size.to_bytes(8, "little") + raw + content[8 + length :])
 
 
 def _change_parts(rng: random.Random, case: Case) -> None:
-    place, other = rng.randrange(len(case.parts)), rng.randrange(len(case.parts))
-    part = case.parts[place]
+    index, other = rng.randrange(len(case.files)), rng.randrange(len(case.files))
+    file = case.files[index]
     action = rng.randrange(5)
     if action == 0:
-        del case.parts[place]
+        del case.files[index]
     elif action == 1:
-        case.parts.append(part)
+        case.files.append(file)
     elif action == 2:
-        _replace(case, place, case.parts[other].content)
+        _replace(case, index, case.files[other].content)
     elif action == 3:
         label = rng.choice([None, 0, 1, 2, -1, 10**9])
-        case.parts[place] = layout.ModelFile(part.role, part.content, part.suffix, label)
+        case.files[index] = layout.ModelFile(file.role, file.content, file.suffix, label)
     else:
-        role = rng.choice([case.parts[other].role, "x", "", "combination", "backward-lm"])
-        case.parts[place] = layout.ModelFile(role, part.content, part.suffix, part.label)
+        role = rng.choice([case.files[other].role, "x", "", "combination", "backward-lm"])
+        case.files[index] = layout.ModelFile(role, file.content, file.suffix, file.label)
 
 
-def _replace(case: Case, place: int, content: bytes) -> None:
-    part = case.parts[place]
-    case.parts[place] = layout.ModelFile(part.role, content, part.suffix, part.label)
+def _replace(case: Case, index: int, content: bytes) -> None:
+    file = case.files[index]
+    case.files[index] = layout.ModelFile(file.role, content, file.suffix, file.label)
 
 
 CHANGES: list[Callable[[random.Random, Case], None]] = [
@@ -308,28 +308,28 @@ CHANGES: list[Callable[[random.Random, Case], None]] = [
 
 
 def make_case(number: int, models: list[layout.StoredModel]) -> Case:
-    """Return a model changed once to three times; the same for the same number."""
+    """Return a model with one to three changes; the same for the same number."""
     rng = random.Random(number)
     model = models[number % len(models)]
     case = Case(json.loads(json.dumps(model.config)), list(model.files))
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        if case.parts and case.config:
+        if case.files and case.config:
             rng.choice(CHANGES)(rng, case)
     return case
 
 
 def write_case(folder: Path, case: Case) -> None:
-    """Write a model with sizes and checksums that fit what they are of."""
+    """Write a model with correct sizes and checksums."""
     for old in folder.iterdir():
         old.unlink()
     files = []
-    for number, part in enumerate(case.parts, 1):
-        name = f"{number}.{part.suffix}"
-        content = part.content if part.suffix != "json" else _with_raw(part.content, case.raw)
+    for number, file in enumerate(case.files, 1):
+        name = f"{number}.{file.suffix}"
+        content = file.content if file.suffix != "json" else _with_raw(file.content, case.raw)
         (folder / name).write_bytes(content)
-        label = {} if part.label is None else {"label": part.label}
+        label = {} if file.label is None else {"label": file.label}
         sha256 = hashlib.sha256(content).hexdigest()
-        files.append({"name": name, "role": part.role, **label, "size": len(content), "sha256": sha256})
+        files.append({"name": name, "role": file.role, **label, "size": len(content), "sha256": sha256})
     config = {
         "format": layout.FORMAT,
         "format_version": layout.FORMAT_VERSION,
@@ -349,7 +349,7 @@ def _with_raw(text: bytes, raw: list[str]) -> bytes:
 
 
 def use(model: FittedModel) -> None:
-    """Ask a model everything; its numbers are finite."""
+    """Use every method of a model; its numbers must be finite."""
     model.n_jobs = 1
     assert all(np.isfinite(array).all() for array in model.score_texts(_TEXTS))
     assert np.isfinite(model.log_likelihood(_TEXTS)).all()
@@ -364,12 +364,12 @@ def use(model: FittedModel) -> None:
 
 
 def try_case(folder: Path, case: Case) -> str:
-    """Return how a case ended: refused, works, or what went wrong."""
+    """Return the outcome of a case: refused, works, or what went wrong."""
     write_case(folder, case)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     try:
-        with _time_limit(_LONGEST):
+        with _time_limit(_MAX_SECONDS):
             try:
                 model = load(folder)
             except ModelError as error:
@@ -383,10 +383,10 @@ def try_case(folder: Path, case: Case) -> str:
         if isinstance(error, KeyboardInterrupt):
             raise
         outcome = f"{type(error).__name__}: {str(error)[:300]}"
-    if time.perf_counter() - started > _LONGEST:
+    if time.perf_counter() - started > _MAX_SECONDS:
         outcome = f"takes {time.perf_counter() - started:.1f} s"
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-    return f"takes {grown} MB" if grown > _MOST_MEMORY else outcome
+    return f"takes {grown} MB" if grown > _MAX_MEMORY else outcome
 
 
 @contextmanager
@@ -404,7 +404,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 
 def run(count: int, folder: Path, models: list[layout.StoredModel], first: int = 0) -> dict[int, str]:
-    """Try cases by number; return those that went wrong, and under -1 how many ended how."""
+    """Try cases by number; return those that went wrong, and under key -1 the counts of outcomes."""
     wrong: dict[int, str] = {}
     outcomes: Counter[str] = Counter()
     for number in range(first, first + count):
@@ -417,13 +417,13 @@ def run(count: int, folder: Path, models: list[layout.StoredModel], first: int =
 
 
 def main() -> None:
-    """Try as many cases as the command line says."""
+    """Try the cases that the command line names."""
     count, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     warnings.simplefilter("error")
     models, failed = seeds(), 0
     with tempfile.TemporaryDirectory() as folder:
-        for start in range(first, first + count, _AT_A_TIME):
-            some = min(_AT_A_TIME, first + count - start)
+        for start in range(first, first + count, _CASES_PER_LINE):
+            some = min(_CASES_PER_LINE, first + count - start)
             wrong = run(some, Path(folder), models, start)
             print(f"cases {start:,} to {start + some - 1:,}: {wrong.pop(-1)}", flush=True)
             for number, outcome in wrong.items():

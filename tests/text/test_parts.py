@@ -8,7 +8,7 @@ TEXTS = st.text("ab \t\u3000\x1c", max_size=60)
 
 @settings(max_examples=25)
 @given(TEXTS, st.integers(1, 5))
-def test_parts_make_the_text_and_cut_long_words_only(text, size):
+def test_parts_join_to_the_text_and_only_long_words_are_cut(text, size):
     parts = list(split_long_text(text, size))
     assert "".join(part for _, part in parts) == text
     assert all(part and text.startswith(part, at) for at, part in parts)
@@ -19,7 +19,7 @@ def test_parts_make_the_text_and_cut_long_words_only(text, size):
 
 @settings(max_examples=25)
 @given(TEXTS, st.integers(1, 5))
-def test_a_word_is_cut_alike_wherever_it_stands(text, size):
+def test_a_word_is_cut_in_the_same_way_at_any_position(text, size):
     def words(text):
         return [word for _, part in split_long_text(text, size) for word in part.split()]
 

@@ -33,7 +33,7 @@ def test_batches_hold_every_text_once(lengths, size, shuffled, max_tokens):
 
 @settings(max_examples=25)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=200))
-def test_batches_are_of_like_length(lengths):
+def test_batches_have_similar_lengths(lengths):
     batches = batches_by_length(lengths, 8)
     padded = sum(max(lengths[index] for index in batch) * len(batch) for batch in batches)
     best = sum(max(part) * len(part) for part in _cut(sorted(lengths, reverse=True), 8))
@@ -63,7 +63,7 @@ def test_a_batch_of_the_shortest_sequences():
 @given(
     st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=9), st.integers(2, 9)
 )
-def test_prepared_batches_hold_every_token_once(sequences, max_length):
+def test_stored_batches_hold_every_token_once(sequences, max_length):
     store = SequenceStore(sequences, max_length)
     assert store.lengths.tolist() == [min(len(ids), max_length) for ids in sequences]
     targets = [number for ids in sequences for number in ids[1:max_length]]
@@ -74,9 +74,9 @@ def test_prepared_batches_hold_every_token_once(sequences, max_length):
         inputs, predicted = store.batch(rows)
         assert inputs.shape == predicted.shape == (len(rows), max(store.lengths[rows] - 1, default=0))
         for row, read, then in zip(rows, inputs.tolist(), predicted.tolist(), strict=True):
-            of_text = sequences[row][:max_length]
-            padding = [0] * (len(read) - len(of_text) + 1)
-            assert read == of_text[:-1] + padding
-            assert then == of_text[1:] + padding
-            seen += of_text[1:]
+            cut = sequences[row][:max_length]
+            padding = [0] * (len(read) - len(cut) + 1)
+            assert read == cut[:-1] + padding
+            assert then == cut[1:] + padding
+            seen += cut[1:]
     assert sorted(seen) == sorted(targets)

@@ -21,7 +21,7 @@ def shown(pieces: list[bytes], encoding: str = "utf-8") -> str:
     return stream.getvalue().decode(encoding)
 
 
-def test_what_would_steer_a_terminal_is_shown():
+def test_control_characters_are_escaped():
     text = "é\x1b[2J\x9b31m\x07\r\n\u202eevil\u2066\t😀\n"
     assert shown([text.encode()]) == "é\\x1b[2J\\x9b31m\\x07\\r\n\\u202eevil\\u2066\t😀\n"
     assert shown([b"\xff\xe9\x1b"]) == "\\xff\\xe9\\x1b"
@@ -30,7 +30,7 @@ def test_what_would_steer_a_terminal_is_shown():
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii", "cp1252"])
 @given(data=st.binary(), at=st.integers(0, 20))
-def test_nothing_unprintable_passes_wherever_bytes_are_cut(encoding, data, at):
+def test_split_writes_pass_nothing_unprintable(encoding, data, at):
     text = shown([data[:at], data[at:]], encoding)
     assert text.replace("\n", "").replace("\t", "").isprintable()
     assert text == shown([data], encoding)
@@ -38,10 +38,10 @@ def test_nothing_unprintable_passes_wherever_bytes_are_cut(encoding, data, at):
 
 @settings(max_examples=25)
 @given(st.text().filter(str.isprintable))
-def test_printable_text_passes_as_it_is(text):
+def test_printable_text_is_not_changed(text):
     assert shown([text.encode()]) == text
 
 
-def test_other_streams_have_nothing_to_bypass():
+def test_unguarded_streams_are_returned_unchanged():
     stream = io.StringIO()
     assert unescaped(stream) is stream

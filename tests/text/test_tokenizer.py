@@ -50,7 +50,7 @@ def test_word_in_many_scripts(text, expected):
     assert pieces(TOKENIZERS["word"], text) == expected
 
 
-def test_words_that_are_not_known_are_one_token():
+def test_unknown_words_are_one_token():
     tokenizer = TOKENIZERS["word"]
     ids = tokenizer.sequences(["zyxxyz qwvvwq"])[0]
     assert ids.tolist() == [
@@ -64,7 +64,7 @@ def test_words_that_are_not_known_are_one_token():
 @pytest.mark.parametrize("kind", ["subword", "char"])
 @settings(max_examples=25)
 @given(text=st.text())
-def test_nothing_is_unknown_to_subwords_and_characters(kind, text):
+def test_subwords_and_characters_know_every_text(kind, text):
     """All of a text but its white space comes back from its tokens."""
     tokenizer = TOKENIZERS[kind]
     assert tokenizer.unknown_id is None
@@ -94,7 +94,7 @@ def test_every_token_lies_within_one_word(kind, text):
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25)
 @given(texts=st.lists(st.text(), max_size=4))
-def test_ids_are_ids(kind, texts):
+def test_ids_are_in_range(kind, texts):
     tokenizer = TOKENIZERS[kind]
     for text, sequence in zip(texts, tokenizer.sequences(texts), strict=True):
         assert sequence[0] == tokenizer.begin_id
@@ -105,7 +105,7 @@ def test_ids_are_ids(kind, texts):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_text_can_spell_a_special_token(kind):
+def test_no_text_contains_a_special_token(kind):
     tokenizer = TOKENIZERS[kind]
     text = "<padding> <unknown> <begin> <end> <0x41> ▁"
     inner = tokenizer.sequences([text])[0][1:-1]
@@ -113,7 +113,7 @@ def test_no_text_can_spell_a_special_token(kind):
     assert len(inner) > 6
 
 
-def test_composed_and_decomposed_letters_are_the_same():
+def test_composed_and_decomposed_letters_are_equal():
     for tokenizer in TOKENIZERS.values():
         composed, decomposed = tokenizer.sequences(["caf\u00e9", "cafe\u0301"])
         assert composed.tolist() == decomposed.tolist()
@@ -138,7 +138,7 @@ def test_white_space_of_every_kind_separates_words():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_lone_surrogates_are_read_as_unknown_characters(kind):
+def test_lone_surrogates_are_unknown_characters(kind):
     tokenizer = TOKENIZERS[kind]
     assert tokenizer.sequences(["a \ud800 b"])[0].tolist() == tokenizer.sequences(["a \ufffd b"])[0].tolist()
     assert len(tokenizer.offsets("a \ud800 b")) == len(tokenizer.sequences(["a \ud800 b"])[0]) - 2
@@ -155,7 +155,7 @@ def test_json_and_pickle_keep_everything(kind):
 
 @pytest.mark.parametrize("size", [2, 40, 300])
 @pytest.mark.parametrize("kind", KINDS)
-def test_vocabulary_size_is_a_cap(kind, size):
+def test_vocabulary_size_is_a_maximum(kind, size):
     tokenizer = Tokenizer.train(kind, TEXTS, size)
     assert len(tokenizer.tokens) <= size
     extra = {"word": 4, "subword": 259, "char": 259}[kind]
@@ -191,12 +191,13 @@ def test_unknown_kind_is_refused():
         '{"lmclassify":"tokenizer","kind":"char","lowercase":false,"tokens":[],"merges":[],"more":1}',
     ],
 )
-def test_other_json_is_refused(text):
+def test_invalid_json_is_refused(text):
     with pytest.raises(ModelError, match="not a tokenizer"):
         Tokenizer.from_json(text)
 
 
 @pytest.mark.long
+@pytest.mark.long  # starts processes
 def test_vocabulary_is_the_same_in_every_process():
     program = (
         "from tests.text.test_tokenizer import TOKENIZERS\n"
@@ -218,7 +219,7 @@ def test_vocabulary_is_the_same_in_every_process():
 
 @settings(max_examples=25)
 @given(st.sampled_from(KINDS), st.lists(st.text(max_size=20), max_size=10), st.booleans())
-def test_any_training_text_gives_a_tokenizer_that_reads_it(kind, texts, lowercase):
+def test_a_tokenizer_trained_on_any_text_tokenizes_it(kind, texts, lowercase):
     tokenizer = Tokenizer.train(kind, texts, 50, lowercase=lowercase)
     assert Tokenizer.from_json(tokenizer.to_json()).to_json() == tokenizer.to_json()
     assert len(tokenizer.sequences(texts)) == len(texts)

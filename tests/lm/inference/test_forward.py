@@ -50,7 +50,7 @@ def test_numpy_equals_torch(device, texts, shape):
 
 @settings(max_examples=25)
 @given(texts=batches, shape=shapes)
-def test_a_text_alone_scores_as_in_any_batch(texts, shape):
+def test_scores_do_not_depend_on_the_batch(texts, shape):
     model = NumpyLanguageModel(a_model(*shape).arrays())
     batch = make_batch(texts)
     together = model.token_nll(batch.inputs, batch.targets)[0].sum(axis=1)
@@ -61,7 +61,7 @@ def test_a_text_alone_scores_as_in_any_batch(texts, shape):
 
 @settings(max_examples=25)
 @given(texts=batches, shape=shapes, piece=st.integers(1, 9))
-def test_carried_state_changes_nothing(texts, shape, piece):
+def test_a_text_in_pieces_has_the_same_scores(texts, shape, piece):
     model = NumpyLanguageModel(a_model(*shape).arrays())
     batch = make_batch(texts)
     whole, _ = model.token_nll(batch.inputs, batch.targets)
@@ -92,7 +92,7 @@ def test_extreme_weights_give_finite_scores(cell):
         (lambda arrays: arrays.update({"output.bias": np.full(V, np.nan, np.float32)}), "not finite"),
     ],
 )
-def test_other_arrays_are_refused(change, message):
+def test_invalid_arrays_are_refused(change, message):
     arrays = a_model(1, False, 0).arrays()
     change(arrays)
     with pytest.raises(ValueError, match=message):
@@ -106,7 +106,7 @@ def test_perplexity():
 
 
 @pytest.mark.parametrize("shift", [-500.0, -60.0, 0.0, 60.0, 500.0])
-def test_logits_far_from_zero(shift):
+def test_large_logits_have_the_same_softmax(shift):
     arrays = a_model(1, True, 0).arrays()
     batch = make_batch([[3, 6, 1, 9], [5, 2]])
     expected, _ = NumpyLanguageModel(arrays).token_nll(batch.inputs, batch.targets)

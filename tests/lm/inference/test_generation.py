@@ -33,9 +33,9 @@ def models_of(tokenizer: Tokenizer, count: int) -> list[NumpyLanguageModel]:
 
 def by_enumeration(tokenizer, models, weights, prefix) -> dict[str, float]:
     """Return the probability of every word of up to three tokens, each sequence scored on its own."""
-    learnt = range(1, len(tokenizer.tokens) + 1)
-    starts = [token for token in learnt if tokenizer.starts_word[token]]
-    within = [token for token in learnt if not tokenizer.starts_word[token]]
+    trained = range(1, len(tokenizer.tokens) + 1)
+    starts = [token for token in trained if tokenizer.starts_word[token]]
+    within = [token for token in trained if not tokenizer.starts_word[token]]
     ends = [*starts, tokenizer.end_id]
     if tokenizer.unknown_id is not None:
         ends.append(tokenizer.unknown_id)
@@ -72,14 +72,14 @@ def test_probabilities_are_those_of_whole_words(kind, count):
     assert found[0][1] >= expected[best] * 0.999
 
 
-def test_as_many_words_as_asked_for():
+def test_number_of_suggested_words():
     texts = [f"w{number} w{number}" for number in range(400)]
     tokenizer = Tokenizer.train("word", texts, 400)
     found = next_words(models_of(tokenizer, 1), [0.0], tokenizer, np.array([tokenizer.begin_id]), 300)
     assert len(found) == 300
 
 
-def test_words_come_once_and_without_marks():
+def test_words_are_distinct_and_have_no_marks():
     tokenizer = Tokenizer.train("subword", TEXTS, 12)
     found = next_words(models_of(tokenizer, 1), [0.0], tokenizer, np.array([tokenizer.begin_id]), 20)
     words = [word for word, _ in found]
@@ -88,7 +88,7 @@ def test_words_come_once_and_without_marks():
     assert 0 < sum(probability for _, probability in found) <= 1
 
 
-def test_the_unknown_token_is_no_word():
+def test_the_unknown_token_is_not_suggested():
     tokenizer = Tokenizer.train("word", [*TEXTS, "once"], 3)
     found = next_words(models_of(tokenizer, 1), [0.0], tokenizer, np.array([tokenizer.begin_id]), 20)
     assert {word for word, _ in found} == set(tokenizer.tokens)
@@ -138,7 +138,7 @@ def drawn(n: int = 4000, **options) -> dict[str, float]:
         ({"top_k": 2, "top_p": 0.59}, {"a": 1}),  # of a and b alone, a has 0.6
     ],
 )
-def test_what_is_drawn_how_often(options, expected):
+def test_sampling_frequencies(options, expected):
     found = drawn(**options)
     assert set(found) == set(expected)
     for word, weight in expected.items():
@@ -146,7 +146,7 @@ def test_what_is_drawn_how_often(options, expected):
         assert found[word] == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 4000) + 1e-9)
 
 
-def test_texts_end_as_the_model_says():
+def test_texts_end_with_the_model_s_probability():
     model = Fixed(WORDS, {1: 0.6, **UNKNOWN, **ENDS, WORDS.end_id: 0.2})
     lengths = [len(text) for text in sample(model, WORDS, BEGUN, 3000, seed=0)]
     assert min(lengths) == 1  # no text is empty
@@ -163,7 +163,7 @@ def test_texts_end_as_the_model_says():
     st.integers(1, 5),
     st.sampled_from([0.3, 1.0, 30.0]),
 )
-def test_texts_do_not_depend_on_company(kind, seed, n, temperature):
+def test_sampled_texts_do_not_depend_on_their_number(kind, seed, n, temperature):
     tokenizer = Tokenizer.train(kind, TEXTS, 8)
     (model,) = models_of(tokenizer, 1)
     prefix = tokenizer.sequences(["ab"])[0][:-1]
@@ -174,7 +174,7 @@ def test_texts_do_not_depend_on_company(kind, seed, n, temperature):
 
 @pytest.mark.parametrize("kind", ["subword", "char"])
 @pytest.mark.parametrize("max_tokens", [1, 5, 300])
-def test_bytes_make_characters(kind, max_tokens):
+def test_sampled_bytes_are_characters(kind, max_tokens):
     tokenizer = Tokenizer.train(kind, TEXTS, 8)
     first = len(tokenizer.tokens) + 1
     even = dict.fromkeys(range(first, first + 256), 1.0)
@@ -208,12 +208,12 @@ def test_bytes_make_characters(kind, max_tokens):
         ({"seed": -1}, "seed must be 0 or more"),
     ],
 )
-def test_what_sampling_refuses(options, message):
+def test_invalid_sampling_options_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
         sample(Fixed(WORDS, {1: 1.0}), WORDS, BEGUN, 1, **options)
 
 
-def test_where_no_word_is_known_texts_are_empty():
+def test_texts_are_empty_if_no_word_is_known():
     tokenizer = Tokenizer.train("word", ["every word once"], 10)
     model = Fixed(tokenizer, {tokenizer.unknown_id: 1.0}, others=1e-9)
     assert sample(model, tokenizer, np.array([tokenizer.begin_id]), 2, seed=0) == [[], []]

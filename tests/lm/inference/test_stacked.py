@@ -18,7 +18,7 @@ def numpy_models(layers: int, tied: bool, seeds: list[int]) -> list[NumpyLanguag
 
 @settings(max_examples=25)
 @given(texts=batches, layers=st.integers(1, 3), tied=st.booleans(), count=st.integers(1, 4))
-def test_together_they_say_what_each_says(texts, layers, tied, count):
+def test_stacked_models_score_as_each_model(texts, layers, tied, count):
     models = numpy_models(layers, tied, list(range(count)))
     batch = make_batch(texts)
     together = StackedLSTMs(models).token_nll(batch.inputs, batch.targets)
@@ -29,7 +29,7 @@ def test_together_they_say_what_each_says(texts, layers, tied, count):
 
 @settings(max_examples=25)
 @given(texts=batches)
-def test_a_text_alone_scores_as_in_any_batch(texts):
+def test_scores_do_not_depend_on_the_batch(texts):
     stacked = StackedLSTMs(numpy_models(1, True, [0, 1]))
     batch = make_batch(texts)
     together = stacked.token_nll(batch.inputs, batch.targets).sum(axis=2)

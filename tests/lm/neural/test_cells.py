@@ -122,14 +122,14 @@ def test_numerical_gradients_of_stacked_layers_through_the_masked_loss(cell):
     assert torch.autograd.gradcheck(run, weights, fast_mode=True)
 
 
-def test_lstm_and_gru_are_torchs_own():
+def test_lstm_and_gru_equal_torch():
     for cell, theirs in (("lstm", nn.LSTM), ("gru", nn.GRU)):
         layer, reference = a_layer(cell), theirs(COLUMNS, H, batch_first=True)
         reference.load_state_dict(layer.state_dict())
         assert torch.equal(layer(some_input())[0], reference(some_input())[0])
 
 
-def test_without_peepholes_it_is_torchs_lstm():
+def test_zero_peepholes_equal_torchs_lstm():
     layer, reference = a_layer("peephole"), nn.LSTM(COLUMNS, H, batch_first=True)
     with torch.no_grad():
         layer.weight_ch_l0.zero_()
@@ -144,7 +144,7 @@ def test_without_peepholes_it_is_torchs_lstm():
             assert torch.allclose(found, other, atol=1e-6)
 
 
-def test_coupled_gates_are_an_lstm_whose_forget_gate_is_what_the_input_gate_leaves():
+def test_coupled_gates_equal_an_lstm_with_forget_gate_one_minus_input_gate():
     layer, reference = a_layer("coupled"), nn.LSTM(COLUMNS, H, batch_first=True)
     i, g, o = (
         dict(zip(layer.state_dict(), parts, strict=True))
@@ -158,7 +158,7 @@ def test_coupled_gates_are_an_lstm_whose_forget_gate_is_what_the_input_gate_leav
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
-def test_changing_what_is_padding_changes_no_score_and_no_gradient(cell, layers):
+def test_padding_influences_no_score_and_no_gradient(cell, layers):
     model = LanguageModel(20, 8, 6, layers, cell=cell, embedding_dim=4, seed=1).eval()
     inputs = torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0]])
     targets = torch.tensor([[2, 3, 4, 7], [6, 7, 0, 0]])
@@ -176,7 +176,7 @@ def test_changing_what_is_padding_changes_no_score_and_no_gradient(cell, layers)
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 3])
-def test_the_weights_tell_the_cell(cell, layers):
+def test_the_cell_is_inferred_from_the_weights(cell, layers):
     arrays = LanguageModel(20, 8, 6, layers, cell=cell, embedding_dim=4).arrays()
     model = NumpyLanguageModel(arrays)
     assert (model.cell, model.num_lstm_layers, model.num_lstm_units) == (cell, layers, 6)

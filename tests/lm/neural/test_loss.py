@@ -11,7 +11,7 @@ from lmclassify.lm.neural.loss import linear_nll, token_nll
 
 @pytest.mark.parametrize("max_logits", [1, 50, 1 << 18])
 @pytest.mark.parametrize("scale", [1.0, 300.0])
-def test_it_is_cross_entropy_with_its_gradients(max_logits, scale):
+def test_linear_nll_equals_cross_entropy_with_gradients(max_logits, scale):
     """For all block sizes, and where a target's probability is rounded to zero."""
     torch.manual_seed(0)
     targets, nll_gradient = torch.randint(0, 11, (23,)), torch.rand(23)
@@ -32,7 +32,7 @@ def test_it_is_cross_entropy_with_its_gradients(max_logits, scale):
     assert scale == 1.0 or found[0][0].max() > 200
 
 
-def test_without_gradients_it_is_the_same():
+def test_linear_nll_without_gradients_is_the_same():
     values, weight, bias, targets = (
         torch.randn(3, 5),
         torch.randn(4, 5),

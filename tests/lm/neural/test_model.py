@@ -15,7 +15,7 @@ def test_default_embedding_is_the_fourth_root(vocab_size, expected):
     assert default_embedding_dim(vocab_size) == expected
 
 
-def test_making_a_model_leaves_torch_alone():
+def test_creating_a_model_does_not_change_torchs_random_state():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -23,7 +23,7 @@ def test_making_a_model_leaves_torch_alone():
     assert torch.rand(1) == expected
 
 
-def test_the_seed_decides_the_weights():
+def test_the_seed_determines_the_weights():
     first, same, other = (LanguageModel(30, 10, 4, seed=seed).arrays() for seed in (1, 1, 2))
     for name, array in first.items():
         assert np.array_equal(array, same[name])
@@ -31,7 +31,7 @@ def test_the_seed_decides_the_weights():
 
 
 @pytest.mark.parametrize("tie_weights", [False, True])
-def test_arrays_go_out_and_in(tie_weights):
+def test_arrays_are_exported_and_loaded(tie_weights):
     model = LanguageModel(30, 10, 4, 2, tie_weights=tie_weights, seed=1)
     other = LanguageModel(30, 10, 4, 2, tie_weights=tie_weights, seed=2)
     other.load_arrays(model.arrays())

@@ -13,12 +13,12 @@ BEGIN, END = 5, 6
 TEXTS = st.lists(st.lists(st.integers(1, 4), max_size=8), min_size=1, max_size=8)
 
 
-def sequences_of(texts):
+def to_sequences(texts):
     return [np.array([BEGIN, *text, END]) for text in texts]
 
 
 def test_a_worked_example():
-    model = TokenNgrams.fit(sequences_of([[1, 1, 2], [1, 2]]), VOCABULARY, longest=2)
+    model = TokenNgrams.fit(to_sequences([[1, 1, 2], [1, 2]]), VOCABULARY, longest=2)
     # Different tokens before each: 1 after begin and 1; 2 after 1; the end after 2. Three kinds, four in all.
     lowest = 1 / 5
     one, two, end = ((count + 3 * lowest) / (4 + 3) for count in (2, 1, 1))
@@ -31,8 +31,8 @@ def test_a_worked_example():
     assert math.exp(after_unseen[0, 1]) == pytest.approx(one)
 
 
-def test_an_n_gram_at_the_beginning_counts_as_often_as_it_occurs():
-    model = TokenNgrams.fit(sequences_of([[1, 2], [1, 3], [1, 4]]), VOCABULARY, longest=3)
+def test_ngrams_at_the_beginning_count_by_occurrence():
+    model = TokenNgrams.fit(to_sequences([[1, 2], [1, 3], [1, 4]]), VOCABULARY, longest=3)
     after_begin, _ = model.read(np.array([[BEGIN]]))
     one = (1 + 5 / 5) / (7 + 5)  # before the end stand 2, 3 and 4: 7 in all
     assert math.exp(after_begin[0, 1]) == pytest.approx((3 + one) / (3 + 1))
@@ -42,15 +42,15 @@ def test_an_n_gram_at_the_beginning_counts_as_often_as_it_occurs():
 @settings(max_examples=25)
 @given(texts=TEXTS, context=st.lists(st.integers(1, 4), max_size=5), longest=st.integers(2, 5))
 def test_probabilities_sum_to_one_and_everything_is_possible(kind, texts, context, longest):
-    log_p, _ = kind.fit(sequences_of(texts), VOCABULARY, longest).read(np.array([[BEGIN, *context]]))
+    log_p, _ = kind.fit(to_sequences(texts), VOCABULARY, longest).read(np.array([[BEGIN, *context]]))
     assert np.exp(log_p).sum() == pytest.approx(1)
     assert np.isneginf(log_p[0]).tolist() == [True, False, False, False, False, True, False]
 
 
 @settings(max_examples=25)
 @given(texts=TEXTS, context=st.lists(st.integers(1, 4), min_size=1, max_size=6), cut=st.integers(1, 6))
-def test_reading_goes_on_where_it_stopped_in_any_company(texts, context, cut):
-    model = TokenNgrams.fit(sequences_of(texts), VOCABULARY, 4)
+def test_reading_resumes_from_a_state_in_any_batch(texts, context, cut):
+    model = TokenNgrams.fit(to_sequences(texts), VOCABULARY, 4)
     ids = np.array([[BEGIN, *context], [BEGIN, *context[::-1]]])
     whole, after = model.read(ids[:1])
     _, state = model.read(ids[:, :cut])
@@ -70,8 +70,8 @@ def test_discounts_of_chen_and_goodman():
 
 @settings(max_examples=25)
 @given(texts=TEXTS)
-def test_no_array_may_be_missing_or_false(texts):
-    arrays = TokenNgrams.fit(sequences_of(texts), VOCABULARY, 2).arrays
+def test_missing_or_invalid_arrays_are_refused(texts):
+    arrays = TokenNgrams.fit(to_sequences(texts), VOCABULARY, 2).arrays
     TokenNgrams(arrays, VOCABULARY, BEGIN)
     for name, array in arrays.items():
         wrong = [np.append(array, array[-1:]), array.astype(np.float64), array[np.newaxis]]

@@ -13,33 +13,33 @@ from lmclassify.text.ngrams import NgramAnalyzer
 CHARACTERS = st.text("abc", min_size=1, max_size=8)
 
 
-def learn(texts, labels, longest):
+def fit(texts, labels, longest):
     """Return the known n-grams' keys and the language models of two labels."""
-    view = NgramAnalyzer("character", longest)
-    windows = view.occurrences(texts, [])
-    keys = np.unique(windows.keys[windows.complete])
-    columns = NgramIndex(keys).look_up(windows)
+    analyzer = NgramAnalyzer("character", longest)
+    occurrences = analyzer.occurrences(texts, [])
+    keys = np.unique(occurrences.keys[occurrences.complete])
+    columns = NgramIndex(keys).look_up(occurrences)
     counts, contexts = np.zeros((len(keys), 2), np.float32), np.full(len(keys), -1, np.int32)
-    for of_size in columns:
-        known = of_size >= 0
-        np.add.at(counts, (of_size[known], np.array(labels)[windows.text_index[known]]), 1)
+    for columns_of_length in columns:
+        known = columns_of_length >= 0
+        np.add.at(counts, (columns_of_length[known], np.array(labels)[occurrences.text_index[known]]), 1)
     for shorter, longer in pairwise(columns):
         ends = np.flatnonzero(longer >= 0)
         contexts[longer[ends]] = shorter[ends - 1]
-    return view, keys, WittenBell(counts, contexts)
+    return analyzer, keys, WittenBell(counts, contexts)
 
 
-def score(learnt, texts):
-    view, keys, models = learnt
-    windows = view.occurrences(texts, [])
+def score(fitted, texts):
+    analyzer, keys, models = fitted
+    occurrences = analyzer.occurrences(texts, [])
     return models.log_likelihoods(
-        NgramIndex(keys).look_up(windows), windows.text_index, windows.position, len(texts)
+        NgramIndex(keys).look_up(occurrences), occurrences.text_index, occurrences.position, len(texts)
     )
 
 
 def test_a_worked_example():
     # " aab ", " a b " for label 0: after any symbol, of 10 symbols: " " 5 times, "a" 3, "b" 2; three kinds.
-    scores = score(learn(["aab", "a b", "ccc"], [0, 0, 1], longest=2), ["ab"])
+    scores = score(fit(["aab", "a b", "ccc"], [0, 0, 1], longest=2), ["ab"])
     a, b, space = ((count + 3 * 1 / 4) / (10 + 3) for count in (3, 2, 5))  # one of 4 symbols, as "c" is known
     after_space = (2 + 2 * a) / (3 + 2)  # "a" twice and "b" once
     after_a = (1 + 3 * b) / (3 + 3)  # "a", "b", " "
@@ -50,24 +50,26 @@ def test_a_worked_example():
 @settings(max_examples=25)
 @given(st.lists(CHARACTERS, min_size=2, max_size=6), CHARACTERS, st.integers(1, 4))
 def test_probabilities_of_what_can_follow_sum_to_one(texts, beginning, longest):
-    learnt = learn([*texts, "abc"], [number % 2 for number in range(len(texts) + 1)], longest)
-    before = score(learnt, [beginning])  # with the space after it
-    view, keys, models = learnt
+    fitted = fit([*texts, "abc"], [number % 2 for number in range(len(texts) + 1)], longest)
+    before = score(fitted, [beginning])  # with the space after it
+    analyzer, keys, models = fitted
 
-    def upto(text):
-        """Log-likelihood without the space at the end."""
-        windows = view.occurrences([text], [])
-        columns = NgramIndex(keys).look_up(windows)[:, :-1]
-        return models.log_likelihoods(columns, windows.text_index[:-1], windows.position[:-1], 1)
+    def log_likelihood(text):
+        """Return the log-likelihood without the space at the end."""
+        occurrences = analyzer.occurrences([text], [])
+        columns = NgramIndex(keys).look_up(occurrences)[:, :-1]
+        return models.log_likelihoods(columns, occurrences.text_index[:-1], occurrences.position[:-1], 1)
 
-    start = upto(beginning)
-    total = np.exp(before - start) + sum(np.exp(upto(f"{beginning}{letter}") - start) for letter in "abc")
+    start = log_likelihood(beginning)
+    total = np.exp(before - start) + sum(
+        np.exp(log_likelihood(f"{beginning}{letter}") - start) for letter in "abc"
+    )
     np.testing.assert_allclose(total, 1, rtol=1e-5)
 
 
-def test_symbols_that_are_not_known_have_the_share_of_new_ones():
+def test_unknown_symbols_have_the_probability_of_new_ones():
     # " aab ", " ab " for label 0: " " 4 times, "a" 3, "b" 2; " ccc " for label 1: " " twice, "c" 3 times.
-    scores = score(learn(["aab", "ab", "ccc"], [0, 0, 1], longest=2), ["zz"])
+    scores = score(fit(["aab", "ab", "ccc"], [0, 0, 1], longest=2), ["zz"])
     new = [kinds / (count + kinds) / 4 for count, kinds in ((9, 3), (5, 2))]  # of four symbols known
     after_space = [1 / (2 + 1), 1 / (1 + 1)]  # "a" twice; "c" once
     space = [(4 + 3 * 1 / 4) / (9 + 3), (2 + 2 * 1 / 4) / (5 + 2)]  # after what is not known
@@ -77,6 +79,6 @@ def test_symbols_that_are_not_known_have_the_share_of_new_ones():
 
 def test_a_score_does_not_depend_on_the_other_texts():
     texts = ["aab", "", "ab cab", "b", "ccc"]
-    learnt = learn(texts, [0, 0, 1, 1, 0], longest=3)
-    together = score(learnt, texts)
-    np.testing.assert_array_equal(together, np.concatenate([score(learnt, [text]) for text in texts]))
+    fitted = fit(texts, [0, 0, 1, 1, 0], longest=3)
+    together = score(fitted, texts)
+    np.testing.assert_array_equal(together, np.concatenate([score(fitted, [text]) for text in texts]))
