@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from scipy.special import expit
 
 from lmclassify import __version__
 from lmclassify.classify.decisions import UNSURE, Decisions
@@ -40,6 +41,7 @@ _MAX_TABLE_WORDS = 360
 _MIN_WORDS = 6
 """Informative words of a label however many labels there are: fewer say little about it."""
 _CAPTION_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
+"""Coverages in the caption of the coverage plot."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def render(report: Report) -> str:
     """Return the report as an HTML document; equal contents give equal bytes."""
     evaluation, decisions = report.evaluation, report.decisions
     many = len(evaluation.per_label) > views.MAX_MATRIX_LABELS
+    learning = _learning_curves(report)
     decided = None
     if evaluation.unsure and evaluation.accuracy_of_decided is not None:
         decided = (1 - evaluation.unsure / evaluation.texts, evaluation.accuracy_of_decided)
@@ -151,13 +154,13 @@ def render(report: Report) -> str:
             pairs=views.confused_pairs(evaluation) if many else None,
             picture=views.matrix_picture(evaluation) if many else None,
             label_rows=views.label_rows(evaluation),
-            plots=_plots(report, decided),
+            plots=_plots(report, decided, learning),
             decided=decided,
             largest_bin=max(report.bins, key=lambda part: part.texts, default=None),
             coverage_points=[
                 point for point in evaluation.coverage if round(point["coverage"], 2) in _CAPTION_COVERAGES
             ],
-            learning=_learning_curves(report),
+            learning=learning,
             labels_with_epochs=len({entry["label"] for entry in report.epochs}),
             mistakes=[views.mistake_view(*mistake) for mistake in report.mistakes],
             word_rows=views.informative_word_rows(report.words),
@@ -171,10 +174,12 @@ def render(report: Report) -> str:
 def _positive_probability(decisions: Decisions) -> float | None:
     if decisions.positive is None or decisions.positive_log_odds is None:
         return None
-    return 1 / (1 + math.exp(-decisions.positive_log_odds))
+    return float(expit(decisions.positive_log_odds))
 
 
-def _plots(report: Report, decided: tuple[float, float] | None) -> dict[str, plots.Plot]:
+def _plots(
+    report: Report, decided: tuple[float, float] | None, learning: list[dict[str, Any]]
+) -> dict[str, plots.Plot]:
     """Return the plots that there is data for."""
     binary = len(report.decisions.labels) == 2
     result = {}
@@ -184,10 +189,8 @@ def _plots(report: Report, decided: tuple[float, float] | None) -> dict[str, plo
     if report.bins:
         result["reliability"] = plots.reliability(report.bins)
     result["coverage"] = plots.coverage(report.coverage, decided)
-    curves = _learning_curves(report)
-    if curves:
-        epochs = [(curve["label"], curve["epochs"]) for curve in curves]
-        result["learning"] = plots.learning_curves(epochs)
+    if learning:
+        result["learning"] = plots.learning_curves([(curve["label"], curve["epochs"]) for curve in learning])
     return result
 
 
