@@ -24,6 +24,7 @@ test: lint
 
 # What `make test` leaves out: the browser, Ray, mail programs, long and hostile cases.
 test-all: $(VENV)/.installed-dev $(if $(SETUP),setup-$(SETUP))
+	@mkdir -p build
 	COVERAGE_FILE=build/coverage $(PYTEST) -m long -n 2 --dist loadgroup --cov --cov-report=
 	@printf 'lines of lmclassify/ that the long tests run, in percent: '
 	@$(BIN)/coverage report --data-file=build/coverage --format=total
