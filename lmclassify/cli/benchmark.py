@@ -142,6 +142,18 @@ def benchmark(
         threads=number_of_threads(run.threads),
         device=run.device,
     )
+    _run(run, job, results, format)
+    if plot is not None:
+        from lmclassify.comparison.plots import plot_learning_curves
+
+        plot_learning_curves(job.records, plot)
+        run.say(f"learning curves written to {plot}")
+    if all(record.error is not None for record in job.records):
+        raise LMClassifyError(f"every run failed, the first with {job.records[0].error}")
+
+
+def _run(run: Run, job: Benchmark, results: str | None, format: str) -> None:
+    """Run what is left to do and print the table, also after Ctrl-C."""
     if job.records:
         run.say(f"{len(job.records):,} runs are already in {results}, {len(job.waiting):,} left")
     try:
@@ -153,13 +165,6 @@ def benchmark(
         run.say(f"{len(job.records):,} runs finished, {kept}; {len(job.waiting):,} did not")
         raise
     _print(job, format)
-    if plot is not None:
-        from lmclassify.comparison.plots import plot_learning_curves
-
-        plot_learning_curves(job.records, plot)
-        run.say(f"learning curves written to {plot}")
-    if all(record.error is not None for record in job.records):
-        raise LMClassifyError(f"every run failed, the first with {job.records[0].error}")
 
 
 def _parse_sizes(value: str) -> list[Size]:

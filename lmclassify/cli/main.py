@@ -14,7 +14,7 @@ import typer
 from lmclassify import __version__
 from lmclassify.text.terminal import guard_standard_streams
 
-_HOMES = {
+_MODULES = {
     "fit": "fit",
     "predict": "predict",
     "evaluate": "evaluate",
@@ -35,21 +35,21 @@ _HOMES = {
 _COMPLETING = "_LMCLASSIFY_COMPLETE"
 
 
-def _program(arguments: Sequence[str]) -> typer.Typer:
-    """Return the program; where its arguments name a command, without the others, which take time to make."""
+def build_program(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program. If the arguments name a command, it has no other: building each takes time."""
     named = arguments[0] if arguments else ""
     app = typer.Typer(
         name="lmclassify",
         help="Text classification with one LSTM language model per label.",
-        add_completion=named not in _HOMES,  # shells ask by an environment variable, without arguments
+        add_completion=named not in _MODULES,  # shells ask for completions without arguments
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for home in [_HOMES[named]] if named in _HOMES else dict.fromkeys(_HOMES.values()):
-        importlib.import_module(f"lmclassify.cli.{home}").register(app)
+    for module in [_MODULES[named]] if named in _MODULES else dict.fromkeys(_MODULES.values()):
+        importlib.import_module(f"lmclassify.cli.{module}").register(app)
     return app
 
 
@@ -78,20 +78,20 @@ def main() -> None:
     if filters:
         sys.exit(_filter(arguments))
     if _COMPLETING in os.environ:
-        os.environ["COLUMNS"] = "10000"  # else help is wrapped, and fish takes each line for a candidate
+        os.environ["COLUMNS"] = "10000"  # fish takes each line of wrapped help for a candidate
     signal.signal(signal.SIGTERM, _end)
-    _program(sys.argv[1:])(prog_name="lmclassify")
+    build_program(sys.argv[1:])(prog_name="lmclassify")
 
 
 def _filter(arguments: Sequence[str]) -> int:
-    """Run the command that must not lose what it reads, whatever happens to it."""
+    """Run the filter, which passes its message on whatever happens."""
     from lmclassify.mail.filter import filter_standard_input
 
     return filter_standard_input(
-        arguments, lambda filtered: _program(arguments)(prog_name="lmclassify", obj=filtered)
+        arguments, lambda filtered: build_program(arguments)(prog_name="lmclassify", obj=filtered)
     )
 
 
 def _end(number: int, _: object) -> None:
-    """Leave by an exception, so that drafts of files are removed."""
+    """Exit by an exception, so that temporary files are removed."""
     sys.exit(128 + number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -72,6 +73,21 @@ _EXAMPLES = (
 )
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options that are the same on this machine and on a cluster."""
+
+    model: str
+    exact: bool
+    format: OutputFormat | None
+    reading: Mapping[str, Any]
+    text_column: str | None
+    label_column: str | None
+    overwrite_columns: bool
+    escape_formulas: bool
+    decision_options: Mapping[str, Any]
+
+
 def predict(
     run: Run,
     data: Data,
@@ -106,29 +122,36 @@ def predict(
     """
     from lmclassify.mail.fields import parse_fields
 
-    reading: dict[str, Any] = {"format": input_format, "encoding": encoding, "fields": parse_fields(fields)}
-    columns = {"text_column": text_column, "label_column": label_column}
+    options = _Options(
+        model=model,
+        exact=exact,
+        format=format,
+        reading={"format": input_format, "encoding": encoding, "fields": parse_fields(fields)},
+        text_column=text_column,
+        label_column=label_column,
+        overwrite_columns=overwrite_columns,
+        escape_formulas=escape_formulas,
+        decision_options=decision_options,
+    )
     if engine == "ray":
         if stream:
             raise OptionError("--stream works only with --engine local: a cluster writes part files")
-        predict_on_ray(
-            run,
-            data,
-            output,
-            address,
-            model=model,
-            exact=exact,
-            format=format,
-            reading=reading,
-            columns=columns,
-            overwrite_columns=overwrite_columns,
-            escape_formulas=escape_formulas,
-            decision_options=decision_options,
-        )
-        return
-    if address is not None:
+        predict_on_ray(run, data, output, address, options)
+    elif address is not None:
         raise OptionError("--address goes with --engine ray")
-    if stream and (output != "-" or format in ("parquet", "table")):
+    else:
+        predict_here(run, data, output, stream, options)
+
+
+def predict_here(
+    run: Run,
+    data: list[str],
+    output: str,
+    stream: bool,
+    options: _Options,
+) -> None:
+    """Label the rows of files, or of standard input, in this process."""
+    if stream and (output != "-" or options.format in ("parquet", "table")):
         raise OptionError("--stream writes csv, tsv or jsonl to standard output")
     from lmclassify.classify.decisions import decisions_of
     from lmclassify.datasets.multiple_files import open_many
@@ -137,20 +160,20 @@ def predict(
     from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
     from lmclassify.tables.writing import TableWriter, check_escape_formulas, choose_output_format
 
-    written = choose_output_format(output, format)
-    check_escape_formulas(escape_formulas, written)
-    if stream and encoding == "detect":
+    written = choose_output_format(output, options.format)
+    check_escape_formulas(options.escape_formulas, written)
+    if stream and options.reading["encoding"] == "detect":
         raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
-    fitted = load_model(run, model, exact)
-    decisions = decisions_of(fitted, decision_options, run.say)
-    with open_many(data, functools.partial(open_rows, **reading, stream=stream)) as table:
-        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-        label_at = find_column(table.columns, label_column, LABEL_COLUMNS, table.name)
+    fitted = load_model(run, options.model, options.exact)
+    decisions = decisions_of(fitted, options.decision_options, run.say)
+    with open_many(data, functools.partial(open_rows, **options.reading, stream=stream)) as table:
+        text_at = require_column(table.columns, options.text_column, TEXT_COLUMNS, "text", table.name)
+        label_at = find_column(table.columns, options.label_column, LABEL_COLUMNS, table.name)
         run.say(table.describe(text_at, label_at))
         labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
-        if not overwrite_columns:
+        if not options.overwrite_columns:
             labeller.check_columns(table.columns, table.name)
-        writing = TableWriter(output, written, escape_formulas=escape_formulas)
+        writing = TableWriter(output, written, escape_formulas=options.escape_formulas)
         with writing as writer, RowProgress(run, table.size) as progress:
             for chunk in table.chunks(1) if stream else table.chunks():
                 writer.write(labeller.label(chunk))
@@ -166,17 +189,9 @@ def predict_on_ray(
     data: Sequence[str],
     output: str,
     address: str | None,
-    *,
-    model: str,
-    exact: bool,
-    format: OutputFormat | None,
-    reading: Mapping[str, Any],
-    columns: Mapping[str, str | None],
-    overwrite_columns: bool,
-    escape_formulas: bool,
-    decision_options: Mapping[str, Any],
+    options: _Options,
 ) -> None:
-    """Label files on a cluster; the parameters are the command's options."""
+    """Label the rows of files on a Ray cluster, into a folder of part files."""
     from lmclassify.classify.decisions import decisions_of
     from lmclassify.cluster.connection import connect, require_ray
     from lmclassify.datasets.multiple_files import expand_all
@@ -192,26 +207,26 @@ def predict_on_ray(
     if "-" in data:
         raise OptionError("--engine ray reads files, not standard input (-)")
     require_ray()
-    given = reading["format"]
+    given = options.reading["format"]
     files = expand_all(data, any_suffix=given is not None)
-    written = choose_part_format(format, given or detect_format(files[0]))
-    check_escape_formulas(escape_formulas, written)
-    parts = PartFolder(output, written, escape_formulas=escape_formulas)
-    fitted = load_model(run, model, exact)
-    decisions = decisions_of(fitted, decision_options, run.say)
-    with open_rows(files[0], **reading) as table:
-        text_at = require_column(table.columns, columns["text_column"], TEXT_COLUMNS, "text", table.name)
-        label_at = find_column(table.columns, columns["label_column"], LABEL_COLUMNS, table.name)
+    written = choose_part_format(options.format, given or detect_format(files[0]))
+    check_escape_formulas(options.escape_formulas, written)
+    parts = PartFolder(output, written, escape_formulas=options.escape_formulas)
+    fitted = load_model(run, options.model, options.exact)
+    decisions = decisions_of(fitted, options.decision_options, run.say)
+    with open_rows(files[0], **options.reading) as table:
+        text_at = require_column(table.columns, options.text_column, TEXT_COLUMNS, "text", table.name)
+        label_at = find_column(table.columns, options.label_column, LABEL_COLUMNS, table.name)
         described = table.describe(text_at, label_at)
     run.say(f"{described}; {len(files):,} files" if len(files) > 1 else described)
-    if not overwrite_columns:
+    if not options.overwrite_columns:
         TableLabeller(fitted, text_at, label_at, decisions=decisions).check_columns(table.columns, table.name)
         check_id_columns(table.columns, table.name)
     parts.prepare()
     with connect(address, run.threads) as processes, RowProgress(run, total_size(files)) as progress:
         outcome = label_files(
             files,
-            TableLayout(table.columns, text_at, label_at, **reading),
+            TableLayout(table.columns, text_at, label_at, **options.reading),
             fitted,
             decisions,
             parts,

@@ -165,8 +165,8 @@ def serve(
     )
 
     _log_to_standard_error(run, log_texts)
-    of_model = {"folder": model, "exact": exact, "threads": run.threads, "deciding": decision_options}
-    worker = WorkerCommand({**of_model, "log_format": run.log_format})
+    loading = {"folder": model, "exact": exact, "threads": run.threads, "deciding": decision_options}
+    worker = WorkerCommand({**loading, "log_format": run.log_format})
     with contextlib.ExitStack() as stack:
         if socket is None:
             listener = stack.enter_context(listen_on_port(host, port))

@@ -50,7 +50,7 @@ def test_table_results_and_plot(folder):
     written = (folder / "r.jsonl").read_bytes()
     assert written.count(b"\n") == 6
     again = run_cli(*arguments, "--format", "json", cwd=folder)
-    assert "6 runs are in r.jsonl already, 0 to be done" in again.stderr.decode()
+    assert "6 runs are already in r.jsonl, 0 left" in again.stderr.decode()
     assert "run 1" not in again.stderr.decode()
     assert (folder / "r.jsonl").read_bytes() == written
     result = json.loads(again.stdout)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lmclassify.cli.main import _HOMES, _program
+from lmclassify.cli.main import _MODULES, build_program
 from tests.conftest import run_cli
 
 
@@ -33,7 +33,7 @@ def completed(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, line: s
 
 
 def test_bash(home, monkeypatch):
-    assert completed(monkeypatch, home, "bash", "lmclassify ") == list(_HOMES)
+    assert completed(monkeypatch, home, "bash", "lmclassify ") == list(_MODULES)
     assert completed(monkeypatch, home, "bash", "lmclassify fit --recipe ") == ["tuned", "plain"]
     assert completed(monkeypatch, home, "bash", "lmclassify download sm") == ["sms-spam"]
 
@@ -55,7 +55,7 @@ def test_bash_with_the_script_that_is_installed(home, monkeypatch):
 
     monkeypatch.setattr(shellingham, "detect_shell", lambda: ("bash", "bash"))
     with pytest.raises(SystemExit) as status:
-        _program(["--install-completion"])(["--install-completion"], prog_name="lmclassify")
+        build_program(["--install-completion"])(["--install-completion"], prog_name="lmclassify")
     assert status.value.code in (None, 0)
     script = home / ".bash_completions" / "lmclassify.sh"
     assert str(script) in (home / ".bashrc").read_text()
@@ -68,6 +68,6 @@ def test_bash_with_the_script_that_is_installed(home, monkeypatch):
 
 
 def test_commands_are_still_made_alone():
-    program = _program(["fit"])
+    program = build_program(["fit"])
     assert not program._add_completion
     assert len(program.registered_commands) == 1

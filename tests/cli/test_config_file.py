@@ -12,7 +12,7 @@ import pytest
 
 import lmclassify
 from lmclassify.cli.config_file import read_config, write_config
-from lmclassify.cli.main import _program
+from lmclassify.cli.main import build_program
 from tests.cli.helpers import one_line
 from tests.conftest import run_cli
 
@@ -22,7 +22,7 @@ QUICK = 'recipe = "plain"\nmax-epochs = 1\nnum-lstm-units = 8\nembedding-dim = 8
 def fit(*arguments: object) -> int | None:
     """Run `fit` in this process, which is faster than one of its own; return its status."""
     with pytest.raises(SystemExit) as status:
-        _program(["fit"])(["fit", *map(str, arguments)], prog_name="lmclassify")
+        build_program(["fit"])(["fit", *map(str, arguments)], prog_name="lmclassify")
     return status.value.code
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lmclassify.cli.main import _program
+from lmclassify.cli.main import build_program
 from tests.cli.helpers import EMAILS, one_line, rows_of
 from tests.conftest import run_cli
 from tests.evaluation.page.pages import Parsed
@@ -81,7 +81,7 @@ def test_drift(saved, tmp_path):
 
 def run(*arguments: object) -> Any:
     """Run the program in this process."""
-    return CliRunner().invoke(_program(["evaluate"]), ["evaluate", *map(str, arguments)])
+    return CliRunner().invoke(build_program(["evaluate"]), ["evaluate", *map(str, arguments)])
 
 
 @pytest.mark.long

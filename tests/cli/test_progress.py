@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from lmclassify.cli.command import Run
-from lmclassify.cli.main import _program
+from lmclassify.cli.main import build_program
 from lmclassify.cli.progress import ProgressDisplay, RowProgress
 from tests.cli.helpers import EMAILS, QUICK
 
@@ -64,7 +64,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, float | Non
 def run(*arguments: object) -> None:
     command = list(map(str, arguments))
     with pytest.raises(SystemExit) as status:
-        _program(command)(command, prog_name="lmclassify")
+        build_program(command)(command, prog_name="lmclassify")
     assert status.value.code == 0
 
 

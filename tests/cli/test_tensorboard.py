@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lmclassify.cli.main import _program
+from lmclassify.cli.main import build_program
 from lmclassify.cli.tensorboard import TensorBoardWriter
 from lmclassify.lm.neural.trainer import EpochRecord
 from tests.cli.helpers import QUICK
@@ -38,7 +38,7 @@ def package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fit(*arguments: object) -> int:
     with pytest.raises(SystemExit) as status:
-        _program(["fit"])(["fit", *map(str, arguments)], prog_name="lmclassify")
+        build_program(["fit"])(["fit", *map(str, arguments)], prog_name="lmclassify")
     return status.value.code
 
 

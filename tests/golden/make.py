@@ -139,10 +139,10 @@ def run(arguments: list[str], folder: Path) -> str:
     """Return what a command prints on standard output; it must succeed."""
     from typer.testing import CliRunner
 
-    from lmclassify.cli.main import _program
+    from lmclassify.cli.main import build_program
 
     with contextlib.chdir(folder):
-        done = CliRunner().invoke(_program(arguments), arguments)
+        done = CliRunner().invoke(build_program(arguments), arguments)
     assert done.exit_code == 0, done.output
     return done.stdout.replace(f"{folder}/", "")  # the same in every checkout
 
