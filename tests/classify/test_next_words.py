@@ -1,0 +1,48 @@
+"""Suggested and generated words come from the label's LSTM and token n-gram model."""
+
+import numpy as np
+import pytest
+
+from lmclassify import LMClassifier
+from lmclassify.classify.next_words import next_token_model
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from tests.conftest import SMALL, bundled
+from tests.golden.make import bundled_rows
+
+
+def test_the_lstm_and_the_token_n_grams_of_a_label_are_averaged(golden_tuned):
+    tokenizer = golden_tuned.tokenizer
+    prefix = tokenizer.sequences(["Your account"])[0][np.newaxis, :-1]
+    texts, labels = bundled_rows(12)  # which the golden model was fitted on
+    for index, name in enumerate(golden_tuned.label_names):
+        log_p, _ = next_token_model(golden_tuned, index).read(prefix)
+        ngrams = golden_tuned.token_ngrams[index]
+        alone = [model.read(prefix)[0] for model in (golden_tuned.models[index], ngrams)]
+        np.testing.assert_allclose(np.exp(log_p), np.mean(np.exp(alone), axis=0), rtol=1e-6)
+        own = tokenizer.sequences([text for text, label in zip(texts, labels, strict=True) if label == name])
+        fitted = TokenNgrams.fit(own, tokenizer.vocab_size)
+        np.testing.assert_array_equal(ngrams.read(prefix)[0], fitted.read(prefix)[0])
+
+
+@pytest.fixture(scope="module")
+def by_kind(golden_tuned, golden_three):
+    small = {**SMALL, "max_epochs": 1, "tokenizer": "char", "vocab_size": 30}
+    return {
+        "word": golden_three,
+        "subword": golden_tuned,
+        "char": LMClassifier(**small).fit(*bundled(limit=40)).model_,
+    }
+
+
+@pytest.mark.parametrize("kind", ["word", "subword", "char"])
+def test_unknown_tokens_are_neither_suggested_nor_generated(kind, by_kind):
+    model = by_kind[kind]
+    assert model.tokenizer.kind == kind
+    suggested = [found["word"] for found in model.suggest("Your", n=20)]
+    assert len(set(suggested)) == len(suggested) > 0
+    if kind == "word":
+        assert set(suggested) <= set(model.tokenizer.tokens)
+    for text in model.generate(model.classes_[-1], 20, temperature=2.0, seed=0):
+        assert text
+        assert model.tokenizer.unknown_id not in model.tokenizer.sequences([text])[0]
+        text.encode()
