@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmclassify.comparison.methods import METHODS
 from lmclassify.comparison.results import Record
-from lmclassify.comparison.tables import COLUMNS, Block, Column, summarise
+from lmclassify.comparison.tables import COLUMNS, FigureColumn, SizeSummary, summarise
 from lmclassify.evaluation.plots import COLOURS, EMPHASIS_COLOURS, finish_axes, save
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def plot_learning_curves(records: Sequence[Record], path: str) -> None:
     save(figure, path)
 
 
-def _draw(axes: Axes, blocks: Sequence[Block], column: Column) -> None:
+def _draw(axes: Axes, blocks: Sequence[SizeSummary], column: FigureColumn) -> None:
     from matplotlib.ticker import NullFormatter, NullLocator
 
     keys = [key for key in METHODS if any(row.method == key for block in blocks for row in block.rows)]

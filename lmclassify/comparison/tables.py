@@ -19,7 +19,7 @@ from lmclassify.errors import LMClassifyError, printable
 
 
 @dataclass(frozen=True)
-class Column:
+class FigureColumn:
     """A figure and its format in tables."""
 
     name: str
@@ -32,13 +32,13 @@ class Column:
 
 
 COLUMNS = (
-    Column("accuracy", "accuracy", ".4f", True, True),
-    Column("macro_f1", "macro F1", ".4f", True, True),
-    Column("log_loss", "log-loss", ".4f", False, True),
-    Column("ece", "ECE", ".4f", False, True),
-    Column("fit_seconds", "fit s", ",.2f", False, False),
-    Column("texts_per_second", "texts/s", ",.0f", True, False),
-    Column("peak_megabytes", "MB", ",.0f", False, False),
+    FigureColumn("accuracy", "accuracy", ".4f", True, True),
+    FigureColumn("macro_f1", "macro F1", ".4f", True, True),
+    FigureColumn("log_loss", "log-loss", ".4f", False, True),
+    FigureColumn("ece", "ECE", ".4f", False, True),
+    FigureColumn("fit_seconds", "fit s", ",.2f", False, False),
+    FigureColumn("texts_per_second", "texts/s", ",.0f", True, False),
+    FigureColumn("peak_megabytes", "MB", ",.0f", False, False),
 )
 _NO_SPREAD = "–     "  # as wide as a spread
 _BY_NAME = {column.name: column for column in COLUMNS}
@@ -54,7 +54,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodSummary:
     """Results of one method at one size."""
 
     method: str
@@ -67,16 +67,16 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Block:
+class SizeSummary:
     """Results of all methods at one size."""
 
     size: Size
     training_texts: int
     """Mean over runs, rounded."""
-    rows: Sequence[Row]
+    rows: Sequence[MethodSummary]
 
 
-def summarise(records: Iterable[Record]) -> list[Block]:
+def summarise(records: Iterable[Record]) -> list[SizeSummary]:
     """Return means and standard deviations of the records of one data set, by size.
 
     Sizes are in ascending order, methods in the order of `METHODS`.
@@ -89,11 +89,13 @@ def summarise(records: Iterable[Record]) -> list[Block]:
     for size, by_method in by_size.items():
         keys = sorted(by_method, key=lambda key: order.get(key, len(order)))
         texts = [record.training_texts for group in by_method.values() for record in group]
-        blocks.append(Block(size, round(statistics.mean(texts)), [_row(key, by_method[key]) for key in keys]))
+        blocks.append(
+            SizeSummary(size, round(statistics.mean(texts)), [_row(key, by_method[key]) for key in keys])
+        )
     return sorted(blocks, key=lambda block: (block.size == "all", block.training_texts))
 
 
-def _row(method: str, records: Sequence[Record]) -> Row:
+def _row(method: str, records: Sequence[Record]) -> MethodSummary:
     finished = [record.figures for record in records if record.figures is not None]
     figures = {}
     for column in COLUMNS:
@@ -102,7 +104,7 @@ def _row(method: str, records: Sequence[Record]) -> Row:
             figures[column.name] = Spread(
                 statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None
             )
-    return Row(method, len(finished), figures, [record.error for record in records if record.error])
+    return MethodSummary(method, len(finished), figures, [record.error for record in records if record.error])
 
 
 def to_text(records: Sequence[Record], *, notes: Sequence[str] = ()) -> str:
@@ -128,7 +130,7 @@ def _headline(records: Sequence[Record]) -> str:
     return f"{first.data}, {first.labels:,} labels, {how}"
 
 
-def _table(block: Block) -> list[str]:
+def _table(block: SizeSummary) -> list[str]:
     shown = [column for column in COLUMNS if any(column.name in row.figures for row in block.rows)]
     best = {column.name: _best(block.rows, column) for column in shown}
     cells = [["method", *(f"{column.title} " for column in shown)]]
@@ -147,7 +149,7 @@ def _table(block: Block) -> list[str]:
     return lines
 
 
-def _value(row: Row, column: Column, is_best: bool) -> str:
+def _value(row: MethodSummary, column: FigureColumn, is_best: bool) -> str:
     if column.name not in row.figures:
         return ""
     spread = row.figures[column.name]
@@ -157,7 +159,7 @@ def _value(row: Row, column: Column, is_best: bool) -> str:
     return f"{mean} ± " + (_NO_SPREAD if spread.std is None else format(spread.std, column.format))
 
 
-def _best(rows: Sequence[Row], column: Column) -> set[str]:
+def _best(rows: Sequence[MethodSummary], column: FigureColumn) -> set[str]:
     """Return the methods with the best mean, after rounding as in the table."""
     means = {row.method: row.figures[column.name].mean for row in rows if column.name in row.figures}
     shown = {key: float(format(mean, column.format).replace(",", "")) for key, mean in means.items()}
@@ -167,13 +169,13 @@ def _best(rows: Sequence[Row], column: Column) -> set[str]:
     return {key for key, value in shown.items() if value == target}
 
 
-def _failure(row: Row) -> str:
+def _failure(row: MethodSummary) -> str:
     total = row.runs + len(row.errors)
     count = "" if total == 1 else f" ({len(row.errors)} of {total} runs)"
     return printable(f"failed: {row.errors[0]}{count}")
 
 
-def verdicts(block: Block) -> list[str]:
+def verdicts(block: SizeSummary) -> list[str]:
     """Return sentences that compare lmclassify with the best baseline in accuracy and log-loss."""
     finished = [row for row in block.rows if row.runs]
     ours = next((row for row in finished if _is_ours(row.method)), None)
@@ -183,7 +185,7 @@ def verdicts(block: Block) -> list[str]:
     parts = []
     for name in ("accuracy", "log_loss"):
         column = _BY_NAME[name]
-        pick: Callable[..., Row] = max if column.higher_is_better else min
+        pick: Callable[..., MethodSummary] = max if column.higher_is_better else min
         baseline = pick(baselines, key=lambda row: row.figures[name].mean)
         own, other = ours.figures[name], baseline.figures[name]
         own_text, other_text = (format(item.mean, column.format) for item in (own, other))
@@ -249,7 +251,7 @@ def to_dict(records: Sequence[Record], *, notes: Sequence[str] = (), waiting: in
     }
 
 
-def _row_dict(row: Row, block: Block) -> dict[str, Any]:
+def _row_dict(row: MethodSummary, block: SizeSummary) -> dict[str, Any]:
     best = [column.name for column in COLUMNS if row.method in _best(block.rows, column)]
     return asdict(row) | {"best_in": best}
 
@@ -288,7 +290,7 @@ def _set_name(record: Record) -> str:
     return name if record.folds is None else f"{name} ({record.folds} folds)"
 
 
-def _markdown(blocks: Sequence[tuple[str, Block]], column: Column) -> list[str]:
+def _markdown(blocks: Sequence[tuple[str, SizeSummary]], column: FigureColumn) -> list[str]:
     keys = [key for key in METHODS if any(row.method == key for _, block in blocks for row in block.rows)]
     lines = ["| | " + " | ".join(name for name, _ in blocks) + " |", "|---" * (len(blocks) + 1) + "|"]
     for key in keys:
@@ -312,7 +314,7 @@ def _markdown(blocks: Sequence[tuple[str, Block]], column: Column) -> list[str]:
     return lines
 
 
-def _lead(block: Block) -> str:
+def _lead(block: SizeSummary) -> str:
     """Return the lead in accuracy over the best default baseline, in percentage points."""
     means = {row.method: row.figures["accuracy"].mean for row in block.rows if row.runs}
     ours = [mean for method, mean in means.items() if _is_ours(method) and METHODS[method].default]

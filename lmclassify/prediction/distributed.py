@@ -65,7 +65,7 @@ class LabellingCounts:
 
 
 @dataclass(frozen=True)
-class _File:
+class _InputFile:
     number: int
     name: str
     path: str
@@ -74,20 +74,20 @@ class _File:
 
 @dataclass(frozen=True)
 class _Chunk:
-    file: _File
+    file: _InputFile
     rows: Rows
     bytes_read: int
 
 
 @dataclass(frozen=True)
 class _FailedFile:
-    file: _File
+    file: _InputFile
     error: LMClassifyError
 
 
 @dataclass(frozen=True)
 class _LabelledChunk:
-    file: _File
+    file: _InputFile
     part: str
     counts: LabellingCounts
     bytes_read: int
@@ -155,7 +155,7 @@ def label_files(
         If a part cannot be written.
     """
     items = [
-        _File(number, name, name if is_url(name) else os.path.abspath(name), files[0])
+        _InputFile(number, name, name if is_url(name) else os.path.abspath(name), files[0])
         for number, name in enumerate(files)
     ]
     job = _Job(to_stored(model), model.exact, decisions, layout, output)
@@ -206,7 +206,7 @@ class _Split:
 
     layout: TableLayout
 
-    def __call__(self, file: _File) -> Iterator[_Chunk | _FailedFile]:
+    def __call__(self, file: _InputFile) -> Iterator[_Chunk | _FailedFile]:
         layout = self.layout
         try:
             source = open_rows(
