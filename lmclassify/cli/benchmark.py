@@ -71,7 +71,7 @@ Plot = Annotated[
 
 _EXAMPLES = (
     "lmclassify benchmark mail.csv",
-    "lmclassify benchmark train.csv --test test.csv --sizes 50,200,all --plot curves.png",
+    "lmclassify benchmark a.csv --test b.csv --sizes 50,200,all --plot a.png",
     "lmclassify benchmark mail.csv --methods lmclassify,svm --results runs.jsonl",
 )
 
@@ -92,7 +92,7 @@ def benchmark(
     encoding: Encoding = None,
     format: TextOrJson = "text",
 ) -> None:
-    """Compare lmclassify with common classifiers on your own texts.
+    """Compare lmclassify with other classifiers.
 
     The other classifiers are scikit-learn's and, if installed, fastText; their probabilities are calibrated
     on held-out scores. Every run has its own process. Ctrl-C prints the results of the finished runs.

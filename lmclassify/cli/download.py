@@ -76,9 +76,9 @@ def download(
     sha256: Sha256 = None,
     cache: Cache = None,
 ) -> None:
-    """Download a public data set as CSV with the columns text and label.
+    """Download a public data set as CSV.
 
-    Run the command again to continue an interrupted download.
+    The columns are text and label. Run the command again to continue an interrupted download.
     """
     if name is None:
         _list()

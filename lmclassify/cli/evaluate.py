@@ -58,7 +58,7 @@ Html = Annotated[
 _EXAMPLES = (
     "lmclassify evaluate test.csv -m model",
     "lmclassify evaluate test.csv --html report.html",
-    "lmclassify evaluate this-week.csv --drift --time-column date --plot drift.png",
+    "lmclassify evaluate new.csv --drift --time-column date --plot drift.png",
 )
 
 

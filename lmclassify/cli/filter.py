@@ -53,9 +53,9 @@ def filter_message(
     ] = None,
     exact: Exact = False,
 ) -> None:
-    """Copy a message from standard input to standard output and add its label in headers.
+    """Add the label of a mail message to its headers.
 
-    The headers are X-LMClassify-Label and X-LMClassify-Score, the probability of spam. After any failure the
+    Copies the message from standard input to standard output. The headers are X-LMClassify-Label and X-LMClassify-Score, the probability of spam. After any failure the
     message is copied unchanged and the exit status is 75, so that the mail system tries again.
     """
     filtered = context.obj

@@ -36,8 +36,8 @@ def test_what_makes_no_sense(model, options, message):
 
 def test_defaults(model):
     assert decide(model).decide(model.predict_log_proba(["win"])).tolist() == model.predict(["win"]).tolist()
-    of_two = decide(model, unsure="0.2,0.9")
-    assert (of_two.positive, of_two.unsure) == (1, (0.2, 0.9))
+    two_labels = decide(model, unsure="0.2,0.9")
+    assert (two_labels.positive, two_labels.unsure) == (1, (0.2, 0.9))
     unknown = decide(model, unknown_label="new")
     assert unknown.unknown_threshold == model.unknown_threshold(0.05)
     assert decide(model, positive="ham", max_false_positive_rate=0.1).positive == 0
