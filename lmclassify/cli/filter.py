@@ -55,7 +55,8 @@ def filter_message(
 ) -> None:
     """Add the label of a mail message to its headers.
 
-    Copies the message from standard input to standard output. The headers are X-LMClassify-Label and X-LMClassify-Score, the probability of spam. After any failure the
+    Copies the message from standard input to standard output. The headers are X-LMClassify-Label and
+    X-LMClassify-Score, the probability of spam. After any failure the
     message is copied unchanged and the exit status is 75, so that the mail system tries again.
     """
     filtered = context.obj

@@ -19,15 +19,11 @@ from lmclassify.cli.common import (
     TextColumn,
 )
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import DataError, OptionError, shorten
+from lmclassify.errors import OptionError, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.estimator import LMClassifier
-    from lmclassify.datasets.sources import RowReader
     from lmclassify.lm.neural.trainer import EpochRecord
-
-_LEARNED_AS = "learned_as"
-"""Column of `update` that names the label that a text was wrongly trained as."""
 
 Output = Annotated[
     str | None,
@@ -102,17 +98,27 @@ def update(
     removed from that label. Leave it blank where there is none. The files of labels that occur in no row do
     not change.
     """
-    from lmclassify.datasets.sources import open_rows
+    from lmclassify.datasets.labelled import read_corrections
     from lmclassify.persistence.commit import check_target
 
     classifier, checksum = _load(run, model)
     check_target(output or model)
-    with open_rows(data, format=input_format, encoding=encoding) as table:
-        texts, labels, wrong = _read_corrections(run, classifier, table, text_column, label_column)
-    run.say(f"training on {len(texts):,} rows")
+    by_name = {str(label): label for label in classifier.classes_.tolist()}
+    rows = read_corrections(
+        data,
+        by_name,
+        text_column=text_column,
+        label_column=label_column,
+        format=input_format,
+        encoding=encoding,
+        say=run.say,
+    )
+    labels = [by_name[name] for name in rows.labels]
+    wrong = [None if name is None else by_name[name] for name in rows.learned_as]
+    run.say(f"training on {len(labels):,} rows")
     with _TrainingProgress(run, "training", len(set(labels))) as progress:
         classifier.set_params(callback=progress.update)
-        classifier.update(texts, labels, wrong)
+        classifier.update(rows.texts, labels, wrong)
     _save(run, classifier, model, output, checksum)
 
 
@@ -176,46 +182,6 @@ def _convert_label(classifier: LMClassifier, name: str) -> Any:
     if str(label) != name:
         raise OptionError(f"label {shorten(name)} is not of type {kind.__name__} like the other labels")
     return label
-
-
-def _read_corrections(
-    run: Run, classifier: LMClassifier, table: RowReader, text_column: str | None, label_column: str | None
-) -> tuple[list[str], list[Any], list[Any]]:
-    """Read corrected rows: texts, their labels, and the labels they were wrongly trained as, or None."""
-    from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, require_column
-
-    texts: list[str] = []
-    labels: list[Any] = []
-    wrong: list[Any] = []
-    known = {str(label): label for label in classifier.classes_.tolist()}
-    text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-    label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
-    run.say(table.describe(text_at, label_at))
-    wrong_at = table.columns.index(_LEARNED_AS) if _LEARNED_AS in table.columns else None
-    for chunk in table.chunks():
-        for row, cells in enumerate(chunk.cells, chunk.first):
-            text, label = cells[text_at], cells[label_at]
-            learned_as = "" if wrong_at is None else cells[wrong_at]
-            if not text.strip() or not label.strip():
-                continue
-            for given in (label, *([learned_as] if learned_as.strip() else [])):
-                if given not in known:
-                    raise DataError(
-                        f"{table.name}, row {row}: the model has no label {shorten(given)}; "
-                        "add-label adds one"
-                    )
-            if label == learned_as:
-                raise DataError(
-                    f"{table.name}, row {row}: {shorten(label)} is both the label and learned_as of one text"
-                )
-            texts.append(text)
-            labels.append(known[label])
-            wrong.append(known[learned_as] if learned_as.strip() else None)
-    if not texts:
-        raise DataError(f"{table.name}: no row has both a text and a label")
-    if len(texts) < table.rows_read:
-        run.say(f"note: {table.rows_read - len(texts):,} rows without text or label left out")
-    return texts, labels, wrong
 
 
 def register(app: typer.Typer) -> None:

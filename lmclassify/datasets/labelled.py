@@ -14,6 +14,9 @@ from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, require_colum
 Say = Callable[[str], object]
 """Shows one line to the user: which columns are used, how many rows are skipped."""
 
+LEARNED_AS = "learned_as"
+"""Column of corrected rows with the label that a text was wrongly trained as."""
+
 _MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail is given"
 
 
@@ -23,6 +26,13 @@ class LabelledTexts:
 
     texts: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+
+
+@dataclass
+class CorrectedTexts(LabelledTexts):
+    """Texts, their labels, and the labels that they were wrongly trained as, or None."""
+
+    learned_as: list[str | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -266,3 +276,62 @@ def _read_texts(
     if skipped:
         say(f"note: {reader.name}: {skipped:,} {unit}s without text skipped")
     return kept
+
+
+def read_corrections(
+    path: str,
+    known_labels: Collection[str],
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    format: InputFormat | None = None,
+    encoding: str | None = None,
+    say: Say = print,
+) -> CorrectedTexts:
+    """Read corrected rows: a text, its label and, in the column learned_as, its wrong label if any.
+
+    Rows without text or label are skipped and counted.
+
+    Parameters
+    ----------
+    path : str
+        ``-`` is standard input.
+    known_labels : collection of str
+        The labels of the model.
+    text_column, label_column, format, encoding
+        See `LabelledTableReader`.
+    say : callable
+
+    Raises
+    ------
+    DataError
+        If the model lacks a label, a text's label is also its wrong label, or no row has text and label.
+    """
+    found = CorrectedTexts()
+    with open_rows(path, format=format, encoding=encoding) as table:
+        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
+        label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+        say(table.describe(text_at, label_at))
+        wrong_at = table.columns.index(LEARNED_AS) if LEARNED_AS in table.columns else None
+        for chunk in table.chunks():
+            for row, cells in enumerate(chunk.cells, chunk.first):
+                text, label = cells[text_at], cells[label_at]
+                wrong = None if wrong_at is None or not cells[wrong_at].strip() else cells[wrong_at]
+                if not text.strip() or not label.strip():
+                    continue
+                where = f"{table.name}, row {row}"
+                for given in (label, wrong):
+                    if given is not None and given not in known_labels:
+                        raise DataError(
+                            f"{where}: the model has no label {shorten(given)}; add-label adds one"
+                        )
+                if label == wrong:
+                    raise DataError(f"{where}: {shorten(label)} is both label and learned_as of one text")
+                found.texts.append(text)
+                found.labels.append(label)
+                found.learned_as.append(wrong)
+    if not found.texts:
+        raise DataError(f"{table.name}: no row has both a text and a label")
+    if len(found.texts) < table.rows_read:
+        say(f"note: {table.rows_read - len(found.texts):,} rows without text or label left out")
+    return found

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import lmclassify
+from tests.cli.helpers import one_line
 from tests.conftest import run_cli
 
 
@@ -69,3 +70,17 @@ def test_what_is_wrong_is_said_and_changes_nothing(model, tmp_path):
         assert len(errors) == 1
         assert message in errors[0]
         assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("lunch,eggs,", "row 1: the model has no label 'eggs'; add-label adds one"),
+        ("lunch,ham,\nwin,spam,eggs", "row 2: the model has no label 'eggs'"),
+        ("lunch,ham,ham", "row 1: 'ham' is both label and learned_as of one text"),
+        (" ,ham,\nlunch,,", "no row has both a text and a label"),
+    ],
+)
+def test_wrong_corrections(model, tmp_path, rows, message):
+    (tmp_path / "rows.csv").write_text(f"text,label,learned_as\n{rows}\n")
+    assert message in one_line(run_cli("update", "rows.csv", cwd=tmp_path))
