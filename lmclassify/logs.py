@@ -44,6 +44,6 @@ class TextLines(logging.Formatter):
         return "\n".join(printable(line) for line in super().format(record).splitlines())
 
 
-def formatter_of(log_format: str) -> logging.Formatter:
+def log_formatter(log_format: str) -> logging.Formatter:
     """Return the formatter of a log format, ``json`` or ``text``."""
     return JsonLines() if log_format == "json" else TextLines("%(asctime)s %(message)s")

@@ -1,4 +1,4 @@
-"""Jobs in the threads of this process."""
+"""Runs work in threads of this process."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ if TYPE_CHECKING:
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
 
-_POLL = 0.2  # seconds after which a waiting main thread looks for signals, where they do not wake it
+_SIGNAL_INTERVAL = 0.2  # seconds after which a waiting main thread handles signals, where they do not wake it
 
 
 def number_of_threads(n_jobs: int | None = None) -> int:
-    """Return how many threads to use.
+    """Return the number of threads to use.
 
     Parameters
     ----------
     n_jobs : int, optional
-        None: as many as this process may use; -1 the same, -2 one fewer, and so on.
+        None and -1: all processors that this process may use; -2: one fewer, and so on.
+
+    Raises
+    ------
+    OptionError
+        If it is 0.
     """
     try:
         available = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
+    except AttributeError:  # does not exist on every system
         available = os.cpu_count() or 1
     if n_jobs is None:
         return available
@@ -41,7 +46,7 @@ def number_of_threads(n_jobs: int | None = None) -> int:
 def map_ordered(
     function: Callable[[Payload], Result], payloads: Iterable[Payload], threads: int
 ) -> Iterator[Result]:
-    """Yield the function's result for each payload, in order, computed in threads."""
+    """Yield the results of a function for each payload, computed in threads, in order."""
     items = list(payloads)
     if threads == 1 or len(items) <= 1:
         yield from map(function, items)
@@ -53,23 +58,23 @@ def map_ordered(
 
 
 class WorkerMap(Protocol):
-    """What `worker_map` gives: `map`, in threads."""
+    """The `map` that `worker_map` provides."""
 
     def __call__(
         self, function: Callable[[Payload], Result], payloads: Iterable[Payload], /
     ) -> Iterator[Result]:
-        """Yield the function's result for each payload, in order."""
+        """Yield the results of a function for each payload, in order."""
 
 
 @contextlib.contextmanager
 def worker_map(threads: int, *, before: Callable[[], object] | None = None) -> Iterator[WorkerMap]:
-    """Give a `map` whose calls run in threads that stay, for many small rounds of work.
+    """Provide a `map` whose calls run in persistent threads, for many small pieces of work.
 
     Parameters
     ----------
     threads : int
     before : callable, optional
-        Called once in each thread before its first job.
+        Called once in each thread before its first call.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -85,38 +90,38 @@ def run_in_rounds(
     *,
     before: Callable[[], object] | None = None,
 ) -> None:
-    """Call ``step(payload)`` again and again for each payload until it returns False.
+    """Call ``step(payload)`` repeatedly for each payload until it returns False.
 
-    Payloads take turns, so each of them has had its first step before any has its last.
+    Payloads take turns, so that every payload has its first step before any payload has its last.
 
     Parameters
     ----------
     step : callable
-        Returns whether there is more to do for its payload.
+        Returns whether its payload needs more steps.
     payloads : iterable
     threads : int
-        How many steps run at once.
+        Number of steps that run at the same time.
     stop : threading.Event
-        Set here when the run is interrupted or a step fails; steps are expected to look at it and to
-        return early.
+        Set by this function when the run is interrupted or a step fails. Steps should check it and return
+        early.
     before : callable, optional
         Called once in each thread before its first step.
 
     Raises
     ------
     KeyboardInterrupt
-        After the steps in hand have returned.
+        After the running steps have returned.
     """
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-    # Steps always run in other threads than the caller's: Ctrl-C then never falls into one.
+    # Steps never run in the calling thread, so that Ctrl-C does not interrupt one.
     with ThreadPoolExecutor(threads, initializer=before) as pool:
         running: dict[Future[bool], Payload] = {}
         try:
             for payload in payloads:
                 running[pool.submit(step, payload)] = payload
             while running:
-                done, _ = wait(running, _POLL, return_when=FIRST_COMPLETED)
+                done, _ = wait(running, _SIGNAL_INTERVAL, return_when=FIRST_COMPLETED)
                 for future in done:
                     payload = running.pop(future)
                     if future.result():

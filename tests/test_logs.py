@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import logging
 
-from lmclassify.logs import formatter_of, json_line
+from lmclassify.logs import json_line, log_formatter
 
 
 def test_a_message_as_json():
@@ -17,11 +17,11 @@ def test_a_message_as_json():
 
 def test_log_records():
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "a %s", ("\x1b[0m",), None)
-    found = json.loads(formatter_of("json").format(record))
+    found = json.loads(log_formatter("json").format(record))
     assert (found["level"], found["message"]) == ("warning", "a \x1b[0m")
-    assert formatter_of("text").format(record).endswith(" a \\x1b[0m")
+    assert log_formatter("text").format(record).endswith(" a \\x1b[0m")
     try:
         raise ValueError("why")
     except ValueError as error:
         record.exc_info = (ValueError, error, error.__traceback__)
-    assert "ValueError: why" in json.loads(formatter_of("json").format(record))["traceback"]
+    assert "ValueError: why" in json.loads(log_formatter("json").format(record))["traceback"]

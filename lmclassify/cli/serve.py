@@ -23,7 +23,7 @@ from lmclassify.cli.common import (
 )
 from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError
-from lmclassify.logs import formatter_of
+from lmclassify.logs import log_formatter
 from lmclassify.mail.local_service import TOKEN
 
 Host = Annotated[
@@ -227,7 +227,7 @@ def _token(file: str | None) -> str | None:
 
 def _log_to_standard_error(run: Run, log_texts: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter_of(run.log_format))
+    handler.setFormatter(log_formatter(run.log_format))
     level = logging.ERROR if run.quiet else logging.DEBUG if run.verbose else logging.INFO
     for name in ("lmclassify", "uvicorn"):
         logging.getLogger(name).addHandler(handler)

@@ -18,7 +18,7 @@ from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.errors import DataError
 from lmclassify.evaluation.model_info import model_info
-from lmclassify.logs import formatter_of
+from lmclassify.logs import log_formatter
 from lmclassify.persistence.reading import model_checksum
 from lmclassify.service.worker import run_worker
 
@@ -151,7 +151,7 @@ class ModelScorer:
 
 def _load(options: dict[str, Any]) -> ModelScorer:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter_of(options.pop("log_format", "text")))
+    handler.setFormatter(log_formatter(options.pop("log_format", "text")))
     logging.getLogger("lmclassify.service").addHandler(handler)
     return ModelScorer.load(options.pop("folder"), **options)
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.errors import listing
-from lmclassify.lm.inference.recurrence import Floats, Layer, cell_of, layer_shapes, matrix_product
+from lmclassify.lm.inference.recurrence import Floats, Layer, infer_cell, layer_shapes, matrix_product
 from lmclassify.text.sequences import Ids, positions_within, sequence_lengths
 
 State = list[tuple[Floats, Floats]]
@@ -50,7 +50,7 @@ class NumpyLanguageModel:
         self.vocab_size, self.embedding_dim = self.arrays["embedding.weight"].shape
         self.num_lstm_units = self.arrays["layers.0.weight_hh_l0"].shape[1]
         self.num_lstm_layers = sum(name.endswith("weight_hh_l0") for name in self.arrays)
-        self.cell = cell_of(_layer(self.arrays, 0))
+        self.cell = infer_cell(_layer(self.arrays, 0))
 
     @property
     def num_parameters(self) -> int:
@@ -325,7 +325,7 @@ def _check_arrays(arrays: Mapping[str, Floats]) -> None:
     try:
         vocab_size, embedding_dim = arrays["embedding.weight"].shape
         units = arrays["layers.0.weight_hh_l0"].shape[1]
-        cell = cell_of(_layer(arrays, 0))
+        cell = infer_cell(_layer(arrays, 0))
     except (KeyError, ValueError, IndexError):
         raise ValueError("not the weights of a language model") from None
     if 0 in (vocab_size, embedding_dim, units):

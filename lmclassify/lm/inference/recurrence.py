@@ -41,7 +41,7 @@ def layer_shapes(cell: str, columns: int, units: int) -> dict[str, tuple[int, ..
     return {**shapes, "bias_l0": (rows,)}
 
 
-def cell_of(layer: Mapping[str, Floats]) -> str:
+def infer_cell(layer: Mapping[str, Floats]) -> str:
     """Return the cell that the names of a layer's weights suggest; check them with `layer_shapes`.
 
     Raises
