@@ -40,8 +40,8 @@ class Attributions:
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array
     """(K,) the part that belongs to no word."""
-    reading: str | None = None
-    """See `Explanation`."""
+    variant: str | None = None
+    """The variant of the text that decides; None for the text as it stands."""
 
     @property
     def joint(self) -> Array:
@@ -149,7 +149,7 @@ def _by_variant(predictor: TunedPredictor, attributions: Attributions, variant: 
         parts[first:end] += word_parts / (end - first)
     prior = scored.prior + variant.shift
     prior[label] -= variant.penalty
-    return replace(attributions, parts=parts, prior=prior, reading=variant.text)
+    return replace(attributions, parts=parts, prior=prior, variant=variant.text)
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,8 @@ class _WordTable:
         """Return the attributions of each text from the rows of all, (w, K), and priors (n, K)."""
         slices = [slice(*bounds) for bounds in zip(self.starts[:-1], self.starts[1:], strict=True)]
         return [
-            Attributions(text, spans, log_probabilities[rows], parts[rows], of_text)
-            for text, spans, rows, of_text in zip(self.texts, self.spans, slices, prior, strict=True)
+            Attributions(text, spans, log_probabilities[rows], parts[rows], text_prior)
+            for text, spans, rows, text_prior in zip(self.texts, self.spans, slices, prior, strict=True)
         ]
 
 

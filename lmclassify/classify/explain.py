@@ -108,9 +108,9 @@ def explain(
     code = None if label is None else predictor.label_index(label)
     other = None if against is None else predictor.label_index(against)
     if against is not None and len(predictor.classes_) == 1:
-        raise OptionError("a model with one label has no other to hold it against")
+        raise OptionError("the model has one label: there is no other label to compare it with")
     if code is not None and code == other:
-        raise OptionError(f"label {shorten(label)} cannot be held against itself")
+        raise OptionError(f"label {shorten(label)} cannot be compared with itself")
     attributions = next(attribute(predictor, as_texts([text])))
     most = min(MAX_WORDS, MAX_WORD_LABELS // len(predictor.classes_)) if max_words is None else max_words
     if len(attributions.spans) > most:
@@ -179,7 +179,7 @@ def explanation(
         probabilities=by_label(np.exp(log_softmax(joint[np.newaxis])[0])),
         joint_log_probabilities=by_label(joint),
         decision=difference(joint),
-        reading=attributions.reading,
+        reading=attributions.variant,
         prior=rest(attributions.prior),
         words=words,
         end_of_text={

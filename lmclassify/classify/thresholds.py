@@ -177,7 +177,7 @@ class HeldOut:
     def _require_texts(self) -> None:
         if not len(self.codes):
             raise DataError(
-                "the model was fitted without held-out texts, so no threshold can be learnt: fit it again "
+                "the model was fitted without held-out texts, so no threshold can be computed: fit it again "
                 "with --validation-fraction above 0"
             )
 

@@ -93,7 +93,7 @@ class TunedPredictor(Predictor):
         return [next(scores) if weight > 0 else np.zeros(mask.shape) for weight in weights]
 
     def score_variants(self, texts: Sequence[str], joint: Array) -> tuple[Array, list[TextVariant | None]]:
-        """Return joint log-probabilities by the variant of each text that is likeliest to be disguised.
+        """Return joint log-probabilities by the variants that speak most for the disguised label.
 
         Parameters
         ----------

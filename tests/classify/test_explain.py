@@ -67,7 +67,7 @@ def test_three_labels_and_long_texts(three):
     assert explanation["decision"] == pytest.approx(joint[2] - joint[0], abs=1e-5)
     with pytest.raises(OptionError, match="no label 4"):
         three.explain("match", label=4)
-    with pytest.raises(OptionError, match="cannot be held against itself"):
+    with pytest.raises(OptionError, match="cannot be compared with itself"):
         three.explain("match", label=1, against=1)
 
 
@@ -116,11 +116,11 @@ def test_words_beyond_a_cut_have_no_part(recipe, request):
     assert list(explanation["joint_log_probabilities"].values()) == pytest.approx(joint.tolist(), abs=1e-5)
 
 
-def test_one_label_has_nothing_to_be_held_against():
+def test_one_label_cannot_be_compared():
     one = LMClassifier(recipe="plain", max_epochs=1, num_lstm_units=4).fit(["win a prize"] * 3, ["spam"] * 3)
     explanation = one.explain("win")
     assert explanation["against"] is None
-    with pytest.raises(OptionError, match="no other"):
+    with pytest.raises(OptionError, match="no other label"):
         one.explain("win", against="spam")
     assert explanation["decision"] == pytest.approx(one.predict_joint_log_proba(["win"])[0, 0], abs=1e-5)
     assert list(one.informative_words(["win win"])) == ["spam"]

@@ -71,7 +71,7 @@ def test_explain_a_file_of_texts(saved, tmp_path):
         (["a", "--texts", "x.csv"], "explain needs a TEXT"),
         (["--texts", "x.csv", "--format", "html"], "are for one TEXT"),
         (["a", "--label", "eggs"], "no label 'eggs'"),
-        (["a", "--label", "ham", "--against", "ham"], "cannot be held against itself"),
+        (["a", "--label", "ham", "--against", "ham"], "cannot be compared with itself"),
     ],
 )
 def test_explain_misuse(saved, tmp_path, arguments, message):
