@@ -57,19 +57,22 @@ class Baseline:
         self._classifier = self._make().fit(texts, labels)
         self.classes_ = self._classifier.classes_
         self.temperature_ = 1.0
+        self._uniform_share = 0.0
         return self
 
     def calibrate(self, texts: Sequence[str], labels: Sequence[str]) -> Baseline:
         """Fit the temperature to scores of a 5-fold cross-validation.
 
-        The temperature stays 1 if it cannot be fitted: if no label has two texts, or if all held-out texts
-        are classified correctly (the best temperature is then 0).
+        The probabilities get a share of 1 / (n + 2) of the uniform distribution, as large as the smoothing of
+        Platt (1999): where all held-out texts are right, the best temperature is 0, and n texts do not
+        justify certainty. If no label has two texts, the temperature stays 1.
 
         Parameters
         ----------
         texts, labels : sequence of str, (n,)
             The training texts.
         """
+        self._uniform_share = 1 / (len(texts) + 2)
         counts = Counter(labels)
         # Every training part needs all labels: a label's only text is repeated, and not used for calibration.
         rows = [*range(len(labels)), *(row for row, label in enumerate(labels) if counts[label] == 1)]
@@ -86,14 +89,15 @@ class Baseline:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* does not appear to accept sample_weight")  # as intended
             (fitted,) = calibrated.fit(texts, labels, sample_weight=weights).calibrated_classifiers_
-        if (calibrated.predict_proba(texts).max(axis=1) < 1).any():
-            scale = 2 if len(self.classes_) == 2 else 1  # of two labels, scikit-learn's scores are -x and x
-            self.temperature_ = 1 / (scale * float(fitted.calibrators[0].beta_))
+        scale = 2 if len(self.classes_) == 2 else 1  # of two labels, scikit-learn's scores are -x and x
+        self.temperature_ = 1 / (scale * float(fitted.calibrators[0].beta_))
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> Array:
         """Return probabilities, (n, K)."""
-        return np.asarray(softmax(class_scores(self._classifier, texts) / self.temperature_, axis=1))
+        probabilities = softmax(class_scores(self._classifier, texts) / self.temperature_, axis=1)
+        uniform = 1 / len(self.classes_)
+        return np.asarray((1 - self._uniform_share) * probabilities + self._uniform_share * uniform)
 
 
 def class_scores(classifier: Any, texts: Sequence[str]) -> Array:
