@@ -1,1 +1,1 @@
-"""Files and arrays of saved models; knows no classifier."""
+"""Files and arrays of saved models, atomic writing; knows no classifier."""

@@ -1,1 +1,1 @@
-"""From characters to token ids and batches of them."""
+"""Tokenizers, sequences of token ids, n-gram extraction, normalization of disguised text."""

@@ -62,15 +62,15 @@ def test_unknown_text_has_the_bias_alone():
     np.testing.assert_array_equal(likelihood, np.zeros((2, 2)))
 
 
-def test_scores_do_not_depend_on_the_size_of_chunks(tuned):
+def test_scores_do_not_depend_on_the_size_of_chunks(golden_tuned):
     texts = ["Free prize, waiting for you! " * 4, "x" * 50, "lunch"]
-    sequences = tuned.model_.subwords.sequences(texts)
-    for ngrams in tuned.model_.ngrams:
+    sequences = golden_tuned.subwords.sequences(texts)
+    for ngrams in golden_tuned.ngrams:
         for whole, chunked in zip(
             ngrams.scores(texts, sequences), ngrams.scores(texts, sequences, 7), strict=True
         ):
             np.testing.assert_allclose(chunked, whole, rtol=1e-9)
-    (characters,) = (ngrams for ngrams in tuned.model_.ngrams if ngrams.analyzer.symbols == "character")
+    (characters,) = (ngrams for ngrams in golden_tuned.ngrams if ngrams.analyzer.symbols == "character")
     np.testing.assert_allclose(characters.background_scores(texts, 7), characters.background_scores(texts))
 
 

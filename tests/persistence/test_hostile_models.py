@@ -288,9 +288,9 @@ def test_labels_do_not_become_file_names(tmp_path, monkeypatch):
     assert "\x1b" not in lmclassify.errors.printable(str(caught.value))
 
 
-def test_word_ngrams_without_pairs_are_refused(tuned, tmp_path):
+def test_word_ngrams_without_pairs_are_refused(golden_tuned, tmp_path):
     """Variants of disguised texts look up pairs of words."""
-    tuned.save(tmp_path / "model")
+    golden_tuned.save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     (name,) = [entry["name"] for entry in config["files"] if entry["role"] == "ngrams"]
     arrays = safetensors.numpy.load((tmp_path / "model" / name).read_bytes())

@@ -1,1 +1,1 @@
-"""Language models in numpy: scoring, next words, sampling."""
+"""Inference of language models in numpy: scoring, next words, sampling."""

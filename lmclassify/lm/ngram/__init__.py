@@ -1,1 +1,1 @@
-"""N-gram models: counts, Witten-Bell smoothing."""
+"""N-gram language models: look-up, counts, Witten-Bell smoothing."""
