@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from scipy.optimize import minimize_scalar
 
 from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
@@ -27,35 +26,31 @@ from lmclassify.classify.incremental.common import (
     require_forward,
     with_revision,
 )
-from lmclassify.classify.linear_ngrams import tf_idf
+from lmclassify.classify.incremental.label_experts import (
+    FOLDS,
+    NewLabel,
+    cross_fit_language_model,
+    fit_label_ngrams,
+    fit_language_model,
+    make_pool,
+    split_texts,
+)
 from lmclassify.classify.model import FittedModel, TunedModel
-from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import cross_entropies, ood_features
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
-from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
+from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
 from lmclassify.classify.training.context import FitContext
-from lmclassify.classify.training.data import DataSplit, stratified_folds
 from lmclassify.classify.training.ensemble import log_loss
-from lmclassify.classify.training.history import training_records
-from lmclassify.classify.training.language_models import new_trainer, train
-from lmclassify.classify.training.lstm_experts import adaptation_epochs, adaptation_settings, training_tokens
-from lmclassify.classify.training.ngrams import fit_linear_svm, ngram_matrix, round_svm_weights
 from lmclassify.classify.training.plain import plain_held_out
 from lmclassify.errors import DataError, shorten
-from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
-from lmclassify.lm.ngram.index import count_known
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
-from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import encodable
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
-
-FOLDS = 5
-"""For cross-fitting; fewer if there are fewer texts."""
 
 SAMPLED_TEXTS = 1000
 """Texts sampled from all other labels together if none are kept: more change little and take longer."""
@@ -68,33 +63,6 @@ MAX_BIAS_CHANGE = 30.0
 
 
 @dataclass(frozen=True)
-class _NewLabel:
-    """A label to add, and the labels' properties with it."""
-
-    label: Any
-    index: int
-    """In `classes`."""
-    texts: list[str]
-    """(n,)"""
-    classes: npt.NDArray[Any]
-    """(K + 1,)"""
-    label_weights: Array
-    """(K + 1,)"""
-    log_priors: Array
-    """(K + 1,)"""
-    seed: int
-
-    def shift(self, codes: npt.NDArray[Any]) -> Codes:
-        """Return label indices with the new label from those without."""
-        return (codes + (codes >= self.index)).astype(np.intp)
-
-    def sample(self, rows: Codes, others: int) -> Codes:
-        """Sample rows of the label: as many beside so many of others as the labels' weights ask for."""
-        share = self.label_weights[self.index] / np.delete(self.label_weights, self.index).sum()
-        return rows[subsample(len(rows), round(share * others) or min(1, others), self.seed)]
-
-
-@dataclass(frozen=True)
 class _OtherTexts:
     """Texts of the other labels, from which the new one is to be told apart."""
 
@@ -104,22 +72,6 @@ class _OtherTexts:
     """(m - n, K) by each expert of the combination."""
     background: Array
     """(m - n,) log-likelihoods under the background model."""
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """Texts of other labels, then those of the new label."""
-
-    texts: list[str]
-    """(m,)"""
-    is_new: Mask
-    """(m,)"""
-    folds: Codes
-    """(m,)"""
-
-    def training(self, fold: int) -> Mask:
-        """Return the texts outside a fold; all if there is one fold only."""
-        return self.folds != fold if self.folds.max() else np.ones(len(self.texts), dtype=bool)
 
 
 def add_label(
@@ -152,7 +104,7 @@ def add_label(
     index = classes.tolist().index(label)
     label_weights = np.insert(model.label_weights, index, float(len(texts)))
     log_priors = _log_priors(model, label_weights, index)
-    new = _NewLabel(label, index, list(texts), classes, label_weights, log_priors, seed)
+    new = NewLabel(label, index, list(texts), classes, label_weights, log_priors, seed)
     if isinstance(model, TunedModel):
         return _add_to_tuned(model, new, context)
     return _add_to_plain(model, new, context)
@@ -191,9 +143,9 @@ def _log_priors(model: FittedModel, label_weights: Array, index: int) -> Array:
     return np.insert(others, index, -np.log(labels))
 
 
-def _add_to_plain(model: FittedModel, new: _NewLabel, context: FitContext) -> FittedModel:
+def _add_to_plain(model: FittedModel, new: NewLabel, context: FitContext) -> FittedModel:
     sequences = model.tokenizer.sequences(new.texts)
-    lstm, record = _fit_language_model(model, new.label, sequences, context, new.seed)
+    lstm, record = fit_language_model(model, new.label, sequences, context, new.seed)
     changed = replace(
         model,
         classes_=new.classes,
@@ -201,7 +153,7 @@ def _add_to_plain(model: FittedModel, new: _NewLabel, context: FitContext) -> Fi
         models=inserted(model.models, new.index, lstm),
         label_weights=new.label_weights,
     )
-    _, validation = _split(len(new.texts), context.settings.validation_fraction, new.seed)
+    _, validation = split_texts(len(new.texts), context.settings.validation_fraction, new.seed)
     texts = changed.truncate([new.texts[index] for index in validation.tolist()])
     likelihoods = changed.log_likelihood(texts)
     own = plain_held_out(new.log_priors, likelihoods, np.full(len(texts), new.index), texts, new.seed)
@@ -210,11 +162,11 @@ def _add_to_plain(model: FittedModel, new: _NewLabel, context: FitContext) -> Fi
     return with_revision(changed, "add", new.label, len(new.texts), record)
 
 
-def _add_to_tuned(model: TunedModel, new: _NewLabel, context: FitContext) -> FittedModel:
+def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> FittedModel:
     others = _other_texts(model, new.seed)
-    pool = _pool(others, new)
-    ngrams, ngram_scores = _fit_ngrams(model, new, pool)
-    lstm, record, lstm_scores = _cross_fit_language_model(model, new, pool, context)
+    pool = make_pool(others.texts, new)
+    ngrams, ngram_scores = fit_label_ngrams(model, new, pool)
+    lstm, record, lstm_scores = cross_fit_language_model(model, new, pool, context)
     # With few texts, the background model was fitted on the kept texts too, unlike the adapted models that
     # scored them. Only how much more likely than the background model a label makes a text counts.
     lstm_scores[~pool.is_new] -= _background_scores(model, others.texts) - others.background
@@ -290,14 +242,7 @@ def _background_scores(model: TunedModel, texts: Sequence[str]) -> Array:
     return log_likelihoods([model.background], sequences, max_length=limit, threads=threads)[:, 0]
 
 
-def _pool(others: _OtherTexts, new: _NewLabel) -> _Pool:
-    is_new = np.repeat([False, True], [len(others.texts), len(new.texts)])
-    rng = np.random.default_rng([new.seed, len(new.texts)])
-    folds = stratified_folds(is_new.astype(np.intp), min(FOLDS, len(new.texts)), rng)
-    return _Pool([*others.texts, *new.texts], is_new, folds)
-
-
-def _held_out_with_label(before: HeldOut, others: Array, own: HeldOut, new: _NewLabel) -> HeldOut:
+def _held_out_with_label(before: HeldOut, others: Array, own: HeldOut, new: NewLabel) -> HeldOut:
     """Return held-out scores with those of a new label.
 
     The texts that were held out are not kept, so the new label's scores of them are unknown: they are drawn
@@ -311,7 +256,7 @@ def _held_out_with_label(before: HeldOut, others: Array, own: HeldOut, new: _New
         Joint log-probabilities of texts of the other labels.
     own : HeldOut
         Of texts of the new label, K + 1 labels; a sample of them is kept.
-    new : _NewLabel
+    new : NewLabel
     """
     rng = np.random.default_rng(new.seed)
     gaps = others[:, new.index] - np.logaddexp.reduce(np.delete(others, new.index, axis=1), axis=1)
@@ -326,146 +271,7 @@ def _held_out_with_label(before: HeldOut, others: Array, own: HeldOut, new: _New
     ).sample(new.seed)
 
 
-def _fit_ngrams(model: TunedModel, new: _NewLabel, pool: _Pool) -> tuple[list[NgramModel], list[Array]]:
-    """Fit the label's SVM weights and n-gram counts.
-
-    Returns
-    -------
-    ngrams : list of NgramModel
-        With the label.
-    scores : list of ndarray, (m,)
-        The label's, by each expert, cross-fitted.
-    """
-    subwords = model.subwords.sequences(pool.texts)
-    own_subwords = model.subwords.sequences(new.texts)
-    models, scores = [], []
-    for ngrams in model.ngrams:
-        idf = float(ngrams.idf.max(initial=1.0))
-        ngrams = ngrams.with_ngrams(ngrams.analyzer.occurrences(new.texts, own_subwords), idf)
-        occurrences = ngrams.analyzer.occurrences(pool.texts, subwords)
-        columns = ngrams.look_up(occurrences)
-        known = count_known(columns, occurrences.text_index, len(pool.texts))
-        values, counts = (
-            ngram_matrix(known, numbers, len(ngrams.keys))
-            for numbers in (tf_idf(known, ngrams.idf), known.count)
-        )
-        label_scores = np.zeros((2, len(pool.texts)))
-        for fold in np.unique(pool.folds):
-            fitted = _fit_weights(ngrams, values, counts, pool.training(fold), pool.is_new, new.seed)
-            found = _beside_others(ngrams, *fitted).scores_from_columns(
-                columns, occurrences.text_index, occurrences.position, len(pool.texts)
-            )
-            inside = pool.folds == fold
-            for row, fold_scores in zip(label_scores, found, strict=True):
-                row[inside] = fold_scores[inside, 1]
-        scores += list(label_scores)
-        everything = np.ones(len(pool.texts), dtype=bool)
-        fitted = _fit_weights(ngrams, values, counts, everything, pool.is_new, new.seed)
-        models.append(ngrams.with_label(new.index, *fitted))
-    return models, scores
-
-
-def _fit_weights(
-    ngrams: NgramModel,
-    values: sparse.csr_matrix,
-    counts: sparse.csr_matrix,
-    training: Mask,
-    is_new: Mask,
-    seed: int,
-) -> tuple[Floats, float, Floats]:
-    """Return the label's SVM weights (F,), bias and counts (F,).
-
-    Parameters
-    ----------
-    ngrams : NgramModel
-    values, counts : csr_matrix, (m, F)
-        tf-idf and counts of the texts.
-    training, is_new : ndarray of bool, (m,)
-        Which texts to fit on, and which are the label's.
-    seed : int
-    """
-    codes = is_new[training].astype(np.intp)
-    weights, bias = fit_linear_svm(values[training], codes, 2, np.ones(len(codes)), seed)
-    # Two labels share a margin, half each; with more, every label has an SVM of its own.
-    scale = 1.0 if ngrams.svm_weights.shape[1] == 2 else 2.0
-    label_counts = np.asarray(counts[training & is_new].sum(axis=0), dtype=np.float32).ravel()
-    return round_svm_weights(scale * weights[:, 1]), float(scale * bias[1]), label_counts
-
-
-def _beside_others(ngrams: NgramModel, weights: Floats, bias: float, counts: Floats) -> NgramModel:
-    """Return a model of two labels: all others together, and the new one."""
-    return NgramModel(
-        ngrams.analyzer,
-        ngrams.keys,
-        ngrams.idf,
-        np.column_stack([np.zeros_like(weights), weights]),
-        np.array([0.0, bias], dtype=np.float32),
-        np.column_stack([ngrams.counts.sum(axis=1), counts]),
-        ngrams.contexts,
-    )
-
-
-def _cross_fit_language_model(
-    model: TunedModel, new: _NewLabel, pool: _Pool, context: FitContext
-) -> tuple[NumpyLanguageModel, dict[str, Any], Array]:
-    """Return the label's language model, its training record, and its cross-fitted scores, (m,)."""
-    sequences = model.tokenizer.sequences(pool.texts)
-
-    def fit(mask: Mask) -> tuple[NumpyLanguageModel, dict[str, Any]]:
-        chosen = [sequences[index] for index in np.flatnonzero(mask & pool.is_new)]
-        return _fit_language_model(model, new.label, chosen, context, new.seed)
-
-    lstm, record = fit(pool.is_new)
-    scores = np.zeros(len(pool.texts))
-    weighted = model.combination.weights[-len(LSTMS) :].any()
-    for fold in np.unique(pool.folds) if weighted else []:
-        fold_lstm, _ = fit(pool.training(fold))
-        inside = np.flatnonzero(pool.folds == fold)
-        scores[inside] = log_likelihoods(
-            [fold_lstm],
-            [sequences[index] for index in inside],
-            max_length=model.settings.limit,
-            threads=context.threads,
-        )[:, 0]
-    return lstm, record, scores
-
-
-def _fit_language_model(
-    model: FittedModel, label: Any, sequences: Sequence[Ids], context: FitContext, seed: int
-) -> tuple[NumpyLanguageModel, dict[str, Any]]:
-    """Train the label's language model, from the background model on if there is one."""
-    settings = context.settings
-    split = DataSplit(label, *_split(len(sequences), settings.validation_fraction, seed), seed)
-    start = None
-    if isinstance(model, TunedModel):
-        assert isinstance(model.background, NumpyLanguageModel)
-        epochs = adaptation_epochs(len(sequences), training_tokens(sequences, settings))
-        settings = adaptation_settings(settings, min(settings.max_epochs, epochs))
-        start = model.background.arrays
-    trainer = new_trainer(
-        split,
-        sequences,
-        None,
-        model.tokenizer,
-        context,
-        settings=settings,
-        start=start,
-        one_embedding=start is not None and context.limits.share_embedding(len(model.classes_) + 1),
-    )
-    train([(label, trainer)], context)
-    return NumpyLanguageModel(round_to_16_bits(trainer.model.arrays())), training_records([split], [trainer])[
-        0
-    ]
-
-
-def _split(texts: int, validation_fraction: float, seed: int) -> tuple[Codes, Codes]:
-    """Return the indices of training and validation texts."""
-    shuffled = np.random.default_rng([seed, texts]).permutation(texts)
-    size = round(validation_fraction * texts)
-    return np.sort(shuffled[size:]), np.sort(shuffled[:size])
-
-
-def _fit_bias(combination: Combination, scores: Sequence[Array], codes: Codes, new: _NewLabel) -> Combination:
+def _fit_bias(combination: Combination, scores: Sequence[Array], codes: Codes, new: NewLabel) -> Combination:
     """Return the combination with a bias of the new label, the one with the smallest log-loss.
 
     Parameters
@@ -475,7 +281,7 @@ def _fit_bias(combination: Combination, scores: Sequence[Array], codes: Codes, n
     scores : sequence of ndarray, (m, K + 1)
         Each expert's.
     codes : ndarray of int, (m,)
-    new : _NewLabel
+    new : NewLabel
     """
     others = np.delete(new.log_priors, new.index)
     start = float((combination.bias - others).mean()) + new.log_priors[new.index]

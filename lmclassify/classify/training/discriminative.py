@@ -1,11 +1,10 @@
-"""Tunes all labels' language models together by conditional likelihood (torch).
+"""Discriminative fine-tuning: all labels' language models together, by conditional likelihood (torch).
 
-The models decide by Bayes' rule, so the probability of the right label, not of the text, is what a
-classifier needs: Chelba, Mahajan & Acero 2003, "Speech utterance classification". The gradient of a
-text's log posterior reaches each label's model through its log-likelihood alone, so the models are run
-and stepped side by side, each on one thread.
+A classifier needs the probability of the right label, not of the text: Chelba, Mahajan & Acero 2003, "Speech
+utterance classification". The gradient of a text's log posterior reaches each label's model through its
+log-likelihood only, so the models run and step side by side, each on one thread.
 
-Shapes: n texts, B texts of a batch, K labels, R labels compared for a text.
+Shapes: n texts, B texts of a batch, K labels, R compared labels per text.
 """
 
 from __future__ import annotations
@@ -43,20 +42,26 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 Weights = dict[str, npt.NDArray[np.float32]]
 
-_EPOCHS = 4
-_TOKENS = 2_500_000  # to be read at most, but for two epochs; each once for every label compared
-MOST_COMPARED = 6
-"""With more labels than this, each text's label is told from its likeliest rivals only."""
-
-_PATIENCE = 2
-_LEARNING_RATE = 2e-3
-_SCALE = 0.3  # of log-likelihoods in the posterior: summed over words they are far too sure
-_LIKELIHOOD_SHARE = 0.1  # of each token's own loss beside the posterior's
-_CORRUPTED = 0.2  # share of input tokens replaced at random (Xie et al. 2017)
+MAX_COMPARED = 6
+"""A text's label is compared with its likeliest competitors only, so many labels take no longer."""
+MAX_EPOCHS = 4
+"""Bounds the time; training usually ends earlier, by `PATIENCE`."""
+MAX_TOKENS = 2_500_000
+"""Tokens to read, each once per compared label, beyond two epochs: bounds the time with many texts."""
+PATIENCE = 2
+"""Epochs without a better validation loss."""
+LEARNING_RATE = 2e-3
+"""Of AdamW, at its peak."""
+SCALE = 0.3
+"""Factor of log-likelihoods in the posterior: their sums over words are far too confident."""
+LIKELIHOOD_SHARE = 0.1
+"""Share of the tokens' own losses in the loss: keeps the models language models."""
+CORRUPTED_SHARE = 0.2
+"""Share of input tokens replaced at random (Xie et al. 2017), against overfitting."""
 
 
 class DiscriminativeTrainer:
-    """Tunes the labels' language models epoch by epoch and keeps the best.
+    """Fine-tunes the labels' language models epoch by epoch and keeps the best weights.
 
     Parameters
     ----------
@@ -65,23 +70,24 @@ class DiscriminativeTrainer:
     tokenizer : Tokenizer
     sequences : sequence of array of int, (n,)
     training, validation : ndarray of int
-        Indices of texts. The validation texts' log-loss between the labels compared, at its best scale,
-        decides what is kept.
+        Indices of texts. The weights with the smallest log-loss on the validation texts, between the
+        compared labels and at the best scale, are kept.
     compared : ndarray of int, (n, R)
-        The labels between which a text's posterior is taken, its own first; see `labels_to_compare`.
+        The labels between which each text's posterior is computed, its own first; see
+        `labels_to_compare`.
     log_priors : ndarray, (K,)
     context : FitContext
     weights : ndarray, (n,), optional
     epochs : int, optional
-        By default four, or fewer where texts and labels are many.
+        By default four, or fewer with many texts and labels.
     seed : int, default=0
     one_embedding : bool, default=False
-        Leave the embeddings, which are one for all labels, as they are.
+        Freeze the embedding, which all labels share.
 
     Attributes
     ----------
     best : list of dict of str to ndarray
-        The weights with the least validation loss; at first those it began with.
+        The weights with the smallest validation loss; at first `start`.
     best_epoch : int
     records : list of EpochRecord
         Losses in nats per text.
@@ -128,7 +134,7 @@ class DiscriminativeTrainer:
         self._batch_size = max(8, min(self._batch_size, len(training) // 16))
         if epochs is None:
             tokens = int(self._lengths.sum()) * compared.shape[1]
-            epochs = min(_EPOCHS, max(2, _TOKENS // max(1, tokens)))
+            epochs = min(MAX_EPOCHS, max(2, MAX_TOKENS // max(1, tokens)))
         self._epochs = epochs
         self._steps = epochs * len(batches_by_length(self._lengths, self._batch_size, self._rng))
         self._step = 0
@@ -137,7 +143,7 @@ class DiscriminativeTrainer:
         self._best_loss: float | None = None
 
     def run(self) -> None:
-        """Tune until the epochs are over, two bring nothing better, or the context is stopped."""
+        """Train until the epochs are over, the patience is exhausted, or the context is stopped."""
         checkpoints = self._context.checkpoints
         number = 0 if checkpoints is None else checkpoints.next_number()
         state = None if checkpoints is None else checkpoints.load(number)
@@ -163,10 +169,10 @@ class DiscriminativeTrainer:
     def finished(self) -> bool:
         """Whether there is no epoch left to train."""
         epochs = len(self.records)
-        return epochs >= self._epochs or epochs - self.best_epoch >= _PATIENCE
+        return epochs >= self._epochs or epochs - self.best_epoch >= PATIENCE
 
     def state(self) -> TrainingState:
-        """Return what it has come to, between two epochs; see `load_state`."""
+        """Return the state of training between two epochs; see `load_state`."""
         arrays: Arrays = {}
         for label, (model, optimizer) in enumerate(zip(self._models, self._optimizers, strict=True)):
             best = {name: self.best[label][name] for name in model.trained_arrays()}
@@ -184,7 +190,7 @@ class DiscriminativeTrainer:
         return TrainingState(arrays, plain)
 
     def load_state(self, state: TrainingState) -> None:
-        """Go on from where a tuner of the same texts, settings and seed returned its `state`."""
+        """Continue from the `state` of a trainer with the same texts, settings and seed."""
         plain = state.plain
         self.records = [EpochRecord(**record) for record in plain["records"]]
         self.best_epoch, self._step = plain["best_epoch"], plain["step"]
@@ -201,11 +207,11 @@ class DiscriminativeTrainer:
         total, tokens = 0.0, 0
         for model in self._models:
             model.train()
-        for places in batches_by_length(self._lengths, self._batch_size, self._rng):
+        for rows in batches_by_length(self._lengths, self._batch_size, self._rng):
             if self._context.stop.is_set():
                 return
-            total += self._learn(self._training[places], each) * len(places)
-            tokens += int((self._lengths[places] - 1).sum()) * self._compared.shape[1]
+            total += self._step_batch(self._training[rows], each) * len(rows)
+            tokens += int((self._lengths[rows] - 1).sum()) * self._compared.shape[1]
         loss = self._validation_loss()
         better = math.isfinite(loss) and (self._best_loss is None or loss < self._best_loss)
         if better:
@@ -228,48 +234,48 @@ class DiscriminativeTrainer:
         if self._context.callback is not None:
             self._context.callback(None, record)
 
-    def _learn(self, indices: Codes, each: WorkerMap) -> float:
+    def _step_batch(self, indices: Codes, each: WorkerMap) -> float:
         """Take one step for each label; return the batch's mean loss in nats per text."""
         batch = self._store.batch(indices)
         inputs = self._corrupt(batch.inputs)
         compared = self._compared[indices]
         labels = np.unique(compared)
-        places = [np.nonzero(compared == label) for label in labels]
+        label_rows = [np.nonzero(compared == label) for label in labels]
 
         def forward(number: int) -> torch.Tensor:
-            rows = places[number][0]
+            rows = label_rows[number][0]
             part = _trim(Batch(inputs[rows], batch.targets[rows]))
             nll = self._models[labels[number]].token_nll(
                 torch.from_numpy(part.inputs).to(self._context.device),
                 torch.from_numpy(part.targets).to(self._context.device),
             )
-            log_likelihoods_of_rows: torch.Tensor = -nll.sum(dim=1)
-            return log_likelihoods_of_rows
+            row_scores: torch.Tensor = -nll.sum(dim=1)
+            return row_scores
 
         found: list[torch.Tensor] = list(each(forward, range(len(labels))))
         scores = np.zeros(compared.shape)
-        for where, of_label in zip(places, found, strict=True):
-            scores[where] = of_label.detach().cpu().numpy()
-        log_p = log_softmax(_SCALE * scores + self._log_priors[compared])
-        of_texts = self._weights[indices] / len(indices)
+        for rows, label_scores in zip(label_rows, found, strict=True):
+            scores[rows] = label_scores.detach().cpu().numpy()
+        log_p = log_softmax(SCALE * scores + self._log_priors[compared])
+        text_weights = self._weights[indices] / len(indices)
         gradient = np.exp(log_p)
         gradient[:, 0] -= 1.0  # the true label stands first
-        gradient *= _SCALE * of_texts[:, np.newaxis]
+        gradient *= SCALE * text_weights[:, np.newaxis]
         tokens = (batch.targets != PADDING_ID).sum()
-        gradient[:, 0] -= _LIKELIHOOD_SHARE * of_texts * len(indices) / tokens
-        rate = _LEARNING_RATE * self._share_of_peak()
+        gradient[:, 0] -= LIKELIHOOD_SHARE * text_weights * len(indices) / tokens
+        rate = LEARNING_RATE * self._share_of_peak()
         self._step += 1
 
         def step(number: int) -> None:
-            found[number].backward(torch.from_numpy(gradient[places[number]]).to(found[number]))  # type: ignore[no-untyped-call]
+            found[number].backward(torch.from_numpy(gradient[label_rows[number]]).to(found[number]))  # type: ignore[no-untyped-call]
             self._optimizers[labels[number]].step(rate)
 
         list(each(step, range(len(labels))))
-        return -float((log_p[:, 0] * of_texts).sum())
+        return -float((log_p[:, 0] * text_weights).sum())
 
     def _corrupt(self, inputs: Ids) -> Ids:
-        """Return inputs with some tokens, beginnings of text excepted, replaced by others."""
-        replaced = (self._rng.random(inputs.shape) < _CORRUPTED) & (inputs != PADDING_ID)
+        """Return inputs with some tokens, except beginnings of text, replaced at random."""
+        replaced = (self._rng.random(inputs.shape) < CORRUPTED_SHARE) & (inputs != PADDING_ID)
         replaced[:, 0] = False
         result = inputs.copy()
         result[replaced] = self._rng.integers(1, max(2, len(self._tokenizer.tokens) + 1), replaced.sum())
@@ -281,15 +287,15 @@ class DiscriminativeTrainer:
         return rising * 0.5 * (1 + math.cos(math.pi * self._step / self._steps))
 
     def _validation_loss(self) -> float:
-        """Return the log-loss in nats per validation text between the labels compared."""
+        """Return the log-loss in nats per validation text between the compared labels."""
         if not len(self._validation):
-            return -float(len(self.records))  # without validation part the last epoch is the best
+            return -float(len(self.records))  # without a validation part the last epoch is the best
         compared = self._compared[self._validation]
         models = [NumpyLanguageModel(model.arrays()) for model in self._models]
         held_out = [self._sequences[index] for index in self._validation]
-        asked = np.zeros((len(held_out), len(models)), dtype=bool)
-        np.put_along_axis(asked, compared, True, axis=1)
-        found = masked_log_likelihoods(models, held_out, asked, threads=self._context.threads)
+        mask = np.zeros((len(held_out), len(models)), dtype=bool)
+        np.put_along_axis(mask, compared, True, axis=1)
+        found = masked_log_likelihoods(models, held_out, mask, threads=self._context.threads)
         scores = np.take_along_axis(found, compared, axis=1)
         log_priors = self._log_priors[compared]
         first, weights = np.zeros(len(scores), dtype=np.intp), self._weights[self._validation]
@@ -297,27 +303,27 @@ class DiscriminativeTrainer:
         return log_loss(scale * scores + log_priors, first, weights)
 
 
-def labels_to_compare(codes: Codes, held_out: Array, most: int = MOST_COMPARED) -> npt.NDArray[np.intp]:
-    """Return each text's label, followed by all others, or by the likeliest ones where they are many.
+def labels_to_compare(codes: Codes, held_out: Array, max_labels: int = MAX_COMPARED) -> npt.NDArray[np.intp]:
+    """Return each text's label followed by the likeliest other labels.
 
     Parameters
     ----------
     codes : ndarray of int, (n,)
     held_out : ndarray, (n, K)
-        Joint log-probabilities by n-gram models that have not learnt from the text.
-    most : int
+        Joint log-probabilities by n-gram models that were not fitted on the text.
+    max_labels : int, optional
 
     Returns
     -------
-    ndarray of int, (n, min(K, most))
+    ndarray of int, (n, min(K, max_labels))
     """
     ranked = held_out.copy()
     ranked[np.arange(len(codes)), codes] = np.inf
-    return np.argsort(-ranked, axis=1, kind="stable")[:, :most]
+    return np.argsort(-ranked, axis=1, kind="stable")[:, :max_labels]
 
 
 def _trim(batch: Batch) -> Batch:
-    """Leave out the steps at which every text is padding."""
+    """Return the batch without the steps at which every text is padding."""
     steps = max(1, int((batch.targets != PADDING_ID).sum(axis=1).max(initial=1)))
     return Batch(
         np.ascontiguousarray(batch.inputs[:, :steps]), np.ascontiguousarray(batch.targets[:, :steps])

@@ -1,4 +1,4 @@
-"""Learns a log-linear combination of experts from their scores on held-out text (L-BFGS).
+"""Fits a log-linear combination of experts on their scores of held-out text (L-BFGS).
 
 Shapes: n texts, E experts, K labels.
 """
@@ -18,10 +18,17 @@ from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-_TOTAL_WEIGHT = 2.0  # of experts scaled to a spread of 1, before anything is known
-_PULL = 10.0  # towards those weights, in texts' worth of log-loss
-_BIAS_PULL = 1.0
-_DEVIATIONS, _SHARE_SURE = 5.0, 0.999  # how sure it is that the LSTMs do not turn a decision
+TOTAL_WEIGHT = 2.0
+"""Sum of the weights before any text is seen, for experts scaled to a spread of 1."""
+
+WEIGHT_PENALTY = 10.0
+"""Quadratic penalty for leaving these weights, in log-loss: a few dozen texts are then enough to fit on."""
+
+BIAS_PENALTY = 1.0
+"""Quadratic penalty for biases, in log-loss."""
+
+CASCADE_DEVIATIONS, CASCADE_SHARE = 5.0, 0.999
+"""How far and how often LSTM scores may deviate from their approximation without changing a decision."""
 
 
 def fit_combination(
@@ -31,27 +38,27 @@ def fit_combination(
     log_priors: Array,
     weights: Array | None = None,
 ) -> Combination:
-    """Return the combination with the least log-loss on held-out scores.
+    """Return the combination with the smallest log-loss on held-out scores.
 
-    Experts' weights are pulled towards equal shares, by as much as ten texts are worth, so that a few
-    dozen texts do; they never fall below zero.
+    The experts' weights are not negative. They are regularized towards equal shares, with the weight of ten
+    texts, so that a few dozen texts are enough.
 
     Parameters
     ----------
     experts : sequence of str
-        Their names.
+        Names.
     scores : sequence of ndarray, (n, K)
-        Of texts that the experts have not learnt from.
+        Scores of texts that the experts were not fitted on.
     codes : ndarray of int, (n,)
-        The true labels.
+        Index of each text's label.
     log_priors : ndarray, (K,)
     weights : ndarray, (n,), optional
-        Of the texts.
+        Weights of the texts.
     """
-    scale = np.array([spread(of_expert) for of_expert in scores])
-    start = np.full(len(scores), _TOTAL_WEIGHT / len(scores))
-    scaled = [of_expert / by for of_expert, by in zip(scores, scale, strict=True)]
-    found, prior_weight, bias = _fit(scaled, codes, log_priors, start, 1.0, _PULL, weights)
+    scale = np.array([spread(expert_scores) for expert_scores in scores])
+    start = np.full(len(scores), TOTAL_WEIGHT / len(scores))
+    scaled = [expert_scores / by for expert_scores, by in zip(scores, scale, strict=True)]
+    found, prior_weight, bias = _fit(scaled, codes, log_priors, start, 1.0, weights)
     return Combination(tuple(experts), found / scale, prior_weight * log_priors + bias)
 
 
@@ -63,29 +70,31 @@ def add_experts(
     codes: Codes,
     weights: Array | None = None,
 ) -> Combination:
-    """Return a combination with more experts, learnt on texts that may be fewer.
+    """Return a combination with more experts, fitted on texts that may be fewer.
 
-    The weights there keep their proportions; only their scale, the newcomers' weights (pulled towards
-    none) and the biases are learnt, so few texts tell enough.
+    The old weights keep their proportions. Only their scale, the new weights (regularized towards 0) and the
+    biases are fitted, so few texts are enough.
 
     Parameters
     ----------
     combination : Combination
     joint : ndarray, (n, K)
-        What the combination gives to these texts.
+        Joint log-probabilities of the texts by the combination.
     experts : sequence of str
-        The newcomers.
+        Names of the new experts.
     scores : sequence of ndarray, (n, K)
-        Theirs.
+        Scores of the new experts.
     codes : ndarray of int, (n,)
+        Index of each text's label.
     weights : ndarray, (n,), optional
+        Weights of the texts.
     """
-    scale = np.array([spread(of_expert) for of_expert in scores])
-    scaled = [of_expert / by for of_expert, by in zip(scores, scale, strict=True)]
+    scale = np.array([spread(expert_scores) for expert_scores in scores])
+    scaled = [expert_scores / by for expert_scores, by in zip(scores, scale, strict=True)]
     start = np.zeros(1 + len(scores))
     start[0] = 1.0
-    none = np.zeros(joint.shape[1])
-    found, _, bias = _fit([joint, *scaled], codes, none, start, 0.0, _PULL, weights)
+    no_priors = np.zeros(joint.shape[1])
+    found, _, bias = _fit([joint, *scaled], codes, no_priors, start, 0.0, weights)
     return Combination(
         (*combination.experts, *experts),
         np.concatenate([found[0] * combination.weights, found[1:] / scale]),
@@ -94,46 +103,49 @@ def add_experts(
 
 
 def fit_cascade(combination: Combination, scores: Sequence[Array], lengths: npt.ArrayLike) -> Combination:
-    """Return the combination with the gap from which on the LSTMs need not be asked.
+    """Return the combination with a cascade: which labels the LSTMs need not score.
 
-    On held-out text, the LSTMs' margin between the two likeliest labels is foretold from the n-gram models'
-    (least squares through 0). The gap is so wide that what deviates from it, by five standard deviations
-    and in 999 of 1,000 texts, does not turn the decision.
+    On held-out text, the LSTMs' margin between the two likeliest labels is approximated from the n-gram
+    models' margin (least squares through 0). The cascade's gap is so wide that deviations from the
+    approximation, of five standard deviations and in 999 of 1,000 texts, do not change the decision.
 
     Parameters
     ----------
     combination : Combination
     scores : sequence of ndarray, (n, K)
-        All experts', of texts that they have not learnt from.
+        All experts' scores of texts that they were not fitted on.
     lengths : array_like, (n,)
-        Of these texts, in the n-gram models' subwords.
+        Lengths of these texts in the n-gram models' subwords.
     """
-    of_ngrams = combination.ngram_joint(scores[: -len(LSTMS)])
-    two = np.argsort(-of_ngrams, axis=1, kind="stable")[:, :2]
+    ngram_joint = combination.ngram_joint(scores[: -len(LSTMS)])
+    top = np.argsort(-ngram_joint, axis=1, kind="stable")[:, :2]
 
-    def margins_of(values: Array) -> Array:
-        first, second = np.take_along_axis(values, two, axis=1).T
+    def top_margin(values: Array) -> Array:
+        first, second = np.take_along_axis(values, top, axis=1).T
         margin: Array = first - second
         return margin
 
-    margins = margins_of(of_ngrams - combination.bias)
-    of_lstms = margins_of(combination.lstm_joint(scores[-len(LSTMS) :]))
-    squares = float((margins**2).sum())
-    slope = max(0.0, float((margins * of_lstms).sum()) / squares) if squares else 0.0
+    ngram_margins = top_margin(ngram_joint - combination.bias)
+    lstm_margins = top_margin(combination.lstm_joint(scores[-len(LSTMS) :]))
+    squares = float((ngram_margins**2).sum())
+    slope = max(0.0, float((ngram_margins * lstm_margins).sum()) / squares) if squares else 0.0
     length = float(np.median(np.asarray(lengths)))
-    adverse = (slope * margins - of_lstms) / relative_length(lengths, length)
-    gap = max(_DEVIATIONS * float(np.sqrt((adverse**2).mean())), float(np.quantile(adverse, _SHARE_SURE)))
+    deviations = (slope * ngram_margins - lstm_margins) / relative_length(lengths, length)
+    gap = max(
+        CASCADE_DEVIATIONS * float(np.sqrt((deviations**2).mean())),
+        float(np.quantile(deviations, CASCADE_SHARE)),
+    )
     return replace(combination, cascade=Cascade(gap, slope, length))
 
 
 def log_loss(joint: Array, codes: Codes, weights: Array | None = None) -> float:
     """Return the mean negative log posterior of the true labels, in nats."""
-    of_texts = -log_softmax(joint)[np.arange(len(codes)), codes]
-    return float(np.average(of_texts, weights=weights))
+    losses = -log_softmax(joint)[np.arange(len(codes)), codes]
+    return float(np.average(losses, weights=weights))
 
 
 def best_scale(scores: Array, log_priors: Array, codes: Codes, weights: Array | None = None) -> float:
-    """Return the s for which ``s * scores + log_priors`` has the least log-loss, between e**-6 and e."""
+    """Return the s, from e**-6 to e, for which ``s * scores + log_priors`` has the smallest log-loss."""
 
     def loss(log_scale: float) -> float:
         return log_loss(np.exp(log_scale) * scores + log_priors, codes, weights)
@@ -142,7 +154,7 @@ def best_scale(scores: Array, log_priors: Array, codes: Codes, weights: Array | 
 
 
 def spread(scores: Array) -> float:
-    """Return the standard deviation of scores about each text's mean; 1 where they do not differ."""
+    """Return the standard deviation of scores from each text's mean; 1 if they do not differ."""
     deviation = float((scores - scores.mean(axis=1, keepdims=True)).std())
     return deviation if deviation > 0 else 1.0
 
@@ -153,32 +165,31 @@ def _fit(
     log_priors: Array,
     start: Array,
     prior_start: float,
-    pull: float,
     weights: Array | None,
 ) -> tuple[Array, float, Array]:
-    """Return the experts' weights, the prior's, and biases (K,)."""
+    """Return the weights of experts (E,) and prior, and biases (K,), regularized towards the start and 0."""
     experts = np.array(scores)
     count, n, labels = experts.shape
-    of_texts = np.ones(n) if weights is None else weights / weights.mean()
+    text_weights = np.ones(n) if weights is None else weights / weights.mean()
     rows = np.arange(n)
 
     def objective(parameters: Array) -> tuple[float, Array]:
-        of_experts, prior_weight, bias = parameters[:count], parameters[count], parameters[count + 1 :]
-        # Elementwise products and numpy's own sums: BLAS may round otherwise from call to call.
-        pooled = (of_experts[:, np.newaxis, np.newaxis] * experts).sum(axis=0)
-        log_p = log_softmax(pooled + prior_weight * log_priors + bias)
+        expert_weights, prior_weight, bias = parameters[:count], parameters[count], parameters[count + 1 :]
+        # Elementwise products and numpy's own sums: BLAS may round differently from call to call.
+        combined = (expert_weights[:, np.newaxis, np.newaxis] * experts).sum(axis=0)
+        log_p = log_softmax(combined + prior_weight * log_priors + bias)
         residual = np.exp(log_p)
         residual[rows, codes] -= 1
-        residual *= of_texts[:, np.newaxis]
-        apart = of_experts - start
-        loss = -(of_texts * log_p[rows, codes]).sum()
-        loss += pull * ((apart**2).sum() + (prior_weight - prior_start) ** 2) + _BIAS_PULL * (bias**2).sum()
-        of_labels = residual.sum(axis=0)
+        residual *= text_weights[:, np.newaxis]
+        change, prior_change = expert_weights - start, prior_weight - prior_start
+        loss = -(text_weights * log_p[rows, codes]).sum()
+        loss += WEIGHT_PENALTY * ((change**2).sum() + prior_change**2) + BIAS_PENALTY * (bias**2).sum()
+        label_residual = residual.sum(axis=0)
         gradient = np.concatenate(
             [
-                (experts * residual).sum(axis=(1, 2)) + 2 * pull * apart,
-                [(of_labels * log_priors).sum() + 2 * pull * (prior_weight - prior_start)],
-                of_labels + 2 * _BIAS_PULL * bias,
+                (experts * residual).sum(axis=(1, 2)) + 2 * WEIGHT_PENALTY * change,
+                [(label_residual * log_priors).sum() + 2 * WEIGHT_PENALTY * prior_change],
+                label_residual + 2 * BIAS_PENALTY * bias,
             ]
         )
         return loss, gradient

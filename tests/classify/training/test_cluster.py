@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lmclassify
 from lmclassify.classify.training.ngram_counts import count_by_label, count_ngrams, labelled_batches
 from lmclassify.classify.training.ngrams import ANALYZERS
 from lmclassify.classify.training.sampling import sample_tables
@@ -20,7 +24,7 @@ from lmclassify.datasets.labelled import LabelledTableReader, read_tables
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError
 from lmclassify.persistence.reading import read_model
 from lmclassify.text.tokenizer import Tokenizer
-from tests.conftest import SMALL, TUNED, bundled, run_cli_process, trainer
+from tests.conftest import ROOT, SMALL, TUNED, bundled, run_cli_process, trainer
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("ray")]
 pytest.importorskip("ray", reason="needs the extra ray")
@@ -250,3 +254,13 @@ def test_the_command_fits_on_a_cluster_of_its_own(tables, tmp_path):
 def test_a_cluster_trains_on_processors():
     with pytest.raises(OptionError, match="device must be auto or cpu"):
         trainer({**SMALL, "device": "cuda"}, cluster=object()).fit(["a", "b"], ["x", "y"])
+
+
+def test_the_example_in_the_documentation_fits_on_a_cluster(tmp_path):
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?ClassifierTrainer.*?)```", text, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", example], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert lmclassify.load(tmp_path / "model").classes_.tolist() == ["ham", "spam"]
