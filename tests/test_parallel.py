@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 
 import pytest
 
@@ -12,11 +11,16 @@ from lmclassify.parallel import map_ordered, number_of_threads, run_in_rounds
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_results_keep_their_order(threads):
-    def slow_first(number: int) -> int:
-        time.sleep(0.02 if number == 0 else 0)
+    second_done = threading.Event()
+
+    def first_last(number: int) -> int:
+        if number == 0 and threads > 1:
+            assert second_done.wait(60)
+        if number == 1:
+            second_done.set()
         return number * number
 
-    assert list(map_ordered(slow_first, range(6), threads)) == [0, 1, 4, 9, 16, 25]
+    assert list(map_ordered(first_last, range(6), threads)) == [0, 1, 4, 9, 16, 25]
 
 
 def test_number_of_threads():
@@ -50,30 +54,29 @@ def test_an_error_stops_the_others_and_reaches_the_caller():
     def step(name: str) -> bool:
         if name == "bad":
             raise ValueError("broken")
-        return not stop.wait(0.01)
+        return not stop.wait(60)
 
     with pytest.raises(ValueError, match="broken"):
         run_in_rounds(step, ["good", "bad", "good"], 2, stop)
     assert stop.is_set()
 
 
-def test_ctrl_c_lets_the_steps_in_hand_finish():
+def test_ctrl_c_lets_the_running_steps_finish():
     stop = threading.Event()
+    started = threading.Barrier(2)
     finished: list[int] = []
 
     def step(number: int) -> bool:
+        started.wait(60)  # two steps run
         if number == 0:
-            time.sleep(0.1)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        stop.wait(5)
-        time.sleep(0.05)
+        assert stop.wait(60)
         finished.append(number)
         return True
 
     with pytest.raises(KeyboardInterrupt):
         run_in_rounds(step, range(5), 2, stop)
-    assert 0 in finished
-    assert len(finished) <= 2
+    assert sorted(finished) == [0, 1]
 
 
 def test_each_thread_is_prepared():

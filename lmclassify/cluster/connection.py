@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster, or a local one for the time of a command."""
+"""Connects to a Ray cluster, or starts a local one for the duration of a command."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from types import ModuleType
 from lmclassify.errors import OptionError, shorten
 from lmclassify.parallel import number_of_threads
 
-_OBJECT_STORE_BYTES = 256 << 20  # of a local cluster: chunks of rows pass through it, and stay few
-_SECONDS_TO_ANSWER = 5.0
+OBJECT_STORE_BYTES = 256 << 20
+"""Shared memory of a local cluster: few chunks of rows are in it at a time."""
+SECONDS_TO_ANSWER = 5.0
+"""How long to wait for a cluster's head: Ray itself tries for many minutes."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
@@ -27,12 +29,12 @@ _QUIET = {
 
 
 def require_ray() -> ModuleType:
-    """Return the package ray, made to tell nobody of its use.
+    """Return the package ray, with its usage statistics and messages switched off.
 
     Raises
     ------
     OptionError
-        If it is not there.
+        If it is not installed.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -51,26 +53,26 @@ def connect(
     address: str | None = None,
     processes: int | None = None,
     *,
-    object_store_bytes: int = _OBJECT_STORE_BYTES,
+    object_store_bytes: int = OBJECT_STORE_BYTES,
 ) -> Iterator[int]:
-    """Connect to a cluster, and give the number of processes to use on it; at the end let go of it.
+    """Connect to a cluster and yield the number of processes to use on it; disconnect at the end.
 
-    Meanwhile standard output goes nowhere, for Ray prints there what its processes die of.
+    Standard output is discarded in between, as Ray prints there why its processes died.
 
     Parameters
     ----------
     address : str, optional
-        ``auto``, for the cluster that runs on this machine, or the ``host:port`` of a cluster's head. None: a
-        cluster of this machine alone is started, and ends with the connection.
+        ``auto`` for the cluster that this machine belongs to, or ``host:port`` of a cluster's head. None:
+        start a cluster of this machine only, which ends with the connection.
     processes : int, optional
-        By default one for each processor of the cluster.
+        Default: one per processor of the cluster.
     object_store_bytes : int
-        Memory for objects shared by the processes of a cluster that is started here.
+        Shared memory of a cluster that is started here.
 
     Raises
     ------
     OptionError
-        If Ray is not there, or no cluster answers.
+        If Ray is not installed, or no cluster answers.
     """
     ray = require_ray()
     common = {
@@ -105,7 +107,7 @@ def connect(
 
 
 def _check_answer(address: str) -> None:
-    """Raise OptionError unless something listens at an address: Ray itself tries for many minutes."""
+    """Raise OptionError unless something listens at an address."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
@@ -114,7 +116,7 @@ def _check_answer(address: str) -> None:
             f"--address {shorten(address)} is neither auto nor HOST:PORT of a cluster's head, as head:6379"
         )
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER):
+        with socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER):
             pass
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
@@ -122,13 +124,13 @@ def _check_answer(address: str) -> None:
 
 
 def _why(error: BaseException) -> str:
-    """Return what kept Ray from connecting, for the user."""
+    """Return why Ray could not connect, for the user."""
     causes: list[str] = []
     cause: BaseException | None = error
     while cause is not None:
         causes.append(str(cause))
         cause = cause.__cause__ or cause.__context__
-    if any("authentication token" in one.lower() for one in causes):
+    if any("authentication token" in text.lower() for text in causes):
         return (
             "the Ray cluster asks for a token: set RAY_AUTH_MODE=token, with the cluster's token in "
             "RAY_AUTH_TOKEN or ~/.ray/auth_token"
@@ -138,7 +140,7 @@ def _why(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Keep what Ray's native part prints as it starts off standard error, and its signal handler out."""
+    """Discard what Ray's native part prints as it starts, and restore the handler of SIGTERM."""
     handler = signal.getsignal(signal.SIGTERM)
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

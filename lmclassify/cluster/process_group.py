@@ -1,4 +1,4 @@
-"""Processes in step on a Ray cluster, by Ray Train: where one dies, they go on from the last state."""
+"""Processes that work in step on a Ray cluster (Ray Train); if one dies, all continue from the last state."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from lmclassify.cluster.tasks import RayTasks, Stopped
 from lmclassify.errors import EngineError, LMClassifyError
 
 Rounds = Callable[[Any, bytes | None], Iterator[bytes]]
-"""Of a process's payload and the state to begin from; yields the state after each round of work."""
+"""Called with a process's payload and the state to start from; yields the state after each round."""
 
-_FAILURES = 5  # of processes, until it is given up
-_POLL = 0.2  # seconds
+MAX_FAILURES = 5
+"""Deaths of processes before the work is given up."""
+POLL_SECONDS = 0.2
+"""Interval at which a waiting thread checks whether to stop."""
 _STATE = "state"
 
 
@@ -28,12 +30,12 @@ class TrainWorkerGroup:
     ----------
     cluster : RayTasks
     rounds : callable
-        Run by each process with its payload. The states yielded are to be the same in all; where a process
-        dies, all begin again from the last one.
+        Run by each process with its payload. All processes must yield the same states; if one dies, all
+        start again from the last state.
     payloads : sequence
-        One for each process, which alone takes it into its memory.
+        One per process; only that process loads it into memory.
     start : bytes, optional
-        The state to begin from.
+        The state to start from.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class TrainWorkerGroup:
         from ray.util.queue import Queue
 
         self._folder = tempfile.TemporaryDirectory(prefix="lmclassify-")
-        self._told = Queue(actor_options={"num_cpus": 0})
+        self._states = Queue(actor_options={"num_cpus": 0})
         self._error: BaseException | None = None
         self._trainer = ray.train.torch.TorchTrainer(
             _work,
@@ -51,7 +53,7 @@ class TrainWorkerGroup:
                 "rounds": rounds,
                 "payloads": [cluster.share(payload).reference for payload in payloads],
                 "start": start,
-                "told": self._told,
+                "states": self._states,
             },
             scaling_config=ray.train.ScalingConfig(
                 num_workers=len(payloads), resources_per_worker={"CPU": 1}
@@ -59,7 +61,7 @@ class TrainWorkerGroup:
             torch_config=ray.train.torch.TorchConfig(backend="gloo"),
             run_config=ray.train.RunConfig(
                 storage_path=cluster.storage or self._folder.name,
-                failure_config=ray.train.FailureConfig(max_failures=_FAILURES),
+                failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
             ),
         )
@@ -73,7 +75,7 @@ class TrainWorkerGroup:
             self._error = error
 
     def next(self, stop: Event) -> bytes:
-        """Return the state after the next round; after a process died, perhaps one that was given before.
+        """Return the state after the next round; if a process died, it may be an earlier state again.
 
         Raises
         ------
@@ -87,7 +89,7 @@ class TrainWorkerGroup:
         while True:
             running = self._thread.is_alive()
             with contextlib.suppress(Empty):
-                found = self._told.get(timeout=_POLL)
+                found = self._states.get(timeout=POLL_SECONDS)
                 if isinstance(found, LMClassifyError):
                     raise found
                 return bytes(found)
@@ -100,7 +102,7 @@ class TrainWorkerGroup:
     def close(self) -> None:
         """Wait for the end of the processes after their last round."""
         self._thread.join()
-        self._told.shutdown()
+        self._states.shutdown()
         self._folder.cleanup()
 
 
@@ -116,7 +118,7 @@ def _work(config: dict[str, Any]) -> None:
         with before.as_directory() as folder:
             state = (Path(folder) / _STATE).read_bytes()
         if rank == 0:  # it may have died between the two
-            config["told"].put(state)
+            config["states"].put(state)
     try:
         for after in config["rounds"](payload, state):
             with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +128,7 @@ def _work(config: dict[str, Any]) -> None:
                     checkpoint = ray.train.Checkpoint.from_directory(folder)
                 ray.train.report({}, checkpoint=checkpoint)
             if rank == 0:
-                config["told"].put(after)
+                config["states"].put(after)
     except LMClassifyError as error:  # trying again would not help
         if rank == 0:
-            config["told"].put(error)
+            config["states"].put(error)

@@ -1,4 +1,4 @@
-"""Jobs as tasks of a Ray cluster: what runs where, and again where a worker died, is Ray's business."""
+"""Runs functions as tasks of a Ray cluster; Ray places them and retries those whose worker died."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ Payload = TypeVar("Payload")
 Result = TypeVar("Result")
 Value = TypeVar("Value")
 
-_RETRIES = 5  # of one task whose worker died
-_POLL = 0.2  # seconds after which a thread that waits looks whether it is to stop
+MAX_RETRIES = 5
+"""Retries of a task whose worker died: a task that always kills its worker must not loop."""
+POLL_SECONDS = 0.2
+"""Interval at which a waiting thread checks whether to stop."""
 
 
 class Shared(Generic[Value]):
-    """A value in the cluster's memory: sent to each machine once, however many tasks use it."""
+    """A value in the cluster's memory: sent to each machine once, for any number of tasks."""
 
     def __init__(self, reference: Any) -> None:
         self.reference = reference
 
 
 class Stopped(Exception):  # noqa: N818
-    """A task was given up because the run is to stop."""
+    """A task was cancelled because the run stops."""
 
 
 class RayTasks:
     """Runs callables as Ray tasks, each on one processor.
 
-    A task whose worker dies runs again, up to five times, so callables must depend on their arguments alone
-    and change nothing but what they return.
+    A task whose worker dies runs again, up to five times, so callables must depend on their arguments only
+    and have no side effects.
 
     Parameters
     ----------
     processes : int
-        How many tasks to have run at once.
+        Number of tasks that run at the same time.
     shards : int, default=1
-        How many processes train one language model together, each with its part of the texts.
+        Number of processes that train one language model together, each with a part of the texts.
     storage : str, optional
-        A folder or URL that all machines of the cluster share, where such processes keep their states.
-        Without it they lie in a folder of this machine, where all processes then have to be.
+        Folder or URL shared by all machines of the cluster, for the state of such processes. Default: a
+        folder of this machine; all processes must then run on it.
     """
 
     def __init__(self, processes: int, *, shards: int = 1, storage: str | None = None) -> None:
@@ -53,32 +55,32 @@ class RayTasks:
             raise OptionError(f"{shards:,} shards need as many processes; there are {processes:,}")
         self.processes, self.shards, self.storage = processes, shards, storage
         self._ray = require_ray()
-        self._task = self._ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
+        self._task = self._ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(_call)
 
     def share(self, value: Value) -> Shared[Value]:
-        """Put a value into the cluster's memory, until nobody holds what is returned."""
+        """Put a value into the cluster's memory for as long as the returned object exists."""
         return Shared(self._ray.put(value))
 
     def call(self, function: Callable[..., Result], *arguments: Any, stop: Event) -> Result:
-        """Return what a function gives, called in a task; for threads, one call each at a time.
+        """Call a function in a task and return its result; may be called from several threads.
 
         Parameters
         ----------
         function : callable
         *arguments
-            Of which those that are `Shared` arrive as the values they stand for.
+            `Shared` arguments arrive as their values.
         stop : threading.Event
-            Ends the wait, and the task.
+            Cancels the task when set.
 
         Raises
         ------
         Stopped
             If `stop` was set before the task was done.
         EngineError
-            If the task's workers died again and again.
+            If the task's workers died repeatedly.
         """
         task = self._start(function, *arguments)
-        while not self._ray.wait([task], timeout=_POLL)[0]:
+        while not self._ray.wait([task], timeout=POLL_SECONDS)[0]:
             if stop.is_set():
                 self._ray.cancel(task, force=True)
                 raise Stopped
@@ -86,7 +88,7 @@ class RayTasks:
         return result
 
     def map(self, function: Callable[[Payload], Result], payloads: Iterable[Payload]) -> Iterator[Result]:
-        """Yield the function's result for each payload, in order; few of them wait to be taken."""
+        """Yield the function's result for each payload, in order; few results wait to be taken."""
         shared = self.share(function)
         running: deque[Any] = deque()
         try:
@@ -113,11 +115,11 @@ class RayTasks:
             raise error.cause from None
         except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.ObjectLostError) as error:
             why = " ".join(str(error).split())[:160]
-            raise EngineError(f"a task on the Ray cluster was lost {_RETRIES + 1} times ({why})") from None
+            raise EngineError(f"a task on the Ray cluster was lost {MAX_RETRIES + 1} times ({why})") from None
 
 
 def _call(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function in a worker, where warnings are nobody's to read."""
+    """Call a function in a worker, where nobody reads warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*arguments)
@@ -131,7 +133,14 @@ def ray_tasks(
     shards: int = 1,
     storage: str | None = None,
 ) -> Iterator[RayTasks]:
-    """Connect to a cluster and give what runs tasks on it; see `RayTasks`.
+    """Connect to a cluster and yield a `RayTasks`.
+
+    Parameters
+    ----------
+    address, processes
+        See `lmclassify.cluster.connection.connect`.
+    shards, storage
+        See `RayTasks`.
 
     Raises
     ------
