@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := build/demo
 
+# Compiled modules are kept, so that every process after the first starts faster.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The test processes already keep the processor busy: more threads in each of them only slow them down.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
