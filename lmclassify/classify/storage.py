@@ -67,20 +67,18 @@ def to_stored(model: Predictor) -> StoredModel:
         "parameters": model.parameters,
         "versions": model.versions,
     }
-    files = [
-        ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json"),
-        arrays_file("held-out", _held_out_arrays(model.held_out)),
-    ]
+    shared = model.background if isinstance(model, TunedPredictor) else None
+    files = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
+    for label, language_model in enumerate(model.models):
+        files += lstm_files("lm", language_model, shared, label)
+    files.append(arrays_file("held-out", _held_out_arrays(model.held_out)))
     if isinstance(model, TunedPredictor):
         files += _tuned_files(model)
-    else:
-        for label, language_model in enumerate(model.models):
-            files += lstm_files("lm", language_model, None, label)
     return StoredModel(config, files, model.training)
 
 
 def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
-    """Return the files of language models and n-grams of recipe tuned, and of kept texts."""
+    """Return the files that recipe tuned has in addition, in the order of version 0.7."""
     files: list[ModelFile] = []
     kept = model.held_out_texts
     if kept is not None:
@@ -88,8 +86,6 @@ def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
         files.append(ModelFile("held-out-texts", json.dumps(content).encode(), "json"))
         files.append(arrays_file("expert-scores", {"scores": kept.scores, "background": kept.background}))
     files += lstm_files("background", model.background)
-    for label, language_model in enumerate(model.models):
-        files += lstm_files("lm", language_model, model.background, label)
     files.append(ModelFile("subwords", model.subwords.to_json().encode(), "json"))
     files.append(ModelFile("combination", model.combination.to_json().encode(), "json"))
     files.append(arrays_file("ngrams", known_ngram_arrays(model.ngrams)))

@@ -21,7 +21,7 @@ from lmclassify import LMClassifier, OutputError
 from lmclassify.persistence.commit import check_target, write_model
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.persistence.reading import read_model
-from tests.conftest import bundled
+from tests.conftest import GOLDEN, bundled
 
 TEXTS, LABELS = bundled(limit=100)
 
@@ -238,3 +238,13 @@ def test_using_a_model_imports_neither_torch_nor_scikit_learn(saved):
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["plain", "plain-both", "tuned", "tuned-both-three"])
+def test_a_model_of_version_0_7_is_saved_again_byte_for_byte(name, tmp_path):
+    golden = GOLDEN / name / "model"
+    lmclassify.load(golden).save(tmp_path / "model")
+    assert names(tmp_path / "model") == names(golden)
+    for file in names(golden):
+        if file != "training.jsonl":
+            assert (tmp_path / "model" / file).read_bytes() == (golden / file).read_bytes()
