@@ -52,9 +52,6 @@ Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-SAMPLED_TEXTS = 1000
-"""Texts sampled from all other labels together if none are kept: more change little and take longer."""
-
 MIN_SAMPLED_PER_LABEL = 3
 """Texts sampled from each other label, however rare it is."""
 
@@ -157,13 +154,13 @@ def _add_to_plain(model: FittedModel, new: NewLabel, context: FitContext) -> Fit
     texts = changed.truncate([new.texts[index] for index in validation.tolist()])
     likelihoods = changed.log_likelihood(texts)
     own = plain_held_out(new.log_priors, likelihoods, np.full(len(texts), new.index), texts, new.seed)
-    others = changed.predict_joint_log_proba(_sample_texts(model, new.seed)[0])
+    others = changed.predict_joint_log_proba(_sample_texts(model, new.seed, context)[0])
     changed = replace(changed, held_out=_held_out_with_label(model.held_out, others, own, new))
     return with_revision(changed, "add", new.label, len(new.texts), record)
 
 
 def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> FittedModel:
-    others = _other_texts(model, new.seed)
+    others = _other_texts(model, new.seed, context)
     pool = make_pool(others.texts, new)
     ngrams, ngram_scores = fit_label_ngrams(model, new, pool)
     lstm, record, lstm_scores = cross_fit_language_model(model, new, pool, context)
@@ -212,23 +209,23 @@ def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> Fitt
     return with_revision(changed, "add", new.label, len(new.texts), record)
 
 
-def _other_texts(model: TunedModel, seed: int) -> _OtherTexts:
+def _other_texts(model: TunedModel, seed: int, context: FitContext) -> _OtherTexts:
     """Return texts of the other labels, kept or sampled, with the scores of the model's experts."""
     kept = model.held_out_texts
     if kept is not None and len(kept.texts):
         scores = list(kept.scores.astype(np.float64))
         return _OtherTexts(kept.texts, kept.codes.astype(np.intp), scores, kept.background.astype(np.float64))
-    texts, codes = _sample_texts(model, seed)
+    texts, codes = _sample_texts(model, seed, context)
     return _OtherTexts(texts, codes, model.expert_scores(texts), _background_scores(model, texts))
 
 
-def _sample_texts(model: FittedModel, seed: int) -> tuple[list[str], Codes]:
+def _sample_texts(model: FittedModel, seed: int, context: FitContext) -> tuple[list[str], Codes]:
     """Return texts sampled from the labels' language models, in proportion to the labels, and their codes."""
     shares = model.label_weights / model.label_weights.sum()
     texts: list[str] = []
     codes: list[int] = []
     for code, label in enumerate(model.classes_.tolist()):
-        count = max(MIN_SAMPLED_PER_LABEL, round(SAMPLED_TEXTS * shares[code]))
+        count = max(MIN_SAMPLED_PER_LABEL, round(context.limits.sampled_texts * shares[code]))
         sampled = [text for text in model.generate(label, n=count, seed=seed + code) if text]
         texts += sampled
         codes += [code] * len(sampled)

@@ -17,7 +17,7 @@ ProgressCallback = Callable[[Any, EpochRecord], object]
 
 @dataclass(frozen=True)
 class SizeLimits:
-    """Sizes of the data from which on recipe tuned works differently."""
+    """Sizes from which on fitting works differently, so that time and memory stay bounded."""
 
     max_texts: int = 100_000
     """Everything but the n-gram counts is fitted on at most so many texts: more take too long."""
@@ -26,6 +26,9 @@ class SizeLimits:
     min_labels_to_share: int = 50
     """From so many labels on, all share one embedding (one each takes too much space), and n-gram models
     are cross-fitted in fewer folds (more take too long)."""
+
+    sampled_texts: int = 1000
+    """`add_label` samples so many texts of all other labels together if the model has kept none."""
 
     def share_embedding(self, labels: int) -> bool:
         """Return whether so many labels share one embedding."""
