@@ -14,7 +14,7 @@ from lmclassify.service.model_scorer import ModelScorer
 _TOLERANCE = 1e-5
 """For numbers: scores differ in the last bits between texts scored together and alone."""
 _WEIGHTS = {"one text": 50, "some texts": 20, "many texts": 3, "explain": 10, "suggest": 1, "invalid": 16}
-_MANY_TEXTS = 700
+_LARGE_REQUEST_TEXTS = 700
 """More than are scored at a time, so that the model may be replaced in between."""
 
 
@@ -58,7 +58,7 @@ class RequestMixture:
         self._requests = {
             "one text": [self._predict("one text", 1) for _ in range(40)],
             "some texts": [self._predict("some texts", self.random.randint(2, 40)) for _ in range(15)],
-            "many texts": [self._predict("many texts", _MANY_TEXTS) for _ in range(3)],
+            "many texts": [self._predict("many texts", _LARGE_REQUEST_TEXTS) for _ in range(3)],
             "explain": [self._explain() for _ in range(20)],
             "suggest": [self._suggest() for _ in range(10)],
             "invalid": [SoakRequest("invalid", *invalid) for invalid in INVALID_REQUESTS],
