@@ -112,7 +112,7 @@ def test_ctrl_c_keeps_what_is_finished(folder):
     while b"run 2 of 10" not in said:
         said += process.stderr.readline()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the group
-    output, rest = process.communicate(timeout=60)
+    output, rest = process.communicate(timeout=300)
     assert process.returncode == 130, rest.decode()
     assert rest.decode().splitlines()[-1] == "lmclassify: error: interrupted"
     assert b"1 runs finished, saved in r.jsonl; 9 did not" in rest

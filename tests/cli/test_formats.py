@@ -24,7 +24,7 @@ JQ = "jq -r .id" if shutil.which("jq") else f"{sys.executable} -c 'import json, 
 
 
 def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["bash", "-c", line], cwd=cwd, capture_output=True, timeout=100, check=False)
+    return subprocess.run(["bash", "-c", line], cwd=cwd, capture_output=True, timeout=300, check=False)
 
 
 def test_from_format_to_format_and_back(saved, tmp_path):
@@ -192,7 +192,7 @@ def test_each_row_is_written_as_soon_as_it_is_read(saved, tmp_path, arguments, r
             while len(waiting) > len(rows) - place - 1:  # these are there before the next row is sent
                 assert process.stdout.readline().decode().startswith(waiting.pop(0))
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
 
 
 @pytest.mark.parametrize("options", [["-o", "out.csv"], ["--format", "table"], ["--format", "parquet"]])

@@ -117,7 +117,7 @@ def test_a_terminated_filter_copies_the_message(saved):
     while unread(process.stdin) and time.monotonic() < deadline:  # it installs its handlers before it reads
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    out, said = process.communicate(b"\nbody\n", timeout=30)
+    out, said = process.communicate(b"\nbody\n", timeout=300)
     assert out == b"Subject: x\n\nbody\n"
     assert process.returncode == 75
     assert b"ended by signal 15" in said

@@ -57,7 +57,7 @@ def test_mail_from_a_pipe_and_by_wildcard(saved, tmp_path):
     ]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         (tmp_path / "pipe").write_bytes(MBOX)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert len(out.splitlines()) == 4
 
