@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,7 +16,6 @@ from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
-    TABLE,
     Address,
     Encoding,
     Engine,
@@ -26,88 +25,31 @@ from lmclassify.cli.common import (
     TextColumn,
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
+from lmclassify.cli.fit_options import (
+    ClassPrior,
+    ClassWeight,
+    Data,
+    Label,
+    Labels,
+    OnBadRow,
+    Output,
+    Resume,
+    Shards,
+    Storage,
+    TensorBoard,
+    Unlabelled,
+    setting_options,
+)
 from lmclassify.cli.progress import EpochProgress
 from lmclassify.cli.tensorboard import TensorBoardWriter
 from lmclassify.errors import OptionError, listing
 
 if TYPE_CHECKING:
+    from lmclassify.classify.model import FittedModel
     from lmclassify.classify.training.sampling import StreamedRemainder
     from lmclassify.cluster.tasks import RayTasks
     from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
     from lmclassify.lm.neural.trainer import EpochRecord
-
-Data = Annotated[list[str] | None, typer.Argument(metavar="DATA", help=f"{TABLE}. `-` reads standard input.")]
-Labels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--labels",
-        metavar="A,B | A=FILE",
-        help="Labels to keep (default: all). Or, once per label, the file with its texts: one text per line, "
-        "an mbox file, a Maildir or a folder of messages.",
-    ),
-]
-Label = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label", metavar="NAME", help="One label to keep; its name may contain `,` and `=`. Repeatable."
-    ),
-]
-Output = Annotated[
-    str,
-    typer.Option("-o", "--output", "-m", "--model", metavar="FOLDER", help="Folder to write the model to."),
-]
-Unlabelled = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--unlabelled",
-        metavar="FILE",
-        help="More texts, without labels, to train the background model on: a table, or one text per line. "
-        "Repeatable.",
-    ),
-]
-Resume = Annotated[
-    bool,
-    typer.Option("--resume", help="Resume an interrupted fit of the same data and settings."),
-]
-TensorBoard = Annotated[
-    str | None,
-    typer.Option("--tensorboard", metavar="FOLDER", help="Write the losses of each epoch for TensorBoard."),
-]
-Shards = Annotated[
-    int,
-    typer.Option(
-        "--shards",
-        min=1,
-        help="With --engine ray: number of processes that train each language model together, each on its "
-        "part of the texts.",
-    ),
-]
-Storage = Annotated[
-    str | None,
-    typer.Option(
-        "--storage",
-        metavar="FOLDER|URL",
-        help="With --shards on several machines: shared storage for the state of training.",
-    ),
-]
-OnBadRow = Annotated[
-    Literal["skip", "fail"],
-    typer.Option("--on-bad-row", help="Skip a row without text or label, or fail."),
-]
-ClassPrior = Annotated[
-    str | None,
-    typer.Option(
-        "--class-prior", metavar="A=P,B=P", help="Prior of each label. Default: estimated from the data."
-    ),
-]
-ClassWeight = Annotated[
-    str | None,
-    typer.Option(
-        "--class-weight",
-        metavar="balanced | A=W,B=W",
-        help="Weight of each label in training. `balanced`: inversely proportional to its frequency.",
-    ),
-]
 
 _EXAMPLES = (
     "lmclassify fit mail.csv -o model",
@@ -145,7 +87,7 @@ def fit(
 
     Without DATA and without a file per label, the bundled sample of subject lines is used.
     """
-    Settings(**settings)  # wrong options are reported before anything is read
+    chosen = Settings(**settings)  # wrong options are reported before anything is read
     names, files = _parse_labels(labels or [], label or [])
     if engine != "ray" and (address is not None or shards > 1 or storage is not None):
         raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
@@ -163,7 +105,7 @@ def fit(
         fields=parse_fields(fields),
         fail_on_bad_row=on_bad_row == "fail",
     )
-    inputs.check(settings["recipe"])
+    inputs.check(chosen.recipe)
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
 
     from lmclassify.classify.training.checkpoints import Checkpoints
@@ -172,34 +114,20 @@ def fit(
     check_target(output)
     with contextlib.ExitStack() as stack:
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
-        cluster = remainder = None
+        cluster = None
         if engine == "ray":
-            from lmclassify.cluster.tasks import ray_tasks
-
-            cluster = stack.enter_context(ray_tasks(address, run.threads, shards=shards, storage=storage))
-            each = f", {shards:,} of them for each language model" if shards > 1 else ""
-            run.say(f"Ray: {cluster.processes:,} processes{each}")
-        if cluster is not None and inputs.can_be_sampled(settings["recipe"]):
-            training, remainder = inputs.sample(run, cluster, absolute=address is not None)
-        else:
-            training = inputs.read(run)
+            cluster = stack.enter_context(_connect(run, address, shards, storage))
+        training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
         found = sorted(set(training.labels))
         if len(found) == 1:
             run.say(f"note: all texts have one label ({found[0]}); the model predicts it for every text")
-
-        from lmclassify.classify.training.fit import ClassifierTrainer
+        from lmclassify.classify.training.fit import ClassifierTrainer  # torch, once the data are good
 
         checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=run.say))
-        with EpochProgress(run, found, settings["recipe"]) as display:
-
-            def on_epoch(label: Any, record: EpochRecord) -> None:
-                display.update(label, record)
-                if writer is not None:
-                    writer.update(display.name_of(label), record)
-
+        with _show_epochs(run, found, chosen.recipe, writer) as on_epoch:
             trainer = ClassifierTrainer(
-                settings=Settings(**settings),
+                settings=chosen,
                 class_prior=prior,
                 class_weight=weight,
                 random_state=run.seed,
@@ -211,10 +139,34 @@ def fit(
             )
             model = trainer.fit(training.texts, training.labels, unlabelled=more, remainder=remainder)
         model.save(output)
-    for kind in ("label", "backward label"):
-        for entry in model.training_entries(kind):
-            run.say(_summary(entry))
+    _summarize(run, model)
     run.say(f"model written to {output}")
+
+
+@contextlib.contextmanager
+def _connect(run: Run, address: str | None, shards: int, storage: str | None) -> Iterator[RayTasks]:
+    """Connect to a Ray cluster, or start one on this machine."""
+    from lmclassify.cluster.tasks import ray_tasks
+
+    with ray_tasks(address, run.threads, shards=shards, storage=storage) as cluster:
+        each = f", {shards:,} of them for each language model" if shards > 1 else ""
+        run.say(f"Ray: {cluster.processes:,} processes{each}")
+        yield cluster
+
+
+@contextlib.contextmanager
+def _show_epochs(
+    run: Run, labels: list[str], recipe: str, writer: TensorBoardWriter | None
+) -> Iterator[Callable[[Any, EpochRecord], None]]:
+    """Return a callback that shows each epoch and writes it for TensorBoard."""
+    with EpochProgress(run, labels, recipe) as display:
+
+        def on_epoch(label: Any, record: EpochRecord) -> None:
+            display.update(label, record)
+            if writer is not None:
+                writer.update(display.name_of(label), record)
+
+        yield on_epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,38 +195,36 @@ class _Inputs:
         if [*self.data, *self.files.values(), *self.unlabelled].count("-") > 1:
             raise OptionError("standard input (-) can be read only once")
 
-    def can_be_sampled(self, recipe: str) -> bool:
-        """Return whether a cluster's processes can read the texts and keep what does not fit in memory."""
-        return recipe == "tuned" and not self.files and "-" not in self.data
+    def read(
+        self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
+    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
+        """Read the labelled texts.
 
-    def read(self, run: Run) -> LabelledTexts:
-        """Read the labelled texts."""
+        A cluster's processes read tables for recipe tuned; then the texts are a sample, and the second value
+        streams the other texts. `absolute` says that the processes may run in other folders.
+        """
         from lmclassify.datasets.labelled import read_files, read_tables
         from lmclassify.datasets.multiple_files import expand
 
-        if not self.files:
-            return read_tables(expand(self._tables(run)), self._table_reading(), say=run.say)
-        return read_files(
-            self.files,
-            fields=self.fields,
-            fail_on_bad_row=self.fail_on_bad_row,
-            format=self.format,
-            encoding=self.encoding,
-            say=run.say,
-        )
-
-    def sample(
-        self, run: Run, cluster: RayTasks, absolute: bool
-    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
-        """Let a cluster's processes read the tables; return a sample and what streams the other texts."""
+        if self.files:
+            texts = read_files(
+                self.files,
+                fields=self.fields,
+                fail_on_bad_row=self.fail_on_bad_row,
+                format=self.format,
+                encoding=self.encoding,
+                say=run.say,
+            )
+            return texts, None
+        paths = expand(self._tables(run))
+        if cluster is None or recipe != "tuned" or "-" in self.data:
+            return read_tables(paths, self._table_reader(), say=run.say), None
         from lmclassify.classify.training.sampling import sample_tables
-        from lmclassify.datasets.multiple_files import expand
         from lmclassify.tables.urls import is_url
 
-        paths = expand(self._tables(run))
-        if absolute:  # processes on other machines run in other folders
+        if absolute:
             paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
-        return sample_tables(paths, self._table_reading(), cluster, seed=run.seed, say=run.say)
+        return sample_tables(paths, self._table_reader(), cluster, seed=run.seed, say=run.say)
 
     def read_unlabelled(self, run: Run) -> list[str]:
         """Read the texts without labels."""
@@ -300,7 +250,7 @@ class _Inputs:
             run.say("no DATA given: training on the bundled subject lines")
         return self.data or [str(bundled_data())]
 
-    def _table_reading(self) -> LabelledTableReader:
+    def _table_reader(self) -> LabelledTableReader:
         from lmclassify.datasets.labelled import LabelledTableReader
 
         return LabelledTableReader(
@@ -311,30 +261,6 @@ class _Inputs:
             format=self.format,
             encoding=self.encoding,
         )
-
-
-def _none_or_int(value: str | int | None) -> int | None:
-    return None if value is None or str(value).lower() == "none" else int(value)
-
-
-def _setting_options() -> dict[str, tuple[Any, Any]]:
-    """Return an option for every field of `Settings`."""
-    hints = get_type_hints(Settings)
-    options: dict[str, tuple[Any, Any]] = {}
-    for item in fields(Settings):
-        assert item.default is not MISSING
-        flag = "--" + item.name.replace("_", "-")
-        kind, default = hints[item.name], item.default
-        more: dict[str, Any] = {}
-        if kind in (bool, bool | None):
-            flag = f"{flag}/--no-{flag.removeprefix('--')}"
-        elif item.metadata["choices"]:
-            kind = Literal[item.metadata["choices"]]
-        elif kind == (int | None):
-            more = {"parser": _none_or_int, "metavar": "INTEGER|none"}
-        option = typer.Option(flag, help=item.metadata["help"], **more)
-        options[item.name] = (Annotated[kind, option], default)
-    return options
 
 
 def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[str, Any]) -> dict[str, Any]:
@@ -416,6 +342,13 @@ def _class_weight(value: str | dict[str, float] | None) -> Any:
     return value if value == "balanced" else _numbers("--class-weight", value)
 
 
+def _summarize(run: Run, model: FittedModel) -> None:
+    """Print a line for each language model."""
+    for kind in ("label", "backward label"):
+        for entry in model.training_entries(kind):
+            run.say(_summary(entry))
+
+
 def _summary(entry: dict[str, Any]) -> str:
     held_out = "no held-out text"
     if entry["validation_loss"] is not None:
@@ -431,5 +364,5 @@ def _summary(entry: dict[str, Any]) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    options = {**_setting_options(), **CONFIG_OPTIONS}
+    options = {**setting_options(), **CONFIG_OPTIONS}
     add_command(app, "fit", fit, options, prepare=_prepare, examples=_EXAMPLES)
