@@ -20,7 +20,7 @@ from sklearn.utils import estimator_checks, get_tags
 from lmclassify import LMClassifier
 from tests.conftest import SMALL, bundled
 
-TEXTS, LABELS = bundled(limit=120)
+TEXTS, LABELS = bundled(limit=60)
 METHODS = [
     "predict",
     "predict_proba",
@@ -316,11 +316,11 @@ def test_model_selection_and_pipelines():
     classifier = LMClassifier(**{**SMALL, "max_epochs": 1})
     scores = cross_val_score(classifier, TEXTS, LABELS, cv=2)
     assert scores.shape == (2,)
-    assert cross_val_predict(classifier, TEXTS, LABELS, cv=2, method="predict_proba").shape == (120, 2)
+    assert cross_val_predict(classifier, TEXTS, LABELS, cv=2, method="predict_proba").shape == (60, 2)
     search = GridSearchCV(classifier, {"num_lstm_units": [4, 8], "tokenizer": ["word"]}, cv=2)
     search.fit(pd.Series(TEXTS), pd.Series(LABELS))
     assert search.best_params_["num_lstm_units"] in (4, 8)
-    assert search.predict(TEXTS).shape == (120,)
+    assert search.predict(TEXTS).shape == (60,)
     shout = FunctionTransformer(lambda texts: [text.upper() for text in texts])
     pipeline = make_pipeline(shout, classifier).fit(TEXTS, LABELS)
     assert np.array_equal(pipeline.predict(TEXTS), pipeline.predict([text.lower() for text in TEXTS]))

@@ -128,7 +128,7 @@ def test_words_are_the_tokens_unless_they_leave_most_held_out_text_unknown():
     assert LMClassifier(**TINY, tokenizer="word").fit(joined, LABELS).model_.tokenizer.kind == "word"
 
 
-@pytest.mark.parametrize("weights", [None, np.full(40, 2.0)])
+@pytest.mark.parametrize("weights", [pytest.param(None, marks=pytest.mark.long), np.full(40, 2.0)])
 def test_the_background_model_is_trained_on_unlabelled_texts(weights):
     unlabelled = ["an altogether different subject"] * 30
     options = {**TINY, "tokenizer": "char"}
