@@ -114,9 +114,8 @@ def fit(
     check_target(output)
     with contextlib.ExitStack() as stack:
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
-        cluster = None
-        if engine == "ray":
-            cluster = stack.enter_context(_connect(run, address, shards, storage))
+        on_ray = engine == "ray"
+        cluster = stack.enter_context(_connect(run, address, shards, storage)) if on_ray else None
         training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
         found = sorted(set(training.labels))
