@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import lmclassify
 from tests.conftest import ROOT, bundled
 
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 80  # longer ones hold more than one idea
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -68,6 +70,26 @@ def test_architecture_page_names_every_package():
     for init in (ROOT / "lmclassify").rglob("__init__.py"):
         if init.parent != ROOT / "lmclassify":
             assert re.search(rf"^ +{init.parent.name}/ ", page, re.MULTILINE), init.parent
+
+
+def test_files_and_functions_are_short():
+    too_long = []
+    for path in [*(ROOT / "lmclassify").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        code = path.read_text(encoding="utf-8")
+        name = path.relative_to(ROOT).as_posix()
+        if code.count("\n") > MAX_FILE_LINES:
+            too_long.append(name)
+        functions = (
+            node
+            for node in ast.walk(ast.parse(code))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+        too_long += [
+            f"{name}: {node.name}"
+            for node in functions
+            if node.end_lineno - node.lineno >= MAX_FUNCTION_LINES
+        ]
+    assert too_long == []
 
 
 def documents() -> list[Path]:
