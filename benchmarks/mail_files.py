@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.common import errors_in_one_line, print_progress, read_table, select, table_head, texts_of
-from lmclassify.comparison.plan import proportional_sample
+from lmclassify.comparison.splits import proportional_sample
 from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import LMClassifyError
 from lmclassify.mail.messages_table import read_texts

@@ -22,7 +22,7 @@ from benchmarks.common import append_record, fit_or_load, print_progress, read_r
 from benchmarks.perturbations import CHANGES, padding, typical_words
 from lmclassify import __version__
 from lmclassify.comparison.methods import METHODS, Setup, choose_methods
-from lmclassify.comparison.plan import stratified_folds
+from lmclassify.comparison.splits import stratified_folds
 from lmclassify.datasets.labelled import LabelledTexts
 
 SETS = ("sms_spam", "enron_subjects")

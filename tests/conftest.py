@@ -109,15 +109,6 @@ def saved(classifier: LMClassifier, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The shared data sets, where they lie beside the project."""
-    folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("needs ../shared/data")
-    return folder
-
-
 PROGRAM = [sys.executable, "-m", "lmclassify"]
 """The command line of the program in a process of its own."""
 

@@ -22,7 +22,7 @@ from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
-from lmclassify.comparison.plan import stratified_folds
+from lmclassify.comparison.splits import stratified_folds
 
 Array = npt.NDArray[np.float64]
 

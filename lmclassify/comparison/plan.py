@@ -11,66 +11,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.training import data as by_code
 from lmclassify.comparison.methods import Method
 from lmclassify.comparison.results import Cell, Size
+from lmclassify.comparison.splits import proportional_sample, stratified_folds
 from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import DataError, OptionError, listing, shorten
 
 Indices = npt.NDArray[np.intp]
-
-
-def stratified_folds(labels: Sequence[str], folds: int, generator: np.random.Generator) -> Indices:
-    """Assign texts to folds, stratified by label.
-
-    See `lmclassify.classify.training.data.stratified_folds`, which takes label codes instead of names.
-    """
-    return by_code.stratified_folds(_codes(labels), folds, generator)
-
-
-def proportional_sample(labels: Sequence[str], size: int, generator: np.random.Generator) -> Indices:
-    """Sample texts without replacement, in proportion to the labels and at least one of each.
-
-    Parameters
-    ----------
-    labels : sequence of str, (n,)
-    size : int
-        From the number of labels to n.
-    generator : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of int, (size,)
-        Indices of the texts, ascending.
-
-    Raises
-    ------
-    OptionError
-        If `size` is less than the number of labels or more than n.
-    """
-    codes = _codes(labels)
-    counts = np.bincount(codes)
-    if not len(counts) <= size <= len(codes):
-        raise OptionError(
-            f"{size:,} texts cannot be sampled from {len(codes):,} with {len(counts):,} labels: "
-            f"the size must be from {len(counts):,} to {len(codes):,}"
-        )
-    ideal = counts * (size / len(codes))
-    ideal += generator.uniform(-1e-6, 1e-6, len(ideal))  # break ties at random
-    quota = np.clip(np.floor(ideal).astype(np.intp), 1, counts)
-    while quota.sum() > size:
-        quota[np.argmax(np.where(quota > 1, quota - ideal, -np.inf))] -= 1
-    while quota.sum() < size:
-        quota[np.argmax(np.where(quota < counts, ideal - quota, -np.inf))] += 1
-    chosen = [
-        generator.choice(np.flatnonzero(codes == code), count, replace=False)
-        for code, count in enumerate(quota)
-    ]
-    return np.sort(np.concatenate(chosen))
-
-
-def _codes(labels: Sequence[str]) -> Indices:
-    return np.unique(np.asarray(labels, dtype=object), return_inverse=True)[1].astype(np.intp)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from threadpoolctl import threadpool_limits
 
+from lmclassify import bundled_data
 from lmclassify.comparison import baselines
 from lmclassify.comparison.baselines import NBSVM, Baseline, FastText, log_count_ratio
 from lmclassify.comparison.methods import METHODS, Setup, choose_methods
+from lmclassify.datasets.labelled import read_tables
 from lmclassify.errors import OptionError
 from tests.conftest import bundled
 
@@ -126,17 +128,15 @@ def test_words_of_one_letter_and_punctuation_are_features():
 
 
 @pytest.mark.long
-def test_accuracy_on_trec6_is_that_of_the_docs(shared_data):
-    from lmclassify.datasets.labelled import read_tables
-
+def test_accuracy_on_the_bundled_sample():
     train, test = (
-        read_tables([str(shared_data / f"trec6.{part}.csv")], say=str.strip) for part in ("train", "test")
+        read_tables([str(bundled_data(name))], say=str.strip) for name in ("subjects.csv", "emails.csv")
     )
-    expected = {"svm": 0.9040, "logreg": 0.8920, "nb": 0.8460, "cnb": 0.8400, "nbsvm": 0.8900}
+    expected = {"svm": 0.84, "logreg": 0.825, "nb": 0.845, "cnb": 0.845, "nbsvm": 0.805}
     for key, accuracy in expected.items():
         baseline = build(key).fit(train.texts, train.labels)
         predicted = baseline.classes_[baseline.predict_proba(test.texts).argmax(axis=1)]
-        assert np.mean(predicted == np.array(test.labels)) == pytest.approx(accuracy, abs=0.0021), key
+        assert np.mean(predicted == np.array(test.labels)) == pytest.approx(accuracy, abs=0.011), key
 
 
 class ModuleLikeFastText(types.ModuleType):
