@@ -29,8 +29,9 @@ from lmclassify.classify.scoring import Scorer, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import TrainingData
-from lmclassify.classify.training.language_models import train, train_tokenizer
+from lmclassify.classify.training.language_models import train
 from lmclassify.classify.training.plain import fit_plain, split_labels
+from lmclassify.classify.training.vocabulary import train_tokenizer
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import DataError, listing
 from lmclassify.lm.inference.directions import DirectedLanguageModel

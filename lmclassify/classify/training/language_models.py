@@ -30,15 +30,12 @@ from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.lm.neural.training_state import TrainingState
 from lmclassify.parallel import run_in_rounds
 from lmclassify.text.sequences import Ids, reverse
-from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
+from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
 Weights = dict[str, npt.NDArray[np.float32]]
 Job = tuple[Any, Trainer]
 """A label, or what the progress callback gets instead, and the trainer of its language model."""
-
-VOCABULARY_SIZES = {"subword": 1000, "word": 4000, "char": 1000}
-"""By tokenizer, where `vocab_size` is None: larger ones fit slower and gain little on short texts."""
 
 _BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 
@@ -46,13 +43,6 @@ _BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 def reading_directions(settings: Settings) -> tuple[bool, ...]:
     """Return, for each language model of a label, whether it reads backward; forward comes first."""
     return _BACKWARD[settings.direction]
-
-
-def train_tokenizer(kind: TokenizerKind, texts: Sequence[str], settings: Settings) -> Tokenizer:
-    """Return a tokenizer trained on texts; if `lowercase` is None, word tokenizers fold letter case."""
-    size = VOCABULARY_SIZES[kind] if settings.vocab_size is None else settings.vocab_size
-    lowercase = kind == "word" if settings.lowercase is None else settings.lowercase
-    return Tokenizer.train(kind, texts, size, lowercase=lowercase)
 
 
 def reverse_sequences(sequences: Sequence[Ids], tokenizer: Tokenizer, settings: Settings) -> list[Ids]:

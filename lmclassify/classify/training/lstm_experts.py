@@ -31,9 +31,9 @@ from lmclassify.classify.training.language_models import (
     reading_directions,
     reverse_sequences,
     train,
-    train_tokenizer,
     warn_interrupted,
 )
+from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
 from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.text.sequences import Ids
@@ -44,9 +44,6 @@ Codes = npt.NDArray[np.intp]
 
 FOLDS = 2
 """For cross-fitting: training takes by far the most time, so two folds have to do."""
-
-MAX_UNKNOWN_SHARE = 0.5
-"""If words leave more of the held-out text unknown, ``tokenizer="auto"`` takes subwords."""
 
 ADAPTATION_RATE = 0.1
 """Learning rate of adaptation, relative to training: with more, few texts undo what the background model
@@ -292,14 +289,9 @@ class TunedTrainer:
         """Train a tokenizer: of words, unless they leave most of the validation text unknown."""
         settings, texts = self.context.settings, self.data.texts
         known = [*(texts[index] for index in training), *self.data.unlabelled]
-        if kind is None and settings.tokenizer != "auto":
-            kind = settings.tokenizer  # type: ignore[assignment]
         if kind is not None:
             return train_tokenizer(kind, known, settings)
-        words = train_tokenizer("word", known, settings)
-        tokens = np.concatenate([np.zeros(0, np.int64), *words.sequences([texts[i] for i in validation])])
-        unknown = (tokens == words.unknown_id).sum() / max(1, len(tokens) - 2 * len(validation))
-        return words if unknown < MAX_UNKNOWN_SHARE else train_tokenizer("subword", known, settings)
+        return choose_tokenizer(known, [texts[index] for index in validation], settings)
 
     def _label_split(self, code: int, training: Codes, validation: Codes) -> DataSplit:
         codes = self.data.codes

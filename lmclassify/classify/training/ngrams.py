@@ -25,7 +25,6 @@ from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import TrainingData, stratified_folds, stratified_sample
 from lmclassify.classify.training.ensemble import fit_combination
-from lmclassify.classify.training.language_models import VOCABULARY_SIZES
 from lmclassify.classify.training.ngram_counts import (
     CountedNgrams,
     LabelCounts,
@@ -35,6 +34,7 @@ from lmclassify.classify.training.ngram_counts import (
     count_ngrams,
     labelled_batches,
 )
+from lmclassify.classify.training.vocabulary import VOCABULARY_SIZES
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.index import NgramCounts
 from lmclassify.parallel import map_ordered

@@ -27,8 +27,8 @@ from lmclassify.classify.training.language_models import (
     reading_directions,
     reverse_sequences,
     train,
-    train_tokenizer,
 )
+from lmclassify.classify.training.vocabulary import train_tokenizer
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import round_to_16_bits
 from lmclassify.lm.neural.trainer import Trainer
