@@ -80,6 +80,24 @@ def table_head(*columns: str) -> list[str]:
     return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
 
 
+def write_section(name: str, lines: Sequence[str], path: Path | None) -> None:
+    """Replace what stands between ``<!-- NAME -->`` and ``<!-- end -->`` in a file; without a file, print.
+
+    Raises
+    ------
+    ValueError
+        If the file has no such lines.
+    """
+    if path is None:
+        print(*lines, sep="\n")
+        return
+    before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    if not begin or not end:
+        raise ValueError(f"{path} has no section {name}")
+    path.write_text(before + begin + "\n".join(["", *lines, "", ""]) + end + after, encoding="utf-8")
+
+
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """End the program with one line on standard error if an expected error is raised."""

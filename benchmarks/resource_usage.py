@@ -14,9 +14,10 @@ import json, resource, subprocess, sys, time
 started = time.perf_counter()
 status = subprocess.call(sys.argv[2:])
 seconds = time.perf_counter() - started
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+peak = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
 with open(sys.argv[1], "w") as file:
-    json.dump([seconds, peak / 1024], file)
+    json.dump([seconds, peak / 1024, used.ru_utime + used.ru_stime], file)
 sys.exit(status)
 """
 
@@ -28,6 +29,7 @@ class Usage(NamedTuple):
     megabytes: float
     """Peak resident memory."""
     output: bytes
+    cpu_seconds: float
 
 
 def measure_command(*command: object) -> Usage:
@@ -41,8 +43,8 @@ def measure_command(*command: object) -> Usage:
     with tempfile.NamedTemporaryFile() as figures:
         run = [sys.executable, "-S", "-c", _STARTER, figures.name, *map(str, command)]
         done = subprocess.run(run, stdout=subprocess.PIPE, check=True)
-        seconds, megabytes = json.load(figures)
-    return Usage(seconds, megabytes, done.stdout)
+        seconds, megabytes, cpu_seconds = json.load(figures)
+    return Usage(seconds, megabytes, done.stdout, cpu_seconds)
 
 
 def measure_lmclassify(*arguments: object) -> Usage:
