@@ -27,6 +27,9 @@ WEIGHT_PENALTY = 10.0
 BIAS_PENALTY = 1.0
 """Quadratic penalty for biases, in log-loss."""
 
+CACHED_NUMBERS = 1 << 15
+"""Scores of an expert processed at a time: all experts' then stay in the processor's cache."""
+
 CASCADE_DEVIATIONS, CASCADE_SHARE = 5.0, 0.999
 """How far and how often LSTM scores may deviate from their approximation without changing a decision."""
 
@@ -57,8 +60,7 @@ def fit_combination(
     """
     scale = np.array([spread(expert_scores) for expert_scores in scores])
     start = np.full(len(scores), TOTAL_WEIGHT / len(scores))
-    scaled = [expert_scores / by for expert_scores, by in zip(scores, scale, strict=True)]
-    found, prior_weight, bias = _fit(scaled, codes, log_priors, start, 1.0, weights)
+    found, prior_weight, bias = _fit(scores, scale, codes, log_priors, start, 1.0, weights)
     return Combination(tuple(experts), found / scale, prior_weight * log_priors + bias)
 
 
@@ -89,15 +91,14 @@ def add_experts(
     weights : ndarray, (n,), optional
         Weights of the texts.
     """
-    scale = np.array([spread(expert_scores) for expert_scores in scores])
-    scaled = [expert_scores / by for expert_scores, by in zip(scores, scale, strict=True)]
+    scale = np.array([1.0, *(spread(expert_scores) for expert_scores in scores)])
     start = np.zeros(1 + len(scores))
     start[0] = 1.0
     no_priors = np.zeros(joint.shape[1])
-    found, _, bias = _fit([joint, *scaled], codes, no_priors, start, 0.0, weights)
+    found, _, bias = _fit([joint, *scores], scale, codes, no_priors, start, 0.0, weights)
     return Combination(
         (*combination.experts, *experts),
-        np.concatenate([found[0] * combination.weights, found[1:] / scale]),
+        np.concatenate([found[0] * combination.weights, found[1:] / scale[1:]]),
         found[0] * combination.bias + bias,
     )
 
@@ -161,38 +162,47 @@ def spread(scores: Array) -> float:
 
 def _fit(
     scores: Sequence[Array],
+    scale: Array,
     codes: Codes,
     log_priors: Array,
     start: Array,
     prior_start: float,
     weights: Array | None,
 ) -> tuple[Array, float, Array]:
-    """Return the weights of experts (E,) and prior, and biases (K,), regularized towards the start and 0."""
-    experts = np.array(scores)
-    count, n, labels = experts.shape
+    """Return the weights of experts (E,) and prior, and biases (K,), regularized towards the start and 0.
+
+    The weights are those of scores divided by their scale.
+    """
+    count, (n, labels) = len(scores), scores[0].shape
     text_weights = np.ones(n) if weights is None else weights / weights.mean()
-    rows = np.arange(n)
+    step = max(1, CACHED_NUMBERS // labels)
+    experts = list(zip(scores, scale, strict=True))
+    batches = [
+        (np.array([expert[first : first + step] / by for expert, by in experts]), slice(first, first + step))
+        for first in range(0, n, step)
+    ]
 
     def objective(parameters: Array) -> tuple[float, Array]:
         expert_weights, prior_weight, bias = parameters[:count], parameters[count], parameters[count + 1 :]
-        # Elementwise products and numpy's own sums: BLAS may round differently from call to call.
-        combined = (expert_weights[:, np.newaxis, np.newaxis] * experts).sum(axis=0)
-        log_p = log_softmax(combined + prior_weight * log_priors + bias)
-        residual = np.exp(log_p)
-        residual[rows, codes] -= 1
-        residual *= text_weights[:, np.newaxis]
+        offset = prior_weight * log_priors + bias
         change, prior_change = expert_weights - start, prior_weight - prior_start
-        loss = -(text_weights * log_p[rows, codes]).sum()
-        loss += WEIGHT_PENALTY * ((change**2).sum() + prior_change**2) + BIAS_PENALTY * (bias**2).sum()
-        label_residual = residual.sum(axis=0)
-        gradient = np.concatenate(
-            [
-                (experts * residual).sum(axis=(1, 2)) + 2 * WEIGHT_PENALTY * change,
-                [(label_residual * log_priors).sum() + 2 * WEIGHT_PENALTY * prior_change],
-                label_residual + 2 * BIAS_PENALTY * bias,
-            ]
-        )
-        return loss, gradient
+        loss = WEIGHT_PENALTY * ((change**2).sum() + prior_change**2) + BIAS_PENALTY * (bias**2).sum()
+        gradient, label_residual = 2 * WEIGHT_PENALTY * change, np.zeros(labels)
+        for batch, part in batches:
+            # numpy's own sums: BLAS may round differently from call to call.
+            p = np.einsum("e,enk->nk", expert_weights, batch) + offset
+            p -= p.max(axis=1, keepdims=True)
+            rows, true = np.arange(len(p)), codes[part]
+            log_p = p[rows, true].copy()
+            np.exp(p, out=p)
+            sums = p.sum(axis=1)
+            loss -= (text_weights[part] * (log_p - np.log(sums))).sum()
+            p *= (text_weights[part] / sums)[:, np.newaxis]
+            p[rows, true] -= text_weights[part]
+            gradient += np.einsum("enk,nk->e", batch, p)
+            label_residual += p.sum(axis=0)
+        prior_gradient = (label_residual * log_priors).sum() + 2 * WEIGHT_PENALTY * prior_change
+        return loss, np.concatenate([gradient, [prior_gradient], label_residual + 2 * BIAS_PENALTY * bias])
 
     first = np.concatenate([start, [prior_start], np.zeros(labels)])
     bounds = [(0.0, None)] * (count + 1) + [(None, None)] * labels
