@@ -5,7 +5,6 @@ Shapes: n texts, K labels (or models).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
@@ -17,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.lm.inference.directions import DirectedLanguageModel, reversed_batch
 from lmclassify.lm.inference.forward import StackedLSTMs, stackable
-from lmclassify.parallel import map_ordered
+from lmclassify.parallel import ForkSafeLock, map_ordered
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -33,7 +32,7 @@ MAX_STACKED_MODELS = 8
 """Models that are scored together: a copy of their weights is kept in memory."""
 MAX_CHUNK_CHARACTERS = 1 << 16
 """Characters after which a chunk of texts ends. Bounds the memory of n-gram models."""
-_blas_lock = threading.Lock()
+_blas_lock = ForkSafeLock()
 
 
 class Scorer(Protocol):

@@ -43,6 +43,7 @@ from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.ensemble import log_loss
 from lmclassify.classify.training.plain import plain_held_out
 from lmclassify.errors import DataError, shorten
+from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.tokenizer import encodable
@@ -71,6 +72,7 @@ class _OtherTexts:
     """(m - n,) log-likelihoods under the background model."""
 
 
+@one_torch_thread()
 def add_label(
     model: FittedModel, label: Any, texts: Sequence[str], context: FitContext, seed: int
 ) -> FittedModel:

@@ -29,6 +29,7 @@ from lmclassify.classify.training.ngrams import round_svm_weights
 from lmclassify.errors import DataError, LMClassifyWarning, listing, shorten
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel
+from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.lm.ngram.index import count_known
 from lmclassify.text.sequences import Ids
 
@@ -42,6 +43,7 @@ MIN_LABEL_WEIGHT = 1e-3
 """Weight of a label all of whose texts were unlearned, so that its prior stays above 0."""
 
 
+@one_torch_thread()
 def update(
     model: FittedModel,
     texts: Sequence[str],

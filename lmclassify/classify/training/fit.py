@@ -36,6 +36,7 @@ from lmclassify.classify.training.sampling import StreamedRemainder
 from lmclassify.classify.training.tuned import fit_tuned
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.tokenizer import encodable
 
@@ -77,6 +78,7 @@ class ClassifierTrainer:
     cluster: RayTasks | None = None
     limits: SizeLimits = field(default_factory=SizeLimits)
 
+    @one_torch_thread()
     def fit(
         self,
         texts: Iterable[str],

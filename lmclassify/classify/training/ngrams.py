@@ -8,7 +8,6 @@ Shapes: n texts, s texts of the sample, F n-grams, K labels.
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from lmclassify.classify.training.ngram_counts import (
 from lmclassify.classify.training.vocabulary import VOCABULARY_SIZES
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.index import NgramCounts
-from lmclassify.parallel import map_ordered
+from lmclassify.parallel import ForkSafeLock, map_ordered
 from lmclassify.text.ngrams import NgramAnalyzer
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -62,8 +61,8 @@ ABSENT_BIAS = -1.0
 """SVM bias of a label without texts in a fold's training part: the margin of "not this label"."""
 
 _EXPERTS_PER_MODEL = 2
-_liblinear = threading.Lock()  # its random numbers are one stream for the whole process
-_matrices = threading.Lock()  # one tf-idf matrix, and its copy in liblinear, at a time: they are large
+_liblinear = ForkSafeLock()  # its random numbers are one stream for the whole process
+_matrices = ForkSafeLock()  # one tf-idf matrix, and its copy in liblinear, at a time: they are large
 
 
 @dataclass(frozen=True)
