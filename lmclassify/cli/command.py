@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import os
 import sys
@@ -10,10 +11,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
+from lmclassify.cli.help import GroupedCommand
 from lmclassify.errors import LMClassifyError, LMClassifyWarning, OptionError, printable
 from lmclassify.logs import json_line
 
@@ -84,6 +86,11 @@ _COMMON: dict[str, Any] = {
     ],
 }
 
+NOT_TRAINING = ("device", "seed")
+"""Common options for `hidden`, of commands that neither train nor sample."""
+ONLY_READING = ("device", "seed", "threads")
+"""The same of commands that do not score texts either."""
+
 _CONTEXT = "typer_context"
 
 Prepare = Callable[[dict[str, Any], frozenset[str], Mapping[str, Any]], dict[str, Any]]
@@ -98,6 +105,7 @@ def add_command(
     *,
     prepare: Prepare | None = None,
     examples: Sequence[str] = (),
+    hidden: Sequence[str] = (),
 ) -> None:
     """Add a command to the program, with the common options.
 
@@ -113,6 +121,8 @@ def add_command(
         Changes the options before the function gets them.
     examples : sequence of str
         Command lines, printed at the end of the command's help.
+    hidden : sequence of str
+        Common options that do not matter to this command. It accepts them; its help leaves them out.
     """
     hints = get_type_hints(function, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -121,7 +131,10 @@ def add_command(
         for parameter in list(inspect.signature(function).parameters.values())[1:]
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    common = {key: (annotation, getattr(Run, key)) for key, annotation in _COMMON.items()}
+    common = {
+        key: (_hide(annotation) if key in hidden else annotation, getattr(Run, key))
+        for key, annotation in _COMMON.items()
+    }
     parameters += [
         inspect.Parameter(key, keyword, default=default, annotation=annotation)
         for key, (annotation, default) in {**(options or {}), **common}.items()
@@ -146,7 +159,15 @@ def add_command(
     invoke.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples) if examples else None
-    app.command(name, epilog=epilog)(invoke)
+    app.command(name, cls=GroupedCommand, epilog=epilog)(invoke)
+
+
+def _hide(annotation: Any) -> Any:
+    """Return the annotation of an option that help does not show."""
+    kind, option = get_args(annotation)
+    option = copy.copy(option)
+    option.hidden = True
+    return Annotated[kind, option]
 
 
 @contextlib.contextmanager

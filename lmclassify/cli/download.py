@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
 from lmclassify.errors import OptionError, listing
@@ -191,4 +191,4 @@ def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWri
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "download", download, examples=_EXAMPLES)
+    add_command(app, "download", download, examples=_EXAMPLES, hidden=ONLY_READING)

@@ -259,4 +259,4 @@ def _drift(scored: _Scored, fitted: FittedModel) -> Drift:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "evaluate", evaluate, DECISION_OPTIONS, examples=_EXAMPLES)
+    add_command(app, "evaluate", evaluate, DECISION_OPTIONS, examples=_EXAMPLES, hidden=("device",))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
@@ -166,4 +166,4 @@ def _read_texts(run: Run, table: RowReader, column: str | None) -> list[str]:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "explain", explain, examples=_EXAMPLES)
+    add_command(app, "explain", explain, examples=_EXAMPLES, hidden=NOT_TRAINING)

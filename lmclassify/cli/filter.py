@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.common import DEFAULT_FIELDS, DEFAULT_MODEL, Exact, Fields, Model, load_model
 from lmclassify.errors import OptionError
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage
@@ -84,4 +84,4 @@ def filter_message(
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "filter", filter_message, examples=_EXAMPLES)
+    add_command(app, "filter", filter_message, examples=_EXAMPLES, hidden=NOT_TRAINING)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, Model, TextOrJson
 from lmclassify.errors import printable
 
@@ -97,7 +97,9 @@ def generate(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    add_command(app, "suggest", suggest, examples=["lmclassify suggest 'Your account' -m model"])
+    add_command(
+        app, "suggest", suggest, examples=["lmclassify suggest 'Your account' -m model"], hidden=ONLY_READING
+    )
     add_command(
         app,
         "generate",
@@ -106,4 +108,5 @@ def register(app: typer.Typer) -> None:
             "lmclassify generate --label spam -n 5",
             "lmclassify generate --label ham --temperature 0.7",
         ],
+        hidden=("device", "threads"),
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
 from lmclassify.errors import OptionError, printable
 
@@ -63,4 +63,10 @@ def _to_text(facts: dict[str, Any]) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "info", info, examples=["lmclassify info model", "lmclassify info model --format json"])
+    add_command(
+        app,
+        "info",
+        info,
+        examples=["lmclassify info model", "lmclassify info model --format json"],
+        hidden=ONLY_READING,
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
@@ -190,4 +190,10 @@ def register(app: typer.Typer) -> None:
         app, "add-label", add_label, examples=["lmclassify add-label newsletter newsletters.txt -m model"]
     )
     add_command(app, "update", update, examples=["lmclassify update corrected.csv -m model"])
-    add_command(app, "remove-label", remove_label, examples=["lmclassify remove-label newsletter -m model"])
+    add_command(
+        app,
+        "remove-label",
+        remove_label,
+        examples=["lmclassify remove-label newsletter -m model"],
+        hidden=ONLY_READING,
+    )

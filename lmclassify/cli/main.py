@@ -14,7 +14,7 @@ import typer
 from lmclassify import __version__
 from lmclassify.text.terminal import guard_standard_streams
 
-_MODULES = {
+COMMAND_MODULES = {
     "fit": "fit",
     "predict": "predict",
     "evaluate": "evaluate",
@@ -33,6 +33,8 @@ _MODULES = {
 """The module of each command, in the order of --help."""
 
 _COMPLETING = "_LMCLASSIFY_COMPLETE"
+_ANY_WIDTH = 100_000
+"""Columns of help at most: more than any terminal has, so that help is as wide as the terminal."""
 
 
 def build_program(arguments: Sequence[str]) -> typer.Typer:
@@ -41,14 +43,16 @@ def build_program(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="lmclassify",
         help="Text classification with one LSTM language model per label.",
-        add_completion=named not in _MODULES,  # shells ask for completions without arguments
+        add_completion=named not in COMMAND_MODULES,  # shells ask for completions without arguments
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _ANY_WIDTH},
     )
     app.callback()(_options)
-    for module in [_MODULES[named]] if named in _MODULES else dict.fromkeys(_MODULES.values()):
+    for module in (
+        [COMMAND_MODULES[named]] if named in COMMAND_MODULES else dict.fromkeys(COMMAND_MODULES.values())
+    ):
         importlib.import_module(f"lmclassify.cli.{module}").register(app)
     return app
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
@@ -264,4 +264,4 @@ def _report(
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "predict", predict, DECISION_OPTIONS, examples=_EXAMPLES)
+    add_command(app, "predict", predict, DECISION_OPTIONS, examples=_EXAMPLES, hidden=NOT_TRAINING)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_MODEL,
     Exact,
@@ -238,4 +238,4 @@ def _log_to_standard_error(run: Run, log_texts: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "serve", serve, DECISION_OPTIONS, examples=_EXAMPLES)
+    add_command(app, "serve", serve, DECISION_OPTIONS, examples=_EXAMPLES, hidden=NOT_TRAINING)

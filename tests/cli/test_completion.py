@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lmclassify.cli.main import _MODULES, build_program
+from lmclassify.cli.main import COMMAND_MODULES, build_program
 from tests.conftest import run_cli
 
 
@@ -33,7 +33,7 @@ def completed(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, line: s
 
 
 def test_bash(home, monkeypatch):
-    assert completed(monkeypatch, home, "bash", "lmclassify ") == list(_MODULES)
+    assert completed(monkeypatch, home, "bash", "lmclassify ") == list(COMMAND_MODULES)
     assert completed(monkeypatch, home, "bash", "lmclassify fit --recipe ") == ["tuned", "plain"]
     assert completed(monkeypatch, home, "bash", "lmclassify download sm") == ["sms-spam"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 import lmclassify
+from lmclassify.cli.main import COMMAND_MODULES
 from tests.conftest import ROOT, run_cli
 
 
@@ -62,3 +64,42 @@ def test_using_a_model_does_not_import_training_libraries(recipe, tmp_path):
 def test_the_checkout_and_the_command_are_the_same_program(tmp_path):
     by_file = subprocess.run([sys.executable, ROOT / "cli.py", "--help"], capture_output=True, check=True)
     assert by_file.stdout == run_cli("--help", cwd=tmp_path).stdout
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return the sections of a help text by heading."""
+    parts = re.split(r"^  ?(?=Examples:)|^(?=\w+:$)", text, flags=re.MULTILINE)
+    return {heading: body for heading, _, body in (part.partition(":\n") for part in parts[1:])}
+
+
+def test_help_groups_options_and_has_examples(tmp_path):
+    shown = sections(run_cli("fit", "--help", cwd=tmp_path).stdout.decode())
+    assert list(shown) == ["Data", "Output", "Model", "Training", "Advanced", "Ray", "Examples"]
+    del shown["Examples"]
+    for group, option in [
+        ("Data", "--text-column"),
+        ("Output", "--quiet"),
+        ("Model", "--num-lstm-units"),
+        ("Training", "--max-epochs"),
+        ("Advanced", "--warmup"),
+        ("Ray", "--shards"),
+    ]:
+        assert [name for name, body in shown.items() if re.search(rf"^  .*{option}\b", body, re.M)] == [group]
+    for command in COMMAND_MODULES:
+        text = run_cli(command, "--help", cwd=tmp_path).stdout.decode()
+        assert sections(text)["Examples"].strip().startswith(f"lmclassify {command}")
+
+
+def test_help_leaves_out_options_that_do_not_matter(tmp_path):
+    for command in ("predict", "info", "serve"):
+        assert "--device" not in run_cli(command, "--help", cwd=tmp_path).stdout.decode()
+    shutil.copytree(ROOT / "tests" / "golden" / "plain" / "model", tmp_path / "model")
+    assert run_cli("info", "model", "--device", "cpu", "--seed", 1, cwd=tmp_path).returncode == 0
+    assert run_cli("info", "model", "--device", "none", cwd=tmp_path).returncode == 2
+
+
+def test_help_is_as_wide_as_the_terminal(tmp_path, monkeypatch):
+    for columns in (100, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        widest = max(map(len, run_cli("fit", "--help", cwd=tmp_path).stdout.decode().splitlines()))
+        assert columns - 30 < widest <= columns
