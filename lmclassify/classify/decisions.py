@@ -79,19 +79,15 @@ def decisions_of(
 ) -> Decisions:
     """Return the decisions that options ask for, and report what a threshold costs.
 
+    Raises OptionError if options are invalid, contradict one another, or do not fit the model's labels.
+
     Parameters
     ----------
-    fitted : Predictor
     options : mapping of str to object
         unknown_label, unknown_rate, min_confidence, unsure, max_false_positive_rate and positive, as
         `lmclassify predict` takes them; None or absent where not given.
     say : callable, optional
         Called with each line to show to the user.
-
-    Raises
-    ------
-    OptionError
-        If options are invalid, contradict one another, or do not fit the model's labels.
     """
     names = fitted.label_names
     unknown_label, min_confidence = options.get("unknown_label"), options.get("min_confidence")

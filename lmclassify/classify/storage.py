@@ -100,10 +100,7 @@ def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
 def fields_from_stored(stored: StoredModel) -> dict[str, Any]:
     """Return the fields of a predictor: of a `TunedPredictor` if "combination" is among them.
 
-    Raises
-    ------
-    ModelError
-        If a file's content is not that of a model; it names the file.
+    Raises ModelError if a file's content is not that of a model; it names the file.
     """
     with as_model_error(stored.path):
         return _fields(stored)

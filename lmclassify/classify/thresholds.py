@@ -125,12 +125,7 @@ class HeldOut:
     def unknown_threshold(self, rate: float) -> float:
         """Return the novelty that the share `rate` of the held-out texts exceeds.
 
-        Raises
-        ------
-        OptionError
-            If `rate` is not between 0 and 1.
-        DataError
-            If there are no held-out texts.
+        Raises OptionError if `rate` is not between 0 and 1. Raises DataError if there are no held-out texts.
         """
         if not 0 <= rate < 1:
             raise OptionError(f"the rate of texts taken for unknown must be from 0 to below 1, not {rate}")
@@ -141,19 +136,15 @@ class HeldOut:
     def positive_threshold(self, positive: int, rate: float) -> PositiveThreshold:
         """Return the lowest threshold at which at most `rate` of other labels' texts are positive.
 
+        Raises OptionError if `rate` is not between 0 and 1. Raises DataError if there are no held-out texts
+        of other labels.
+
         Parameters
         ----------
         positive : int
             Index of the label.
         rate : float
             Largest share of false positives among texts of other labels.
-
-        Raises
-        ------
-        OptionError
-            If `rate` is not between 0 and 1.
-        DataError
-            If there are no held-out texts of other labels.
         """
         if not 0 <= rate < 1:
             raise OptionError(f"the false-positive rate must be from 0 to below 1, not {rate}")

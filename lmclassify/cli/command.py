@@ -111,8 +111,6 @@ def add_command(
 
     Parameters
     ----------
-    app : typer.Typer
-    name : str
     function : callable
         Its first parameter is the `Run`; the others become options and arguments.
     options : mapping, optional

@@ -45,6 +45,8 @@ _PATH_LISTS = ("data", "unlabelled")
 def read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
     """Read the options of a file.
 
+    Raises OptionError if the file cannot be read, or an option in it is unknown or has a wrong value.
+
     Parameters
     ----------
     path : str
@@ -56,11 +58,6 @@ def read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict of str to Any
         The options' values, by the name of the parameter.
-
-    Raises
-    ------
-    OptionError
-        If the file cannot be read, or an option in it is unknown or has a wrong value.
     """
     name = "standard input" if path == "-" else path
     try:
@@ -89,10 +86,7 @@ def read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
 def write_config(path: str, options: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
     """Write options so that `read_config` returns the same values; those without a value are left out.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     folder = "" if path == "-" else os.path.dirname(path)
     written: dict[str, Any] = {}

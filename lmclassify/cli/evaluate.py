@@ -140,7 +140,6 @@ class _Scored:
     ----------
     name : str
         The data's name, for messages.
-    labeller : TableLabeller
     times : list of str, optional
         The time of each row.
     left_out : int

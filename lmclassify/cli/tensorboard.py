@@ -15,18 +15,9 @@ if TYPE_CHECKING:
 class TensorBoardWriter:
     """Writes losses and speed by label and epoch into a folder of events.
 
-    Cross-fitting trains a label's model several times: from the second time on, its name has a number.
-
-    Parameters
-    ----------
-    folder : str
-
-    Raises
-    ------
-    LMClassifyError
-        If the package tensorboard is not installed.
-    OutputError
-        If the folder cannot be written to.
+    Cross-fitting trains a label's model several times: from the second time on, its name has a number. Raises
+    LMClassifyError if the package tensorboard is not installed. Raises OutputError if the folder cannot be
+    written to.
     """
 
     def __init__(self, folder: str) -> None:

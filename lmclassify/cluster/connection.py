@@ -31,10 +31,7 @@ _QUIET = {
 def require_ray() -> ModuleType:
     """Return the package ray, with its usage statistics and messages switched off.
 
-    Raises
-    ------
-    OptionError
-        If it is not installed.
+    Raises OptionError if it is not installed.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -57,7 +54,8 @@ def connect(
 ) -> Iterator[int]:
     """Connect to a cluster and yield the number of processes to use on it; disconnect at the end.
 
-    Standard output is discarded in between, as Ray prints there why its processes died.
+    Standard output is discarded in between, as Ray prints there why its processes died. Raises OptionError if
+    Ray is not installed, or no cluster answers.
 
     Parameters
     ----------
@@ -68,11 +66,6 @@ def connect(
         Default: one per processor of the cluster.
     object_store_bytes : int
         Shared memory of a cluster that is started here.
-
-    Raises
-    ------
-    OptionError
-        If Ray is not installed, or no cluster answers.
     """
     ray = require_ray()
     common = {

@@ -28,7 +28,6 @@ class TrainWorkerGroup:
 
     Parameters
     ----------
-    cluster : RayTasks
     rounds : callable
         Run by each process with its payload. All processes must yield the same states; if one dies, all
         start again from the last state.

@@ -31,11 +31,11 @@ def stream(
     """Yield the result of each piece of each item, in the order in which they are done.
 
     A process that dies is replaced and its piece is processed again, so processing a piece twice must have
-    the same effect as once. Each result is yielded once.
+    the same effect as once. Each result is yielded once. Raises LMClassifyError if a piece's process died
+    repeatedly, or the cluster was lost.
 
     Parameters
     ----------
-    items : sequence
     split : callable
         Yields an item's pieces, always the same ones; called as there is room for them.
     prepare : callable
@@ -44,11 +44,6 @@ def stream(
         Sent to each machine once.
     processes : int
         Number of processes, each with one piece at a time.
-
-    Raises
-    ------
-    LMClassifyError
-        If a piece's process died repeatedly, or the cluster was lost.
     """
     ray = require_ray()
     reference = ray.put(pickle.dumps(shared))

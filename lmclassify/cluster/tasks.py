@@ -64,20 +64,15 @@ class RayTasks:
     def call(self, function: Callable[..., Result], *arguments: Any, stop: Event) -> Result:
         """Call a function in a task and return its result; may be called from several threads.
 
+        Raises Stopped if `stop` was set before the task was done. Raises EngineError if the task's workers
+        died repeatedly.
+
         Parameters
         ----------
-        function : callable
         *arguments
             `Shared` arguments arrive as their values.
         stop : threading.Event
             Cancels the task when set.
-
-        Raises
-        ------
-        Stopped
-            If `stop` was set before the task was done.
-        EngineError
-            If the task's workers died repeatedly.
         """
         task = self._start(function, *arguments)
         while not self._ray.wait([task], timeout=POLL_SECONDS)[0]:
@@ -135,17 +130,15 @@ def ray_tasks(
 ) -> Iterator[RayTasks]:
     """Connect to a cluster and yield a `RayTasks`.
 
+    Raises OptionError as `lmclassify.cluster.connection.connect`, or if there are fewer processes than
+    shards.
+
     Parameters
     ----------
     address, processes
         See `lmclassify.cluster.connection.connect`.
     shards, storage
         See `RayTasks`.
-
-    Raises
-    ------
-    OptionError
-        As `lmclassify.cluster.connection.connect`, or if there are fewer processes than shards.
     """
     with connect(address, processes) as number:
         yield RayTasks(number, shards=shards, storage=storage)

@@ -138,10 +138,7 @@ METHODS: dict[str, Method] = {
 def choose_methods(names: Sequence[str] | None) -> list[Method]:
     """Return methods by name; by default, those that are compared by default and installed.
 
-    Raises
-    ------
-    OptionError
-        If a name is unknown or given twice, or its package is not installed.
+    Raises OptionError if a name is unknown or given twice, or its package is not installed.
     """
     if names is None:
         return [method for method in METHODS.values() if method.default and method.installed]

@@ -50,13 +50,15 @@ class Split:
 class Plan:
     """The runs of a benchmark and the texts of each run; equal arguments give equal plans.
 
+    Raises DataError if the data have only one label, or fewer texts than folds. Raises OptionError if a size
+    is smaller than the number of labels, or no size is possible.
+
     Parameters
     ----------
     data : DataFile
         Training texts; test texts too if there is no test file.
     test : DataFile, optional
         Test texts. Without it there is a cross-validation on `data`.
-    methods : sequence of Method
     sizes : sequence of int or "all"
         Numbers of training texts, sampled anew for each seed (and fold).
     seeds : sequence of int
@@ -70,13 +72,6 @@ class Plan:
         Possible sizes, ascending.
     notes : list of str
         What a user should know about the plan.
-
-    Raises
-    ------
-    DataError
-        If the data have only one label, or fewer texts than folds.
-    OptionError
-        If a size is smaller than the number of labels, or no size is possible.
     """
 
     def __init__(

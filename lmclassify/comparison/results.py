@@ -103,21 +103,12 @@ def run_key(
 class ResultsFile:
     """A file of records that grows as runs finish; it may hold several data sets.
 
+    Raises DataError if the file holds anything but records. Raises OutputError if it cannot be written.
+
     Parameters
     ----------
     path : str
         Created if it does not exist. An incomplete last line, left by a crash, is removed.
-
-    Attributes
-    ----------
-    records : list of Record
-
-    Raises
-    ------
-    DataError
-        If the file holds anything but records.
-    OutputError
-        If it cannot be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -149,10 +140,7 @@ class ResultsFile:
 def read_results(path: str) -> list[Record]:
     """Return the records of a file, without an incomplete last line.
 
-    Raises
-    ------
-    DataError
-        If the file cannot be read or holds anything but records.
+    Raises DataError if the file cannot be read or holds anything but records.
     """
     try:
         with open(path, "rb") as file:

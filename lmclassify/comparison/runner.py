@@ -47,10 +47,8 @@ class Benchmark:
 
     Parameters
     ----------
-    plan : Plan
     results : ResultsFile, optional
         Runs that it holds are not repeated; new records are appended as runs finish.
-    threads : int
     device : {"auto", "cpu", "cuda"}, default="auto"
         Device that lmclassify trains on.
     measure : callable, default=measure_in_process

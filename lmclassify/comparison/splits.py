@@ -24,22 +24,18 @@ def stratified_folds(labels: Sequence[str], folds: int, generator: np.random.Gen
 def proportional_sample(labels: Sequence[str], size: int, generator: np.random.Generator) -> Indices:
     """Sample texts without replacement, in proportion to the labels and at least one of each.
 
+    Raises OptionError if `size` is less than the number of labels or more than n.
+
     Parameters
     ----------
     labels : sequence of str, (n,)
     size : int
         From the number of labels to n.
-    generator : numpy.random.Generator
 
     Returns
     -------
     ndarray of int, (size,)
         Indices of the texts, ascending.
-
-    Raises
-    ------
-    OptionError
-        If `size` is less than the number of labels or more than n.
     """
     codes = _codes(labels)
     counts = np.bincount(codes)

@@ -20,18 +20,14 @@ MAX_MEMBERS = 100_000
 def read_zip_member(path: Path, member: str, max_bytes: int) -> bytes:
     """Return the content of one file of a zip archive.
 
+    Raises DataError if the archive is damaged, lacks the member, or the member is larger.
+
     Parameters
     ----------
-    path : Path
     member : str
         Its full name in the archive.
     max_bytes : int
         Largest content to accept, whatever size the archive declares.
-
-    Raises
-    ------
-    DataError
-        If the archive is damaged, lacks the member, or the member is larger.
     """
     with _archive_errors(path), zipfile.ZipFile(path) as archive:
         try:
@@ -50,17 +46,12 @@ def read_tar_members(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each regular file of a tar.gz archive.
 
+    Raises DataError if the archive is damaged, larger, or has more members.
+
     Parameters
     ----------
-    path : Path
     max_bytes : int
         Largest size of the decompressed archive to accept.
-    max_members : int
-
-    Raises
-    ------
-    DataError
-        If the archive is damaged, larger, or has more members.
     """
     with _archive_errors(path), gzip.open(path) as decompressed:
         bounded = _Bounded(decompressed, max_bytes, path.name)

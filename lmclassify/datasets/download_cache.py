@@ -40,24 +40,17 @@ def download_set(
 ) -> Iterator[list[Path]]:
     """Yield the downloaded and verified files of a set; they are removed after the block, if it succeeds.
 
+    Raises DownloadError if a file cannot be downloaded, or has another SHA-256 than required. Raises
+    OutputError if the cache cannot be written to.
+
     Parameters
     ----------
-    chosen : PublicSet
-    cache : Path
     urls, checksums : mapping of str to str
         By file name: another address, and the required SHA-256.
     progress : callable
         Shows the progress of a file.
     say : callable
         Receives lines for the user.
-    downloader : Downloader, optional
-
-    Raises
-    ------
-    DownloadError
-        If a file cannot be downloaded, or has another SHA-256 than required.
-    OutputError
-        If the cache cannot be written to.
     """
     downloader = downloader or Downloader()
     folder = cache / "downloads" / chosen.folder

@@ -66,23 +66,17 @@ class Downloader:
     ) -> None:
         """Download a file; resume an earlier download of it if the server can.
 
+        Raises DownloadError if the file cannot be downloaded. What has been received is kept for the next
+        call. Raises OutputError if it cannot be stored.
+
         Parameters
         ----------
-        url : str
         path : Path
             Appears only when the file is complete.
         max_bytes : int
             Size beyond which the file is refused.
-        progress : callable
         say : callable
             Receives one line for each failed attempt.
-
-        Raises
-        ------
-        DownloadError
-            If the file cannot be downloaded. What has been received is kept for the next call.
-        OutputError
-            If it cannot be stored.
         """
         check_url(url)
         partial = _PartialFile(path, url)

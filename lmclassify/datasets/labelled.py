@@ -61,17 +61,12 @@ class LabelledTableReader:
     def chunks(self, path: str, seen: dict[str, None], say: Say) -> Iterator[LabelledTexts]:
         """Yield a table's texts and labels in chunks; rows that lack either are skipped and counted.
 
+        Raises DataError if the table cannot be read.
+
         Parameters
         ----------
-        path : str
         seen : dict
             Receives every label of the table as a key, kept or not.
-        say : callable
-
-        Raises
-        ------
-        DataError
-            If the table cannot be read.
         """
         skipped = 0
         if looks_like_mail(path):
@@ -112,7 +107,6 @@ class LabelledTableReader:
             The labels in them.
         with_text : collection of str
             The labels that have a text.
-        say : callable
         """
         seen = list(seen)
         unknown = [label for label in self.labels if label not in seen]
@@ -140,19 +134,13 @@ def read_tables(
 ) -> LabelledTexts:
     """Read texts and labels from columns of tables.
 
-    Rows without text or label are skipped and counted.
+    Rows without text or label are skipped and counted. Raises DataError if a table cannot be read, or a
+    requested label has no text.
 
     Parameters
     ----------
     paths : sequence of str
         Tables, each with its own header.
-    reader : LabelledTableReader, optional
-    say : callable, optional
-
-    Raises
-    ------
-    DataError
-        If a table cannot be read, or a requested label has no text.
     """
     reader = reader or LabelledTableReader()
     result = LabelledTexts()
@@ -176,7 +164,8 @@ def read_files(
 ) -> LabelledTexts:
     """Read one mailbox or file of texts per label; blank texts are skipped and counted.
 
-    By default, a file that is not mail, JSON Lines or Parquet holds one text per line.
+    By default, a file that is not mail, JSON Lines or Parquet holds one text per line. Raises DataError if a
+    file cannot be read or holds no text.
 
     Parameters
     ----------
@@ -188,12 +177,6 @@ def read_files(
         Raise for the first blank text.
     format, encoding : str, optional
         See `lmclassify.datasets.sources.open_rows`.
-    say : callable, optional
-
-    Raises
-    ------
-    DataError
-        If a file cannot be read or holds no text.
     """
     result = LabelledTexts()
     for label, path in files.items():
@@ -219,11 +202,10 @@ def read_unlabelled(
 ) -> list[str]:
     """Read texts from a column of tables, from mail or from files with one text per line.
 
-    Blank texts are skipped and counted.
+    Blank texts are skipped and counted. Raises DataError if a file cannot be read or holds no text.
 
     Parameters
     ----------
-    paths : sequence of str
     text_column : str, optional
         Used for the tables that have it; else the column is found by its usual names.
     fields : sequence of str
@@ -233,12 +215,6 @@ def read_unlabelled(
     format, encoding : str, optional
         See `lmclassify.datasets.sources.open_rows`; but a file whose suffix tells no format holds one text
         per line.
-    say : callable, optional
-
-    Raises
-    ------
-    DataError
-        If a file cannot be read or holds no text.
     """
     result = []
     for path in paths:
@@ -290,7 +266,8 @@ def read_corrections(
 ) -> CorrectedTexts:
     """Read corrected rows: a text, its label and, in the column learned_as, its wrong label if any.
 
-    Rows without text or label are skipped and counted.
+    Rows without text or label are skipped and counted. Raises DataError if the model lacks a label, a text's
+    label is also its wrong label, or no row has text and label.
 
     Parameters
     ----------
@@ -300,12 +277,6 @@ def read_corrections(
         The labels of the model.
     text_column, label_column, format, encoding
         See `LabelledTableReader`.
-    say : callable
-
-    Raises
-    ------
-    DataError
-        If the model lacks a label, a text's label is also its wrong label, or no row has text and label.
     """
     found = CorrectedTexts()
     with open_rows(path, format=format, encoding=encoding) as table:

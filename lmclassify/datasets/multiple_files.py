@@ -23,14 +23,8 @@ OpenFile = Callable[[str], RowReader]
 def expand(paths: Sequence[str]) -> list[str]:
     """Replace paths with wildcards by the files that match, sorted.
 
-    A path that exists is taken literally, even if it contains wildcards.
-
-    Raises
-    ------
-    DataError
-        If no file matches.
-    OptionError
-        If standard input is named twice.
+    A path that exists is taken literally, even if it contains wildcards. Raises DataError if no file matches.
+    Raises OptionError if standard input is named twice.
     """
     result: list[str] = []
     for path in paths:
@@ -54,18 +48,12 @@ def expand_all(paths: Sequence[str], *, any_suffix: bool = False) -> list[str]:
     """Replace paths with wildcards, folders and URLs by the files that they stand for.
 
     A folder stands for all data files in it and its subfolders, known by their suffixes. Names that begin
-    with a dot or underscore are left out.
+    with a dot or underscore are left out. Raises DataError if no file matches.
 
     Parameters
     ----------
-    paths : sequence of str
     any_suffix : bool, default=False
         Take all files of a folder, whatever their suffix.
-
-    Raises
-    ------
-    DataError
-        If no file matches.
     """
     compressed = [suffix + compression for suffix in SUFFIXES for compression in COMPRESSIONS]
     suffixes = None if any_suffix else (*SUFFIXES, *compressed)
@@ -107,10 +95,7 @@ def check_columns(reader: RowReader, columns: list[str], name: str) -> None:
 def open_many(paths: Sequence[str], open_file: OpenFile) -> RowReader:
     """Open files as one reader that yields their rows in order.
 
-    Raises
-    ------
-    DataError
-        If a file cannot be read, or their columns differ.
+    Raises DataError if a file cannot be read, or their columns differ.
     """
     files = expand(paths)
     return open_file(files[0]) if len(files) == 1 else _Concatenated(files, open_file)

@@ -78,6 +78,9 @@ def open_rows(
 ) -> RowReader:
     """Open a file of rows, or mail.
 
+    Raises DataError if the file cannot be read in the format. Raises OptionError if there is no such
+    encoding, or the format cannot be streamed.
+
     Parameters
     ----------
     path : str
@@ -90,13 +93,6 @@ def open_rows(
         The text of a mail message: ``subject``, ``body`` or both.
     stream : bool, default=False
         Read no further ahead than the first row.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read in the format.
-    OptionError
-        If there is no such encoding, or the format cannot be streamed.
     """
     kind = format or detect_format(path)
     if kind == "mail":

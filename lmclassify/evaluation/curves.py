@@ -107,7 +107,6 @@ def measure_curves(
     ----------
     true : sequence of str, (n,)
     log_posteriors : ndarray, (n, K)
-    decisions : Decisions
     predicted : ndarray of str, (n,)
         Labels that `decisions` gives.
     """

@@ -118,6 +118,8 @@ def measure_drift(
 ) -> Drift:
     """Compare texts, in the order given, with the held-out texts of a model.
 
+    Raises DataError if there are no texts, or the model has no held-out scores.
+
     Parameters
     ----------
     cross_entropies : ndarray, (n,)
@@ -125,15 +127,9 @@ def measure_drift(
     predicted : sequence of str, (n,)
     positions : sequence of str, (n,)
         Row or time of each text, to name the ends of chunks.
-    held_out : HeldOut
     labels : sequence of str, (K,)
     chunks : int, default=10
         Chunks of equal size; fewer if there are few texts.
-
-    Raises
-    ------
-    DataError
-        If there are no texts, or the model has no held-out scores.
     """
     if not len(cross_entropies):
         raise DataError("no texts to measure drift on")

@@ -26,7 +26,6 @@ def to_text(explanation: Explanation, style: Style, bar: str) -> str:
 
     Parameters
     ----------
-    explanation : Explanation
     style : callable
         See `Style`.
     bar : str

@@ -23,12 +23,8 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 def check_plot(path: str) -> None:
     """Check that a plot can be written, so that a mistake is found before the work and not after it.
 
-    Raises
-    ------
-    OptionError
-        If the suffix names no known format.
-    OutputError
-        If matplotlib is missing, or the folder does not exist or is not writable.
+    Raises OptionError if the suffix names no known format. Raises OutputError if matplotlib is missing, or
+    the folder does not exist or is not writable.
     """
     if not path.lower().endswith(_SUFFIXES):
         raise OptionError(f"--plot {path}: the name must end in one of {', '.join(_SUFFIXES)}")
@@ -44,7 +40,6 @@ def plot_drift(drift: Drift, path: str) -> None:
 
     Parameters
     ----------
-    drift : Drift
     path : str
         PNG, SVG or PDF by its suffix.
     """

@@ -64,10 +64,7 @@ def classify_with_service(
 ) -> None:
     """Set a message's verdict to the prediction of a service on a local socket.
 
-    Raises
-    ------
-    LMClassifyError
-        If the service does not answer, or an option is invalid.
+    Raises LMClassifyError if the service does not answer, or an option is invalid.
     """
     names = parse_fields(fields)
     unsure_zone = None if unsure is None else parse_unsure_zone(unsure)

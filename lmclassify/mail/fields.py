@@ -16,10 +16,7 @@ MAX_TEXT_CHARACTERS = 20_000
 def parse_fields(value: str) -> tuple[str, ...]:
     """Return the fields that --fields names, in the order of a message.
 
-    Raises
-    ------
-    OptionError
-        If there is no such field.
+    Raises OptionError if there is no such field.
     """
     names = [name.strip().lower() for name in value.split(",")]
     for name in names:

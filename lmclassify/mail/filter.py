@@ -30,7 +30,6 @@ class FilteredMessage:
 
     Attributes
     ----------
-    message : bytes
     verdict : Verdict or None
         Set by the function that classifies the message. None means that it failed.
     """

@@ -27,18 +27,14 @@ def request_prediction(
 ) -> tuple[str, Mapping[str, float]]:
     """Return the label that a service predicts for a text, and the probability of each label.
 
+    Raises LMClassifyError if there is no valid response.
+
     Parameters
     ----------
     path : str
         The service's socket.
-    text : str
     timeout : float
         Seconds for the whole request.
-
-    Raises
-    ------
-    LMClassifyError
-        If there is no valid response.
     """
     try:
         status, content = _send(path, _request(text), time.monotonic() + timeout)

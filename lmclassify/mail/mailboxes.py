@@ -34,6 +34,8 @@ _QUOTED = re.compile(rb">+From ")
 class Mailbox:
     """The messages of a file or folder, in order.
 
+    Raises DataError if it cannot be read.
+
     Parameters
     ----------
     path : str
@@ -47,12 +49,6 @@ class Mailbox:
     ----------
     size : int or None
         Size in bytes, if known.
-    bytes_read : int
-
-    Raises
-    ------
-    DataError
-        If it cannot be read.
     """
 
     def __init__(

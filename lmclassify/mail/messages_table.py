@@ -25,7 +25,8 @@ class MailReader(ClosingReader):
     """Read an mbox file, a Maildir, a message (.eml) or a folder of messages in chunks, compressed or not.
 
     Malformed messages are read as well as possible; none is an error. The first 256 KiB of each message are
-    parsed, and the first 20,000 characters of its text are kept.
+    parsed, and the first 20,000 characters of its text are kept. Raises DataError if the path cannot be read,
+    or holds no mail.
 
     Parameters
     ----------
@@ -42,11 +43,6 @@ class MailReader(ClosingReader):
         id (the Message-ID, else the file name or the position in the file), from, date, subject, body, text.
     size : int or None
         Size in bytes, if known.
-
-    Raises
-    ------
-    DataError
-        If the path cannot be read, or holds no mail.
     """
 
     def __init__(self, path: str, fields: Sequence[str] = DEFAULT_FIELDS) -> None:

@@ -18,7 +18,6 @@ class Verdict(SimpleNamespace):
 
     Parameters
     ----------
-    label : str
     score : float
         Probability of the positive label.
     status : int
@@ -54,6 +53,8 @@ def decide(
 ) -> Verdict:
     """Return the verdict that follows from a model's prediction.
 
+    Raises OptionError if the positive label does not exist, or a label is named unsure.
+
     Parameters
     ----------
     label : str
@@ -66,11 +67,6 @@ def decide(
     unsure_zone : (float, float), optional
         LOW and HIGH: choose the positive label if its probability is at least HIGH, the most probable other
         label if it is at most LOW, and unsure in between.
-
-    Raises
-    ------
-    OptionError
-        If the positive label does not exist, or a label is named unsure.
     """
     positive = _positive_label(list(probabilities), positive)
     score = probabilities[positive]

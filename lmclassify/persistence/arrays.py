@@ -26,17 +26,13 @@ def arrays_file(role: str, arrays: Mapping[str, npt.NDArray[Any]], label: int | 
 def read_arrays(file: ModelFile, **types: str) -> Arrays:
     """Return the arrays of a file.
 
+    Raises ModelError if arrays are missing, unexpected or of another type; it names the file.
+
     Parameters
     ----------
-    file : ModelFile
     **types : str
         Names of the expected arrays, with the types that each may have, as numpy codes separated by blanks
         (``"f2 f4"``). No other arrays are allowed then. Without them any arrays are.
-
-    Raises
-    ------
-    ModelError
-        If arrays are missing, unexpected or of another type; it names the file.
     """
     with as_model_error(file.path):
         header = int.from_bytes(file.content[:8], "little")

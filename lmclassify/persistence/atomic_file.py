@@ -30,16 +30,13 @@ def write_errors(name: str) -> Iterator[None]:
 class FileWriter:
     """Write bytes to a temporary file that replaces the target when the ``with`` block succeeds.
 
+    Raises OutputError if the target cannot be written. This is checked at once, before any work is done.
+
     Parameters
     ----------
     path : str
         The target; ``-`` is standard output. An existing file is replaced and its permissions are kept. A new
         file gets the permissions that the umask allows. Pipes and devices are written directly.
-
-    Raises
-    ------
-    OutputError
-        If the target cannot be written. This is checked at once, before any work is done.
     """
 
     def __init__(self, path: str) -> None:
@@ -69,24 +66,12 @@ class FileWriter:
             self._stream = open(descriptor, "wb")  # noqa: SIM115
 
     def write_bytes(self, content: bytes) -> None:
-        """Append bytes.
-
-        Raises
-        ------
-        OutputError
-            If they cannot be written.
-        """
+        """Append bytes. Raises OutputError if they cannot be written."""
         with write_errors(self._name):
             self._stream.write(content)
 
     def flush(self) -> None:
-        """Flush buffered bytes to the file or pipe.
-
-        Raises
-        ------
-        OutputError
-            If they cannot be written.
-        """
+        """Flush buffered bytes to the file or pipe. Raises OutputError if they cannot be written."""
         with write_errors(self._name):
             self._stream.flush()
 

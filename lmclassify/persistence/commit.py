@@ -49,10 +49,7 @@ _MARK_WITHIN = 256  # bytes: every file of ours has the mark in its first few
 def check_target(path: str | os.PathLike[str]) -> Path:
     """Return the path of a folder that a model may be written to: it is new, empty, or holds only a model.
 
-    Raises
-    ------
-    OutputError
-        If it is something else, or nothing can be written there.
+    Raises OutputError if it is something else, or nothing can be written there.
     """
     folder = Path(path)
 
@@ -68,10 +65,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 def _work_in(folder: Path, work: Callable[[], None]) -> None:
     """Do some work in a folder. A new folder is created before, and removed after if it is empty.
 
-    Raises
-    ------
-    OutputError
-        If it fails.
+    Raises OutputError if it fails.
     """
     created = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
     try:
@@ -132,18 +126,13 @@ def _is_unfinished_fit(folder: Path) -> bool:
 def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: str | None = None) -> None:
     """Write a model, replacing an existing one as a whole.
 
+    Raises OutputError if the folder holds something else, cannot be written, or holds another model than the
+    one to replace. The existing model is then unchanged.
+
     Parameters
     ----------
-    path : path
-    model : StoredModel
     replaces : str, optional
         `model_checksum` of the existing model that this one was made from.
-
-    Raises
-    ------
-    OutputError
-        If the folder holds something else, cannot be written, or holds another model than the one to
-        replace. The existing model is then unchanged.
     """
     folder = Path(path)
     render_config(model.config)  # a value that JSON cannot hold fails before anything is written
@@ -205,18 +194,13 @@ def _commit(folder: Path, model: StoredModel, record: str) -> None:
 def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a folder's lock. The lock ends with the process, however that ends.
 
+    Raises BlockingIOError if another process holds it and `wait` is False. Raises OSError if the folder
+    cannot be opened, or was removed while this process waited.
+
     Parameters
     ----------
-    folder : Path
     wait : bool, default=True
         Wait for another process that holds the lock.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it and `wait` is False.
-    OSError
-        If the folder cannot be opened, or was removed while this process waited.
     """
     if sys.platform == "win32":
         yield

@@ -77,13 +77,7 @@ class StoredModel:
 
 
 def only_file(files: Sequence[ModelFile], role: str) -> ModelFile:
-    """Return the one file of a role.
-
-    Raises
-    ------
-    ValueError
-        If there is none or more than one.
-    """
+    """Return the one file of a role. Raises ValueError if there is none or more than one."""
     found = [file for file in files if file.role == role]
     if len(found) != 1:
         raise ValueError(f"{len(found)} files with role {role}, expected 1")
@@ -96,13 +90,7 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def render_config(config: dict[str, Any]) -> bytes:
-    """Return the bytes of config.json.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If JSON cannot hold a value.
-    """
+    """Return the bytes of config.json. Raises ValueError or TypeError if JSON cannot hold a value."""
     return json.dumps(config, indent=1, allow_nan=False).encode("ascii") + b"\n"
 
 

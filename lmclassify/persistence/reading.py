@@ -77,10 +77,7 @@ _NUMBER_KEYS = {*_FIT_KEYS, *_LABEL_KEYS, *_EPOCH_KEYS} - _TEXT_KEYS - {"label"}
 def read_model(path: str | os.PathLike[str]) -> StoredModel:
     """Read a model and check every file of it.
 
-    Raises
-    ------
-    ModelError
-        If there is none, it is damaged, or a newer version made it.
+    Raises ModelError if there is none, it is damaged, or a newer version made it.
     """
     folder = Path(path)
     config = read_config(folder)
@@ -102,23 +99,14 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
 
 
 def model_checksum(path: str | os.PathLike[str]) -> str:
-    """Return the checksum that identifies a saved model.
-
-    Raises
-    ------
-    ModelError
-        If there is no model.
-    """
+    """Return the checksum that identifies a saved model. Raises ModelError if there is no model."""
     return str(read_config(Path(path))["checksum"])
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Return the content of config.json, checked except for what it says about labels and settings.
 
-    Raises
-    ------
-    ModelError
-        If there is no model, it is damaged, or another version made it.
+    Raises ModelError if there is no model, it is damaged, or another version made it.
     """
     remedy = "make one with `lmclassify fit`, or name another with -m"
     if not folder.exists():
@@ -182,10 +170,8 @@ def _read_file(folder: Path, entry: dict[str, Any]) -> ModelFile:
 def read_regular_file(path: Path, limit: int) -> bytes:
     """Return a regular file's bytes.
 
-    Raises
-    ------
-    ModelError
-        If it is missing or not a regular file, cannot be read, or holds more than `limit` bytes.
+    Raises ModelError if it is missing or not a regular file, cannot be read, or holds more than `limit`
+    bytes.
     """
     try:
         with open_regular_file(path) as file:
@@ -204,12 +190,7 @@ def read_regular_file(path: Path, limit: int) -> bytes:
 def open_regular_file(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
-    Raises
-    ------
-    ModelError
-        If it is something else.
-    OSError
-        If it cannot be opened.
+    Raises ModelError if it is something else. Raises OSError if it cannot be opened.
     """
     try:
         if stat.S_ISREG(os.lstat(path).st_mode):
@@ -235,10 +216,8 @@ def _is_sparse(file: BinaryIO, status: os.stat_result) -> bool:
 def parse_json(content: bytes) -> Any:
     """Parse a JSON file of a model.
 
-    Raises
-    ------
-    ValueError, RecursionError
-        If it is not JSON, holds NaN or an infinite number, or has more than `MAX_JSON_VALUES` values.
+    Raises ValueError or RecursionError if it is not JSON, holds NaN or an infinite number, or has more than
+    `MAX_JSON_VALUES` values.
     """
     require_few_values(content)
     return json.loads(content, parse_constant=_refuse_constant)

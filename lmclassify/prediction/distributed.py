@@ -126,14 +126,15 @@ def label_files(
 ) -> LabellingCounts:
     """Label files on the cluster that `lmclassify.cluster.connection.connect` has connected to.
 
+    Raises DataError if some files cannot be read: after all others are done. Unreadable files have no part.
+    Raises OutputError if a part cannot be written.
+
     Parameters
     ----------
     files : sequence of str
         URLs, or paths that all machines of the cluster can read.
-    layout : TableLayout
     model : FittedModel
         Sent to the cluster.
-    decisions : Decisions
     output : PartFolder
         Prepared folder for the rows of readable files. Rows get `ID_COLUMNS` and then the columns of
         `TableLabeller`. The folder is marked as complete if all files were readable.
@@ -146,13 +147,6 @@ def label_files(
     -------
     LabellingCounts
         Of all rows.
-
-    Raises
-    ------
-    DataError
-        If some files cannot be read: after all others are done. Unreadable files have no part.
-    OutputError
-        If a part cannot be written.
     """
     items = [
         _InputFile(number, name, name if is_url(name) else os.path.abspath(name), files[0])

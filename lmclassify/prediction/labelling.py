@@ -28,7 +28,6 @@ class TableLabeller:
 
     Parameters
     ----------
-    model : FittedModel
     text_at : int
         Index of the text column.
     label_at : int, optional

@@ -41,13 +41,7 @@ class PartFolder:
         self._escape_formulas = escape_formulas
 
     def prepare(self) -> None:
-        """Create the folder.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written to, or is not empty.
-        """
+        """Create the folder. Raises OutputError if it cannot be written to, or is not empty."""
         if self._is_url:
             files, path = file_system(self._path, OutputError)
             with url_errors(self._path, OutputError):
@@ -77,12 +71,7 @@ class PartFolder:
     def write(self, name: str, rows: Rows) -> None:
         """Write a part; it replaces an existing one of that name.
 
-        Raises
-        ------
-        DataError
-            If the format cannot represent the rows.
-        OutputError
-            If it cannot be written.
+        Raises DataError if the format cannot represent the rows. Raises OutputError if it cannot be written.
         """
         if not self._is_url:
             self._write(os.path.join(self._path, name), rows)
@@ -127,10 +116,7 @@ class PartFolder:
 def choose_part_format(requested: OutputFormat | None, input_format: InputFormat | None) -> OutputFormat:
     """Return the format to write: the requested one, else that of the input, or CSV for text and mail.
 
-    Raises
-    ------
-    OptionError
-        If parts cannot have the requested format.
+    Raises OptionError if parts cannot have the requested format.
     """
     if requested == "table":
         raise OptionError("--format table is for a terminal; parts are csv, tsv, jsonl or parquet")

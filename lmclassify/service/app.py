@@ -60,14 +60,8 @@ _PATHS = (
 class Service:
     """A model behind HTTP.
 
-    Parameters
-    ----------
-    command : WorkerCommand
-    settings : ServiceSettings
-
     Attributes
     ----------
-    app : ASGI application
     ready : bool
         Whether new requests are accepted.
     """
@@ -81,13 +75,7 @@ class Service:
         self.app = Guard(self._application(), settings, self._count_request)
 
     async def start(self) -> None:
-        """Load the model.
-
-        Raises
-        ------
-        LMClassifyError
-            If there is no usable model.
-        """
+        """Load the model. Raises LMClassifyError if there is no usable model."""
         await self._queue.start()
         self.ready = True
 

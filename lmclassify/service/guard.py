@@ -43,8 +43,6 @@ class Guard:
 
     Parameters
     ----------
-    app : ASGI application
-    settings : ServiceSettings
     on_response : callable
         Called after each request with its method, path, status and duration in seconds.
     """

@@ -28,8 +28,6 @@ class ModelScorer:
 
     Parameters
     ----------
-    fitted : FittedModel
-    decisions : Decisions
     name : str
         Name of the model, shown on the page.
     checksum : str
@@ -70,19 +68,14 @@ class ModelScorer:
     ) -> ModelScorer:
         """Load a saved model.
 
+        Raises LMClassifyError if there is no usable model, or the options do not fit it.
+
         Parameters
         ----------
-        folder : path
         exact : bool, default=False
             Whether all LSTM scores are computed; otherwise those of ruled-out labels are approximated.
-        threads : int, optional
         deciding : mapping
             Options that decide labels; see `lmclassify.classify.decisions.decisions_of`.
-
-        Raises
-        ------
-        LMClassifyError
-            If there is no usable model, or the options do not fit it.
         """
         fitted, checksum, after = None, "", model_checksum(folder)
         while fitted is None or checksum != after:  # another process may replace the model during loading

@@ -40,7 +40,6 @@ class Connections:
 
     Parameters
     ----------
-    max_connections : int
     stall_seconds : float
         Time after which a client that reads nothing of its response is disconnected.
     clock : callable, optional

@@ -72,8 +72,6 @@ class ScoringQueue:
 
     Parameters
     ----------
-    command : WorkerCommand
-    settings : ServiceSettings
     on_batch : callable, optional
         Called after each batch with the number of texts predicted and the number of texts per label.
 
@@ -103,10 +101,7 @@ class ScoringQueue:
     async def start(self) -> None:
         """Start a worker process and let it take over from the current one, if any, when it is ready.
 
-        Raises
-        ------
-        LMClassifyError
-            If the process cannot load the model; a current worker then stays in use.
+        Raises LMClassifyError if the process cannot load the model; a current worker then stays in use.
         """
         self._take_over(await WorkerProcess.start(self._command))
 
@@ -140,13 +135,7 @@ class ScoringQueue:
 
     @property
     def model_info(self) -> dict[str, Any]:
-        """Description of the model in use.
-
-        Raises
-        ------
-        RequestError
-            If there is none at the moment (503).
-        """
+        """Description of the model in use. Raises RequestError if there is none at the moment (503)."""
         if self._worker is None:
             raise unavailable()
         return self._worker.process.model_info
@@ -154,7 +143,8 @@ class ScoringQueue:
     def submit(self, kind: str, pieces: Sequence[Any]) -> asyncio.Future[JobResult]:
         """Queue a job.
 
-        A job whose future is cancelled before it is sent is dropped.
+        A job whose future is cancelled before it is sent is dropped. Raises RequestError if too many jobs
+        wait, or no worker can be started (503).
 
         Parameters
         ----------
@@ -168,11 +158,6 @@ class ScoringQueue:
         future of JobResult
             Its exception is a `RequestError` if the request does not fit the model (422) or scoring failed
             (500, 503).
-
-        Raises
-        ------
-        RequestError
-            If too many jobs wait, or no worker can be started (503).
         """
         if self._start_failed and self._worker is None:
             raise unavailable()

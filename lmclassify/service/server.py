@@ -49,13 +49,13 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish running requests.
 
-    SIGHUP reloads the model and the token. A second SIGTERM or SIGINT ends the service at once.
+    SIGHUP reloads the model and the token. A second SIGTERM or SIGINT ends the service at once. Raises
+    LMClassifyError if the model cannot be loaded.
 
     Parameters
     ----------
     command : WorkerCommand
         Starts the scoring process.
-    settings : ServiceSettings
     listener : socket
         A listening socket from `listen_on_port` or `listen_on_path`.
     watch : path, optional
@@ -64,11 +64,6 @@ def serve(
         Returns the current token, or raises an `LMClassifyError`.
     on_start : callable, optional
         Called when the service is ready.
-
-    Raises
-    ------
-    LMClassifyError
-        If the model cannot be loaded.
     """
     service = Service(command, settings)
     config = uvicorn_config(service, settings, _available_connections(settings.max_connections))
@@ -221,10 +216,7 @@ def _available_connections(wanted: int) -> int:
 def listen_on_port(host: str, port: int) -> socket.socket:
     """Return a socket that listens on an address.
 
-    Raises
-    ------
-    OutputError
-        If that is not possible, for example because the port is in use.
+    Raises OutputError if that is not possible, for example because the port is in use.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -249,10 +241,8 @@ def listen_on_port(host: str, port: int) -> socket.socket:
 def listen_on_path(path: str | os.PathLike[str]) -> Iterator[socket.socket]:
     """Listen on a local (Unix domain) socket that only this user can access; remove it at the end.
 
-    Raises
-    ------
-    OutputError
-        If that is not possible, for example because another service uses it or the path is a file.
+    Raises OutputError if that is not possible, for example because another service uses it or the path is a
+    file.
     """
     path = Path(path)
     _remove_stale_socket(path)

@@ -49,10 +49,7 @@ class WorkerProcess:
     async def start(cls, command: WorkerCommand) -> WorkerProcess:
         """Start a process and wait until its model is loaded.
 
-        Raises
-        ------
-        LMClassifyError
-            If the process cannot be started or cannot load the model.
+        Raises LMClassifyError if the process cannot be started or cannot load the model.
         """
         try:
             process = await asyncio.create_subprocess_exec(
@@ -92,13 +89,7 @@ class WorkerProcess:
         write_message(self._process.stdin, value)
 
     async def receive(self) -> Message:
-        """Return the next message.
-
-        Raises
-        ------
-        asyncio.IncompleteReadError, OSError
-            If the process has ended.
-        """
+        """Return the next message. Raises asyncio.IncompleteReadError or OSError if the process has ended."""
         assert self._process.stdout is not None
         return await read_message_async(self._process.stdout)
 

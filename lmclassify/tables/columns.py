@@ -24,10 +24,7 @@ def describe_columns(
 ) -> str:
     """Return one line that names the columns in use, followed by notes on how the file is read.
 
-    Raises
-    ------
-    DataError
-        If text and label are the same column.
+    Raises DataError if text and label are the same column.
     """
     if text_at == label_at:
         raise DataError(
@@ -42,6 +39,8 @@ def describe_columns(
 
 def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str], name: str) -> int | None:
     """Return the index of a column.
+
+    Raises DataError if the wanted column is missing, or its name is duplicated.
 
     Parameters
     ----------
@@ -58,11 +57,6 @@ def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str]
     -------
     int or None
         None if no name was given and none of the usual ones is found.
-
-    Raises
-    ------
-    DataError
-        If the wanted column is missing, or its name is duplicated.
     """
     folded = list(columns) if wanted is not None else [column.strip().casefold() for column in columns]
     for candidate in usual if wanted is None else [wanted]:
@@ -81,10 +75,7 @@ def require_column(
 ) -> int:
     """Return the index of a column as `find_column` does; `what` is ``text`` or ``label``, for messages.
 
-    Raises
-    ------
-    DataError
-        If no column is found.
+    Raises DataError if no column is found.
     """
     index = find_column(columns, wanted, usual, name)
     if index is not None:

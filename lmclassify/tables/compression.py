@@ -30,6 +30,9 @@ def decompressed(
 ) -> BinaryIO:
     """Return a stream of the decompressed content; concatenated members or frames are read as one.
 
+    Raises DataError if the package that decompresses is missing; while reading, if the stream is damaged or
+    truncated, or a line is too long.
+
     Parameters
     ----------
     stream : file
@@ -40,12 +43,6 @@ def decompressed(
         Name of the file, for messages.
     max_line_bytes : int
         Longest line to accept.
-
-    Raises
-    ------
-    DataError
-        If the package that decompresses is missing; while reading, if the stream is damaged or truncated, or
-        a line is too long.
     """
     if suffix == ".zst" and not _has_zstandard():
         raise DataError(f'{name}: .zst needs zstandard: pip install "lmclassify[zstd]"')
@@ -55,10 +52,7 @@ def decompressed(
 def compressing(stream: BinaryIO, suffix: str) -> Any:
     """Return a file that compresses what is written to it into `stream`; closing it leaves `stream` open.
 
-    Raises
-    ------
-    OutputError
-        If the package that compresses is missing.
+    Raises OutputError if the package that compresses is missing.
     """
     if suffix == ".gz":
         import gzip

@@ -33,6 +33,9 @@ _STEP_ROWS = 128  # rows read between two looks at how long they are
 class DelimitedReader(LineReader):
     """Read a CSV or TSV file (RFC 4180) in chunks.
 
+    Raises DataError if the file cannot be read, is empty, or has a header but no rows; while reading, if a
+    row is malformed. The message names file, row (from 1, without the header) and line.
+
     Parameters
     ----------
     path : str
@@ -48,15 +51,8 @@ class DelimitedReader(LineReader):
     ----------
     name : str
         For messages.
-    columns : list of str
     size : int or None
         Size in bytes, if known.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, is empty, or has a header but no rows; while reading, if a row is
-        malformed. The message names file, row (from 1, without the header) and line.
     """
 
     def __init__(self, path: str, format: str | None = None, encoding: str | None = None) -> None:
@@ -99,10 +95,7 @@ class DelimitedReader(LineReader):
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use, and separator and encoding if they are unusual.
 
-        Raises
-        ------
-        DataError
-            If text and label are the same column.
+        Raises DataError if text and label are the same column.
         """
         return describe_columns(self.name, self.columns, text_at, label_at, self._notes)
 

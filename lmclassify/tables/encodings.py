@@ -100,9 +100,10 @@ def decode_lines(
 ) -> Lines:
     """Return the decoded lines of an input.
 
+    Raises OptionError if there is no such encoding. Raises DataError if the encoding cannot be detected.
+
     Parameters
     ----------
-    source : Input
     encoding : str, optional
         A Python encoding, or ``detect``. By default UTF-16 or UTF-32 if the input begins with a byte order
         mark of theirs, else UTF-8.
@@ -110,13 +111,6 @@ def decode_lines(
         Bytes from which an encoding is detected.
     block_bytes : int
         Bytes decoded at a time, for encodings other than UTF-8.
-
-    Raises
-    ------
-    OptionError
-        If there is no such encoding.
-    DataError
-        If the encoding cannot be detected.
     """
     stream: BinaryIO = source.stream
     if encoding == DETECT:
@@ -134,13 +128,7 @@ def decode_lines(
 
 
 def check_encoding(encoding: str) -> str:
-    """Return Python's name of a text encoding.
-
-    Raises
-    ------
-    OptionError
-        If there is no such encoding.
-    """
+    """Return Python's name of a text encoding. Raises OptionError if there is no such encoding."""
     try:
         info = codecs.lookup(encoding)
     except (LookupError, ValueError):

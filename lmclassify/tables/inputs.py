@@ -14,6 +14,8 @@ from lmclassify.tables.urls import is_url, open_url
 class Input:
     """The bytes of a file, a URL or standard input.
 
+    Raises DataError if it cannot be opened.
+
     Parameters
     ----------
     path : str
@@ -27,11 +29,6 @@ class Input:
         The decompressed content.
     size : int or None
         Size in bytes before decompression, if known.
-
-    Raises
-    ------
-    DataError
-        If it cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
@@ -64,13 +61,7 @@ class Input:
 
 
 def open_file(path: str) -> BinaryIO:
-    """Open a file, or standard input for ``-``.
-
-    Raises
-    ------
-    DataError
-        If it cannot be opened.
-    """
+    """Open a file, or standard input for ``-``. Raises DataError if it cannot be opened."""
     if path == "-":
         return sys.stdin.buffer
     try:

@@ -52,7 +52,9 @@ class JsonLinesReader(LineReader):
 
     The columns are the keys of the first chunk, in order of appearance. Keys that a row lacks, and null
     values, become empty cells. Keys that first appear later are kept where JSON Lines are written; writing
-    another format is then an error.
+    another format is then an error. Raises DataError if the file cannot be read or has no rows; while
+    reading, if a line is not a JSON object, or the text column given to `describe` holds anything but strings
+    and null.
 
     Parameters
     ----------
@@ -62,12 +64,6 @@ class JsonLinesReader(LineReader):
         See `lmclassify.tables.encodings.decode_lines`.
     stream : bool, default=False
         Take the columns from the first row alone, without waiting for more rows.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read or has no rows; while reading, if a line is not a JSON object, or the text
-        column given to `describe` holds anything but strings and null.
     """
 
     def __init__(self, path: str, encoding: str | None = None, *, stream: bool = False) -> None:
@@ -88,10 +84,7 @@ class JsonLinesReader(LineReader):
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use; from now on, texts must be strings or null.
 
-        Raises
-        ------
-        DataError
-            If text and label are the same column.
+        Raises DataError if text and label are the same column.
         """
         notes = [self._lines.note] if self._lines.note else []
         description = describe_columns(self.name, self.columns, text_at, label_at, notes)

@@ -49,16 +49,13 @@ class ArrowRows:
 class ParquetReader(ClosingReader):
     """Read a Parquet file in chunks.
 
+    Raises DataError if the file cannot be read, is not a Parquet file or has no rows.
+
     Parameters
     ----------
     path : str
         ``-`` is standard input. It and pipes are first copied to a temporary file, because reading Parquet
         starts at the end of the file.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, is not a Parquet file or has no rows.
     """
 
     def __init__(self, path: str) -> None:
@@ -110,10 +107,7 @@ class ParquetReader(ClosingReader):
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use.
 
-        Raises
-        ------
-        DataError
-            If text and label are the same column, or the text column does not hold strings.
+        Raises DataError if text and label are the same column, or the text column does not hold strings.
         """
         description = describe_columns(self.name, self.columns, text_at, label_at)
         column_type = self._file.schema_arrow.field(text_at).type

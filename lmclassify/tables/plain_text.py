@@ -14,17 +14,14 @@ from lmclassify.tables.rows import CHUNK_ROWS, Rows
 class PlainTextReader(LineReader):
     """Read lines as rows of one column ``text``; a blank line is a row with an empty text.
 
+    Raises DataError if the file cannot be read or is empty; while reading, if bytes cannot be decoded.
+
     Parameters
     ----------
     path : str
         ``-`` is standard input.
     encoding : str, optional
         See `lmclassify.tables.encodings.decode_lines`.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read or is empty; while reading, if bytes cannot be decoded.
     """
 
     def __init__(self, path: str, encoding: str | None = None) -> None:
@@ -45,10 +42,7 @@ class PlainTextReader(LineReader):
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how the file is read.
 
-        Raises
-        ------
-        DataError
-            If the only column is used for both text and label.
+        Raises DataError if the only column is used for both text and label.
         """
         describe_columns(self.name, self.columns, text_at, label_at)
         notes = ["one text per line", self._lines.note]

@@ -73,10 +73,7 @@ def url_errors(url: str, error: type[LMClassifyError]) -> Iterator[None]:
 def open_url(url: str) -> tuple[BinaryIO, int | None]:
     """Open a file for reading; return it and its size in bytes, if known.
 
-    Raises
-    ------
-    DataError
-        If it cannot be opened.
+    Raises DataError if it cannot be opened.
     """
     files, path = file_system(url, DataError)
     with url_errors(url, DataError):
@@ -87,17 +84,13 @@ def open_url(url: str) -> tuple[BinaryIO, int | None]:
 def list_files(url: str, suffixes: tuple[str, ...] | None) -> list[str]:
     """Return the URLs of the files that a URL names: one file, those that match wildcards, or a folder's.
 
+    Raises DataError if there is none, or they cannot be listed.
+
     Parameters
     ----------
-    url : str
     suffixes : tuple of str or None
         Suffixes of the files to take from a folder; None takes all. Names that begin with a dot or
         underscore are left out.
-
-    Raises
-    ------
-    DataError
-        If there is none, or they cannot be listed.
     """
     files, path = file_system(url, DataError)
     scheme, rest, options = _split(url)

@@ -33,10 +33,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def choose_output_format(path: str, requested: str | None) -> OutputFormat:
     """Return the format to write: the requested one, else that of the path's suffix, else CSV.
 
-    Raises
-    ------
-    DataError
-        If there is no such format.
+    Raises DataError if there is no such format.
     """
     suffix = Path(split_compression(path)[0]).suffix.lower().removeprefix(".")
     chosen = requested or ("jsonl" if suffix == "ndjson" else suffix)
@@ -70,6 +67,8 @@ def escape_formula(cell: str) -> str:
 class TableWriter(FileWriter):
     """Write rows to a file that appears only when it is complete.
 
+    Raises OutputError if the file cannot be written. This is checked at once, before any work is done.
+
     Parameters
     ----------
     path : str
@@ -78,11 +77,6 @@ class TableWriter(FileWriter):
         ``table`` is text with aligned columns.
     escape_formulas : bool, default=False
         Apply `escape_formula` to column names and cells; for csv and tsv.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written. This is checked at once, before any work is done.
     """
 
     def __init__(self, path: str, format: OutputFormat, *, escape_formulas: bool = False) -> None:
@@ -117,12 +111,8 @@ class TableWriter(FileWriter):
     def write(self, rows: Rows) -> None:
         """Append rows; all calls must have the same columns.
 
-        Raises
-        ------
-        DataError
-            If the format cannot represent the rows: two columns of one name, or values without a column.
-        OutputError
-            If they cannot be written.
+        Raises DataError if the format cannot represent the rows: two columns of one name, or values without a
+        column. Raises OutputError if they cannot be written.
         """
         names = rows.names
         if self._format in ("jsonl", "parquet") and len(set(names)) < len(names):

@@ -19,10 +19,8 @@ def split_long_text(text: str, size: int = MAX_PART) -> Iterator[tuple[int, str]
 
     Parameters
     ----------
-    text : str
     size : int
         In characters.
-
     >>> list(split_long_text("to be or not", 4))
     [(0, 'to be'), (5, ' or not')]
     >>> list(split_long_text("a be-bop-a-lula", 4))

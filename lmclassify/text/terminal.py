@@ -26,7 +26,6 @@ class TerminalWriter(io.BufferedIOBase):
 
     Parameters
     ----------
-    stream : binary file
     encoding : str
         Encoding of the terminal.
     """

@@ -111,6 +111,8 @@ class Tokenizer:
     ) -> Tokenizer:
         """Train a tokenizer on texts.
 
+        Raises OptionError if `kind` is invalid.
+
         Parameters
         ----------
         kind : {"word", "subword", "char"}
@@ -122,11 +124,6 @@ class Tokenizer:
             training examples. Two subwords are merged if they meet at least `MIN_PAIRS` times.
         lowercase : bool, default=False
             Lower-case all text.
-
-        Raises
-        ------
-        OptionError
-            If `kind` is invalid.
         """
         if kind not in get_args(TokenizerKind):
             raise OptionError(f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}")
@@ -243,7 +240,6 @@ class Tokenizer:
 
         Parameters
         ----------
-        ids : iterable of int
         after : str, default=""
             The beginning of the text, which the tokens continue.
 
@@ -292,10 +288,7 @@ class Tokenizer:
     def from_json(cls, text: str) -> Tokenizer:
         """Return the tokenizer that `to_json` serialized.
 
-        Raises
-        ------
-        ModelError
-            If the text is not the JSON of a tokenizer.
+        Raises ModelError if the text is not the JSON of a tokenizer.
         """
         try:
             content: dict[str, Any] = json.loads(text)

@@ -78,23 +78,17 @@ def add_label(
 ) -> FittedModel:
     """Return a model with one more label.
 
+    Raises DataError if there are no texts, or the label exists or has another type. Raises OptionError if the
+    model's language models read backward.
+
     Parameters
     ----------
-    model : FittedModel
     label : object
         A new label, of the type of the other labels.
     texts : sequence of str, (n,)
         The label's texts, at least one.
     context : FitContext
         With the model's settings.
-    seed : int
-
-    Raises
-    ------
-    DataError
-        If there are no texts, or the label exists or has another type.
-    OptionError
-        If the model's language models read backward.
     """
     label = plain_label(label)
     _check(model, label, texts)
@@ -255,7 +249,6 @@ def _held_out_with_label(before: HeldOut, others: Array, own: HeldOut, new: NewL
         Joint log-probabilities of texts of the other labels.
     own : HeldOut
         Of texts of the new label, K + 1 labels; a sample of them is kept.
-    new : NewLabel
     """
     rng = np.random.default_rng(new.seed)
     gaps = others[:, new.index] - np.logaddexp.reduce(np.delete(others, new.index, axis=1), axis=1)
@@ -280,7 +273,6 @@ def _fit_bias(combination: Combination, scores: Sequence[Array], codes: Codes, n
     scores : sequence of ndarray, (m, K + 1)
         Each expert's.
     codes : ndarray of int, (m,)
-    new : NewLabel
     """
     others = np.delete(new.log_priors, new.index)
     start = float((combination.bias - others).mean()) + new.log_priors[new.index]

@@ -21,13 +21,7 @@ def plain_label(label: Any) -> Any:
 
 
 def label_index(model: FittedModel, label: Any) -> int:
-    """Return the index of a label in `classes_`.
-
-    Raises
-    ------
-    DataError
-        If there is no such label.
-    """
+    """Return the index of a label in `classes_`. Raises DataError if there is no such label."""
     known = model.classes_.tolist()
     if label not in known:
         raise DataError(f"no label {shorten(label)}; there are: {listing(known)}")

@@ -140,12 +140,10 @@ def _fit_weights(
 
     Parameters
     ----------
-    ngrams : NgramModel
     values, counts : csr_matrix, (m, F)
         tf-idf and counts of the texts.
     training, is_new : ndarray of bool, (m,)
         Which texts to fit on, and which are the label's.
-    seed : int
     """
     codes = is_new[training].astype(np.intp)
     weights, bias = fit_linear_svm(values[training], codes, 2, np.ones(len(codes)), seed)

@@ -13,13 +13,7 @@ from lmclassify.errors import DataError, shorten
 
 
 def remove_label(model: FittedModel, label: Any) -> FittedModel:
-    """Return a model without one of its labels.
-
-    Raises
-    ------
-    DataError
-        If there is no such label, or no other.
-    """
+    """Return a model without one of its labels. Raises DataError if there is no such label, or no other."""
     label = plain_label(label)
     index = label_index(model, label)
     if len(model.classes_) == 1:

@@ -58,25 +58,17 @@ def update(
     and at most as far as one text can move them in a linear SVM (passive-aggressive, Crammer et al. 2006,
     PA-I with C = 1). The label's language model takes one more pass, at a small learning rate. Under the
     label that had wrongly learned a text, its n-grams are uncounted and the SVM weights move the other way.
-    What that label's language model has learned stays, and so do all fine-tuned language models and the
-    token n-gram models of `suggest` and `generate`.
+    What that label's language model has learned stays, and so do all fine-tuned language models and the token
+    n-gram models of `suggest` and `generate`. Raises DataError if the model has no such label, or the lengths
+    differ. Raises OptionError if the model's language models read backward.
 
     Parameters
     ----------
-    model : FittedModel
     texts, labels : sequence, (n,)
     learned_as : sequence, (n,), optional
         For each text the label that had wrongly learned it, or None.
     context : FitContext
         With the model's settings.
-    seed : int
-
-    Raises
-    ------
-    DataError
-        If the model has no such label, or the lengths differ.
-    OptionError
-        If the model's language models read backward.
     """
     labels = [plain_label(label) for label in labels]
     wrong_labels = [None] * len(texts) if learned_as is None else [plain_label(label) for label in learned_as]

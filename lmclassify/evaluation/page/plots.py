@@ -47,7 +47,6 @@ def roc(curves: Curves, *, binary: bool) -> Plot:
 
     Parameters
     ----------
-    curves : Curves
     binary : bool
         Whether there are two labels: then the positive label's curve has marked thresholds.
     """
@@ -167,7 +166,6 @@ def coverage(curve: CoverageCurve, decided: tuple[float, float] | None) -> Plot:
 
     Parameters
     ----------
-    curve : CoverageCurve
     decided : tuple of float, optional
         Coverage and accuracy of the actual decisions, where they leave some texts unsure.
     """

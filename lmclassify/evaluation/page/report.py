@@ -90,14 +90,12 @@ def build_report(
         With `keep_known`.
     evaluation : Evaluation
         Of these rows.
-    fitted : FittedModel
     data, model : str
         Their names.
     left_out : int, default=0
         Rows without text or label.
     seed : int, default=0
         Random seed of the sample of texts that the informative words come from.
-    drift : Drift, optional
     """
     true, texts, decisions = labeller.true, labeller.texts, labeller.decisions
     log_posteriors = labeller.log_posteriors

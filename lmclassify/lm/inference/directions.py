@@ -31,8 +31,6 @@ class DirectedLanguageModel:
 
     Parameters
     ----------
-    forward : NumpyLanguageModel or None
-    backward : NumpyLanguageModel
     end_id : int
         End-of-text, which stays last in a reversed text.
     """

@@ -33,15 +33,12 @@ _buffers = threading.local()
 class NumpyLanguageModel:
     """A trained language model for scoring.
 
+    Raises ValueError if names, shapes or types are not those of a language model, or a weight is not finite.
+
     Parameters
     ----------
     arrays : mapping of str to ndarray
         Weights, as `LanguageModel.arrays` returns them.
-
-    Raises
-    ------
-    ValueError
-        If names, shapes or types are not those of a language model, or a weight is not finite.
     """
 
     def __init__(self, arrays: Mapping[str, Floats]) -> None:

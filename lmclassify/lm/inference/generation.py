@@ -41,7 +41,6 @@ def next_words(
         M models over one vocabulary.
     log_weights : array_like of float, (M,)
         Log-weight of each model given the prefix; the weights sum to 1.
-    tokenizer : Tokenizer
     prefix : ndarray of int
         Beginning-of-text and the tokens so far.
     n : int
@@ -133,12 +132,11 @@ def sample(
     """Sample texts from a language model, token by token.
 
     The unknown token is never sampled, nor bytes that are not UTF-8, nor (if any word is known) an empty
-    text. The probabilities of the remaining tokens are renormalized.
+    text. The probabilities of the remaining tokens are renormalized. Raises OptionError if an option has an
+    invalid value.
 
     Parameters
     ----------
-    model : NextTokenModel
-    tokenizer : Tokenizer
     prefix : ndarray of int
         Beginning-of-text and the tokens that all texts begin with. The next token begins a word.
     n : int
@@ -159,11 +157,6 @@ def sample(
     -------
     list of list of int
         Tokens of n texts, without prefix and end of text.
-
-    Raises
-    ------
-    OptionError
-        If an option has an invalid value.
     """
     _check(temperature, top_k, top_p, max_tokens, seed)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]

@@ -44,10 +44,7 @@ def layer_shapes(cell: str, columns: int, units: int) -> dict[str, tuple[int, ..
 def infer_cell(layer: Mapping[str, Floats]) -> str:
     """Return the cell that the names of a layer's weights suggest; check them with `layer_shapes`.
 
-    Raises
-    ------
-    KeyError, ValueError
-        If there is no matrix ``weight_hh_l0``.
+    Raises KeyError or ValueError if there is no matrix ``weight_hh_l0``.
     """
     rows, units = layer["weight_hh_l0"].shape
     if "bias_l0" in layer:
