@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.cascade import merge
-from lmclassify.classify.predictor import Predictor
+from lmclassify.classify.predictor import LabelModel, Predictor
 from lmclassify.classify.scoring import chunks_of, token_log_probs
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.classify.variants import TextVariant
-from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.sums import sum_by_text
 from lmclassify.text.sequences import Ids
 
@@ -196,7 +195,7 @@ def _word_table(predictor: Predictor, texts: Sequence[str]) -> _WordTable:
     return _WordTable(texts, [spans for spans, _ in words], starts, sequences, np.concatenate(rows))
 
 
-def _word_log_probs(predictor: Predictor, models: Sequence[AnyLanguageModel], words: _WordTable) -> Array:
+def _word_log_probs(predictor: Predictor, models: Sequence[LabelModel], words: _WordTable) -> Array:
     """Return the log-probability of each word under each LSTM, (w, K) nats."""
     nats = token_log_probs(
         models,

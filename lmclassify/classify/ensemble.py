@@ -47,6 +47,16 @@ class Combination:
         if (self.weights < 0).any():
             raise ValueError("a combination with a negative weight")
 
+    @property
+    def lstms_decide(self) -> bool:
+        """Whether the LSTMs have a weight."""
+        return bool(self.weights[-len(LSTMS) :].any())
+
+    def without_lstms(self) -> Combination:
+        """Return a combination of n-gram experts with LSTMs of weight 0."""
+        weights = np.concatenate([self.weights, np.zeros(len(LSTMS))])
+        return Combination((*self.experts, *LSTMS), weights, self.bias)
+
     def joint(self, scores: Sequence[Array]) -> Array:
         """Return joint log-probabilities, (n, K), from the scores of all experts, (n, K) each."""
         if len(scores) != len(self.weights):
@@ -88,7 +98,7 @@ class Combination:
         exact : bool, default=False
             All labels, if the LSTMs have a weight.
         """
-        if not self.weights[-len(LSTMS) :].any():
+        if not self.lstms_decide:
             return np.zeros(approximate.shape, dtype=bool)
         cascade = replace(self.cascade, gap=math.inf) if exact else self.cascade
         return cascade.mask(approximate, lengths)

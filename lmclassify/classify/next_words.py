@@ -14,6 +14,7 @@ from lmclassify.lm.inference.directions import DirectedLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.inference.generation import next_words, sample
 from lmclassify.lm.inference.interpolation import Interpolation, NextTokenModel
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
 
 class Suggestion(TypedDict):
@@ -74,15 +75,16 @@ def generate(
 def next_token_model(predictor: Predictor, index: int, purpose: str = "suggest") -> NextTokenModel:
     """Return the language model that `suggest` and `generate` ask for the label at an index.
 
-    The label's forward LSTM; with recipe tuned, interpolated with its token n-gram model.
+    The label's forward LSTM; with recipe tuned, interpolated with its token n-gram model; with recipe ngram
+    the latter alone.
     """
     forward = forward_models(predictor, purpose)[index]
-    if isinstance(predictor, TunedPredictor):
+    if isinstance(predictor, TunedPredictor) and not isinstance(forward, TokenNgrams):
         return Interpolation([forward, predictor.token_ngrams[index]])
     return forward
 
 
-def forward_models(predictor: Predictor, purpose: str) -> list[NumpyLanguageModel]:
+def forward_models(predictor: Predictor, purpose: str) -> list[NumpyLanguageModel | TokenNgrams]:
     """Return the labels' maximum-likelihood models that read a text from its beginning.
 
     Raises

@@ -26,10 +26,13 @@ from lmclassify.classify.variants import TextVariant
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
 from lmclassify.lm.inference.directions import AnyLanguageModel, one_way
 from lmclassify.lm.inference.forward import perplexity
+from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Array = npt.NDArray[np.float64]
+LabelModel = AnyLanguageModel | TokenNgrams
+"""The language model of a label: LSTMs, or with recipe ngram a token n-gram model."""
 
 
 class TextScores(NamedTuple):
@@ -70,7 +73,7 @@ class Predictor(ABC):
     log_priors: Array
     """(K,) natural logarithms."""
     tokenizer: Tokenizer
-    models: list[AnyLanguageModel]
+    models: Sequence[LabelModel]
     """One per label, over one vocabulary, trained by maximum likelihood."""
     settings: Settings
     label_weights: Array
@@ -230,7 +233,7 @@ class Predictor(ABC):
             )
         return cut
 
-    def _log_likelihoods(self, texts: list[str], models: Sequence[AnyLanguageModel]) -> Array:
+    def _log_likelihoods(self, texts: list[str], models: Sequence[LabelModel]) -> Array:
         """Return log-likelihoods of prepared texts, (n, len(models)) nats."""
         return log_likelihoods(
             models,
@@ -300,9 +303,9 @@ class PlainPredictor(Predictor):
         return count_weights(self.models)
 
 
-def count_weights(models: Iterable[AnyLanguageModel]) -> int:
+def count_weights(models: Iterable[LabelModel]) -> int:
     """Return the number of weights of LSTM language models; arrays that they share count once."""
-    lstms = [lstm for model in models for lstm in one_way(model)]
+    lstms = [lstm for model in models if not isinstance(model, TokenNgrams) for lstm in one_way(model)]
     return sum({id(array): array.size for lstm in lstms for array in lstm.arrays.values()}.values())
 
 

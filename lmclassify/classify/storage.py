@@ -70,7 +70,8 @@ def to_stored(model: Predictor) -> StoredModel:
     shared = model.background if isinstance(model, TunedPredictor) else None
     files = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
-        files += lstm_files("lm", language_model, shared, label)
+        if not isinstance(language_model, TokenNgrams):
+            files += lstm_files("lm", language_model, shared, label)
     files.append(arrays_file("held-out", _held_out_arrays(model.held_out)))
     if isinstance(model, TunedPredictor):
         files += _tuned_files(model)
@@ -85,13 +86,15 @@ def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
         content = {"lmclassify": "held-out-texts", "texts": kept.texts, "codes": kept.codes.tolist()}
         files.append(ModelFile("held-out-texts", json.dumps(content).encode(), "json"))
         files.append(arrays_file("expert-scores", {"scores": kept.scores, "background": kept.background}))
-    files += lstm_files("background", model.background)
+    if model.background is not None:
+        files += lstm_files("background", model.background)
     files.append(ModelFile("subwords", model.subwords.to_json().encode(), "json"))
     files.append(ModelFile("combination", model.combination.to_json().encode(), "json"))
     files.append(arrays_file("ngrams", known_ngram_arrays(model.ngrams)))
     for label in range(len(model.classes_)):
-        if model.tuned[label] != model.models[label]:
-            files += lstm_files("tuned-lm", model.tuned[label], model.background, label)
+        tuned = model.tuned[label]
+        if tuned != model.models[label] and not isinstance(tuned, TokenNgrams):
+            files += lstm_files("tuned-lm", tuned, model.background, label)
         files.append(arrays_file("ngram-weights", label_ngram_arrays(model.ngrams, label), label))
         files.append(arrays_file("token-ngrams", model.token_ngrams[label].arrays, label))
     return files
@@ -125,7 +128,7 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         "training": stored.training,
         "label_weights": _label_weights(config["label_weights"], len(labels)),
     }
-    directions = len(role_prefixes(settings.direction))
+    directions = 0 if settings.recipe == "ngram" else len(role_prefixes(settings.direction))
     expected = 2 + directions * len(labels)
     if any(file.role == "combination" for file in files):
         fields |= _tuned_fields(files, len(labels), tokenizer, settings)
@@ -144,14 +147,7 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
 def _tuned_fields(
     files: list[ModelFile], labels: int, tokenizer: Tokenizer, settings: Settings
 ) -> dict[str, Any]:
-    """Return the fields that depend on files which only recipe tuned has."""
-    background = read_lstms(files, "background", None, settings.direction)
-    lms = read_lstms(files, "lm", labels, settings.direction, background)
-    tuned = read_lstms(files, "tuned-lm", labels, settings.direction, background, lms)
-    models = [
-        directed_models(found, tokenizer, settings.cell, settings.num_lstm_layers)
-        for found in (background, lms, tuned)
-    ]
+    """Return the fields that depend on files which only recipes tuned and ngram have."""
     ngrams = read_ngram_models(files, labels)
     if not ngrams or ngrams[0].contexts is None or ngrams[0].analyzer.symbols == "subword":
         raise ValueError("no n-gram language model of characters")
@@ -160,19 +156,36 @@ def _tuned_fields(
         raise ValueError("no n-gram model of words and pairs of words")
     combination = _combination(only_file(files, "combination"), ngrams, labels)
     kept = any(file.role in ("held-out-texts", "expert-scores") for file in files)
+    token_ngrams = [_token_ngrams(file, tokenizer) for file in files_by_label(files, "token-ngrams", labels)]
+    if settings.recipe == "ngram":
+        if combination.lstms_decide:
+            raise ValueError("a combination with weights of language models that are not there")
+        models = {"background": None, "models": token_ngrams, "tuned": token_ngrams}
+    else:
+        models = _lstm_fields(files, labels, tokenizer, settings)
     return {
-        "background": models[0][0],
-        "models": models[1],
-        "tuned": models[2],
-        "token_ngrams": [
-            _token_ngrams(file, tokenizer) for file in files_by_label(files, "token-ngrams", labels)
-        ],
+        **models,
+        "token_ngrams": token_ngrams,
         "subwords": _tokenizer(files, "subwords"),
         "ngrams": ngrams,
         "combination": combination,
         "held_out": _held_out(only_file(files, "held-out"), labels, features=2),
         "held_out_texts": _held_out_texts(files, combination) if kept else None,
     }
+
+
+def _lstm_fields(
+    files: list[ModelFile], labels: int, tokenizer: Tokenizer, settings: Settings
+) -> dict[str, Any]:
+    """Return the language models of recipe tuned."""
+    background = read_lstms(files, "background", None, settings.direction)
+    lms = read_lstms(files, "lm", labels, settings.direction, background)
+    tuned = read_lstms(files, "tuned-lm", labels, settings.direction, background, lms)
+    models = [
+        directed_models(found, tokenizer, settings.cell, settings.num_lstm_layers)
+        for found in (background, lms, tuned)
+    ]
+    return {"background": models[0][0], "models": models[1], "tuned": models[2]}
 
 
 def _labels(given: Any) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ from lmclassify.classify.cascade import Mask, merge
 from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import ood_features
-from lmclassify.classify.predictor import Predictor, ScoringResult, count_weights
+from lmclassify.classify.predictor import LabelModel, Predictor, ScoringResult, count_weights
 from lmclassify.classify.scoring import chunks_of, masked_log_likelihoods, ngram_background, ngram_scores
 from lmclassify.classify.thresholds import HeldOutTexts
 from lmclassify.classify.variants import TextVariant, best_variants, candidate_variants, word_model
@@ -29,11 +29,15 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(kw_only=True, eq=False)
 class TunedPredictor(Predictor):
-    """Decides by a log-linear combination of n-gram models and LSTM language models."""
+    """Decides by a log-linear combination of n-gram models and LSTM language models.
 
-    background: AnyLanguageModel
+    With recipe ngram there are no LSTMs: `models` and `tuned` are `token_ngrams`, and the LSTMs' weights in
+    the combination are 0.
+    """
+
+    background: AnyLanguageModel | None
     """Trained on all labels' texts and on unlabelled ones; the labels' models are adapted from it."""
-    tuned: list[AnyLanguageModel]
+    tuned: Sequence[LabelModel]
     """One per label: `models` after discriminative fine-tuning."""
     token_ngrams: list[TokenNgrams]
     """One per label, over the language models' tokens; `suggest` and `generate` interpolate with them."""
@@ -142,7 +146,8 @@ class TunedPredictor(Predictor):
     @cached_property
     def num_parameters(self) -> int:
         """Number of weights of all models together; shared ones count once."""
-        lstms = count_weights([*self.models, *self.tuned, self.background])
+        background = [] if self.background is None else [self.background]
+        lstms = count_weights([*self.models, *self.tuned, *background])
         ngrams = sum(model.num_parameters for model in self.ngrams)
         return lstms + ngrams + sum(model.num_parameters for model in self.token_ngrams)
 

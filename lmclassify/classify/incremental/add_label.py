@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
+from lmclassify.classify.ensemble import Combination, log_softmax
 from lmclassify.classify.incremental.common import (
     has_frequency_priors,
     inserted,
@@ -37,10 +37,12 @@ from lmclassify.classify.incremental.label_experts import (
 )
 from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.novelty import cross_entropies, ood_features
+from lmclassify.classify.predictor import LabelModel
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
 from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.ensemble import log_loss
+from lmclassify.classify.training.history import label_record
 from lmclassify.classify.training.plain import plain_held_out
 from lmclassify.errors import DataError, shorten
 from lmclassify.lm.neural.threads import one_torch_thread
@@ -105,9 +107,9 @@ def add_label(
 
 def count_trainings(model: FittedModel, texts: int) -> int:
     """Return how many language models `add_label` trains with so many texts."""
-    if isinstance(model, TunedModel) and model.combination.weights[-len(LSTMS) :].any():
+    if isinstance(model, TunedModel) and model.combination.lstms_decide:
         return 1 + min(FOLDS, texts)
-    return 1
+    return 0 if model.settings.recipe == "ngram" else 1
 
 
 def _check(model: FittedModel, label: Any, texts: Sequence[str]) -> None:
@@ -159,10 +161,14 @@ def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> Fitt
     others = _other_texts(model, new.seed, context)
     pool = make_pool(others.texts, new)
     ngrams, ngram_scores = fit_label_ngrams(model, new, pool)
-    lstm, record, lstm_scores = cross_fit_language_model(model, new, pool, context)
-    # With few texts, the background model was fitted on the kept texts too, unlike the adapted models that
-    # scored them. Only how much more likely than the background model a label makes a text counts.
-    lstm_scores[~pool.is_new] -= _background_scores(model, others.texts) - others.background
+    token_ngrams = TokenNgrams.fit(model.tokenizer.sequences(new.texts), model.tokenizer.vocab_size)
+    lstm: LabelModel = token_ngrams
+    lstm_scores, record = np.zeros(len(pool.texts)), label_record(new.label, len(new.texts))
+    if model.background is not None:
+        lstm, record, lstm_scores = cross_fit_language_model(model, new, pool, context)
+        # With few texts, the background model was fitted on the kept texts too, unlike the adapted models
+        # that scored them. Only how much more likely than the background model a label makes a text counts.
+        lstm_scores[~pool.is_new] -= _background_scores(model, others.texts) - others.background
     scores = [
         np.insert(np.concatenate([before, own]), new.index, column, axis=1)
         for before, own, column in zip(
@@ -188,7 +194,6 @@ def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> Fitt
         held_out = scored.rows(np.concatenate([rows, new.sample(np.flatnonzero(pool.is_new), len(rows))]))
         background = np.concatenate([others.background, _background_scores(model, new.texts)])
         kept = HeldOutTexts.sample(pool.texts, codes, scores, background, new.seed)
-    token_ngrams = TokenNgrams.fit(model.tokenizer.sequences(new.texts), model.tokenizer.vocab_size)
     changed = replace(
         model,
         classes_=new.classes,
@@ -229,7 +234,9 @@ def _sample_texts(model: FittedModel, seed: int, context: FitContext) -> tuple[l
 
 
 def _background_scores(model: TunedModel, texts: Sequence[str]) -> Array:
-    """Return log-likelihoods under the background model."""
+    """Return log-likelihoods under the background model; 0 without one."""
+    if model.background is None:
+        return np.zeros(len(texts))
     limit, threads = model.settings.limit, number_of_threads(model.n_jobs)
     sequences = model.tokenizer.sequences(texts)
     return log_likelihoods([model.background], sequences, max_length=limit, threads=threads)[:, 0]

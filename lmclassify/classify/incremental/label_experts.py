@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from lmclassify.classify.ensemble import LSTMS
 from lmclassify.classify.linear_ngrams import tf_idf
 from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.ngram_models import NgramModel
@@ -178,8 +177,7 @@ def cross_fit_language_model(
 
     lstm, record = fit(pool.is_new)
     scores = np.zeros(len(pool.texts))
-    weighted = model.combination.weights[-len(LSTMS) :].any()
-    for fold in np.unique(pool.folds) if weighted else []:
+    for fold in np.unique(pool.folds) if model.combination.lstms_decide else []:
         fold_lstm, _ = fit(pool.training(fold))
         inside = np.flatnonzero(pool.folds == fold)
         scores[inside] = log_likelihoods(

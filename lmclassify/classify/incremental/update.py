@@ -22,12 +22,12 @@ from lmclassify.classify.linear_ngrams import tf_idf
 from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.next_words import forward_models
 from lmclassify.classify.ngram_models import NgramModel
+from lmclassify.classify.predictor import LabelModel
 from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import DataSplit
 from lmclassify.classify.training.language_models import new_trainer, train
 from lmclassify.classify.training.ngrams import round_svm_weights
 from lmclassify.errors import DataError, LMClassifyWarning, listing, shorten
-from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.lm.ngram.index import count_known
@@ -124,14 +124,15 @@ def _check(
 
 def _updated_language_models(
     model: FittedModel, texts: Sequence[str], codes: Sequence[int], context: FitContext, seed: int
-) -> list[AnyLanguageModel]:
+) -> list[LabelModel]:
     """Return the labels' language models after one more pass over each label's texts."""
     sequences = model.tokenizer.sequences(texts)
-    forward = forward_models(model, "update")
-    models: list[AnyLanguageModel] = [*forward]
+    models: list[LabelModel] = [*forward_models(model, "update")]
     for code in sorted(set(codes)):
         own = [sequence for sequence, other in zip(sequences, codes, strict=True) if other == code]
-        models[code] = _one_more_pass(model, code, forward[code], own, context, seed)
+        lstm = models[code]
+        if isinstance(lstm, NumpyLanguageModel):
+            models[code] = _one_more_pass(model, code, lstm, own, context, seed)
     return models
 
 

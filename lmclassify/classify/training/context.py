@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.checkpoints import Checkpoints
+from lmclassify.classify.training.progress import FitProgress
+from lmclassify.classify.training.time_limit import OutOfTime, StopSignal, TimeLimit
 from lmclassify.cluster.tasks import RayTasks
-from lmclassify.lm.neural.trainer import EpochRecord
 
-ProgressCallback = Callable[[Any, EpochRecord], object]
+if TYPE_CHECKING:
+    from lmclassify.classify.model import FittedModel
+    from lmclassify.lm.neural.trainer import EpochRecord
+
+ProgressCallback = Callable[[Any, "EpochRecord"], object]
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,17 @@ class SizeLimits:
         return labels >= self.min_labels_to_share
 
 
+@dataclass(frozen=True)
+class FitResult:
+    """A fitted model, and how many texts its language models were fitted on."""
+
+    model: FittedModel
+    texts: int
+    """Training and validation texts together."""
+    texts_cut: int = 0
+    """Of these, the texts longer than max_length: training reads a part of them only."""
+
+
 @dataclass
 class FitContext:
     """What all steps of a fit share."""
@@ -43,10 +59,39 @@ class FitContext:
     device: str
     threads: int
     callback: ProgressCallback | None = None
-    stop: Event = field(default_factory=Event)
-    """Set by an interrupt: training ends early and keeps the best weights so far."""
+    stop: StopSignal = field(default_factory=StopSignal)
+    """Set by an interrupt, or when the time is over: training keeps the best weights so far."""
     checkpoints: Checkpoints | None = None
     """Checkpoint store; an interrupted fit resumes from it."""
     cluster: RayTasks | None = None
     """The Ray cluster that trains language models and counts n-grams; None: threads of this process."""
     limits: SizeLimits = SizeLimits()
+    time_limit: TimeLimit | None = None
+    """The wall time that the fit may take. Only with it, results depend on the clock."""
+    progress: FitProgress = field(default_factory=FitProgress)
+    on_stage: Callable[[FitResult], object] = lambda result: None
+    """Gets the complete model after each stage."""
+    committed: FitResult | None = None
+    """The last one."""
+    commit_seconds: float = 0.0
+    """How long it took."""
+
+    def commit(self, result: FitResult) -> None:
+        """Hand over the model of a stage that has ended."""
+        if result is self.committed:
+            return
+        started = time.monotonic()
+        self.on_stage(result)
+        self.committed, self.commit_seconds = result, time.monotonic() - started
+
+    def step_done(self) -> None:
+        """Count one step of a stage, and end the stage if the time is over.
+
+        Raises
+        ------
+        OutOfTime
+            If it is.
+        """
+        self.progress.advance()
+        if self.stop.is_set():
+            raise OutOfTime

@@ -118,7 +118,9 @@ def stratified_folds(codes: Codes, folds: int, generator: np.random.Generator) -
     return result
 
 
-def stratified_sample(codes: Codes, size: int, generator: np.random.Generator) -> Codes:
+def stratified_sample(
+    codes: Codes, size: int, generator: np.random.Generator, min_per_label: int = MIN_SAMPLED_PER_LABEL
+) -> Codes:
     """Sample texts without replacement, stratified by label, with a few of the rarest labels in any case.
 
     Parameters
@@ -126,9 +128,10 @@ def stratified_sample(codes: Codes, size: int, generator: np.random.Generator) -
     codes : ndarray of int, (n,)
         Index of each text's label.
     size : int
-        Number of texts, roughly: every label with `MIN_SAMPLED_PER_LABEL` texts or more has at least so
-        many. If there are no more texts than `size`, all are returned.
+        Number of texts, roughly. If there are no more texts than `size`, all are returned.
     generator : numpy.random.Generator
+    min_per_label : int, optional
+        Every label has at least so many texts in the sample, if it has them at all.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def stratified_sample(codes: Codes, size: int, generator: np.random.Generator) -
         return np.arange(len(codes))
     by_label = _by_label(codes, generator)
     counts = np.bincount(codes)
-    wanted = np.maximum(np.rint(counts * (size / len(codes))), MIN_SAMPLED_PER_LABEL)
+    wanted = np.maximum(np.rint(counts * (size / len(codes))), min_per_label)
     return np.sort(by_label[positions_within(counts) < wanted[codes[by_label]]])
 
 

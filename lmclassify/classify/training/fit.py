@@ -11,34 +11,35 @@ import hashlib
 import platform
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from numbers import Number
-from typing import Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import sklearn
-import torch
-from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_random_state
 
 from lmclassify import __version__
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.predictor import as_texts
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.checkpoints import Checkpoints
-from lmclassify.classify.training.context import FitContext, ProgressCallback, SizeLimits
+from lmclassify.classify.training.context import FitContext, FitResult, ProgressCallback, SizeLimits
 from lmclassify.classify.training.data import TrainingData
-from lmclassify.classify.training.plain import FitResult, fit_plain
+from lmclassify.classify.training.labels import class_factors, encode_labels, log_priors, text_weights
+from lmclassify.classify.training.progress import Display, FitProgress
 from lmclassify.classify.training.sampling import StreamedRemainder
-from lmclassify.classify.training.tuned import fit_tuned
+from lmclassify.classify.training.time_limit import TimeLimit
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
 from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.parallel import number_of_threads
-from lmclassify.text.tokenizer import encodable
+
+if TYPE_CHECKING:
+    from lmclassify.lm.neural.trainer import EpochRecord
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -65,6 +66,12 @@ class ClassifierTrainer:
         Train language models and count n-grams on a Ray cluster; see `lmclassify.cluster.tasks.ray_tasks`.
         The fitted model is the same as without, unless several processes train each language model.
     limits : SizeLimits, optional
+    on_stage : callable, optional
+        Gets the fitted model of each stage as soon as it is complete, the last one included.
+    time_limit : TimeLimit, optional
+        The wall time that the fit may take. Only with it, the fitted model depends on the clock.
+    display : Display, optional
+        Shows the progress.
     """
 
     settings: Settings
@@ -77,6 +84,9 @@ class ClassifierTrainer:
     checkpoints: Checkpoints | None = None
     cluster: RayTasks | None = None
     limits: SizeLimits = field(default_factory=SizeLimits)
+    on_stage: Callable[[FittedModel], object] = lambda model: None
+    time_limit: TimeLimit | None = None
+    display: Display | None = None
 
     @one_torch_thread()
     def fit(
@@ -111,9 +121,11 @@ class ClassifierTrainer:
             If texts, labels or weights cannot be used (a ValueError).
         OptionError
             If a parameter is invalid, or the checkpoints are those of another fit (a ValueError).
+        TrainingError
+            If the time limit is too short for a model.
         KeyboardInterrupt
-            If interrupted before every label has a model. Later, the best weights so far are kept, with a
-            warning.
+            If interrupted. Recipe plain keeps the best weights so far, with a warning, if every label has a
+            model.
         """
         started, clock = datetime.now(UTC), time.perf_counter()
         context = self._context()
@@ -121,35 +133,56 @@ class ClassifierTrainer:
         data = self._training_data(read, labels, sample_weight, unlabelled, remainder)
         if self.checkpoints is not None:
             self.checkpoints.begin(_fingerprint(data, context, remainder))
-        result = (fit_tuned if self.settings.recipe == "tuned" else fit_plain)(data, context)
+        fitted: list[FittedModel] = []
+
+        def complete(result: FitResult) -> None:
+            """Add to the model how it was made."""
+            entry = {
+                "kind": "fit",
+                "started": started.isoformat(timespec="seconds"),
+                "seconds": round(time.perf_counter() - clock, 3),
+                "texts": len(read) + data.remainder_size,
+                "texts_cut": result.texts_cut,
+            }
+            model = replace(
+                result.model,
+                parameters=self._plain_parameters(),
+                versions=_versions(),
+                training=[entry, *result.model.training],
+                n_jobs=self.n_jobs,
+            )
+            fitted.append(model)
+            self.on_stage(model)
+
+        context.on_stage = complete
+        result = _recipe(self.settings.recipe)(data, context)
         self._warn_cut(result)
-        entry = {
-            "kind": "fit",
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - clock, 3),
-            "texts": len(read) + data.remainder_size,
-            "texts_cut": result.texts_cut,
-        }
-        return replace(
-            result.model,
-            parameters=self._plain_parameters(),
-            versions=_versions(),
-            training=[entry, *result.model.training],
-            n_jobs=self.n_jobs,
-        )
+        context.commit(result)
+        return fitted[-1]
 
     def _context(self) -> FitContext:
         if self.cluster is not None and self.device == "cuda":
             raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
-        device = torch_device(self.device)
+        uses_torch = self.settings.recipe != "ngram"
+        if not uses_torch:
+            check_ngram_options(self.settings, self.device)
+        progress = FitProgress(self.display)
+
+        def on_epoch(label: Any, record: EpochRecord) -> None:
+            progress.epoch(label, record)
+            if self.callback is not None:
+                self.callback(label, record)
+
         return FitContext(
             self.settings,
-            device if self.cluster is None else "cpu",
+            torch_device(self.device) if uses_torch and self.cluster is None else "cpu",
             number_of_threads(self.n_jobs),
-            self.callback,
+            on_epoch,
             checkpoints=self.checkpoints,
             cluster=self.cluster,
             limits=self.limits,
+            time_limit=self.time_limit,
+            progress=progress,
         )
 
     def _training_data(
@@ -168,14 +201,14 @@ class ClassifierTrainer:
         remaining = np.array(
             [0 if remainder is None else remainder.counts.get(label, 0) for label in classes.tolist()]
         )
-        factors = _class_factors(self.class_weight, classes, np.bincount(codes) + remaining)
-        weights = _text_weights(sample_weight, len(texts)) * factors[codes]
+        factors = class_factors(self.class_weight, classes, np.bincount(codes) + remaining)
+        weights = text_weights(sample_weight, len(texts)) * factors[codes]
         label_weights = np.bincount(codes, weights, minlength=len(classes)) + remaining * factors
         if (label_weights <= 0).any():
             raise DataError(
                 f"all texts of these labels have weight 0: {listing(classes[label_weights <= 0])}"
             )
-        log_priors = _log_priors(self.class_prior, classes, label_weights, self.settings.fit_prior)
+        priors = log_priors(self.class_prior, classes, label_weights, self.settings.fit_prior)
         kept = np.flatnonzero(weights > 0)
         return TrainingData(
             texts=[texts[index] for index in kept],
@@ -183,7 +216,7 @@ class ClassifierTrainer:
             codes=codes[kept],
             weights=weights[kept] if (weights != 1).any() else None,
             label_weights=label_weights,
-            log_priors=log_priors,
+            log_priors=priors,
             seed=draw_seed(self.random_state),
             unlabelled=unlabelled,
             remainder=[] if remainder is None else remainder.shards(classes.tolist(), factors),
@@ -191,8 +224,10 @@ class ClassifierTrainer:
         )
 
     def _check_recipe(self, unlabelled: list[str], remainder: StreamedRemainder | None) -> None:
-        """Refuse data that only recipe tuned uses; warn of settings that change nothing."""
-        if self.settings.recipe == "tuned":
+        """Refuse data that the recipe does not use; warn of settings that change nothing."""
+        if self.settings.recipe != "tuned" and unlabelled:
+            raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
+        if self.settings.recipe != "plain":
             return
         if self.settings.keep_held_out:
             message = "recipe plain keeps no held-out texts: it needs none to add a label"
@@ -200,10 +235,8 @@ class ClassifierTrainer:
         if self.settings.disguised_label not in ("auto", "none"):
             message = "recipe plain scores every text as it stands: disguised_label changes nothing"
             warnings.warn(message, LMClassifyWarning, stacklevel=5)
-        if unlabelled:
-            raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
         if remainder is not None:
-            raise OptionError("the n-grams of texts in files are counted, which only recipe 'tuned' does")
+            raise OptionError("the n-grams of texts in files are counted, which recipe 'plain' does not")
 
     def _check_disguised_label(self, classes: Labels) -> None:
         names = [str(label) for label in classes.tolist()]
@@ -240,111 +273,50 @@ class ClassifierTrainer:
         return plain
 
 
+def _recipe(name: str) -> Callable[[TrainingData, FitContext], FitResult]:
+    """Return the function that fits a recipe; only those with LSTMs import torch."""
+    if name == "ngram":
+        from lmclassify.classify.training.ngram_stage import fit_ngram
+
+        return fit_ngram
+    if name == "tuned":
+        from lmclassify.classify.training.tuned import fit_tuned
+
+        return fit_tuned
+    from lmclassify.classify.training.plain import fit_plain
+
+    return fit_plain
+
+
+def check_ngram_options(settings: Settings, device: str) -> None:
+    """Refuse options that only LSTMs have.
+
+    Raises
+    ------
+    OptionError
+        If there are any.
+    """
+    names = [*settings.given_for_lstms(), *(["device"] if device == "cuda" else [])]
+    if names:
+        are = "is an option" if len(names) == 1 else "are options"
+        raise OptionError(
+            f"{listing(names)} {are} of LSTM language models, which recipe ngram does not have: "
+            "leave them out, or choose recipe tuned"
+        )
+
+
 def _pairs(mapping: Mapping[Any, float]) -> dict[str, Any]:
     """Return a mapping as plain data that keeps the type of its keys, which JSON objects do not."""
     pairs = [{"label": np.asarray(label).item(), "value": float(value)} for label, value in mapping.items()]
     return {"pairs": pairs}
 
 
-def encode_labels(y: Any, n: int) -> tuple[Labels, Codes]:
-    """Return the sorted labels (K,) and the index of each text's label among them (n,)."""
-    if y is None:
-        raise DataError("LMClassifier requires y to be passed, but the target y is None")
-    array = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, dtype=object)
-    labels = np.asarray(column_or_1d(array, warn=True)).tolist()
-    if len(labels) != n:
-        raise DataError(f"found {n} texts but {len(labels)} labels: inconsistent numbers of samples")
-    if n == 0:
-        raise DataError("no texts to fit on: found 0 samples, while a minimum of 1 is required")
-    for row, label in enumerate(labels):
-        if not isinstance(label, (str, Number)) or label != label:
-            raise DataError(f"label {row} is {shorten(label)}; labels must be str, int, float or bool")
-    distinct = set(labels)
-    if len({isinstance(label, str) for label in distinct}) > 1:
-        raise DataError("labels mix str with numbers; make them all str")
-    broken = [label for label in distinct if isinstance(label, str) and encodable(label) != label]
-    if broken:
-        raise DataError(f"label {shorten(broken[0])} holds half of a surrogate pair, which is no text")
-    if any(isinstance(label, str) and label.endswith("\0") for label in distinct):
-        raise DataError("a label ends in a NUL character; numpy cannot tell it from the one without")
-    classes = np.array(sorted(distinct))
-    if classes.dtype.kind not in "Uifb":
-        raise DataError("labels must be str, int, float or bool")
-    if classes.dtype.kind == "f":
-        check_classification_targets(classes)  # refuses numbers that are no classes
-    code_of = {label: code for code, label in enumerate(classes.tolist())}
-    return classes, np.array([code_of[label] for label in labels], dtype=np.intp)
-
-
-def _class_factors(class_weight: Mapping[Any, float] | str | None, classes: Labels, texts: Codes) -> Array:
-    """Return what the weights of each label's texts are multiplied by, (K,).
-
-    Parameters
-    ----------
-    class_weight : mapping, "balanced" or None
-    classes : ndarray, (K,)
-    texts : ndarray of int, (K,)
-        Number of each label's texts.
-    """
-    if isinstance(class_weight, Mapping):
-        unknown = set(class_weight) - set(classes.tolist())
-        if unknown:
-            raise OptionError(
-                f"class_weight names {listing(map(shorten, unknown))}; labels there are: {listing(classes)}"
-            )
-        factors = np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])
-        if not (np.isfinite(factors) & (factors > 0)).all():
-            raise OptionError("class_weight must hold positive, finite numbers")
-        return factors
-    if class_weight == "balanced":
-        balanced: Array = texts.sum() / (len(texts) * texts)
-        return balanced
-    if class_weight is not None:
-        raise OptionError(f"class_weight must be a mapping or 'balanced', not {class_weight!r}")
-    return np.ones(len(classes))
-
-
-def _text_weights(sample_weight: npt.ArrayLike | None, texts: int) -> Array:
-    """Return each text's weight, (n,)."""
-    if sample_weight is None:
-        return np.ones(texts)
-    weights = np.array(sample_weight, dtype=np.float64)
-    if weights.shape != (texts,):
-        raise DataError(f"sample_weight must hold one number for each of {texts} texts")
-    if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise DataError("sample_weight must hold finite numbers that are not negative")
-    return weights
-
-
-def _log_priors(
-    class_prior: npt.ArrayLike | Mapping[Any, float] | None,
-    classes: Labels,
-    label_weights: Array,
-    fit_prior: bool,
-) -> Array:
-    """Return the log priors of the fitted model, (K,)."""
-    if class_prior is None:
-        priors = label_weights if fit_prior else np.ones(len(classes))
-    else:
-        if isinstance(class_prior, Mapping):
-            if set(class_prior) != set(classes.tolist()):
-                raise OptionError(
-                    f"class_prior must name every label ({listing(classes)}), not {listing(class_prior)}"
-                )
-            class_prior = [class_prior[label] for label in classes.tolist()]
-        priors = np.asarray(class_prior, dtype=np.float64)
-        if priors.shape != classes.shape:
-            raise OptionError(f"class_prior must hold {len(classes)} numbers, one a label")
-        if not (np.isfinite(priors).all() and (priors > 0).all()):
-            raise OptionError("class_prior must hold positive numbers")
-    log_priors: Array = np.log(priors / priors.sum())
-    return log_priors
-
-
 def torch_device(name: str) -> str:
     """Return the torch device for ``auto``, ``cpu`` or ``cuda``."""
     if name not in ("auto", "cpu", "cuda"):
         raise OptionError(f"device must be one of auto, cpu, cuda, not {name!r}")
+    import torch
+
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise OptionError("device is cuda, but torch finds no CUDA device here; use cpu or auto")
@@ -387,7 +359,7 @@ def _versions() -> dict[str, str]:
     return {
         "lmclassify": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": version("torch"),
         "scikit-learn": sklearn.__version__,
         "numpy": np.__version__,
     }

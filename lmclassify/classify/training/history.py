@@ -39,6 +39,20 @@ def training_records(splits: Sequence[DataSplit], trainers: Sequence[Trainer | N
     return records
 
 
+def label_record(label: Any, texts: int) -> dict[str, Any]:
+    """Return the entry of a label's n-gram language model, which takes no epochs."""
+    return {
+        "kind": "label",
+        "label": np.asarray(label).item(),
+        "training_texts": texts,
+        "validation_texts": 0,
+        "epochs": 0,
+        "best_epoch": 0,
+        "validation_loss": None,
+        "interrupted": False,
+    }
+
+
 def tuning_record(trainer: DiscriminativeTrainer) -> dict[str, Any]:
     """Return the entry of the discriminative fine-tuning of all labels."""
     return {

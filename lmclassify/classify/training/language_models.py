@@ -183,11 +183,7 @@ def keep_interrupted(jobs: Sequence[Job]) -> None:
     """End interrupted training: every trainer goes back to its best weights so far."""
     for _, trainer in jobs:
         trainer.interrupt()
-    warn_interrupted([f"{label}: epoch {trainer.best_epoch}" for label, trainer in jobs])
-
-
-def warn_interrupted(epochs: Sequence[str]) -> None:
-    """Warn that training was interrupted and which epochs are kept."""
+    epochs = [f"{label}: epoch {trainer.best_epoch}" for label, trainer in jobs]
     message = f"interrupted: the best weights so far are kept ({listing(epochs)})"
     warnings.warn(message, LMClassifyWarning, stacklevel=2)
 

@@ -26,12 +26,10 @@ from lmclassify.classify.training.history import BACKGROUND, training_records, t
 from lmclassify.classify.training.language_models import (
     Weights,
     count_cut,
-    keep_interrupted,
     new_trainer,
     reading_directions,
     reverse_sequences,
     train,
-    warn_interrupted,
 )
 from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
 from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
@@ -107,12 +105,10 @@ def fit_lstm_experts(
         Held-out joint log-probabilities by the n-gram experts.
     rng : numpy.random.Generator
     """
-    directions = reading_directions(context.settings)
-    experts = []
-    for number, backward in enumerate(directions, 1):
-        trainer = TunedTrainer(data, context, joint, backward=backward, last=number == len(directions))
-        experts.append(trainer.fit(copy.deepcopy(rng)))
-    return experts
+    return [
+        TunedTrainer(data, context, joint, backward=backward).fit(copy.deepcopy(rng))
+        for backward in reading_directions(context.settings)
+    ]
 
 
 class TunedTrainer:
@@ -126,8 +122,6 @@ class TunedTrainer:
         See `fit_lstm_experts`.
     backward : bool, default=False
         Read texts from their ends.
-    last : bool, default=True
-        Whether this is the last direction: only then an interrupt leaves a whole model to keep.
     """
 
     def __init__(
@@ -137,13 +131,10 @@ class TunedTrainer:
         joint: Array,
         *,
         backward: bool = False,
-        last: bool = True,
     ) -> None:
         self.data, self.context = data, context
         self._backward = backward
-        self._last = last
         self._compared = labels_to_compare(data.codes, joint)
-        self._keeps_interrupted = last
         self._one_embedding = context.limits.share_embedding(len(data.classes))
 
     def fit(self, rng: np.random.Generator) -> LstmExperts:
@@ -170,14 +161,12 @@ class TunedTrainer:
         folds = stratified_folds(data.codes, min(FOLDS, len(data.codes)), rng)
         scores, background = np.zeros((2, len(folds), len(data.classes))), np.zeros(len(folds))
         fold_models: list[TrainedModels] = []
-        self._keeps_interrupted = False  # models of a part are none to keep
         for fold in np.unique(folds):
             kind = fold_models[0].tokenizer.kind if fold_models else None
             trained = self._train(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold), kind=kind)
             self._fine_tune(trained)
             scores[:, trained.validation], background[trained.validation] = self._score_validation(trained)
             fold_models.append(trained)
-        self._keeps_interrupted = self._last
         rows = np.arange(len(folds))
         epochs = np.ceil(np.array([models.epochs for models in fold_models]).mean(axis=0)).astype(int)
         trained = self._train(
@@ -223,12 +212,7 @@ class TunedTrainer:
             for split, trainer in zip(splits, trainers, strict=True)
             if trainer is not None
         ]
-        try:
-            train(jobs, self.context)
-        except KeyboardInterrupt:
-            if not self._keeps_interrupted:
-                raise
-            keep_interrupted(jobs)
+        train(jobs, self.context)
         trained.models = [
             trained.background if trainer is None else _kept(trainer.model.arrays(), trained.background)
             for trainer in trainers
@@ -319,13 +303,7 @@ class TunedTrainer:
             seed=data.seed % 2**30,
             one_embedding=self._one_embedding,
         )
-        try:
-            trainer.run()
-        except KeyboardInterrupt:
-            if not self._keeps_interrupted:
-                raise
-            self.context.stop.set()
-            warn_interrupted([f"tuning: epoch {trainer.best_epoch}"])
+        trainer.run()
         if trainer.best_epoch:
             trained.tuned = [_kept(arrays, trained.background) for arrays in trainer.best]
         trained.epochs = (*trained.epochs[:2], trainer.best_epoch)

@@ -9,7 +9,7 @@ Shapes: n texts, s texts of the sample, F n-grams, K labels.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from sklearn.svm import LinearSVC
 
 from lmclassify.classify.ensemble import Combination
 from lmclassify.classify.ngram_models import NgramModel
-from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.context import FitContext, SizeLimits
 from lmclassify.classify.training.data import TrainingData, stratified_folds, stratified_sample
 from lmclassify.classify.training.ensemble import fit_combination
 from lmclassify.classify.training.ngram_counts import (
@@ -93,12 +93,11 @@ def fit_ngram_experts(data: TrainingData, context: FitContext, rng: np.random.Ge
     rest = np.setdiff1d(np.arange(len(data.texts)), chosen, assume_unique=True)
     rest_texts = [data.texts[index] for index in rest]
     subwords = Tokenizer.train("subword", sample.texts, VOCABULARY_SIZES["subword"])
-    few = len(sample.texts) < limits.min_texts_to_hold_out and labels < limits.min_labels_to_share
     models, held_out, background = cross_fit_ngrams(
         labelled_batches(sample.texts, sample.codes, sample.weights),
         subwords,
         labels,
-        stratified_folds(sample.codes, FOLDS_FEW_TEXTS if few else FOLDS, rng),
+        stratified_folds(sample.codes, number_of_folds(len(sample.texts), labels, limits), rng),
         remainder=[
             *labelled_batches(rest_texts, data.codes[rest], data.weights_of(rest)),
             *data.remainder,
@@ -106,10 +105,22 @@ def fit_ngram_experts(data: TrainingData, context: FitContext, rng: np.random.Ge
         seed=data.seed,
         threads=context.threads,
         cluster=context.cluster,
+        step_done=context.step_done,
     )
     names = [name for model in models for name in model.score_names]
     combination = fit_combination(names, held_out, sample.codes, sample.log_frequencies, sample.weights)
     return NgramExperts(subwords, models, chosen, held_out, background, combination)
+
+
+def number_of_folds(texts: int, labels: int, limits: SizeLimits) -> int:
+    """Return in how many folds n-gram models are cross-fitted."""
+    few = texts < limits.min_texts_to_hold_out and labels < limits.min_labels_to_share
+    return FOLDS_FEW_TEXTS if few else FOLDS
+
+
+def number_of_fits(texts: int, labels: int, limits: SizeLimits) -> int:
+    """Return how many models `fit_ngram_experts` fits."""
+    return len(ANALYZERS) * (1 + number_of_folds(min(texts, limits.max_texts), labels, limits))
 
 
 def cross_fit_ngrams(
@@ -122,6 +133,7 @@ def cross_fit_ngrams(
     seed: int = 0,
     threads: int = 1,
     cluster: RayTasks | None = None,
+    step_done: Callable[[], object] = lambda: None,
 ) -> tuple[list[NgramModel], list[Array], Array]:
     """Fit a model for each analyzer, and score each text by models that were not fitted on it.
 
@@ -141,6 +153,8 @@ def cross_fit_ngrams(
         The result does not depend on it.
     cluster : RayTasks, optional
         Counts the n-grams; the result does not depend on it.
+    step_done : callable, optional
+        Called after each model, in the thread that fits it.
 
     Returns
     -------
@@ -161,14 +175,16 @@ def cross_fit_ngrams(
         )
         by_label = count_by_label(counted, remainder, subwords, labels, threads=threads, cluster=cluster)
         fitter = _NgramFitter(counted, by_label, codes, labels, weights, seed)
-        model, scores, background = _cross_fit(fitter, folds, threads)
+        model, scores, background = _cross_fit(fitter, folds, threads, step_done)
         models.append(model)
         held_out += scores
         backgrounds.append(background)
     return models, held_out, backgrounds[0]
 
 
-def _cross_fit(fitter: _NgramFitter, folds: Codes, threads: int) -> tuple[NgramModel, list[Array], Array]:
+def _cross_fit(
+    fitter: _NgramFitter, folds: Codes, threads: int, step_done: Callable[[], object]
+) -> tuple[NgramModel, list[Array], Array]:
     """Return one analyzer's model, and the folds' scores and background; see `cross_fit_ngrams`."""
     everything = np.ones(len(folds), dtype=bool)
     jobs = [everything, *(folds != fold for fold in np.unique(folds))]
@@ -177,6 +193,7 @@ def _cross_fit(fitter: _NgramFitter, folds: Codes, threads: int) -> tuple[NgramM
 
     def fit(training: Mask) -> NgramModel | None:
         model = fitter.fit(training)
+        step_done()
         if training is everything:
             return model
         held_out_ngrams = fitter.counted.select(~training)

@@ -6,17 +6,16 @@ Shapes: n texts, m held-out texts, K labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ensemble import log_softmax
-from lmclassify.classify.model import FittedModel, PlainModel
+from lmclassify.classify.model import PlainModel
 from lmclassify.classify.novelty import cross_entropies, plain_ood_features
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.thresholds import HeldOut, subsample
-from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.context import FitContext, FitResult
 from lmclassify.classify.training.data import DataSplit, TrainingData, split_label
 from lmclassify.classify.training.history import merge_directions, training_records
 from lmclassify.classify.training.language_models import (
@@ -28,6 +27,7 @@ from lmclassify.classify.training.language_models import (
     reverse_sequences,
     train,
 )
+from lmclassify.classify.training.plan import LSTM_STAGE, lstm_work, planned_stages
 from lmclassify.classify.training.vocabulary import train_tokenizer
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import round_to_16_bits
@@ -42,17 +42,6 @@ MAX_HELD_OUT_SCORES = 100_000
 """Text-label pairs scored for the thresholds: with many labels, more texts take too long."""
 
 
-@dataclass(frozen=True)
-class FitResult:
-    """A fitted model, and how many texts its language models were fitted on."""
-
-    model: FittedModel
-    texts: int
-    """Training and validation texts together."""
-    texts_cut: int
-    """Of these, the texts longer than max_length: training reads a part of them only."""
-
-
 def fit_plain(data: TrainingData, context: FitContext) -> FitResult:
     """Fit a model of recipe plain.
 
@@ -63,6 +52,8 @@ def fit_plain(data: TrainingData, context: FitContext) -> FitResult:
         warning.
     """
     settings = context.settings
+    context.progress.stages = planned_stages(data, context, LSTM_STAGE)
+    context.progress.begin(1, lstm_work(data, context), f" of {len(data.texts):,} texts")
     splits = split_labels(data, settings.validation_fraction)
     training = np.sort(np.concatenate([split.training for split in splits]))
     kind: TokenizerKind = "subword" if settings.tokenizer == "auto" else settings.tokenizer  # type: ignore[assignment]
@@ -84,6 +75,7 @@ def fit_plain(data: TrainingData, context: FitContext) -> FitResult:
         held_out=_held_out(data, splits, models, tokenizer, context),
         training=merge_directions(records),
     )
+    context.progress.end("trained")
     return FitResult(model, len(data.texts), count_cut(sequences, settings))
 
 

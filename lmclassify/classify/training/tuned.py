@@ -1,11 +1,11 @@
-"""Recipe tuned: n-gram experts and LSTM experts, combined on scores of held-out text.
+"""Recipe tuned, in two stages: n-gram experts, then LSTM experts.
 
-1. n-gram models over characters, subwords and words, with cross-fitted scores;
-2. a background language model of all texts, adapted to each label by maximum likelihood;
-3. all labels' language models fine-tuned together by conditional likelihood;
-4. a log-linear combination of all experts, fitted on held-out scores, and the cascade that saves LSTMs
-   where they cannot change the decision;
-5. an n-gram language model of each label's tokens, which `suggest` and `generate` interpolate with.
+1. n-gram models over characters, subwords and words, with cross-fitted scores, and their log-linear
+   combination: a complete model (`lmclassify.classify.training.ngram_stage`). Recipe ngram ends here.
+2. LSTM language models of all labels (`lmclassify.classify.training.lstm_experts`). They take part in the
+   decision where this makes the log-loss of held-out text smaller; then the cascade saves LSTMs where they
+   cannot change the decision. Otherwise their weight is 0. An n-gram language model of each label's tokens
+   is kept beside them, which `suggest` and `generate` interpolate with.
 
 With very many texts, n-grams are counted in all of them, and everything else is fitted on a sample.
 
@@ -16,71 +16,67 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
+from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.model import TunedModel
-from lmclassify.classify.novelty import cross_entropies, ood_features
-from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
-from lmclassify.classify.training.context import FitContext
-from lmclassify.classify.training.data import TrainingData
+from lmclassify.classify.training.context import FitContext, FitResult
+from lmclassify.classify.training.data import TrainingData, stratified_folds
 from lmclassify.classify.training.ensemble import add_experts, fit_cascade
 from lmclassify.classify.training.history import merge_directions
 from lmclassify.classify.training.language_models import Weights, directed_models
 from lmclassify.classify.training.lstm_experts import LstmExperts, fit_lstm_experts
-from lmclassify.classify.training.ngrams import NgramExperts, fit_ngram_experts
-from lmclassify.classify.training.plain import FitResult, fit_plain
+from lmclassify.classify.training.ngram_stage import (
+    HeldOutScores,
+    NgramStage,
+    fit_ngram_stage,
+    fit_token_ngrams,
+    held_out_quality,
+    prior_shift,
+    stage_record,
+)
+from lmclassify.classify.training.plain import fit_plain
+from lmclassify.classify.training.plan import LSTM_STAGE, NGRAM_STAGE, lstm_reserve, lstm_work, planned_stages
 from lmclassify.errors import LMClassifyWarning
 from lmclassify.lm.inference.directions import AnyLanguageModel
-from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
+FOLDS, FOLDS_MANY_SCORES, MANY_SCORES = 5, 2, 2_000_000
+"""For the held-out quality of the combination: fewer folds where there are many texts and labels."""
 
-@dataclass(frozen=True)
-class HeldOutScores:
-    """Scores of texts by experts that were not fitted on them."""
+RESERVE_SECONDS = 0.5
+"""Kept for the end of stage 2, beside the time to score held-out texts and to write the model."""
 
-    texts: list[str]
-    """(m,)"""
-    codes: Codes
-    """(m,) the index of each text's label."""
-    experts: list[Array]
-    """(m, K) each, in the order of the combination."""
-    lengths: list[int]
-    """(m,) in the n-gram models' subwords."""
-    characters: Array
-    """(2, m) log-likelihoods by single characters, and numbers of characters."""
-    background: Array
-    """(m,) log-likelihoods under the background language model; 0 unless held-out texts are kept."""
+MIN_SHARE_OF_TIME = 0.1
+"""With a smaller share of the predicted time, stage 2 is left out: its language models would be useless."""
 
 
 def fit_tuned(data: TrainingData, context: FitContext) -> FitResult:
-    """Fit a model of recipe tuned.
+    """Fit a model of recipe tuned or ngram; `FitContext.commit` gets the model of each stage.
 
     Raises
     ------
-    KeyboardInterrupt
-        If interrupted before every label has a language model. Later, the best weights so far are kept,
-        with a warning.
+    TrainingError
+        If the time is too short for a model.
     """
     if len(data.classes) == 1:  # nothing to tell apart
         _warn_one_label(data)
         return fit_plain(data, context)
+    context.progress.stages = planned_stages(data, context, NGRAM_STAGE, LSTM_STAGE)
     rng = np.random.default_rng([data.seed, len(data.classes)])
-    ngrams = fit_ngram_experts(data, context, rng)
-    sample = data.select(ngrams.sample, context.limits.max_texts)
-    _warn_sampled(data, sample)
-    ngram_joint = ngrams.joint
-    lstms = fit_lstm_experts(sample, context, ngram_joint, rng)
-    held_out = _held_out_scores(sample, ngrams, lstms)
-    combination = _fit_combination(sample, ngrams.combination, ngram_joint, lstms[0].rows, held_out)
-    model = _fitted_model(sample, context, ngrams, lstms, combination, held_out)
-    return FitResult(model, len(sample.texts), lstms[-1].trained.texts_cut)
+    first = fit_ngram_stage(data, context, rng)
+    result = FitResult(first.model, len(first.sample.texts))
+    context.commit(result)
+    if not _time_for_lstms(first, context):
+        return result
+    context.progress.begin(2, lstm_work(first.sample, context))
+    lstms = fit_lstm_experts(first.sample, context, first.joint, rng)
+    return FitResult(_with_lstms(first, context, lstms), len(first.sample.texts), lstms[-1].trained.texts_cut)
 
 
 def _warn_one_label(data: TrainingData) -> None:
@@ -92,116 +88,122 @@ def _warn_one_label(data: TrainingData) -> None:
         warnings.warn(message, LMClassifyWarning, stacklevel=4)
 
 
-def _warn_sampled(data: TrainingData, sample: TrainingData) -> None:
-    texts = len(data.texts) + data.remainder_size
-    for kind, before, after, fitted in (
-        ("texts", texts, len(sample.texts), "n-grams are counted in all, everything else is fitted"),
-        (
-            "unlabelled texts",
-            len(data.unlabelled),
-            len(sample.unlabelled),
-            "the background model is trained",
-        ),
-    ):
-        if after < before:
-            message = f"{before:,} {kind}: {fitted} on {after:,} drawn at random"
-            warnings.warn(message, LMClassifyWarning, stacklevel=4)
+def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExperts]) -> TunedModel:
+    """Return the model of stage 1 with LSTMs, which take part in the decision if they improve it."""
+    sample, rows = first.sample, lstms[0].rows  # the same in every direction
+    held_out = _held_out_scores(first, lstms)
+    weights = sample.weights_of(rows)
+    accuracy_before, loss_before = held_out_quality(first.joint[rows], held_out.codes, weights)
+    joint = _cross_fitted_joint(first, rows, held_out)
+    accuracy, loss = held_out_quality(joint, held_out.codes, weights)
+    tokenizer = lstms[-1].trained.tokenizer
+
+    def directed(per_direction: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
+        return directed_models(per_direction, tokenizer, context.settings)
+
+    models = directed([experts.trained.models for experts in lstms])
+    tuned = directed([experts.trained.tuned for experts in lstms])
+    model = replace(
+        first.model,
+        settings=context.settings,
+        tokenizer=tokenizer,
+        models=models,
+        tuned=models,
+        background=directed([[experts.trained.background] for experts in lstms])[0],
+        token_ngrams=fit_token_ngrams(sample, tokenizer),
+    )
+    decide = loss < loss_before
+    if decide:
+        combination = _combination(first, rows, held_out, np.arange(len(rows)))
+        combination = replace(combination, bias=combination.bias + prior_shift(sample))
+        lengths = [len(sequence) for sequence in first.experts.subwords.sequences(held_out.texts)]
+        combination = fit_cascade(combination, held_out.experts, lengths)
+        cascaded = combination.cascade_joint(held_out.experts, lengths)
+        keeps = context.settings.keep_held_out
+        model = replace(
+            model,
+            # Fine-tuned models without weight are not kept.
+            tuned=tuned if combination.weights[-1] else models,
+            combination=combination,
+            held_out=held_out.thresholds(cascaded, sample.seed),
+            held_out_texts=held_out.kept_texts(sample.seed) if keeps else None,
+        )
+    else:
+        accuracy, loss = accuracy_before, loss_before
+    context.progress.end(_result(accuracy, loss, accuracy_before, loss_before))
+    record = stage_record(context, len(rows), accuracy, loss) | {
+        "accuracy_before": accuracy_before,
+        "log_loss_before": loss_before,
+        "lstms_decide": decide,
+    }
+    records = merge_directions([experts.trained.records for experts in lstms])
+    has_labels = any(entry["kind"] == "label" for entry in records)
+    before = [entry for entry in first.model.training if entry["kind"] == "stage" or not has_labels]
+    return replace(model, training=[*before, record, *records])
 
 
-def _held_out_scores(
-    sample: TrainingData, ngrams: NgramExperts, lstms: Sequence[LstmExperts]
-) -> HeldOutScores:
+def _result(accuracy: float, loss: float, accuracy_before: float, loss_before: float) -> str:
+    """Return what stage 2 bought, in words."""
+    if loss >= loss_before:
+        return "the LSTMs do not improve held-out log-loss: the n-gram experts decide, as after stage 1"
+    return (
+        f"held-out accuracy {accuracy:.2%} ({100 * (accuracy - accuracy_before):+.2f} points), log-loss "
+        f"{loss:.4f} nats per text ({loss - loss_before:+.4f}), on the same texts as without LSTMs"
+    )
+
+
+def _held_out_scores(first: NgramStage, lstms: Sequence[LstmExperts]) -> HeldOutScores:
     """Return the held-out scores of all experts; an LSTM expert's is the mean over directions."""
-    rows = lstms[0].rows  # the same in every direction
+    sample, rows = first.sample, lstms[0].rows
     lstm_scores = [
         np.mean(per_direction, axis=0)
         for per_direction in zip(*(experts.scores for experts in lstms), strict=True)
     ]
     if all(experts.trained.tuned is experts.trained.models for experts in lstms):
         lstm_scores[1] = np.zeros_like(lstm_scores[1])  # an expert that stands there twice adds nothing
-    texts = [sample.texts[row] for row in rows]
     return HeldOutScores(
-        texts,
+        [sample.texts[row] for row in rows],
         sample.codes[rows],
-        [*(scores[rows] for scores in ngrams.held_out), *lstm_scores],
-        [len(sequence) for sequence in ngrams.subwords.sequences(texts)],
-        ngrams.background[:, rows],
+        [*(scores[rows] for scores in first.experts.held_out), *lstm_scores],
+        first.experts.background[:, rows],
         np.mean([experts.background for experts in lstms], axis=0),
     )
 
 
-def _fit_combination(
-    sample: TrainingData,
-    ngram_combination: Combination,
-    ngram_joint: Array,
-    rows: Codes,
-    held_out: HeldOutScores,
-) -> Combination:
-    """Return the combination of all experts, with the priors to assume and the cascade."""
-    combination = add_experts(
-        ngram_combination,
-        ngram_joint[rows],
+def _combination(first: NgramStage, rows: Codes, held_out: HeldOutScores, chosen: Codes) -> Combination:
+    """Return the combination of all experts, fitted on some of the held-out texts."""
+    return add_experts(
+        first.experts.combination,
+        first.joint[rows[chosen]],
         LSTMS,
-        held_out.experts[-len(LSTMS) :],
-        held_out.codes,
-        sample.weights_of(rows),
-    )
-    shift = sample.log_priors - sample.log_frequencies
-    combination = replace(combination, bias=combination.bias + shift)
-    return fit_cascade(combination, held_out.experts, held_out.lengths)
-
-
-def _fitted_model(
-    sample: TrainingData,
-    context: FitContext,
-    ngrams: NgramExperts,
-    lstms: Sequence[LstmExperts],
-    combination: Combination,
-    held_out: HeldOutScores,
-) -> TunedModel:
-    tokenizer = lstms[-1].trained.tokenizer
-
-    def directed(weights: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
-        return directed_models(weights, tokenizer, context.settings)
-
-    models = directed([experts.trained.models for experts in lstms])
-    sequences = tokenizer.sequences(sample.texts)
-    return TunedModel(
-        classes_=sample.classes,
-        log_priors=sample.log_priors,
-        tokenizer=tokenizer,
-        models=models,
-        settings=context.settings,
-        label_weights=sample.label_weights,
-        held_out=_thresholds(sample, combination, held_out),
-        training=merge_directions([experts.trained.records for experts in lstms]),
-        background=directed([[experts.trained.background] for experts in lstms])[0],
-        # Fine-tuned models without weight are not kept.
-        tuned=directed([experts.trained.tuned for experts in lstms]) if combination.weights[-1] else models,
-        token_ngrams=[
-            TokenNgrams.fit(
-                [sequences[index] for index in np.flatnonzero(sample.codes == code)], tokenizer.vocab_size
-            )
-            for code in range(len(sample.classes))
-        ],
-        subwords=ngrams.subwords,
-        ngrams=ngrams.models,
-        combination=combination,
-        held_out_texts=_kept_texts(sample, held_out) if context.settings.keep_held_out else None,
+        [scores[chosen] for scores in held_out.experts[-len(LSTMS) :]],
+        held_out.codes[chosen],
+        first.sample.weights_of(rows[chosen]),
     )
 
 
-def _thresholds(sample: TrainingData, combination: Combination, held_out: HeldOutScores) -> HeldOut:
-    """Return what thresholds are computed from: the decisions on held-out text."""
-    joint = combination.cascade_joint(held_out.experts, held_out.lengths)
-    log_posteriors = log_softmax(joint)
-    features = ood_features(log_posteriors, held_out.experts, *held_out.characters)
-    nats = cross_entropies(log_posteriors, held_out.experts[1], held_out.texts)
-    return HeldOut.from_scores(joint, held_out.codes, features, nats).sample(sample.seed)
+def _cross_fitted_joint(first: NgramStage, rows: Codes, held_out: HeldOutScores) -> Array:
+    """Return joint log-probabilities of all experts, (m, K), by combinations fitted on other texts."""
+    result = np.zeros((len(rows), len(first.sample.classes)))
+    folds = FOLDS if result.size <= MANY_SCORES else FOLDS_MANY_SCORES
+    rng = np.random.default_rng(first.sample.seed)
+    fold_of = stratified_folds(held_out.codes, min(folds, len(rows)), rng)
+    for fold in np.unique(fold_of):
+        inside = np.flatnonzero(fold_of == fold)
+        combination = _combination(first, rows, held_out, np.flatnonzero(fold_of != fold))
+        result[inside] = combination.joint([scores[inside] for scores in held_out.experts])
+    return result
 
 
-def _kept_texts(sample: TrainingData, held_out: HeldOutScores) -> HeldOutTexts:
-    """Return held-out texts to keep in the model, for `add_label`."""
-    return HeldOutTexts.sample(
-        held_out.texts, held_out.codes, held_out.experts, held_out.background, sample.seed
-    )
+def _time_for_lstms(first: NgramStage, context: FitContext) -> bool:
+    """Return whether stage 2 fits into the time; set when it has to end."""
+    if context.time_limit is None:
+        return True
+    reserve = RESERVE_SECONDS + 3 * context.commit_seconds + lstm_reserve(first.sample)
+    left = context.time_limit.left - reserve
+    context.stop.end_after(left)
+    if left < MIN_SHARE_OF_TIME * context.progress.stages[1].predicted:
+        seconds = f"{context.time_limit.seconds:g} s"
+        context.progress.say(f"{seconds} are too short for stage 2: the model has no LSTMs")
+        return False
+    return True

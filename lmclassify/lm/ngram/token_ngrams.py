@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Arrays = dict[str, npt.NDArray[Any]]
 
+_MAX_TOKENS = 1 << 20  # more than any vocabulary has
 _MAX_COUNT = 1 << 40  # of a model read from a file; sums of counts stay exact in 64-bit floats
 
 _PARTS = ("contexts", "starts", "tokens", "counts")
@@ -42,11 +44,28 @@ class _Order:
     left: Array
     """(C,) share left to the shorter context."""
 
+    @cached_property
+    def codes(self) -> npt.NDArray[np.int64]:
+        """(G,) the context's index of each n-gram, times `_MAX_TOKENS`, plus the last token; ascending."""
+        rows = np.repeat(np.arange(len(self.contexts)), np.diff(self.starts))
+        codes: npt.NDArray[np.int64] = rows * _MAX_TOKENS + self.tokens
+        return codes
+
+    def find(self, keys: Keys) -> tuple[Indices, npt.NDArray[np.bool_]]:
+        """Return the index of each context, (n,), and whether it is known."""
+        indices = np.searchsorted(self.contexts, keys)
+        indices[indices == len(self.contexts)] = 0
+        known: npt.NDArray[np.bool_] = (
+            self.contexts[indices] == keys if len(self.contexts) else np.zeros(len(keys), bool)
+        )
+        return indices, known
+
 
 class TokenNgrams:
     """An interpolated n-gram language model of tokens.
 
-    It implements `lmclassify.lm.inference.interpolation.NextTokenModel`.
+    It implements `lmclassify.lm.inference.interpolation.NextTokenModel` and
+    `lmclassify.classify.scoring.Scorer`.
 
     ``p(w | h) = (c(h w) + t(h) p(w | h less its first token)) / (c(h) + t(h))`` (Witten & Bell 1991), where
     t(h) is the number of different tokens that follow h. For n-grams of N tokens, c is the count. For shorter
@@ -184,15 +203,58 @@ class TokenNgrams:
             keys = np.zeros(len(rows), np.uint64)
             if length:
                 keys = occurrences.keys[length - 1, np.cumsum(lengths)[rows] - 1]
-            indices = np.searchsorted(order.contexts, keys)
-            for row, index, key in zip(rows, indices, keys, strict=True):
-                if index < len(order.contexts) and order.contexts[index] == key:
-                    ngrams = slice(order.starts[index], order.starts[index + 1])
-                    p[row] *= order.left[index]
-                    p[row, order.tokens[ngrams]] += order.shares[ngrams]
+            indices, known = order.find(keys)
+            for row, index in zip(rows[known], indices[known], strict=True):
+                ngrams = slice(order.starts[index], order.starts[index + 1])
+                p[row] *= order.left[index]
+                p[row, order.tokens[ngrams]] += order.shares[ngrams]
         with np.errstate(divide="ignore"):  # padding and beginning-of-text
             log_p: Array = np.log(p)
         return log_p
+
+    def token_nll(self, inputs: Ids, targets: Ids, state: Ids | None = None) -> tuple[Array, Ids]:
+        """Return the negative log-probability of each target, and the state after the last one.
+
+        Parameters
+        ----------
+        inputs, targets : ndarray of int, (B, T)
+            As in `lmclassify.text.sequences.Batch`.
+        state : ndarray of int, (B, N - 1), optional
+            As `read` and this method return it.
+
+        Returns
+        -------
+        nll : ndarray of float, (B, T)
+            Nats; zero at padding.
+        state : ndarray of int, (B, N - 1)
+        """
+        size = self.longest - 1
+        before = np.full((len(inputs), size), PADDING_ID) if state is None else state
+        history = np.concatenate([before, inputs], axis=1)
+        steps = (inputs != PADDING_ID).sum(axis=1)
+        after = np.take_along_axis(history, steps[:, np.newaxis] + np.arange(size), axis=1)
+        present = history != PADDING_ID
+        occurrences = self._analyzer.occurrences(
+            [], [row[mask] for row, mask in zip(history, present, strict=True)]
+        )
+        place = np.cumsum(present).reshape(present.shape)[:, size:] - 1  # of each input among the tokens
+        scored = targets != PADDING_ID
+        places, tokens = place[scored], targets[scored]
+        p = self._lowest[tokens]
+        for length, order in enumerate(self._orders):
+            rows = np.flatnonzero(occurrences.position[places] >= length - 1)
+            keys = (
+                np.zeros(len(rows), np.uint64) if not length else occurrences.keys[length - 1, places[rows]]
+            )
+            contexts, known = order.find(keys)
+            rows, contexts = rows[known], contexts[known]
+            p[rows] *= order.left[contexts]
+            wanted = contexts * _MAX_TOKENS + tokens[rows]
+            found = np.minimum(np.searchsorted(order.codes, wanted), len(order.codes) - 1)
+            p[rows] += np.where(order.codes[found] == wanted, order.shares[found], 0.0)
+        nll = np.zeros(targets.shape)
+        nll[scored] = -np.log(p)
+        return nll, after
 
     @property
     def num_parameters(self) -> int:

@@ -1,0 +1,57 @@
+"""What the stages of a fit will take: predicted from the amount of text before anything is measured."""
+
+from __future__ import annotations
+
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import TrainingData
+from lmclassify.classify.training.progress import Stage
+
+SECONDS_PER_CHARACTER = 2.5e-5
+"""What stage 1 takes on two cores (docs/benchmarks.md)."""
+
+SECONDS_PER_TOKEN, SECONDS_PER_SCORED_TOKEN = 2.5e-5, 1e-5
+"""What LSTMs take to train and to score on two cores (docs/benchmarks.md)."""
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Of mail and reviews in words, and of subwords that are a little shorter."""
+
+EPOCHS = 3.0
+"""Passes of each of two phases of LSTM training over the text, about."""
+
+MAX_SCORED_TEXTS, MAX_SCORED_LABELS = 10_000, 6
+"""About so many held-out texts, and labels of each, are scored."""
+
+NGRAM_STAGE, LSTM_STAGE = "n-gram experts", "LSTM language models"
+
+
+def planned_stages(data: TrainingData, context: FitContext, *names: str) -> list[Stage]:
+    """Return stages with the seconds that they are predicted to take."""
+    seconds = {
+        NGRAM_STAGE: SECONDS_PER_CHARACTER * ngram_work(data),
+        LSTM_STAGE: SECONDS_PER_TOKEN * lstm_work(data, context),
+    }
+    return [Stage(name, max(0.1, seconds[name])) for name in names]
+
+
+def ngram_work(data: TrainingData) -> int:
+    """Return the number of characters, and some more for each text and label."""
+    return sum(map(len, data.texts)) + 20 * len(data.texts) + 500 * len(data.classes)
+
+
+def lstm_work(data: TrainingData, context: FitContext) -> float:
+    """Return about how many tokens the training of LSTMs reads."""
+    settings, texts = context.settings, len(data.texts)
+    limit = settings.max_length * CHARACTERS_PER_TOKEN
+    tokens = sum(min(len(text), limit) for text in data.texts) / CHARACTERS_PER_TOKEN + 2 * texts
+    fewer = min(1.0, context.limits.max_texts / max(1, texts))
+    cross_fits = texts < context.limits.min_texts_to_hold_out or settings.validation_fraction == 0
+    passes = 2.0 if cross_fits and settings.recipe == "tuned" else 1.0
+    directions = 2 if settings.direction == "both" else 1
+    return passes * directions * fewer * tokens * 2 * min(settings.max_epochs, EPOCHS)
+
+
+def lstm_reserve(data: TrainingData) -> float:
+    """Return the seconds that scoring held-out texts with LSTMs takes."""
+    texts = min(MAX_SCORED_TEXTS, len(data.texts))
+    tokens = texts * sum(map(len, data.texts)) / CHARACTERS_PER_TOKEN / max(1, len(data.texts))
+    return SECONDS_PER_SCORED_TOKEN * tokens * min(MAX_SCORED_LABELS, len(data.classes))
