@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,9 +17,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from lmclassify.classify.explain import Explanation, InformativeWord
-from lmclassify.classify.incremental.add_label import add_label
 from lmclassify.classify.incremental.remove_label import remove_label
-from lmclassify.classify.incremental.update import update
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.classify.predictor import as_texts
@@ -25,7 +25,9 @@ from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import PositiveThreshold
 from lmclassify.classify.training.context import FitContext, ProgressCallback
 from lmclassify.classify.training.fit import ClassifierTrainer, draw_seed, torch_device
-from lmclassify.errors import ModelError
+from lmclassify.classify.training.progress import LineDisplay
+from lmclassify.classify.training.time_limit import TimeLimit, parse_time
+from lmclassify.errors import LMClassifyWarning, ModelError
 from lmclassify.parallel import number_of_threads
 from lmclassify.persistence.layout import CONFIG
 from lmclassify.persistence.reading import summarize_error
@@ -40,15 +42,17 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Recipe ``plain`` is Bayes' rule: a text gets the label with the largest sum of log prior and
     log-likelihood, which is the log-probability of the text's tokens and of its end under the label's
-    language model. Recipe ``tuned`` combines these scores with those of n-gram models.
+    language model. Recipe ``tuned`` combines these scores with those of n-gram models, and ``ngram`` does
+    without LSTMs.
 
     Parameters
     ----------
-    recipe : {"tuned", "plain"}, default="tuned"
+    recipe : {"tuned", "ngram", "plain"}, default="tuned"
         ``tuned``: a background language model adapted to each label, and n-gram models; all are fitted to
         tell the labels apart, combined and calibrated on held-out text (see
-        `lmclassify.classify.training.tuned`). ``plain``: independent language models trained by maximum
-        likelihood.
+        `lmclassify.classify.training.tuned`). ``ngram``: the n-gram models only, in a fraction of the time;
+        `suggest`, `generate` and `log_likelihood` use n-gram language models of the labels' tokens.
+        ``plain``: independent language models trained by maximum likelihood.
     tokenizer : {"auto", "subword", "word", "char"}, default="auto"
         Tokenizer of the language models; see `lmclassify.text.tokenizer`. ``auto``: words, or subwords if
         words leave most of the held-out text unknown; subwords with recipe ``plain``.
@@ -110,6 +114,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Number of threads. None: all processors. Results do not depend on it.
     device : {"auto", "cpu", "cuda"}, default="auto"
         Where training runs.
+    time : float, str or None, default=None
+        Seconds that `fit` may take, or text such as ``"2m"``. It ends earlier if it is done; if the n-gram
+        models of all texts take too long, they learn from a sample. Only with a limit the fitted model
+        depends on the clock.
+    verbose : int, default=0
+        1: `fit` prints its stages, their held-out accuracy and log-loss, and the time left, on standard
+        error.
     callback : callable, optional
         Called as ``callback(label, record)`` with an `lmclassify.lm.neural.trainer.EpochRecord` after each
         epoch of each label's model, in the thread that trains it. The label is "all labels" while the
@@ -156,6 +167,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
         device: str = "auto",
+        time: float | str | None = None,
+        verbose: int = 0,
         callback: ProgressCallback | None = None,
     ) -> None:
         self.recipe = recipe
@@ -187,6 +200,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.time = time
+        self.verbose = verbose
         self.callback = callback
 
     def __sklearn_tags__(self) -> Tags:
@@ -204,9 +219,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> LMClassifier:
         """Fit the model.
 
-        Ctrl-C ends training early and keeps the best weights so far, with a warning. Before every label
-        has a model it raises KeyboardInterrupt. Fitting on a Ray cluster, checkpoints, and texts that stay
-        in their files: see `lmclassify.classify.training.fit.ClassifierTrainer`.
+        Ctrl-C ends training early: recipe ``tuned`` keeps the model of the n-gram experts, ``plain`` the best
+        weights so far, with a warning. Before there is a model it raises KeyboardInterrupt. For a Ray cluster,
+        checkpoints, and texts that stay in their files see
+        `lmclassify.classify.training.fit.ClassifierTrainer`.
 
         Parameters
         ----------
@@ -232,6 +248,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         OptionError
             If a parameter is invalid (a ValueError).
         """
+        limit = None if self.time is None else TimeLimit(parse_time(self.time))
+        stages: list[FittedModel] = []
         trainer = ClassifierTrainer(
             settings=Settings(**{item.name: getattr(self, item.name) for item in fields(Settings)}),
             class_prior=self.class_prior,
@@ -240,8 +258,18 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             n_jobs=self.n_jobs,
             device=self.device,
             callback=self.callback,
+            on_stage=stages.append,
+            time_limit=limit,
+            display=LineDisplay(_print_line) if self.verbose else None,
         )
-        return self._set_model(trainer.fit(X, y, sample_weight, unlabelled))
+        try:
+            trainer.fit(X, y, sample_weight, unlabelled)
+        except KeyboardInterrupt:
+            if not stages:
+                raise
+            message = f"interrupted: the model of stage {len(stages)} is kept"
+            warnings.warn(message, LMClassifyWarning, stacklevel=2)
+        return self._set_model(stages[-1])
 
     def add_label(self, label: Any, X: Iterable[str]) -> LMClassifier:
         """Add a label; the other labels' models stay as they are.
@@ -268,6 +296,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         DataError
             If texts cannot be used, or the label exists or has another type.
         """
+        from lmclassify.classify.incremental.add_label import add_label  # torch
+
         model = self._fitted()
         context, seed = self._context(model), draw_seed(self.random_state)
         return self._set_model(add_label(model, label, as_texts(X), context, seed))
@@ -295,6 +325,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         DataError
             If texts or labels cannot be used.
         """
+        from lmclassify.classify.incremental.update import update  # torch
+
         model = self._fitted()
         wrong = None if learned_as is None else list(learned_as)
         context, seed = self._context(model), draw_seed(self.random_state)
@@ -389,7 +421,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def load(cls, path: str | os.PathLike[str]) -> LMClassifier:
         """Read a saved model as a fitted estimator; see `FittedModel.load`.
 
-        Parameters that are no plain data (a RandomState, a callback) are the defaults again.
+        Parameters that are no plain data (a RandomState, a callback), `time` and `verbose` are the defaults
+        again.
         """
         model = FittedModel.load(path)
         parameters = dict(model.parameters)
@@ -410,3 +443,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: FittedModel = self.model_
         model.n_jobs = self.n_jobs
         return model
+
+
+def _print_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

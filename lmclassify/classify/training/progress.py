@@ -156,10 +156,14 @@ class LineDisplay:
     """
 
     def __init__(self, say: Callable[[str], object], seconds_between: float = SECONDS_BETWEEN_LINES) -> None:
-        self.say = say
+        self._print = say
         self._interval = seconds_between
         self._last = time.monotonic()
         self._state = ""
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        self._print(line)
 
     def update(self, progress: FitProgress) -> None:
         """Print the state of the current stage if it has changed and the last line is not recent."""
