@@ -220,8 +220,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit the model.
 
         Ctrl-C ends training early: recipe ``tuned`` keeps the model of the n-gram experts, ``plain`` the best
-        weights so far, with a warning. Before there is a model it raises KeyboardInterrupt. For a Ray cluster,
-        checkpoints, and texts that stay in their files see
+        weights so far, with a warning. Before there is a model it raises KeyboardInterrupt. For a Ray
+        cluster, checkpoints, and texts that stay in their files see
         `lmclassify.classify.training.fit.ClassifierTrainer`.
 
         Parameters

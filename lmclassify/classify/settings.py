@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from lmclassify.errors import OptionError, listing
 from lmclassify.lm.settings import LanguageModelSettings, setting
 
 
@@ -109,3 +110,12 @@ LSTM_SETTINGS = frozenset(
     {item.name for item in fields(LanguageModelSettings)} | {"direction", "validation_fraction"}
 )
 """Names of the settings that recipe ngram does not have."""
+
+
+def lstm_options_error(names: Sequence[str]) -> OptionError:
+    """Return the error for options that recipe ngram does not have."""
+    are = "is for" if len(names) == 1 else "are for"
+    return OptionError(
+        f"{listing(names)} {are} LSTM language models, which recipe ngram does not have: leave "
+        f"{'it' if len(names) == 1 else 'them'} out, or choose recipe tuned"
+    )

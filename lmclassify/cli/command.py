@@ -7,10 +7,11 @@ import copy
 import inspect
 import os
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
@@ -21,6 +22,14 @@ from lmclassify.logs import json_line
 
 Options = Mapping[str, tuple[Any, Any]]
 """Options by the name of their parameter: (annotation, default)."""
+
+
+_started = [time.monotonic()]
+
+
+def note_start(moment: float) -> None:
+    """Note when the program began, on the clock of `time.monotonic`."""
+    _started[:] = [moment]
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class Run:
     device: str = "auto"
     debug: bool = False
     log_format: str = "text"
+    started: float = field(default_factory=lambda: _started[-1])
+    """When the program began, on the clock of `time.monotonic`."""
 
     def say(self, message: str) -> None:
         """Print a message of one line on standard error, unless --quiet; a note begins with "note: "."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lmclassify.classify.settings import Settings
+from lmclassify.classify.settings import LSTM_SETTINGS, Settings, lstm_options_error
+from lmclassify.classify.training.progress import SECONDS_BETWEEN_LINES, LineDisplay
+from lmclassify.classify.training.time_limit import TimeLimit, parse_time
 from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
@@ -25,6 +25,8 @@ from lmclassify.cli.common import (
     TextColumn,
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
+from lmclassify.cli.fit_guard import FitGuard
+from lmclassify.cli.fit_inputs import FitInputs, parse_labels
 from lmclassify.cli.fit_options import (
     ClassPrior,
     ClassWeight,
@@ -37,27 +39,29 @@ from lmclassify.cli.fit_options import (
     Shards,
     Storage,
     TensorBoard,
+    Time,
     Unlabelled,
     setting_options,
 )
-from lmclassify.cli.progress import EpochProgress
+from lmclassify.cli.progress import StageBlock
 from lmclassify.cli.tensorboard import TensorBoardWriter
-from lmclassify.errors import OptionError, listing
+from lmclassify.errors import OptionError
 
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
-    from lmclassify.classify.training.sampling import StreamedRemainder
+    from lmclassify.classify.training.progress import Display
     from lmclassify.cluster.tasks import RayTasks
-    from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
-    from lmclassify.lm.neural.trainer import EpochRecord
 
 _EXAMPLES = (
     "lmclassify fit mail.csv -o model",
     "lmclassify fit mail.csv --text-column subject --labels spam,ham",
     "lmclassify fit --labels spam=junk.mbox --labels ham=Maildir/",
-    "lmclassify fit mail.csv --recipe plain --max-epochs 5",
+    "lmclassify fit mail.csv --recipe ngram",
+    "lmclassify fit mail.csv --time 2m",
 )
 _SETTINGS = frozenset(item.name for item in fields(Settings))
+_LSTM_OPTIONS = LSTM_SETTINGS | {"unlabelled", "tensorboard", "shards", "storage"}
+"""Options that make no sense with recipe ngram."""
 
 
 def fit(
@@ -81,6 +85,7 @@ def fit(
     on_bad_row: OnBadRow = "skip",
     class_prior: ClassPrior = None,
     class_weight: ClassWeight = None,
+    time: Time = None,
     **settings: Any,
 ) -> None:
     """Train a classifier on labelled texts.
@@ -88,12 +93,13 @@ def fit(
     Without DATA and without a file per label, the bundled sample of subject lines is used.
     """
     chosen = Settings(**settings)  # wrong options are reported before anything is read
-    names, files = _parse_labels(labels or [], label or [])
+    limit = None if time is None else TimeLimit(parse_time(time, "--time"), run.started)
+    names, files = parse_labels(labels or [], label or [])
     if engine != "ray" and (address is not None or shards > 1 or storage is not None):
         raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
     from lmclassify.mail.fields import parse_fields
 
-    inputs = _Inputs(
+    inputs = FitInputs(
         data=data or [],
         names=names,
         files=files,
@@ -113,6 +119,7 @@ def fit(
 
     check_target(output)
     with contextlib.ExitStack() as stack:
+        guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
         on_ray = engine == "ray"
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if on_ray else None
@@ -121,25 +128,38 @@ def fit(
         found = sorted(set(training.labels))
         if len(found) == 1:
             run.say(f"note: all texts have one label ({found[0]}); the model predicts it for every text")
-        from lmclassify.classify.training.fit import ClassifierTrainer  # torch, once the data are good
+        from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
-        checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=run.say))
-        with _show_epochs(run, found, chosen.recipe, writer) as on_epoch:
-            trainer = ClassifierTrainer(
-                settings=chosen,
-                class_prior=prior,
-                class_weight=weight,
-                random_state=run.seed,
-                n_jobs=run.threads,
-                device=run.device,
-                callback=on_epoch,
-                checkpoints=checkpoints,
-                cluster=cluster,
-            )
-            model = trainer.fit(training.texts, training.labels, unlabelled=more, remainder=remainder)
-        model.save(output)
-    _summarize(run, model)
-    run.say(f"model written to {output}")
+        checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
+        guard.checkpoints = checkpoints
+        trainer = ClassifierTrainer(
+            settings=chosen,
+            class_prior=prior,
+            class_weight=weight,
+            random_state=run.seed,
+            n_jobs=run.threads,
+            device=run.device,
+            callback=None if writer is None else writer.update,
+            checkpoints=checkpoints,
+            cluster=cluster,
+            on_stage=guard.write,
+            time_limit=limit,
+            display=stack.enter_context(_display(run, guard)),
+        )
+        model = trainer.fit(training.texts, training.labels, unlabelled=more, remainder=remainder)
+    if chosen.recipe == "plain":
+        _summarize(run, model)
+
+
+@contextlib.contextmanager
+def _display(run: Run, guard: FitGuard) -> Iterator[Display]:
+    """Return what shows the progress: a block on a terminal, else lines."""
+    if not run.shows_bars:
+        yield LineDisplay(run.say, 0.0 if run.verbose else SECONDS_BETWEEN_LINES)
+        return
+    with StageBlock(run) as block:
+        guard.before_exit = block.close
+        yield block
 
 
 @contextlib.contextmanager
@@ -151,115 +171,6 @@ def _connect(run: Run, address: str | None, shards: int, storage: str | None) ->
         each = f", {shards:,} of them for each language model" if shards > 1 else ""
         run.say(f"Ray: {cluster.processes:,} processes{each}")
         yield cluster
-
-
-@contextlib.contextmanager
-def _show_epochs(
-    run: Run, labels: list[str], recipe: str, writer: TensorBoardWriter | None
-) -> Iterator[Callable[[Any, EpochRecord], None]]:
-    """Return a callback that shows each epoch and writes it for TensorBoard."""
-    with EpochProgress(run, labels, recipe) as display:
-
-        def on_epoch(label: Any, record: EpochRecord) -> None:
-            display.update(label, record)
-            if writer is not None:
-                writer.update(display.name_of(label), record)
-
-        yield on_epoch
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Inputs:
-    """The options that say which texts are read, and how."""
-
-    data: list[str]
-    names: list[str]
-    files: dict[str, str]
-    unlabelled: list[str]
-    text_column: str | None
-    label_column: str | None
-    format: Any
-    encoding: str | None
-    fields: Any
-    fail_on_bad_row: bool
-
-    def check(self, recipe: str) -> None:
-        """Raise where options contradict each other."""
-        if self.files and (self.data or self.names):
-            raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
-        if self.files and (self.label_column or (self.text_column and not self.unlabelled)):
-            raise OptionError("--labels NAME=FILE has no columns; drop --text-column and --label-column")
-        if self.unlabelled and recipe != "tuned":
-            raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
-        if [*self.data, *self.files.values(), *self.unlabelled].count("-") > 1:
-            raise OptionError("standard input (-) can be read only once")
-
-    def read(
-        self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
-    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
-        """Read the labelled texts.
-
-        A cluster's processes read tables for recipe tuned; then the texts are a sample, and the second value
-        streams the other texts. `absolute` says that the processes may run in other folders.
-        """
-        from lmclassify.datasets.labelled import read_files, read_tables
-        from lmclassify.datasets.multiple_files import expand
-
-        if self.files:
-            texts = read_files(
-                self.files,
-                fields=self.fields,
-                fail_on_bad_row=self.fail_on_bad_row,
-                format=self.format,
-                encoding=self.encoding,
-                say=run.say,
-            )
-            return texts, None
-        paths = expand(self._tables(run))
-        if cluster is None or recipe != "tuned" or "-" in self.data:
-            return read_tables(paths, self._table_reader(), say=run.say), None
-        from lmclassify.classify.training.sampling import sample_tables
-        from lmclassify.tables.urls import is_url
-
-        if absolute:
-            paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
-        return sample_tables(paths, self._table_reader(), cluster, seed=run.seed, say=run.say)
-
-    def read_unlabelled(self, run: Run) -> list[str]:
-        """Read the texts without labels."""
-        from lmclassify.datasets.labelled import read_unlabelled
-        from lmclassify.datasets.multiple_files import expand
-
-        texts = read_unlabelled(
-            expand(self.unlabelled),
-            text_column=self.text_column,
-            fields=self.fields,
-            fail_on_bad_row=self.fail_on_bad_row,
-            encoding=self.encoding,
-            say=run.say,
-        )
-        if texts:
-            run.say(f"{len(texts):,} texts without label for the background model")
-        return texts
-
-    def _tables(self, run: Run) -> list[str]:
-        from lmclassify.datasets.bundled import bundled_data
-
-        if not self.data:
-            run.say("no DATA given: training on the bundled subject lines")
-        return self.data or [str(bundled_data())]
-
-    def _table_reader(self) -> LabelledTableReader:
-        from lmclassify.datasets.labelled import LabelledTableReader
-
-        return LabelledTableReader(
-            labels=self.names,
-            text_column=self.text_column,
-            label_column=self.label_column,
-            fail_on_bad_row=self.fail_on_bad_row,
-            format=self.format,
-            encoding=self.encoding,
-        )
 
 
 def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,6 +187,12 @@ def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[st
         arguments |= {name: value for name, value in found.items() if name not in given}
         if config == "-" and "-" in [*(arguments["data"] or []), *(arguments["unlabelled"] or [])]:
             raise OptionError("standard input (-) can be read only once")
+    if arguments["recipe"] == "ngram":
+        only_lstms = [name for name in hints if name in given and name in _LSTM_OPTIONS]
+        if arguments["long_texts"] == "truncate":
+            only_lstms = [name for name in only_lstms if name != "max_length"]
+        if only_lstms:
+            raise lstm_options_error(["--" + name.replace("_", "-") for name in only_lstms])
     if save_config is not None:
         for name in hints:
             _check(name, arguments[name])
@@ -288,6 +205,8 @@ def _check(name: str, value: Any) -> None:
     """Raise if the value of one option is wrong, whatever the other options are."""
     if name in _SETTINGS:
         Settings(**{name: value})
+    elif name == "time" and value is not None:
+        parse_time(value)
     elif name in ("class_prior", "class_weight"):
         _numbers("--" + name.replace("_", "-"), None if value == "balanced" else value)
     elif name == "fields":
@@ -295,33 +214,7 @@ def _check(name: str, value: Any) -> None:
 
         parse_fields(value)
     elif name in ("labels", "label"):
-        _parse_labels(*([value or [], []] if name == "labels" else [[], value or []]))
-
-
-def _parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Return names to keep, and files per label, from --labels and --label."""
-    names = list(exact)
-    files: dict[str, str] = {}
-    for value in labels:
-        if "=" in value:
-            name, path = (part.strip() for part in value.split("=", 1))
-            if not name or not path:
-                raise OptionError(f"--labels {value}: expected NAME=FILE")
-            if name in files:
-                raise OptionError(f"--labels names {name} twice")
-            if re.search(",[^,/]+=", path) and not os.path.exists(path):
-                raise OptionError(f"--labels {value}: give --labels once for each file")
-            files[name] = path
-        else:
-            names += [name.strip() for name in value.split(",")]
-    if not all(names):
-        raise OptionError("--labels holds an empty name")
-    if any("\ud800" <= character <= "\udfff" for name in [*names, *files] for character in name):
-        raise OptionError("--labels holds bytes that are not valid UTF-8")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise OptionError(f"--labels names {listing(twice)} twice")
-    return names, files
+        parse_labels(*([value or [], []] if name == "labels" else [[], value or []]))
 
 
 def _numbers(option: str, value: str | dict[str, float] | None) -> dict[str, float] | None:

@@ -43,6 +43,15 @@ Resume = Annotated[
     bool,
     typer.Option("--resume", help="Resume an interrupted fit of the same data and settings."),
 ]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        "--time",
+        metavar="SECONDS | 2m",
+        help="Wall time of the whole command, such as 60, 60s or 2m. It ends earlier if it is done. If it is "
+        "too short for the n-gram models of all texts, they learn from a sample.",
+    ),
+]
 TensorBoard = Annotated[
     str | None,
     typer.Option("--tensorboard", metavar="FOLDER", help="Write the losses of each epoch for TensorBoard."),

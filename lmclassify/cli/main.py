@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -32,6 +33,7 @@ COMMAND_MODULES = {
 }
 """The module of each command, in the order of --help."""
 
+_starts = [time.monotonic()]  # of the program, for its first call in this process
 _COMPLETING = "_LMCLASSIFY_COMPLETE"
 _ANY_WIDTH = 100_000
 """Columns of help at most: more than any terminal has, so that help is as wide as the terminal."""
@@ -84,6 +86,9 @@ def main() -> None:
     if _COMPLETING in os.environ:
         os.environ["COLUMNS"] = "10000"  # fish takes each line of wrapped help for a candidate
     signal.signal(signal.SIGTERM, _end)
+    from lmclassify.cli.command import note_start
+
+    note_start(_starts.pop() if _starts else time.monotonic())
     build_program(sys.argv[1:])(prog_name="lmclassify")
 
 

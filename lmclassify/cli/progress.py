@@ -5,23 +5,21 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from lmclassify.errors import printable
+from lmclassify.text.durations import format_seconds
 from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.console import RenderableType
+    from rich.progress import Progress
 
+    from lmclassify.classify.training.progress import FitProgress
     from lmclassify.cli.command import Run
-    from lmclassify.lm.neural.trainer import EpochRecord
 
 SECONDS_BETWEEN_LINES = 10.0
 """A log that is read later shows that the program is alive, and stays short in a run of hours."""
-
-MAX_BARS = 12
-"""With more labels than this, one bar for all of them fits on a screen of 24 lines."""
-_NGRAMS = "n-gram models"
 
 
 def bars() -> Progress:
@@ -117,73 +115,56 @@ class RowProgress(ProgressDisplay):
         self.show(bytes_read, f"{self._rows:,} done, {self._rows / self.seconds:,.0f}/s")
 
 
-class EpochProgress:
-    """Shows the epochs of a fit: one bar per label on a terminal, else a line now and then."""
+class StageBlock:
+    """Shows the stages of a fit on a terminal: one block that is updated in place.
 
-    def __init__(self, run: Run, labels: list[str], recipe: str) -> None:
+    It implements `lmclassify.classify.training.progress.Display`.
+    """
+
+    def __init__(self, run: Run) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
         self._run = run
-        self._labels = labels
-        self._recipe = recipe
-        self._lock = threading.Lock()
-        self._bars: Progress | None = bars() if run.shows_bars else None
-        self._lines = None if run.shows_bars else ProgressDisplay(run, "training")
-        self._tasks: dict[str, TaskID] = {}
+        self._progress: FitProgress | None = None
+        console = Console(file=unescaped(sys.stderr))
+        self._live = Live(get_renderable=self._render, console=console, transient=True, refresh_per_second=4)
 
-    def __enter__(self) -> EpochProgress:
-        if self._bars is not None:
-            self._bars.start()
-            if self._recipe == "tuned":
-                self._tasks[_NGRAMS] = self._bars.add_task(_NGRAMS, total=None, state="")
-        elif self._recipe == "tuned":
-            self._run.say("training n-gram models, then language models")
-        if self._lines is not None:
-            self._lines.__enter__()
+    def __enter__(self) -> Self:
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-        if self._lines is not None:
-            self._lines.__exit__()
+        self.close()
 
-    def name_of(self, label: Any) -> str:
-        """Return the name of a label's training; None is the joint fine-tuning of all labels."""
-        return "tuning" if label is None else str(label)
+    def close(self) -> None:
+        """Remove the block and give the terminal back."""
+        self._live.stop()
 
-    def update(self, label: Any, record: EpochRecord) -> None:
-        """Show an epoch of a label, or of all labels together (None); called from the threads that train."""
-        loss = record.training_loss if record.validation_loss is None else record.validation_loss
-        tuning, name = label is None, self.name_of(label)
-        state = (
-            f"epoch {record.epoch} of {record.max_epochs}, {loss:.3f} nats/{'text' if tuning else 'token'}"
-        )
-        with self._lock:
-            if self._lines is not None:
-                state = f"{name}: {state}, {record.tokens / record.seconds:,.0f} tokens/s"
-                self._lines.show(0, state)
-                if self._run.verbose:
-                    self._run.say(state)
-                return
-            assert self._bars is not None
-            ngrams = self._tasks.get(_NGRAMS)
-            if ngrams is not None:
-                self._bars.update(ngrams, total=1, completed=1, state="done")
-            shared = len(self._labels) > MAX_BARS and name in self._labels
-            self._show("labels" if shared else name, f"{name}: {state}" if shared else state, record, shared)
+    def say(self, line: str) -> None:
+        """Print a line above the block."""
+        self._run.say(line)
 
-    def _show(self, name: str, state: str, record: EpochRecord, shared: bool) -> None:
-        assert self._bars is not None
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=0, state="")
-        task = self._bars.tasks[self._bars.task_ids.index(self._tasks[name])]
-        done = record.max_epochs if record.finished else record.epoch
-        if shared:  # one bar for all labels, whose length grows with each label that begins
-            begins = record.epoch == 1
-            self._bars.update(
-                task.id,
-                total=(task.total or 0) + (record.max_epochs if begins else 0),
-                advance=1 + (record.max_epochs - record.epoch if record.finished else 0),
-                state=state,
+    def update(self, progress: FitProgress) -> None:
+        """Take note of the progress; the block is drawn four times a second."""
+        self._progress = progress
+
+    def _render(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        progress = self._progress
+        if progress is None:
+            return Text("reading the texts")
+        table = Table.grid(padding=(0, 1))
+        for number, stage in enumerate(progress.stages, 1):
+            table.add_row(
+                Text(f"stage {number} of {len(progress.stages)}"),
+                Text(stage.name),
+                ProgressBar(total=1.0, completed=stage.share, width=20),
+                Text(printable(stage.state), no_wrap=True, overflow="ellipsis"),
             )
-        else:
-            self._bars.update(task.id, total=record.max_epochs, completed=done, state=state)
+        left = format_seconds(progress.seconds_left)
+        return Group(table, Text(f"{format_seconds(progress.seconds)} so far, about {left} left"))

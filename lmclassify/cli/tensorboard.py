@@ -39,8 +39,9 @@ class TensorBoardWriter:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def update(self, name: str, record: EpochRecord) -> None:
-        """Write an epoch; called from the threads that train."""
+    def update(self, label: Any, record: EpochRecord) -> None:
+        """Write an epoch of a label, or of all labels together (None); called from the threads that train."""
+        name = "tuning" if label is None else str(label)
         with self._lock:
             if record.epoch == 1:
                 self._rounds[name] = self._rounds.get(name, 0) + 1

@@ -73,7 +73,9 @@ class Checkpoints:
         self._saved_at: dict[int, float] = {}
         self._last_number = 0
         self._failed = threading.Event()
-        self._owns_folder = self._has_progress = False
+        self._owns_folder = False
+        self.has_progress = False
+        """Whether there is anything to resume."""
 
     def __enter__(self) -> Checkpoints:
         try:
@@ -90,7 +92,7 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if self._has_progress and kind is not None:
+            if self.has_progress and kind is not None:
                 self._say("training progress is kept: run the same command with --resume to continue")
                 return
             if self._owns_folder:
@@ -130,7 +132,7 @@ class Checkpoints:
                     f"{self._model} holds an unfinished fit with different {listing(differing)}: repeat its "
                     "data and options, or leave out --resume to start over"
                 )
-            self._owns_folder = self._has_progress = True
+            self._owns_folder = self.has_progress = True
             states = len(list(self._folder.glob("[1-9]*.safetensors")))
             self._say(f"resuming an unfinished fit: {states:,} language models are in progress or done")
             return
@@ -186,7 +188,7 @@ class Checkpoints:
         try:
             with FileWriter(str(self._folder / name)) as writer:
                 writer.write_bytes(content)
-            self._has_progress = self._has_progress or name != FIT
+            self.has_progress = self.has_progress or name != FIT
         except OutputError as error:
             self._failed.set()
             self._say(f"note: no more checkpoints are written, training continues ({error})")

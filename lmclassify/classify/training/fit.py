@@ -25,7 +25,7 @@ from sklearn.utils import check_random_state
 from lmclassify import __version__
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.predictor import as_texts
-from lmclassify.classify.settings import Settings
+from lmclassify.classify.settings import Settings, lstm_options_error
 from lmclassify.classify.training.checkpoints import Checkpoints
 from lmclassify.classify.training.context import FitContext, FitResult, ProgressCallback, SizeLimits
 from lmclassify.classify.training.data import TrainingData
@@ -164,8 +164,11 @@ class ClassifierTrainer:
         if self.cluster is not None and self.device == "cuda":
             raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
         uses_torch = self.settings.recipe != "ngram"
-        if not uses_torch:
-            check_ngram_options(self.settings, self.device)
+        given = [] if uses_torch else self.settings.given_for_lstms()
+        if not uses_torch and self.device == "cuda":
+            given.append("device")
+        if given:
+            raise lstm_options_error(given)
         progress = FitProgress(self.display)
 
         def on_epoch(label: Any, record: EpochRecord) -> None:
@@ -286,23 +289,6 @@ def _recipe(name: str) -> Callable[[TrainingData, FitContext], FitResult]:
     from lmclassify.classify.training.plain import fit_plain
 
     return fit_plain
-
-
-def check_ngram_options(settings: Settings, device: str) -> None:
-    """Refuse options that only LSTMs have.
-
-    Raises
-    ------
-    OptionError
-        If there are any.
-    """
-    names = [*settings.given_for_lstms(), *(["device"] if device == "cuda" else [])]
-    if names:
-        are = "is an option" if len(names) == 1 else "are options"
-        raise OptionError(
-            f"{listing(names)} {are} of LSTM language models, which recipe ngram does not have: "
-            "leave them out, or choose recipe tuned"
-        )
 
 
 def _pairs(mapping: Mapping[Any, float]) -> dict[str, Any]:

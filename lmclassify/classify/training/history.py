@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lmclassify.classify.training.data import DataSplit
-from lmclassify.classify.training.discriminative import DiscriminativeTrainer
-from lmclassify.lm.neural.trainer import Trainer
+
+if TYPE_CHECKING:
+    from lmclassify.classify.training.discriminative import DiscriminativeTrainer
+    from lmclassify.lm.neural.trainer import Trainer
 
 BACKGROUND = "all labels"
 """What the progress callback gets as the label while the background model trains."""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lmclassify.text.durations import format_seconds
+
 if TYPE_CHECKING:
     from lmclassify.lm.neural.trainer import EpochRecord
 
@@ -172,13 +174,3 @@ class LineDisplay:
             return
         self._last, self._state = now, stage.state
         self.say(f"{progress.title}: {stage.state}; about {format_seconds(progress.seconds_left)} left")
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a duration as ``8 s``, ``2 min 5 s`` or ``1 h 3 min``."""
-    whole = max(1, round(seconds))
-    if whole < 100:
-        return f"{whole} s"
-    if whole < 6000:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

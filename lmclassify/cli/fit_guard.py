@@ -1,0 +1,146 @@
+"""Writes the model of each stage of `fit`, and ends the program in time: after a signal, or by the clock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import typer
+
+from lmclassify.errors import ModelError, listing
+from lmclassify.persistence.layout import CONFIG
+
+if TYPE_CHECKING:
+    from lmclassify.classify.model import FittedModel
+    from lmclassify.classify.training.checkpoints import Checkpoints
+    from lmclassify.classify.training.time_limit import TimeLimit
+    from lmclassify.cli.command import Run
+
+GRACE_SECONDS = 0.6
+"""After a signal the program may end by itself for so long: it says within a second what is kept."""
+
+TOLERANCE, TOLERANCE_SECONDS = 0.1, 1.0
+"""How much longer than its time limit a fit may take before it is ended: less than what is promised."""
+
+
+class FitGuard:
+    """Writes the model of each stage, and ends the process when it has to end.
+
+    Training runs in threads, and parts of it do not notice a signal for seconds. A thread of the guard waits
+    for signals and for the end of the time, says what is kept, and ends the process if it does not end by
+    itself. A commit that is cut off leaves the model before it.
+
+    Parameters
+    ----------
+    run : Run
+    output : str
+        The model's folder.
+    limit : TimeLimit or None
+    ends_on_signal : bool
+        Whether an interrupt ends the fit, and no model of what is trained so far is made.
+    """
+
+    def __init__(self, run: Run, output: str, limit: TimeLimit | None, ends_on_signal: bool) -> None:
+        self._run, self._output, self._ends_on_signal = run, output, ends_on_signal
+        self._limit = limit
+        self._written = 0
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.interrupted = False
+        self.checkpoints: Checkpoints | None = None
+        self.before_exit: Callable[[], object] = lambda: None
+        """Called before the process is ended: gives the terminal back."""
+
+    def __enter__(self) -> Self:
+        if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
+            self._reader, self._writer = os.pipe()
+            os.set_blocking(self._writer, False)
+            self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            signal.set_wakeup_fd(self._before)
+            os.close(self._writer)  # ends the thread
+            self._thread.join()
+            os.close(self._reader)
+        if self.interrupted and kind is KeyboardInterrupt:  # the thread has said it
+            raise typer.Exit(128 + signal.SIGINT)
+
+    def say(self, message: str) -> None:
+        """Print a message, unless the fit was interrupted: that takes one line."""
+        if not self.interrupted:
+            self._run.say(message)
+
+    def write(self, model: FittedModel) -> None:
+        """Write the model of a stage, and say which one it replaces."""
+        replaced = "" if self._written else _replaced(self._output)
+        model.save(self._output)
+        self._written += 1
+        stages = model.training_entries("stage")
+        stage = f"stage {stages[-1]['stage']} of {stages[-1]['stages']}: " if stages else ""
+        self._run.say(f"{stage}model written to {self._output}{replaced}")
+
+    def _watch(self) -> None:
+        end = None
+        if self._limit is not None:
+            end = self._limit.started + (1 + TOLERANCE) * self._limit.seconds + TOLERANCE_SECONDS
+        while True:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not select.select([self._reader], [], [], left)[0]:
+                self._out_of_time()
+            numbers = os.read(self._reader, 64)
+            if not numbers:
+                return
+            number = next((value for value in numbers if value in (signal.SIGINT, signal.SIGTERM)), None)
+            if number is not None and self._ends_on_signal and not self.interrupted:
+                self.interrupted = True
+                self._run.fail(f"interrupted: {self._kept()}")
+                if not self._ended.wait(GRACE_SECONDS):
+                    self._exit(128 + number)
+
+    def _out_of_time(self) -> NoReturn:
+        if self._written:
+            self._run.say(f"the time is over: {self._kept()}")
+            self._exit(0)
+        self._run.fail(f"the time is over before there is a model: give more time; {self._kept()}")
+        self._exit(1)
+
+    def _kept(self) -> str:
+        resume = ""
+        if self.checkpoints is not None and self.checkpoints.has_progress:
+            resume = "; the same command with --resume continues"
+        if self._written:
+            return f"the model of stage {self._written} is in {self._output}{resume}"
+        old = (Path(self._output) / CONFIG).exists()
+        return (f"the model in {self._output} stays as it was" if old else "no model was written") + resume
+
+    def _exit(self, status: int) -> NoReturn:
+        with contextlib.suppress(Exception):
+            self.before_exit()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _replaced(folder: str) -> str:
+    """Return words that say which model in a folder is about to be replaced."""
+    from lmclassify.persistence.reading import read_config
+
+    try:
+        labels = read_config(Path(folder))["labels"]
+        moment = datetime.fromtimestamp((Path(folder) / CONFIG).stat().st_mtime)
+        return f", replacing the one of {moment:%Y-%m-%d %H:%M} (labels {listing(map(str, labels), 5)})"
+    except (ModelError, OSError, KeyError, TypeError):
+        return ""
