@@ -24,7 +24,8 @@ from lmclassify.classify.predictor import as_texts
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import PositiveThreshold
 from lmclassify.classify.training.context import FitContext, ProgressCallback
-from lmclassify.classify.training.fit import ClassifierTrainer, draw_seed, torch_device
+from lmclassify.classify.training.device import check_device, torch_device
+from lmclassify.classify.training.fit import ClassifierTrainer, draw_seed
 from lmclassify.classify.training.progress import LineDisplay
 from lmclassify.classify.training.time_limit import TimeLimit, parse_time
 from lmclassify.errors import LMClassifyWarning, ModelError
@@ -348,6 +349,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._set_model(remove_label(self._fitted(), label))
 
     def _context(self, model: FittedModel) -> FitContext:
+        check_device(self.device)
         threads = number_of_threads(self.n_jobs)
         return FitContext(model.settings, torch_device(self.device), threads, self.callback)
 

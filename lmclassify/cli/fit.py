@@ -158,7 +158,7 @@ def _display(run: Run, guard: FitGuard) -> Iterator[Display]:
         yield LineDisplay(run.say, 0.0 if run.verbose else SECONDS_BETWEEN_LINES)
         return
     with StageBlock(run) as block:
-        guard.before_exit = block.close
+        guard.close_display = block.close
         yield block
 
 

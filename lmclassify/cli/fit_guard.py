@@ -57,8 +57,8 @@ class FitGuard:
         self._thread: threading.Thread | None = None
         self.interrupted = False
         self.checkpoints: Checkpoints | None = None
-        self.before_exit: Callable[[], object] = lambda: None
-        """Called before the process is ended: gives the terminal back."""
+        self.close_display: Callable[[], object] = lambda: None
+        """Gives the terminal back."""
 
     def __enter__(self) -> Self:
         if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
@@ -107,11 +107,13 @@ class FitGuard:
             number = next((value for value in numbers if value in (signal.SIGINT, signal.SIGTERM)), None)
             if number is not None and self._ends_on_signal and not self.interrupted:
                 self.interrupted = True
+                self._give_terminal_back()
                 self._run.fail(f"interrupted: {self._kept()}")
                 if not self._ended.wait(GRACE_SECONDS):
                     self._exit(128 + number)
 
     def _out_of_time(self) -> NoReturn:
+        self._give_terminal_back()
         if self._written:
             self._run.say(f"the time is over: {self._kept()}")
             self._exit(0)
@@ -127,9 +129,11 @@ class FitGuard:
         old = (Path(self._output) / CONFIG).exists()
         return (f"the model in {self._output} stays as it was" if old else "no model was written") + resume
 
-    def _exit(self, status: int) -> NoReturn:
+    def _give_terminal_back(self) -> None:
         with contextlib.suppress(Exception):
-            self.before_exit()
+            self.close_display()
+
+    def _exit(self, status: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(status)
 

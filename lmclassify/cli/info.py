@@ -40,6 +40,7 @@ def _to_text(facts: dict[str, Any]) -> str:
         line = f"label       {printable(str(entry['label']))}: prior {entry['prior']:.4f}"
         if entry["training_texts"] is not None:
             line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
+        if entry["epochs"]:
             line += f", best epoch {entry['best_epoch']} of {entry['epochs']}"
         if entry["validation_perplexity"] is not None:
             line += f", held-out perplexity {entry['validation_perplexity']:.1f}"
@@ -54,6 +55,13 @@ def _to_text(facts: dict[str, Any]) -> str:
         lines.append(
             f"trained     {training['started']}, {training['seconds']:.1f} s, "
             f"{training['texts']:,} texts{cut}"
+        )
+    for stage in facts["stages"]:
+        of = f"{stage['stage']} of {stage['stages']}"
+        lines.append(
+            f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out accuracy "
+            f"{stage['accuracy']:.2%}, log-loss {stage['log_loss']:.4f} nats per text "
+            f"({stage['held_out_texts']:,} texts)"
         )
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())

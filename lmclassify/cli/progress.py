@@ -157,7 +157,7 @@ class StageBlock:
 
         progress = self._progress
         if progress is None:
-            return Text("reading the texts")
+            return Text("getting ready")
         table = Table.grid(padding=(0, 1))
         for number, stage in enumerate(progress.stages, 1):
             table.add_row(

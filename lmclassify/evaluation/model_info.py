@@ -12,7 +12,7 @@ _FIT_KEYS = ("started", "seconds", "texts", "texts_cut")
 
 
 def model_info(fitted: FittedModel) -> dict[str, Any]:
-    """Return labels, tokenizer, size, training, settings and versions of a model."""
+    """Return labels, tokenizer, size, training, stages of the fit, settings and versions of a model."""
     labels = []
     records = {entry["label"]: entry for entry in fitted.training_entries("label")}
     for label, log_prior in zip(fitted.classes_.tolist(), fitted.log_priors, strict=True):
@@ -31,6 +31,10 @@ def model_info(fitted: FittedModel) -> dict[str, Any]:
         },
         "parameters": fitted.num_parameters,
         "training": {key: fit.get(key) for key in _FIT_KEYS},
+        "stages": [
+            {key: value for key, value in entry.items() if key != "kind"}
+            for entry in fitted.training_entries("stage")
+        ],
         "settings": {**vars(fitted.settings), **fitted.parameters},
         "versions": fitted.versions,
     }

@@ -57,6 +57,7 @@ class FitContext:
 
     settings: Settings
     device: str
+    """``auto``, ``cpu`` or ``cuda``; where LSTMs are trained, never ``auto``."""
     threads: int
     callback: ProgressCallback | None = None
     stop: StopSignal = field(default_factory=StopSignal)

@@ -29,10 +29,13 @@ from lmclassify.classify.settings import Settings, lstm_options_error
 from lmclassify.classify.training.checkpoints import Checkpoints
 from lmclassify.classify.training.context import FitContext, FitResult, ProgressCallback, SizeLimits
 from lmclassify.classify.training.data import TrainingData
+from lmclassify.classify.training.device import check_device
 from lmclassify.classify.training.labels import class_factors, encode_labels, log_priors, text_weights
+from lmclassify.classify.training.ngram_stage import fit_ngram
 from lmclassify.classify.training.progress import Display, FitProgress
 from lmclassify.classify.training.sampling import StreamedRemainder
 from lmclassify.classify.training.time_limit import TimeLimit
+from lmclassify.classify.training.tuned import fit_tuned
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
 from lmclassify.lm.neural.threads import one_torch_thread
@@ -163,12 +166,11 @@ class ClassifierTrainer:
     def _context(self) -> FitContext:
         if self.cluster is not None and self.device == "cuda":
             raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
-        uses_torch = self.settings.recipe != "ngram"
-        given = [] if uses_torch else self.settings.given_for_lstms()
-        if not uses_torch and self.device == "cuda":
-            given.append("device")
-        if given:
-            raise lstm_options_error(given)
+        check_device(self.device)
+        if self.settings.recipe == "ngram":
+            given = [*self.settings.given_for_lstms(), *(["device"] if self.device == "cuda" else [])]
+            if given:
+                raise lstm_options_error(given)
         progress = FitProgress(self.display)
 
         def on_epoch(label: Any, record: EpochRecord) -> None:
@@ -178,7 +180,7 @@ class ClassifierTrainer:
 
         return FitContext(
             self.settings,
-            torch_device(self.device) if uses_torch and self.cluster is None else "cpu",
+            self.device if self.cluster is None else "cpu",
             number_of_threads(self.n_jobs),
             on_epoch,
             checkpoints=self.checkpoints,
@@ -277,16 +279,12 @@ class ClassifierTrainer:
 
 
 def _recipe(name: str) -> Callable[[TrainingData, FitContext], FitResult]:
-    """Return the function that fits a recipe; only those with LSTMs import torch."""
+    """Return the function that fits a recipe."""
     if name == "ngram":
-        from lmclassify.classify.training.ngram_stage import fit_ngram
-
         return fit_ngram
     if name == "tuned":
-        from lmclassify.classify.training.tuned import fit_tuned
-
         return fit_tuned
-    from lmclassify.classify.training.plain import fit_plain
+    from lmclassify.classify.training.plain import fit_plain  # torch
 
     return fit_plain
 
@@ -295,18 +293,6 @@ def _pairs(mapping: Mapping[Any, float]) -> dict[str, Any]:
     """Return a mapping as plain data that keeps the type of its keys, which JSON objects do not."""
     pairs = [{"label": np.asarray(label).item(), "value": float(value)} for label, value in mapping.items()]
     return {"pairs": pairs}
-
-
-def torch_device(name: str) -> str:
-    """Return the torch device for ``auto``, ``cpu`` or ``cuda``."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise OptionError(f"device must be one of auto, cpu, cuda, not {name!r}")
-    import torch
-
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise OptionError("device is cuda, but torch finds no CUDA device here; use cpu or auto")
-    return "cuda" if available and name != "cpu" else "cpu"
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:

@@ -17,6 +17,7 @@ from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.thresholds import HeldOut, subsample
 from lmclassify.classify.training.context import FitContext, FitResult
 from lmclassify.classify.training.data import DataSplit, TrainingData, split_label
+from lmclassify.classify.training.device import torch_device
 from lmclassify.classify.training.history import merge_directions, training_records
 from lmclassify.classify.training.language_models import (
     count_cut,
@@ -52,6 +53,7 @@ def fit_plain(data: TrainingData, context: FitContext) -> FitResult:
         warning.
     """
     settings = context.settings
+    context.device = torch_device(context.device)
     context.progress.stages = planned_stages(data, context, LSTM_STAGE)
     context.progress.begin(1, lstm_work(data, context), f" of {len(data.texts):,} texts")
     splits = split_labels(data, settings.validation_fraction)

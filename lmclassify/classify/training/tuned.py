@@ -2,7 +2,7 @@
 
 1. n-gram models over characters, subwords and words, with cross-fitted scores, and their log-linear
    combination: a complete model (`lmclassify.classify.training.ngram_stage`). Recipe ngram ends here.
-2. LSTM language models of all labels (`lmclassify.classify.training.lstm_experts`). They take part in the
+2. LSTM language models of all labels (`lmclassify.classify.training.lstm_stage`). They take part in the
    decision where this makes the log-loss of held-out text smaller; then the cascade saves LSTMs where they
    cannot change the decision. Otherwise their weight is 0. An n-gram language model of each label's tokens
    is kept beside them, which `suggest` and `generate` interpolate with.
@@ -15,39 +15,14 @@ Shapes: s texts of the sample, m of them with held-out scores, K labels.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from lmclassify.classify.ensemble import LSTMS, Combination
-from lmclassify.classify.model import TunedModel
 from lmclassify.classify.training.context import FitContext, FitResult
-from lmclassify.classify.training.data import TrainingData, stratified_folds
-from lmclassify.classify.training.ensemble import add_experts, fit_cascade
-from lmclassify.classify.training.history import merge_directions
-from lmclassify.classify.training.language_models import Weights, directed_models
-from lmclassify.classify.training.lstm_experts import LstmExperts, fit_lstm_experts
-from lmclassify.classify.training.ngram_stage import (
-    HeldOutScores,
-    NgramStage,
-    fit_ngram_stage,
-    fit_token_ngrams,
-    held_out_quality,
-    prior_shift,
-    stage_record,
-)
-from lmclassify.classify.training.plain import fit_plain
-from lmclassify.classify.training.plan import LSTM_STAGE, NGRAM_STAGE, lstm_reserve, lstm_work, planned_stages
+from lmclassify.classify.training.data import TrainingData
+from lmclassify.classify.training.ngram_stage import NgramStage, fit_ngram_stage
+from lmclassify.classify.training.plan import LSTM_STAGE, NGRAM_STAGE, lstm_reserve, planned_stages
 from lmclassify.errors import LMClassifyWarning
-from lmclassify.lm.inference.directions import AnyLanguageModel
-
-Array = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.intp]
-
-FOLDS, FOLDS_MANY_SCORES, MANY_SCORES = 5, 2, 2_000_000
-"""For the held-out quality of the combination: fewer folds where there are many texts and labels."""
 
 RESERVE_SECONDS = 0.5
 """Kept for the end of stage 2, beside the time to score held-out texts and to write the model."""
@@ -65,6 +40,8 @@ def fit_tuned(data: TrainingData, context: FitContext) -> FitResult:
         If the time is too short for a model.
     """
     if len(data.classes) == 1:  # nothing to tell apart
+        from lmclassify.classify.training.plain import fit_plain
+
         _warn_one_label(data)
         return fit_plain(data, context)
     context.progress.stages = planned_stages(data, context, NGRAM_STAGE, LSTM_STAGE)
@@ -74,9 +51,9 @@ def fit_tuned(data: TrainingData, context: FitContext) -> FitResult:
     context.commit(result)
     if not _time_for_lstms(first, context):
         return result
-    context.progress.begin(2, lstm_work(first.sample, context))
-    lstms = fit_lstm_experts(first.sample, context, first.joint, rng)
-    return FitResult(_with_lstms(first, context, lstms), len(first.sample.texts), lstms[-1].trained.texts_cut)
+    from lmclassify.classify.training.lstm_stage import fit_lstm_stage  # torch, once stage 1 is over
+
+    return fit_lstm_stage(first, context, rng)
 
 
 def _warn_one_label(data: TrainingData) -> None:
@@ -86,113 +63,6 @@ def _warn_one_label(data: TrainingData) -> None:
     if data.remainder:
         message = f"with one label the model is fitted on {len(data.texts):,} texts drawn at random"
         warnings.warn(message, LMClassifyWarning, stacklevel=4)
-
-
-def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExperts]) -> TunedModel:
-    """Return the model of stage 1 with LSTMs, which take part in the decision if they improve it."""
-    sample, rows = first.sample, lstms[0].rows  # the same in every direction
-    held_out = _held_out_scores(first, lstms)
-    weights = sample.weights_of(rows)
-    accuracy_before, loss_before = held_out_quality(first.joint[rows], held_out.codes, weights)
-    joint = _cross_fitted_joint(first, rows, held_out)
-    accuracy, loss = held_out_quality(joint, held_out.codes, weights)
-    tokenizer = lstms[-1].trained.tokenizer
-
-    def directed(per_direction: Sequence[list[Weights]]) -> list[AnyLanguageModel]:
-        return directed_models(per_direction, tokenizer, context.settings)
-
-    models = directed([experts.trained.models for experts in lstms])
-    tuned = directed([experts.trained.tuned for experts in lstms])
-    model = replace(
-        first.model,
-        settings=context.settings,
-        tokenizer=tokenizer,
-        models=models,
-        tuned=models,
-        background=directed([[experts.trained.background] for experts in lstms])[0],
-        token_ngrams=fit_token_ngrams(sample, tokenizer),
-    )
-    decide = loss < loss_before
-    if decide:
-        combination = _combination(first, rows, held_out, np.arange(len(rows)))
-        combination = replace(combination, bias=combination.bias + prior_shift(sample))
-        lengths = [len(sequence) for sequence in first.experts.subwords.sequences(held_out.texts)]
-        combination = fit_cascade(combination, held_out.experts, lengths)
-        cascaded = combination.cascade_joint(held_out.experts, lengths)
-        keeps = context.settings.keep_held_out
-        model = replace(
-            model,
-            # Fine-tuned models without weight are not kept.
-            tuned=tuned if combination.weights[-1] else models,
-            combination=combination,
-            held_out=held_out.thresholds(cascaded, sample.seed),
-            held_out_texts=held_out.kept_texts(sample.seed) if keeps else None,
-        )
-    else:
-        accuracy, loss = accuracy_before, loss_before
-    context.progress.end(_result(accuracy, loss, accuracy_before, loss_before))
-    record = stage_record(context, len(rows), accuracy, loss) | {
-        "accuracy_before": accuracy_before,
-        "log_loss_before": loss_before,
-        "lstms_decide": decide,
-    }
-    records = merge_directions([experts.trained.records for experts in lstms])
-    has_labels = any(entry["kind"] == "label" for entry in records)
-    before = [entry for entry in first.model.training if entry["kind"] == "stage" or not has_labels]
-    return replace(model, training=[*before, record, *records])
-
-
-def _result(accuracy: float, loss: float, accuracy_before: float, loss_before: float) -> str:
-    """Return what stage 2 bought, in words."""
-    if loss >= loss_before:
-        return "the LSTMs do not improve held-out log-loss: the n-gram experts decide, as after stage 1"
-    return (
-        f"held-out accuracy {accuracy:.2%} ({100 * (accuracy - accuracy_before):+.2f} points), log-loss "
-        f"{loss:.4f} nats per text ({loss - loss_before:+.4f}), on the same texts as without LSTMs"
-    )
-
-
-def _held_out_scores(first: NgramStage, lstms: Sequence[LstmExperts]) -> HeldOutScores:
-    """Return the held-out scores of all experts; an LSTM expert's is the mean over directions."""
-    sample, rows = first.sample, lstms[0].rows
-    lstm_scores = [
-        np.mean(per_direction, axis=0)
-        for per_direction in zip(*(experts.scores for experts in lstms), strict=True)
-    ]
-    if all(experts.trained.tuned is experts.trained.models for experts in lstms):
-        lstm_scores[1] = np.zeros_like(lstm_scores[1])  # an expert that stands there twice adds nothing
-    return HeldOutScores(
-        [sample.texts[row] for row in rows],
-        sample.codes[rows],
-        [*(scores[rows] for scores in first.experts.held_out), *lstm_scores],
-        first.experts.background[:, rows],
-        np.mean([experts.background for experts in lstms], axis=0),
-    )
-
-
-def _combination(first: NgramStage, rows: Codes, held_out: HeldOutScores, chosen: Codes) -> Combination:
-    """Return the combination of all experts, fitted on some of the held-out texts."""
-    return add_experts(
-        first.experts.combination,
-        first.joint[rows[chosen]],
-        LSTMS,
-        [scores[chosen] for scores in held_out.experts[-len(LSTMS) :]],
-        held_out.codes[chosen],
-        first.sample.weights_of(rows[chosen]),
-    )
-
-
-def _cross_fitted_joint(first: NgramStage, rows: Codes, held_out: HeldOutScores) -> Array:
-    """Return joint log-probabilities of all experts, (m, K), by combinations fitted on other texts."""
-    result = np.zeros((len(rows), len(first.sample.classes)))
-    folds = FOLDS if result.size <= MANY_SCORES else FOLDS_MANY_SCORES
-    rng = np.random.default_rng(first.sample.seed)
-    fold_of = stratified_folds(held_out.codes, min(folds, len(rows)), rng)
-    for fold in np.unique(fold_of):
-        inside = np.flatnonzero(fold_of == fold)
-        combination = _combination(first, rows, held_out, np.flatnonzero(fold_of != fold))
-        result[inside] = combination.joint([scores[inside] for scores in held_out.experts])
-    return result
 
 
 def _time_for_lstms(first: NgramStage, context: FitContext) -> bool:
