@@ -28,7 +28,7 @@ from lmclassify.classify.training.ensemble import log_loss
 from lmclassify.classify.training.history import label_record
 from lmclassify.classify.training.ngrams import NgramExperts, fit_ngram_experts, number_of_fits
 from lmclassify.classify.training.plan import NGRAM_STAGE, ngram_work, planned_stages
-from lmclassify.classify.training.time_limit import OutOfTime
+from lmclassify.classify.training.time_limit import OutOfTime, TimeLimit
 from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
 from lmclassify.errors import DataError, LMClassifyWarning, TrainingError
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
@@ -37,8 +37,8 @@ from lmclassify.text.tokenizer import Tokenizer
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-PILOT_CHARACTERS, PILOT_TEXTS_PER_LABEL = 50_000, 4
-"""Size of the sample on which the time is measured: a second or less, and some texts to cross-fit on."""
+PILOT_CHARACTERS, PILOT_TEXTS_PER_LABEL = (15_000, 60_000), 4
+"""Sizes of the samples on which the time is measured: a second or so, and some texts to cross-fit on."""
 
 AMPLE = 8.0
 """If the time is so many times the predicted one, nothing is measured: machines differ less."""
@@ -158,31 +158,44 @@ def _fit_experts(
     if limit is None or limit.left > AMPLE * context.progress.stage.predicted:
         return data, fit_ngram_experts(data, context, rng)
     context.stop.end_after(limit.left)
-    started = time.monotonic()
-    pilot = _subsample(data, PILOT_CHARACTERS)
+    samples = [_subsample(data, size) for size in PILOT_CHARACTERS]
     try:
-        if pilot is data:
+        if samples[-1] is data:
             return data, fit_ngram_experts(data, context, rng)
-        experts = fit_ngram_experts(pilot, context, np.random.default_rng(data.seed))
-        _model(pilot, context, experts, experts.joint)
+        moments = [time.monotonic()]
+        for sample in samples:
+            experts = fit_ngram_experts(sample, context, np.random.default_rng(data.seed))
+            _model(sample, context, experts, experts.joint)
+            moments.append(time.monotonic())
     except OutOfTime:
         raise TrainingError(
             f"{limit.seconds:g} s are too short for {len(data.texts):,} texts with {len(data.classes):,} "
             "labels: give more time; nothing was written"
         ) from None
-    seconds = (time.monotonic() - started) / ngram_work(pilot)
-    context.progress.stage.done = 0.0
-    chosen = _subsample(data, int(limit.left / (SAFETY * seconds)))
-    if ngram_work(chosen) > ngram_work(pilot):
+    learned = samples[-1]
+    chosen = _subsample(
+        data, _affordable(np.diff(moments), [ngram_work(sample) for sample in samples], limit)
+    )
+    if ngram_work(chosen) > ngram_work(learned):
+        context.progress.stage.done = 0.0
         with contextlib.suppress(OutOfTime):
-            pilot, experts = chosen, fit_ngram_experts(chosen, context, rng)
-    if pilot is not data:
+            learned, experts = chosen, fit_ngram_experts(chosen, context, rng)
+    if learned is not data:
         context.checkpoints = None  # the clock decides which texts are in the sample
         context.progress.say(
-            f"{limit.seconds:g} s are too short for all texts: {len(pilot.texts):,} of "
+            f"{limit.seconds:g} s are too short for all texts: {len(learned.texts):,} of "
             f"{len(data.texts) + data.remainder_size:,} are learned, drawn at random from each label"
         )
-    return pilot, experts
+    return learned, experts
+
+
+def _affordable(seconds: Array, work: list[int], limit: TimeLimit) -> int:
+    """Return the `ngram_work` for which there is time, from the times of two samples."""
+    small, large = work
+    rate = seconds[1] / large
+    if large > small:  # a sample takes some time however small it is
+        rate = max(rate / 4, (seconds[1] - seconds[0]) / (large - small))
+    return int(large + max(0.0, limit.left / SAFETY - seconds[1]) / rate)
 
 
 def _subsample(data: TrainingData, size: int) -> TrainingData:

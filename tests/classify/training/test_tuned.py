@@ -98,19 +98,33 @@ def test_many_texts_are_held_out_and_few_cross_fitted(limits):
     assert (model.predict(texts) == labels).mean() > 0.8
 
 
-def test_ctrl_c_in_fine_tuning_keeps_the_best_so_far():
-    callback = interrupt_when(lambda label, record: label is None and record.epoch == 1)
-    with pytest.warns(LMClassifyWarning, match="interrupted: the best weights so far are kept"):
-        model = trainer({**TINY, "callback": callback}, limits=HOLD_OUT).fit(TEXTS, LABELS)
-    assert model.predict(TEXTS).shape == (40,)
-    assert model.training_entries("tuning")[0]["epochs"] == 1
-
-
-@pytest.mark.parametrize("label", [BACKGROUND, None], ids=["background", "fine-tuning of a fold"])
-def test_ctrl_c_before_there_is_a_model(label):
-    callback = interrupt_when(lambda told, record: told == label)
+@pytest.mark.parametrize("label", [BACKGROUND, None], ids=["background", "all labels"])
+def test_ctrl_c_in_stage_2_keeps_the_model_of_stage_1(label):
+    ngram = LMClassifier(recipe="ngram", random_state=0).fit(TEXTS, LABELS)
+    classifier = LMClassifier(**TINY, callback=interrupt_when(lambda told, record: told == label))
+    with pytest.warns(LMClassifyWarning, match="interrupted: the model of stage 1 is kept"):
+        classifier.fit(TEXTS, LABELS)
+    np.testing.assert_array_equal(classifier.predict_joint_log_proba(NEW), ngram.predict_joint_log_proba(NEW))
     with pytest.raises(KeyboardInterrupt):
-        LMClassifier(**TINY, callback=callback).fit(TEXTS, LABELS)
+        trainer({**TINY, "callback": classifier.callback}).fit(TEXTS, LABELS)
+
+
+class InterruptingDisplay:
+    """Presses Ctrl-C as soon as anything is done."""
+
+    def say(self, line):
+        """Print nothing."""
+
+    def update(self, progress):
+        if progress.stage.done:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_in_stage_1_leaves_no_model():
+    stages = []
+    with pytest.raises(KeyboardInterrupt):
+        trainer(TINY, display=InterruptingDisplay(), on_stage=stages.append).fit(TEXTS, LABELS)
+    assert stages == []
 
 
 def test_a_labels_only_text_is_trained_on():

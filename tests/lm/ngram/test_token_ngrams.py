@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from benchmarks.kneser_ney import KneserNey, discounts
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.text.sequences import make_batch
 
 VOCABULARY = 7  # padding, the tokens 1 to 4, beginning (5) and end (6) of text
 BEGIN, END = 5, 6
@@ -84,3 +85,21 @@ def test_missing_or_invalid_arrays_are_refused(texts):
                 TokenNgrams({**arrays, name: other}, VOCABULARY, BEGIN)
         with pytest.raises(ValueError, match="not the n-grams"):
             TokenNgrams({key: value for key, value in arrays.items() if key != name}, VOCABULARY, BEGIN)
+
+
+@given(texts=TEXTS, new=TEXTS, cut=st.integers(1, 9))
+@settings(max_examples=30)
+def test_tokens_of_a_batch_score_as_when_read_one_by_one(texts, new, cut):
+    model = TokenNgrams.fit(to_sequences(texts), VOCABULARY)
+    sequences = to_sequences(new)
+    batch = make_batch(sequences)
+    nll, _ = model.token_nll(batch.inputs, batch.targets)
+    for row, ids in enumerate(sequences):
+        state = None
+        for step in range(len(ids) - 1):
+            log_p, state = model.read(ids[np.newaxis, step : step + 1], state)
+            assert nll[row, step] == pytest.approx(-log_p[0, ids[step + 1]], abs=1e-9)
+        assert (nll[row, len(ids) - 1 :] == 0).all()
+    first, state = model.token_nll(batch.inputs[:, :cut], batch.targets[:, :cut])
+    second, _ = model.token_nll(batch.inputs[:, cut:], batch.targets[:, cut:], state)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), nll, atol=1e-12)
