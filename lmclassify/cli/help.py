@@ -22,7 +22,7 @@ _GROUPS = {
         """,
     "Training": """
         max_epochs max_length batch_size learning_rate validation_fraction fit_prior class_prior class_weight
-        device resume methods folds sizes seeds
+        device time resume methods folds sizes seeds
         """,
     "Advanced": "",
     "Ray": "engine address shards storage",
