@@ -56,7 +56,7 @@ def _to_text(facts: dict[str, Any]) -> str:
             f"trained     {training['started']}, {training['seconds']:.1f} s, "
             f"{training['texts']:,} texts{cut}"
         )
-    for stage in facts["stages"]:
+    for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"
         lines.append(
             f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out accuracy "

@@ -22,6 +22,10 @@ def model_info(fitted: FittedModel) -> dict[str, Any]:
         entry |= {key: record.get(key) for key in _LABEL_KEYS}
         labels.append(entry | {"validation_perplexity": None if loss is None else math.exp(min(loss, 700))})
     fit = next(iter(fitted.training_entries("fit")), {})
+    stages = [
+        {key: value for key, value in entry.items() if key != "kind"}
+        for entry in fitted.training_entries("stage")
+    ]
     return {
         "labels": labels,
         "tokenizer": {
@@ -31,10 +35,7 @@ def model_info(fitted: FittedModel) -> dict[str, Any]:
         },
         "parameters": fitted.num_parameters,
         "training": {key: fit.get(key) for key in _FIT_KEYS},
-        "stages": [
-            {key: value for key, value in entry.items() if key != "kind"}
-            for entry in fitted.training_entries("stage")
-        ],
+        **({"stages": stages} if stages else {}),
         "settings": {**vars(fitted.settings), **fitted.parameters},
         "versions": fitted.versions,
     }
