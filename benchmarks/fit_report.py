@@ -25,7 +25,7 @@ _COSTS = (
     ("predict_log_proba of the test texts, texts per second", "predict_rate", ",.0f"),
 )
 _QUALITIES = (("accuracy", "accuracy"), ("log-loss", "log_loss"), ("macro F1", "macro_f1"), ("ECE", "ece"))
-_BASELINES = ("logreg", "nb", "cnb", "nbsvm", "fasttext")
+_BASELINES = ("svm", "logreg", "nb", "cnb", "nbsvm", "fasttext")
 
 
 class Scores(NamedTuple):
@@ -127,11 +127,13 @@ class Report:
     def _quality(self, title: str, key: str) -> list[str]:
         lines = _head(title, [*self._sets, "mean"])
         for row in self._rows:
-            lines.append(_quality_row(row, [[r[key] for r in self._of(row, name)] for name in self._sets]))
+            values = [[r[key] for r in self._of(row, name) if r[key] is not None] for name in self._sets]
+            if any(values):
+                lines.append(_quality_row(row, values))
         if key in ("accuracy", "log_loss") and REFERENCE in self._rows:
             lines += [self._compared(row, key) for row in (NEW, NGRAM) if row in self._rows]
         for method in _BASELINES if self._baselines else ():
-            values = [
+            figures = [
                 [
                     record["figures"][key]
                     for record in self._baselines
@@ -140,7 +142,7 @@ class Report:
                 ]
                 for name in self._sets
             ]
-            lines.append(_quality_row(method, values))
+            lines.append(_quality_row(method, figures))
         return [*lines, ""]
 
     def _compared(self, row: str, key: str) -> str:

@@ -1,7 +1,8 @@
 """Fit one classifier in this process and measure it: the part of `fit_speed` that runs under every version.
 
 ``python -P benchmarks/fit_worker.py`` with PYTHONPATH set to a checkout fits that version. So this module
-imports nothing of `benchmarks`, and of lmclassify only the public API. It prints one line of JSON.
+imports nothing of `benchmarks`, and of lmclassify only the public API (and the SVM that this version compares
+with). It prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 csv.field_size_limit(2**31 - 1)
 
@@ -52,9 +54,9 @@ def peak_megabytes() -> float:
 def build(recipe: str, seed: int, threads: int) -> Any:
     """Return an unfitted classifier."""
     if recipe == "svm":
-        from lmclassify.comparison.methods import METHODS, Setup
+        from lmclassify.comparison.baselines import svm
 
-        return METHODS["svm"].build(Setup(seed, threads, "cpu"))
+        return svm()
     from lmclassify import LMClassifier
 
     options: dict[str, Any] = {} if recipe == "default" else {"recipe": recipe}
@@ -84,11 +86,11 @@ def main() -> None:
         "others_share": max(busy - own, 0.0) / (wall * (os.cpu_count() or 1)),
         "peak_megabytes": peak_megabytes(),
     }
-    if options.recipe == "svm":
-        classifier.calibrate(texts, labels)
     started, own = time.perf_counter(), own_cpu()
     if options.recipe == "svm":
-        log_probabilities = np.log(classifier.predict_proba(test_texts))
+        from lmclassify.comparison.baselines import class_scores
+
+        log_probabilities = log_softmax(class_scores(classifier, test_texts), axis=1)  # not calibrated
     else:
         log_probabilities = classifier.predict_log_proba(test_texts)
     record |= {"predict_seconds": time.perf_counter() - started, "predict_cpu_seconds": own_cpu() - own}

@@ -74,9 +74,9 @@ def _newsgroups(folder: Path) -> Parts:
 
 def _reuters(folder: Path) -> Parts:
     train, test = _orange(folder, "reuters-r52")
-    train = _sampled(train, 3000, 0)[0]
+    train = _sampled(train, 1500, 0)[0]
     known = {label for _, label in train}
-    return train, _sampled([pair for pair in test if pair[1] in known], 1500, 0)[0]
+    return train, _sampled([pair for pair in test if pair[1] in known], 1000, 0)[0]
 
 
 def _film_reviews(folder: Path) -> Parts:
