@@ -17,7 +17,6 @@ def json_line(level: str, message: str, when: float | None = None, traceback: st
     ----------
     level : str
         ``debug``, ``info``, ``warning`` or ``error``.
-    message : str
     when : float, optional
         Seconds since the epoch. The default is now.
     traceback : str, optional

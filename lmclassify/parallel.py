@@ -23,15 +23,12 @@ _SIGNAL_INTERVAL = 0.2  # seconds after which a waiting main thread handles sign
 def number_of_threads(n_jobs: int | None = None) -> int:
     """Return the number of threads to use.
 
+    Raises OptionError if it is 0.
+
     Parameters
     ----------
     n_jobs : int, optional
         None and -1: all processors that this process may use; -2: one fewer, and so on.
-
-    Raises
-    ------
-    OptionError
-        If it is 0.
     """
     try:
         available = len(os.sched_getaffinity(0))
@@ -91,7 +88,6 @@ def worker_map(threads: int, *, before: Callable[[], object] | None = None) -> I
 
     Parameters
     ----------
-    threads : int
     before : callable, optional
         Called once in each thread before its first call.
     """
@@ -117,7 +113,6 @@ def run_in_rounds(
     ----------
     step : callable
         Returns whether its payload needs more steps.
-    payloads : iterable
     threads : int
         Number of steps that run at the same time.
     stop : threading.Event

@@ -98,8 +98,6 @@ def explain(
 
     Parameters
     ----------
-    predictor : Predictor
-    text : str
     label, against : object, optional
     max_words : int, optional
         Largest number of words listed; further ones are merged into the last one, with a warning. By default
@@ -139,7 +137,6 @@ def explanation(
 
     Parameters
     ----------
-    attributions : Attributions
     names : sequence of str, (K,)
         Of the labels.
     label, against : int, optional
@@ -200,8 +197,6 @@ def informative_words(
 
     Parameters
     ----------
-    predictor : Predictor
-    texts : iterable of str
     n : int, default=10
         Largest number of words per label.
     progress : callable, optional

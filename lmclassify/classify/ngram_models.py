@@ -37,9 +37,10 @@ Indices = npt.NDArray[np.intp]
 class NgramModel:
     """Weights and counts of one analyzer's n-grams under every label.
 
+    Raises ValueError if shapes do not fit one another, keys do not ascend, or a number is not finite.
+
     Parameters
     ----------
-    analyzer : NgramAnalyzer
     keys : ndarray of uint64, (F,)
         The known n-grams, ascending.
     idf : ndarray of float32, (F,)
@@ -56,11 +57,6 @@ class NgramModel:
     known : sequence of int, (K,), optional
         How many n-grams, in that order, were known when each label was fitted; the label has no weight and no
         count for later ones. By default all.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit one another, keys do not ascend, or a number is not finite.
     """
 
     def __init__(
@@ -170,7 +166,6 @@ class NgramModel:
         label : int
             Index of the new label.
         svm_weights, counts : ndarray, (F,)
-        svm_bias : float
         """
         return NgramModel(
             self.analyzer,

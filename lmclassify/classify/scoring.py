@@ -62,7 +62,6 @@ def log_likelihoods(
         n sequences of token ids.
     max_length : int, optional
         Score only the first `max_length` ids of each.
-    threads : int, default=1
 
     Returns
     -------
@@ -185,7 +184,6 @@ def ngram_scores(
 
     Parameters
     ----------
-    models : sequence of NgramModel
     texts : sequence of str
         n texts.
     sequences : sequence of array of int

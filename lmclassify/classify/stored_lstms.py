@@ -31,13 +31,7 @@ def role_prefixes(direction: str) -> tuple[str, ...]:
 
 
 def files_by_label(files: list[ModelFile], role: str, labels: int) -> list[ModelFile]:
-    """Return each label's file of a role.
-
-    Raises
-    ------
-    ValueError
-        If a label has none, or there are others.
-    """
+    """Return each label's file of a role. Raises ValueError if a label has none, or there are others."""
     found = {file.label: file for file in files if file.role == role}
     if set(found) != set(range(labels)):
         raise ValueError(f"labels without a file of role {role}, or files without a label")
@@ -81,8 +75,6 @@ def read_lstms(
 
     Parameters
     ----------
-    files : list of ModelFile
-    role : str
     labels : int or None
         K; None where the role has one file that belongs to no label.
     direction : {"forward", "backward", "both"}
@@ -128,10 +120,7 @@ def directed_models(
 ) -> list[AnyLanguageModel]:
     """Return the models that `read_lstms` has read, the two directions of a label as one.
 
-    Raises
-    ------
-    ValueError
-        If they have another vocabulary, cell or number of layers.
+    Raises ValueError if they have another vocabulary, cell or number of layers.
     """
     expected = cell, num_lstm_layers
     for models in found.values():

@@ -94,10 +94,7 @@ def _in_smallest_type(counts: npt.NDArray[np.float32]) -> npt.NDArray[np.generic
 def read_ngram_models(files: list[ModelFile], labels: int) -> list[NgramModel]:
     """Return the n-gram models of all labels.
 
-    Raises
-    ------
-    KeyError, ValueError, ModelError
-        If the files are not those of such models.
+    Raises KeyError, ValueError, ModelError if the files are not those of such models.
     """
     known_file = only_file(files, "ngrams")
     arrays = read_arrays(known_file)

@@ -24,7 +24,6 @@ def setting(
     ----------
     default : object
         Its type is the type of the setting, unless `optional` is given.
-    help : str
     minimum, maximum : float, optional
         Bounds, included.
     choices : tuple of str, optional
@@ -87,10 +86,7 @@ class LanguageModelSettings:
 def _checked(name: str, value: Any, rules: Any) -> Any:
     """Return a valid value as plain Python data, converted from a numpy scalar if it is one.
 
-    Raises
-    ------
-    OptionError
-        If it breaks the rules of the setting.
+    Raises OptionError if it breaks the rules of the setting.
     """
     if value is None and rules["optional"]:
         return None

@@ -67,7 +67,6 @@ class DiscriminativeTrainer:
     ----------
     start : sequence of dict of str to ndarray
         K models' weights, maximum likelihood.
-    tokenizer : Tokenizer
     sequences : sequence of array of int, (n,)
     training, validation : ndarray of int
         Indices of texts. The weights with the smallest log-loss on the validation texts, between the
@@ -76,11 +75,9 @@ class DiscriminativeTrainer:
         The labels between which each text's posterior is computed, its own first; see
         `labels_to_compare`.
     log_priors : ndarray, (K,)
-    context : FitContext
     weights : ndarray, (n,), optional
     epochs : int, optional
         By default four, or fewer with many texts and labels.
-    seed : int, default=0
     one_embedding : bool, default=False
         Freeze the embedding, which all labels share.
 
@@ -88,7 +85,6 @@ class DiscriminativeTrainer:
     ----------
     best : list of dict of str to ndarray
         The weights with the smallest validation loss; at first `start`.
-    best_epoch : int
     records : list of EpochRecord
         Losses in nats per text.
     """
@@ -311,7 +307,6 @@ def labels_to_compare(codes: Codes, held_out: Array, max_labels: int = MAX_COMPA
     codes : ndarray of int, (n,)
     held_out : ndarray, (n, K)
         Joint log-probabilities by n-gram models that were not fitted on the text.
-    max_labels : int, optional
 
     Returns
     -------

@@ -79,7 +79,6 @@ def add_experts(
 
     Parameters
     ----------
-    combination : Combination
     joint : ndarray, (n, K)
         Joint log-probabilities of the texts by the combination.
     experts : sequence of str
@@ -112,7 +111,6 @@ def fit_cascade(combination: Combination, scores: Sequence[Array], lengths: npt.
 
     Parameters
     ----------
-    combination : Combination
     scores : sequence of ndarray, (n, K)
         All experts' scores of texts that they were not fitted on.
     lengths : array_like, (n,)

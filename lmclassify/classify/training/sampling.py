@@ -100,16 +100,15 @@ def sample_tables(
 ) -> tuple[LabelledTexts, StreamedRemainder | None]:
     """Sample texts from tables that the processes of a cluster read.
 
+    Raises DataError as `lmclassify.datasets.labelled.read_tables`.
+
     Parameters
     ----------
     paths : sequence of str
         Tables that all processes can read, each with its own header.
-    reader : LabelledTableReader
-    cluster : RayTasks
     size : int, optional
         Number of texts to sample, and a few more of the rarest labels; by default as many as recipe tuned
         fits on. If there are no more texts, the sample is all of them, in order.
-    seed : int, default=0
     say : callable
         Gets the messages about skipped rows.
 
@@ -118,11 +117,6 @@ def sample_tables(
     sample : LabelledTexts
     remainder : StreamedRemainder or None
         The other texts; None if there are none.
-
-    Raises
-    ------
-    DataError
-        As `lmclassify.datasets.labelled.read_tables`.
     """
     files = [_File(number, path, reader, seed, size) for number, path in enumerate(paths)]
     whole = _Survey()

@@ -27,7 +27,6 @@ class AdamW:
     ----------
     parameters : iterable of Parameter
         Parameters of one dimension (biases) do not decay unless `decay_all`.
-    weight_decay : float
     max_grad_norm : float
         Gradients are clipped to this global norm before each step.
     decay_all : bool, default=False
