@@ -14,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
-import typer
-
 from lmclassify.errors import ModelError, listing
 from lmclassify.persistence.layout import CONFIG
 
@@ -55,7 +53,8 @@ class FitGuard:
         self._written = 0
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self.interrupted = False
+        self.interrupted = 0
+        """The signal that ends the fit; 0 for none."""
         self.checkpoints: Checkpoints | None = None
         self.close_display: Callable[[], object] = lambda: None
         """Gives the terminal back."""
@@ -69,15 +68,15 @@ class FitGuard:
             self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         if self._thread is not None:
             signal.set_wakeup_fd(self._before)
             os.close(self._writer)  # ends the thread
             self._thread.join()
             os.close(self._reader)
-        if self.interrupted and kind is KeyboardInterrupt:  # the thread has said it
-            raise typer.Exit(128 + signal.SIGINT)
+        if self.interrupted:  # everything is cleaned up; Python's own end would take seconds
+            self._exit(128 + self.interrupted)
 
     def say(self, message: str) -> None:
         """Print a message, unless the fit was interrupted: that takes one line."""
@@ -106,7 +105,7 @@ class FitGuard:
                 return
             number = next((value for value in numbers if value in (signal.SIGINT, signal.SIGTERM)), None)
             if number is not None and self._ends_on_signal and not self.interrupted:
-                self.interrupted = True
+                self.interrupted = number
                 self._give_terminal_back()
                 self._run.fail(f"interrupted: {self._kept()}")
                 if not self._ended.wait(GRACE_SECONDS):

@@ -222,3 +222,45 @@ def test_ray_that_is_not_installed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("option", [("--address", "auto"), ("--shards", "2"), ("--storage", "there")])
 def test_cluster_options_need_a_cluster(option, tmp_path):
     assert "add --engine ray" in one_line(run_cli("fit", *option, cwd=tmp_path), status=2)
+
+
+def test_recipe_ngram_ends_after_one_stage(tmp_path, data):
+    done = run_cli("fit", EMAILS, "--recipe", "ngram", "-o", "m", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "stage 1 of 1: model written to m\n" in done.stderr.decode()
+    again = run_cli("fit", EMAILS, "--recipe", "ngram", "-o", "m", cwd=tmp_path)
+    assert "stage 1 of 1: model written to m, replacing the one of " in again.stderr.decode()
+    assert again.stderr.decode().rstrip().endswith("(labels ham, spam)")
+    info = run_cli("info", "m", cwd=tmp_path).stdout.decode()
+    assert "stage 1 of 1  n-gram experts, " in info
+    assert "best epoch" not in info
+    (stage,) = json.loads(run_cli("info", "m", "--format", "json", cwd=tmp_path).stdout)["stages"]
+    assert stage["held_out_texts"] == 200
+    for command in (
+        ["predict", "--exact", data],
+        ["evaluate", EMAILS],
+        ["explain", "win"],
+        ["suggest", "you"],
+    ):
+        assert run_cli(*command, "-m", "m", cwd=tmp_path).returncode == 0, command
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--max-epochs", 3], "--max-epochs is for LSTM language models"),
+        (["--direction", "forward"], "--direction is for LSTM"),  # the default, but it is given
+        (["--unlabelled", "x", "--tensorboard", "y"], "--unlabelled, --tensorboard are for LSTM"),
+    ],
+)
+def test_recipe_ngram_refuses_what_only_lstms_have(options, named, tmp_path):
+    done = run_cli("fit", "--recipe", "ngram", *options, cwd=tmp_path)
+    line = one_line(done, status=2)
+    assert named in line
+    assert line.endswith("or choose recipe tuned")
+
+
+@pytest.mark.parametrize("value", ["0", "x", "-1", "nan", "", "5 days"])
+def test_times_that_are_none(value, tmp_path):
+    line = one_line(run_cli("fit", f"--time={value}", cwd=tmp_path), status=2)
+    assert "--time must be a time above 0, such as 60, 60s or 2m" in line

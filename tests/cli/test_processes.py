@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 import lmclassify
 from tests.cli.helpers import EMAILS, QUICK, rows_of
-from tests.conftest import PROGRAM
+from tests.conftest import PROGRAM, run_cli_process
 
 
 def test_closed_pipe_ends_the_program_quietly(saved, tmp_path):
@@ -109,3 +110,55 @@ def test_sigterm_leaves_no_temporary_file(saved, tmp_path):
         process.terminate()
         assert process.wait(300) == 128 + signal.SIGTERM
     assert os.listdir(tmp_path) == ["many.csv"]
+
+
+def fit_until(signum: signal.Signals, after: str, cwd: Path, *arguments: object) -> tuple[int, list[str]]:
+    """Run fit on the bundled texts, send a signal after a line of messages; return status and later lines."""
+    command = [*PROGRAM, "fit", *map(str, arguments)]
+    later: list[str] = []
+    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        sent = False
+        for line in process.stderr:
+            if sent:
+                later.append(line)
+            elif after in line:
+                process.send_signal(signum)
+                sent = True
+        status = process.wait(300)
+    return status, later
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_the_model_of_the_stage_that_is_over(signum, tmp_path):
+    kept = "lmclassify: error: interrupted: no model was written\n"
+    assert fit_until(signum, "n-gram experts of", tmp_path) == (128 + signum, [kept])
+    assert os.listdir(tmp_path) == []
+    kept = "lmclassify: error: interrupted: the model of stage 1 is in ./lmclassify-model\n"
+    assert fit_until(signum, "stage 2 of 2: LSTM", tmp_path) == (128 + signum, [kept])
+    model = tmp_path / "lmclassify-model"
+    config = (model / "config.json").read_bytes()
+    assert lmclassify.load(model).settings.recipe == "ngram"
+    kept = "lmclassify: error: interrupted: the model in ./lmclassify-model stays as it was\n"
+    assert fit_until(signum, "n-gram experts of", tmp_path) == (128 + signum, [kept])
+    assert (model / "config.json").read_bytes() == config
+
+
+@pytest.mark.long
+def test_too_short_a_time_leaves_the_old_model(saved, tmp_path):
+    model = Path(shutil.copytree(saved, tmp_path / "lmclassify-model"))
+    config = (model / "config.json").read_bytes()
+    done = run_cli_process("fit", EMAILS, "--time", "0.01", "-q", cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert "give more time" in line
+    assert (model / "config.json").read_bytes() == config
+
+
+@pytest.mark.long
+def test_enough_time_is_not_used_up(tmp_path):
+    options = ["--recipe", "ngram", "--time", "1h"]
+    done = run_cli_process("fit", EMAILS, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"too short" not in done.stderr
