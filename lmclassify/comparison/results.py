@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -147,27 +147,6 @@ def read_results(path: str) -> list[Record]:
             return _parse(file.read(), path)[0]
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
-
-
-def latest(records: Iterable[Record]) -> list[Record]:
-    """Return the current records of a file that has grown over time, in the order of the file.
-
-    For each method on the same texts, these are the runs with the last settings and version of lmclassify.
-    Of a repeated run, it is the last success, or the last failure if there is no success.
-    """
-    all_records = list(records)
-    newest = {_series(record): (record.settings, record.versions["lmclassify"]) for record in all_records}
-    result: dict[str, Record] = {}
-    for record in all_records:
-        if newest[_series(record)] == (record.settings, record.versions["lmclassify"]):
-            key = record.key()
-            if record.error is None or key not in result or result[key].error is not None:
-                result[key] = record
-    return list(result.values())
-
-
-def _series(record: Record) -> tuple[object, ...]:
-    return (record.rows_sha256, record.method, record.size, record.folds)
 
 
 def _parse(content: bytes, path: str) -> tuple[list[Record], int]:

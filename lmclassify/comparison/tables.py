@@ -1,21 +1,15 @@
-"""Benchmark records as tables: text and JSON for one data set, Markdown for all data sets of a file.
-
-``python -m lmclassify.comparison.tables RESULTS`` prints the Markdown.
-"""
+"""Benchmark records of one data set as a table and as JSON."""
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
 from typing import Any
 
 from lmclassify.comparison.methods import METHODS
-from lmclassify.comparison.results import Record, Size, latest, read_results
-from lmclassify.errors import LMClassifyError, printable
+from lmclassify.comparison.results import Record, Size
+from lmclassify.errors import printable
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ COLUMNS = (
     FigureColumn("peak_megabytes", "MB", ",.0f", False, False),
 )
 _NO_SPREAD = "–     "  # as wide as a spread
-_BY_NAME = {column.name: column for column in COLUMNS}
+COLUMN_BY_NAME = {column.name: column for column in COLUMNS}
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,7 @@ def _headline(records: Sequence[Record]) -> str:
 
 def _table(block: SizeSummary) -> list[str]:
     shown = [column for column in COLUMNS if any(column.name in row.figures for row in block.rows)]
-    best = {column.name: _best(block.rows, column) for column in shown}
+    best = {column.name: best_methods(block.rows, column) for column in shown}
     cells = [["method", *(f"{column.title} " for column in shown)]]
     for row in block.rows:
         values = [_value(row, column, row.method in best[column.name]) for column in shown]
@@ -159,7 +153,7 @@ def _value(row: MethodSummary, column: FigureColumn, is_best: bool) -> str:
     return f"{mean} ± " + (_NO_SPREAD if spread.std is None else format(spread.std, column.format))
 
 
-def _best(rows: Sequence[MethodSummary], column: FigureColumn) -> set[str]:
+def best_methods(rows: Sequence[MethodSummary], column: FigureColumn) -> set[str]:
     """Return the methods with the best mean, after rounding as in the table."""
     means = {row.method: row.figures[column.name].mean for row in rows if column.name in row.figures}
     shown = {key: float(format(mean, column.format).replace(",", "")) for key, mean in means.items()}
@@ -178,13 +172,13 @@ def _failure(row: MethodSummary) -> str:
 def verdicts(block: SizeSummary) -> list[str]:
     """Return sentences that compare lmclassify with the best baseline in accuracy and log-loss."""
     finished = [row for row in block.rows if row.runs]
-    ours = next((row for row in finished if _is_ours(row.method)), None)
-    baselines = [row for row in finished if not _is_ours(row.method)]
+    ours = next((row for row in finished if is_ours(row.method)), None)
+    baselines = [row for row in finished if not is_ours(row.method)]
     if ours is None or not baselines:
         return []
     parts = []
     for name in ("accuracy", "log_loss"):
-        column = _BY_NAME[name]
+        column = COLUMN_BY_NAME[name]
         pick: Callable[..., MethodSummary] = max if column.higher_is_better else min
         baseline = pick(baselines, key=lambda row: row.figures[name].mean)
         own, other = ours.figures[name], baseline.figures[name]
@@ -203,7 +197,7 @@ def verdicts(block: SizeSummary) -> list[str]:
     return [f"{ours.method}, {part}" for part in parts]
 
 
-def _is_ours(method: str) -> bool:
+def is_ours(method: str) -> bool:
     return method in METHODS and METHODS[method].ours
 
 
@@ -252,86 +246,5 @@ def to_dict(records: Sequence[Record], *, notes: Sequence[str] = (), waiting: in
 
 
 def _row_dict(row: MethodSummary, block: SizeSummary) -> dict[str, Any]:
-    best = [column.name for column in COLUMNS if row.method in _best(block.rows, column)]
+    best = [column.name for column in COLUMNS if row.method in best_methods(block.rows, column)]
     return asdict(row) | {"best_in": best}
-
-
-def to_markdown(records: Iterable[Record]) -> str:
-    """Return Markdown tables of all data sets of a results file, with one column per data set.
-
-    Only current records count (see `latest`), and only the last of several files with the same name. There is
-    one table per figure for all training texts, then accuracy and log-loss for each smaller size.
-    """
-    shown = latest(records)
-    rows_of = {_set_name(record): record.rows_sha256 for record in shown}
-    sets: dict[str, list[Record]] = {}
-    for record in shown:
-        if record.rows_sha256 == rows_of[_set_name(record)]:
-            sets.setdefault(_set_name(record), []).append(record)
-    blocks = {name: summarise(group) for name, group in sets.items()}
-    whole = [(name, block) for name, found in blocks.items() for block in found if block.size == "all"]
-    sizes = sorted({block.size for found in blocks.values() for block in found if block.size != "all"})
-    lines: list[str] = []
-    for column in COLUMNS:
-        if whole:
-            lines += [f"**{column.title}**, all texts", "", *_markdown(whole, column), ""]
-    for size in sizes:
-        few = [(name, block) for name, found in blocks.items() for block in found if block.size == size]
-        for name in ("accuracy", "log_loss"):
-            title = f"**{_BY_NAME[name].title}**, {size:,} training texts"
-            lines += [title, "", *_markdown(few, _BY_NAME[name]), ""]
-    return "\n".join(lines).rstrip("\n")
-
-
-def _set_name(record: Record) -> str:
-    name = PurePath(record.data).name
-    for ending in (".csv", ".tsv", ".tab", ".train"):
-        name = name.removesuffix(ending)
-    return name if record.folds is None else f"{name} ({record.folds} folds)"
-
-
-def _markdown(blocks: Sequence[tuple[str, SizeSummary]], column: FigureColumn) -> list[str]:
-    keys = [key for key in METHODS if any(row.method == key for _, block in blocks for row in block.rows)]
-    lines = ["| | " + " | ".join(name for name, _ in blocks) + " |", "|---" * (len(blocks) + 1) + "|"]
-    for key in keys:
-        cells = []
-        for _, block in blocks:
-            row = next((row for row in block.rows if row.method == key), None)
-            if row is None or column.name not in row.figures:
-                cells.append("failed" if row and row.errors else "")
-                continue
-            spread = row.figures[column.name]
-            text = format(spread.mean, column.format)
-            if key in _best(block.rows, column):
-                text = f"**{text}**"
-            if column.with_spread and spread.std is not None:
-                text += f" ± {format(spread.std, column.format)}"
-            cells.append(text)
-        lines.append(f"| {key} | " + " | ".join(cells) + " |")
-    if column.name == "accuracy":
-        leads = [_lead(block) for _, block in blocks]
-        lines.append("| *ahead by, points* | " + " | ".join(leads) + " |")
-    return lines
-
-
-def _lead(block: SizeSummary) -> str:
-    """Return the lead in accuracy over the best default baseline, in percentage points."""
-    means = {row.method: row.figures["accuracy"].mean for row in block.rows if row.runs}
-    ours = [mean for method, mean in means.items() if _is_ours(method) and METHODS[method].default]
-    baselines = [mean for method, mean in means.items() if not _is_ours(method) and METHODS[method].default]
-    return f"{100 * (ours[0] - max(baselines)):+.2f}" if ours and baselines else ""
-
-
-def main() -> None:
-    """Print the Markdown tables of a results file."""
-    parser = argparse.ArgumentParser(description="Print the Markdown tables of a benchmark results file.")
-    parser.add_argument("results", help="File that lmclassify benchmark --results wrote.")
-    options = parser.parse_args()
-    try:
-        print(to_markdown(read_results(options.results)))
-    except LMClassifyError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

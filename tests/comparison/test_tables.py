@@ -1,4 +1,4 @@
-"""Tables, comparisons in words, JSON and Markdown."""
+"""Tables, comparisons in words and JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lmclassify.comparison.tables import summarise, to_dict, to_markdown, to_text, verdicts
+from lmclassify.comparison.tables import summarise, to_dict, to_text, verdicts
 from tests.comparison.samples import record
 
 
@@ -77,24 +77,3 @@ def test_json():
     }  # fmt: skip
     assert result["runs"][1]["method"] == "svm"
     assert result["runs_not_done"] == 3
-
-
-def test_markdown_of_several_data_sets():
-    records = [
-        record("svm", 0.5, versions={"lmclassify": "older"}, seed=7),  # what was run later replaces these
-        record("svm", 0.6),
-        record("svm", 0.9, data="sms.csv", rows_sha256="older"),
-        record("svm", 0.80),
-        record("lmclassify", 0.9),
-        record("ngrams", 0.89),  # not a baseline
-        record("svm", 0.7, data="sms.csv", rows_sha256="s"),
-        record("svm", 0.6, size=20, training_texts=20),
-    ]
-    text = to_markdown(records)
-    assert text.startswith(
-        "**accuracy**, all texts\n\n| | mail | sms |\n|---|---|---|\n| lmclassify | **0.9000** |  |\n"
-        "| ngrams | 0.8900 |  |\n| svm | 0.8000 | 0.7000 |\n"
-        "| *ahead by, points* | +10.00 |  |\n"
-    )
-    assert "**log-loss**, 20 training texts\n\n| | mail |" in text
-    assert "| svm | **1.25** | 1.25 |" in text
