@@ -217,6 +217,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         unlabelled: Iterable[str] | None = None,
+        groups: Iterable[Any] | None = None,
     ) -> LMClassifier:
         """Fit the model.
 
@@ -236,6 +237,12 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         unlabelled : iterable of str, optional
             Further texts of the same kind without labels: recipe ``tuned`` trains its background model on
             them too.
+        groups : iterable of str or int, (n,), optional
+            Threads, senders or other groups whose texts resemble each other, where new texts come from
+            other groups. Texts of one group are never on both sides where training holds texts out or
+            cross-fits, so that accuracy on them is not overestimated. A text whose group is None or NaN
+            stands alone, and so do the texts of a label that has one group only. Without `groups`, recipe
+            ``tuned`` takes equal texts for groups if more than a third of the texts repeat others.
 
         Returns
         -------
@@ -245,7 +252,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         DataError
-            If texts, labels or weights cannot be used (a ValueError).
+            If texts, labels, weights or groups cannot be used (a ValueError).
         OptionError
             If a parameter is invalid (a ValueError).
         """
@@ -264,7 +271,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             display=LineDisplay(_print_line) if self.verbose else None,
         )
         try:
-            trainer.fit(X, y, sample_weight, unlabelled)
+            trainer.fit(X, y, sample_weight, unlabelled, groups=groups)
         except KeyboardInterrupt:
             if not stages:
                 raise

@@ -31,6 +31,7 @@ from lmclassify.cli.fit_options import (
     ClassPrior,
     ClassWeight,
     Data,
+    GroupColumn,
     Label,
     Labels,
     OnBadRow,
@@ -72,6 +73,7 @@ def fit(
     output: Output = DEFAULT_MODEL,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
     fields: Fields = DEFAULT_FIELDS,
@@ -106,12 +108,13 @@ def fit(
         unlabelled=unlabelled or [],
         text_column=text_column,
         label_column=label_column,
+        group_column=group_column,
         format=input_format,
         encoding=encoding,
         fields=parse_fields(fields),
         fail_on_bad_row=on_bad_row == "fail",
     )
-    inputs.check(chosen.recipe)
+    inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
 
     from lmclassify.classify.training.checkpoints import Checkpoints
@@ -146,7 +149,13 @@ def fit(
             time_limit=limit,
             display=stack.enter_context(_display(run, guard)),
         )
-        model = trainer.fit(training.texts, training.labels, unlabelled=more, remainder=remainder)
+        model = trainer.fit(
+            training.texts,
+            training.labels,
+            unlabelled=more,
+            remainder=remainder,
+            groups=training.groups or None,
+        )
     if chosen.recipe == "plain":
         _summarize(run, model)
 
@@ -173,6 +182,124 @@ def _connect(run: Run, address: str | None, shards: int, storage: str | None) ->
         yield cluster
 
 
+<<<<<<< HEAD
+=======
+@contextlib.contextmanager
+def _show_epochs(
+    run: Run, labels: list[str], recipe: str, writer: TensorBoardWriter | None
+) -> Iterator[Callable[[Any, EpochRecord], None]]:
+    """Return a callback that shows each epoch and writes it for TensorBoard."""
+    with EpochProgress(run, labels, recipe) as display:
+
+        def on_epoch(label: Any, record: EpochRecord) -> None:
+            display.update(label, record)
+            if writer is not None:
+                writer.update(display.name_of(label), record)
+
+        yield on_epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inputs:
+    """The options that say which texts are read, and how."""
+
+    data: list[str]
+    names: list[str]
+    files: dict[str, str]
+    unlabelled: list[str]
+    text_column: str | None
+    label_column: str | None
+    group_column: str | None
+    format: Any
+    encoding: str | None
+    fields: Any
+    fail_on_bad_row: bool
+
+    def check(self, recipe: str, on_ray: bool) -> None:
+        """Raise where options contradict each other."""
+        if self.files and (self.data or self.names):
+            raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
+        if self.files and (self.label_column or (self.text_column and not self.unlabelled)):
+            raise OptionError("--labels NAME=FILE has no columns; drop --text-column and --label-column")
+        if self.files and self.group_column is not None:
+            raise OptionError("--labels NAME=FILE has no columns; drop --group-column")
+        if self.group_column is not None and on_ray:
+            raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
+        if self.unlabelled and recipe != "tuned":
+            raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
+        if [*self.data, *self.files.values(), *self.unlabelled].count("-") > 1:
+            raise OptionError("standard input (-) can be read only once")
+
+    def read(
+        self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
+    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
+        """Read the labelled texts.
+
+        A cluster's processes read tables for recipe tuned; then the texts are a sample, and the second value
+        streams the other texts. `absolute` says that the processes may run in other folders.
+        """
+        from lmclassify.datasets.labelled import read_files, read_tables
+        from lmclassify.datasets.multiple_files import expand
+
+        if self.files:
+            texts = read_files(
+                self.files,
+                fields=self.fields,
+                fail_on_bad_row=self.fail_on_bad_row,
+                format=self.format,
+                encoding=self.encoding,
+                say=run.say,
+            )
+            return texts, None
+        paths = expand(self._tables(run))
+        if cluster is None or recipe != "tuned" or "-" in self.data:
+            return read_tables(paths, self._table_reader(), say=run.say), None
+        from lmclassify.classify.training.sampling import sample_tables
+        from lmclassify.tables.urls import is_url
+
+        if absolute:
+            paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
+        return sample_tables(paths, self._table_reader(), cluster, seed=run.seed, say=run.say)
+
+    def read_unlabelled(self, run: Run) -> list[str]:
+        """Read the texts without labels."""
+        from lmclassify.datasets.labelled import read_unlabelled
+        from lmclassify.datasets.multiple_files import expand
+
+        texts = read_unlabelled(
+            expand(self.unlabelled),
+            text_column=self.text_column,
+            fields=self.fields,
+            fail_on_bad_row=self.fail_on_bad_row,
+            encoding=self.encoding,
+            say=run.say,
+        )
+        if texts:
+            run.say(f"{len(texts):,} texts without label for the background model")
+        return texts
+
+    def _tables(self, run: Run) -> list[str]:
+        from lmclassify.datasets.bundled import bundled_data
+
+        if not self.data:
+            run.say("no DATA given: training on the bundled subject lines")
+        return self.data or [str(bundled_data())]
+
+    def _table_reader(self) -> LabelledTableReader:
+        from lmclassify.datasets.labelled import LabelledTableReader
+
+        return LabelledTableReader(
+            labels=self.names,
+            text_column=self.text_column,
+            label_column=self.label_column,
+            group_column=self.group_column,
+            fail_on_bad_row=self.fail_on_bad_row,
+            format=self.format,
+            encoding=self.encoding,
+        )
+
+
+>>>>>>> 725183d (fit: groups of texts that stand in one part of each split, and --group-column; equal texts are groups where many repeat others)
 def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[str, Any]) -> dict[str, Any]:
     """Complete the options from --config, and write them to --save-config."""
     config, save_config = (arguments.pop(name) for name in CONFIG_OPTIONS)

@@ -39,6 +39,15 @@ Unlabelled = Annotated[
         "Repeatable.",
     ),
 ]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--group-column",
+        metavar="NAME",
+        help="Column with threads, senders or the like, where new texts come from other ones: the texts of "
+        "one are never both trained on and held out.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Resume an interrupted fit of the same data and settings."),

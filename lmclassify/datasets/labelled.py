@@ -26,6 +26,8 @@ class LabelledTexts:
 
     texts: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    groups: list[str | None] = field(default_factory=list)
+    """Each text's group, None where its cell is blank; empty unless a column of groups is read."""
 
 
 @dataclass
@@ -45,6 +47,8 @@ class LabelledTableReader:
         Labels to keep; empty keeps all.
     text_column, label_column : str, optional
         By default found by their usual names.
+    group_column : str, optional
+        Column with the groups of texts.
     fail_on_bad_row : bool
         Raise for the first row without text or label.
     format, encoding : str, optional
@@ -54,6 +58,7 @@ class LabelledTableReader:
     labels: Sequence[str] = ()
     text_column: str | None = None
     label_column: str | None = None
+    group_column: str | None = None
     fail_on_bad_row: bool = False
     format: InputFormat | None = None
     encoding: str | None = None
@@ -61,12 +66,21 @@ class LabelledTableReader:
     def chunks(self, path: str, seen: dict[str, None], say: Say) -> Iterator[LabelledTexts]:
         """Yield a table's texts and labels in chunks; rows that lack either are skipped and counted.
 
-        Raises DataError if the table cannot be read.
+                Raises DataError if the table cannot be read.
 
-        Parameters
-        ----------
-        seen : dict
-            Receives every label of the table as a key, kept or not.
+                Parameters
+                ----------
+                seen : dict
+                    Receives every label of the table as a key, kept or not.
+        <<<<<<< HEAD
+        =======
+                say : callable
+
+                Raises
+                ------
+                DataError
+                    If the table cannot be read, or one column is used for two things.
+        >>>>>>> 725183d (fit: groups of texts that stand in one part of each split, and --group-column; equal texts are groups where many repeat others)
         """
         skipped = 0
         if looks_like_mail(path):
@@ -74,6 +88,7 @@ class LabelledTableReader:
         with open_rows(path, format=self.format, encoding=self.encoding) as table:
             text_at = require_column(table.columns, self.text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, self.label_column, LABEL_COLUMNS, "label", table.name)
+            group_at = self._group_at(table.columns, text_at, label_at, table.name)
             say(table.describe(text_at, label_at))
             for chunk in table.chunks():
                 kept = LabelledTexts()
@@ -87,6 +102,8 @@ class LabelledTableReader:
                     if has_label and text.strip():
                         kept.texts.append(text)
                         kept.labels.append(label)
+                        if group_at is not None:
+                            kept.groups.append(cells[group_at].strip() or None)
                     elif self.fail_on_bad_row:
                         missing = "text" if has_label else "label"
                         raise DataError(f"{table.name}, row {row:,}: {_MISSING.format(missing)}")
@@ -95,6 +112,18 @@ class LabelledTableReader:
                 yield kept
         if skipped:
             say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
+
+    def _group_at(self, columns: Sequence[str], text_at: int, label_at: int, name: str) -> int | None:
+        if self.group_column is None:
+            return None
+        found = require_column(columns, self.group_column, (), "group", name)
+        if found in (text_at, label_at):
+            kind = "text" if found == text_at else "label"
+            raise DataError(
+                f"{name}: {shorten(columns[found])} is used for both {kind} and group; choose another column "
+                "with --group-column"
+            )
+        return found
 
     def check(self, paths: Sequence[str], seen: Iterable[str], with_text: Collection[str], say: Say) -> None:
         """Raise DataError unless every requested label has a text; report other labels that have none.
@@ -149,6 +178,7 @@ def read_tables(
         for chunk in reader.chunks(path, seen, say):
             result.texts += chunk.texts
             result.labels += chunk.labels
+            result.groups += chunk.groups
     reader.check(paths, seen, set(result.labels), say)
     return result
 

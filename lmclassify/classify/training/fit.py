@@ -30,6 +30,7 @@ from lmclassify.classify.training.checkpoints import Checkpoints
 from lmclassify.classify.training.context import FitContext, FitResult, ProgressCallback, SizeLimits
 from lmclassify.classify.training.data import TrainingData
 from lmclassify.classify.training.device import check_device
+from lmclassify.classify.training.groups import encode_groups, repeated_text_groups
 from lmclassify.classify.training.labels import class_factors, encode_labels, log_priors, text_weights
 from lmclassify.classify.training.ngram_stage import fit_ngram
 from lmclassify.classify.training.progress import Display, FitProgress
@@ -99,6 +100,7 @@ class ClassifierTrainer:
         sample_weight: npt.ArrayLike | None = None,
         unlabelled: Iterable[str] | None = None,
         remainder: StreamedRemainder | None = None,
+        groups: Iterable[Any] | None = None,
     ) -> FittedModel:
         """Fit a model.
 
@@ -113,6 +115,8 @@ class ClassifierTrainer:
         remainder : StreamedRemainder, optional
             More labelled texts, whose n-grams recipe tuned counts in their files; see
             `lmclassify.classify.training.sampling.sample_tables`.
+        groups : iterable of str or int, (n,), optional
+            See `lmclassify.LMClassifier.fit`. Not with `remainder`.
 
         Returns
         -------
@@ -133,7 +137,7 @@ class ClassifierTrainer:
         started, clock = datetime.now(UTC), time.perf_counter()
         context = self._context()
         read = as_texts(texts)
-        data = self._training_data(read, labels, sample_weight, unlabelled, remainder)
+        data = self._training_data(read, labels, sample_weight, unlabelled, remainder, groups)
         if self.checkpoints is not None:
             self.checkpoints.begin(_fingerprint(data, context, remainder))
         fitted: list[FittedModel] = []
@@ -197,6 +201,7 @@ class ClassifierTrainer:
         sample_weight: npt.ArrayLike | None,
         unlabelled: Iterable[str] | None,
         remainder: StreamedRemainder | None,
+        groups: Iterable[Any] | None,
     ) -> TrainingData:
         """Return the data after all checks; texts of weight 0 are left out."""
         unlabelled = [] if unlabelled is None else as_texts(unlabelled)
@@ -215,8 +220,9 @@ class ClassifierTrainer:
             )
         priors = log_priors(self.class_prior, classes, label_weights, self.settings.fit_prior)
         kept = np.flatnonzero(weights > 0)
+        kept_texts = [texts[index] for index in kept]
         return TrainingData(
-            texts=[texts[index] for index in kept],
+            texts=kept_texts,
             classes=classes,
             codes=codes[kept],
             weights=weights[kept] if (weights != 1).any() else None,
@@ -226,7 +232,25 @@ class ClassifierTrainer:
             unlabelled=unlabelled,
             remainder=[] if remainder is None else remainder.shards(classes.tolist(), factors),
             remainder_size=int(remaining.sum()),
+            groups=self._groups(groups, kept_texts, kept, len(texts), remainder),
         )
+
+    def _groups(
+        self,
+        groups: Iterable[Any] | None,
+        kept_texts: list[str],
+        kept: Codes,
+        n: int,
+        remainder: StreamedRemainder | None,
+    ) -> Codes | None:
+        """Return the groups given, or those of equal texts if many repeat others."""
+        if groups is None:
+            # Recipe plain combines nothing; texts in files are not compared.
+            automatic = self.settings.recipe != "plain" and remainder is None
+            return repeated_text_groups(kept_texts) if automatic else None
+        if remainder is not None:
+            raise OptionError("groups need all texts in memory: leave them out with texts in files")
+        return np.unique(encode_groups(groups, n)[kept], return_inverse=True)[1].astype(np.intp)
 
     def _check_recipe(self, unlabelled: list[str], remainder: StreamedRemainder | None) -> None:
         """Refuse data that the recipe does not use; warn of settings that change nothing."""
@@ -318,6 +342,7 @@ def _fingerprint(
         "labels": digest(data.classes.tolist(), data.codes.tobytes(), weights),
         "priors": digest(data.log_priors.tobytes(), data.log_frequencies.tobytes()),
         "texts": digest(*data.texts),
+        "groups": None if data.groups is None else digest(data.groups.tobytes()),
         "unlabelled texts": digest(*data.unlabelled),
         "other texts": None if remainder is None else remainder.digest,
         "seed": data.seed,

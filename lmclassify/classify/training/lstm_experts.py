@@ -20,7 +20,7 @@ import numpy.typing as npt
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.context import FitContext
-from lmclassify.classify.training.data import DataSplit, TrainingData, stratified_folds
+from lmclassify.classify.training.data import DataSplit, TrainingData, held_out_part, stratified_folds
 from lmclassify.classify.training.discriminative import DiscriminativeTrainer, labels_to_compare
 from lmclassify.classify.training.history import BACKGROUND, training_records, tuning_record
 from lmclassify.classify.training.language_models import (
@@ -146,11 +146,9 @@ class TunedTrainer:
 
     def hold_out(self, rng: np.random.Generator) -> LstmExperts:
         """Fit on one part of the texts and score the rest."""
-        codes = self.data.codes
         fraction = self.context.settings.validation_fraction
-        folds = stratified_folds(codes, max(2, round(1 / fraction)), rng)
-        folds[np.bincount(codes)[codes] == 1] = 1  # a label's only text is trained on
-        trained = self._train(np.flatnonzero(folds), np.flatnonzero(folds == 0))
+        held_out = held_out_part(self.data.codes, fraction, rng, self.data.groups)
+        trained = self._train(np.flatnonzero(~held_out), np.flatnonzero(held_out))
         self._fine_tune(trained)
         scores, background = self._score_validation(trained)
         return LstmExperts(trained, scores, trained.validation, background)
@@ -158,7 +156,7 @@ class TunedTrainer:
     def cross_fit(self, rng: np.random.Generator) -> LstmExperts:
         """Score each part of the texts by models of the other parts; then fit on all texts."""
         data = self.data
-        folds = stratified_folds(data.codes, min(FOLDS, len(data.codes)), rng)
+        folds = stratified_folds(data.codes, min(FOLDS, len(data.codes)), rng, data.groups)
         scores, background = np.zeros((2, len(folds), len(data.classes))), np.zeros(len(folds))
         fold_models: list[TrainedModels] = []
         for fold in np.unique(folds):

@@ -146,7 +146,8 @@ def _cross_fitted_joint(first: NgramStage, rows: Codes, held_out: HeldOutScores)
     result = np.zeros((len(rows), len(first.sample.classes)))
     folds = FOLDS if result.size <= MANY_SCORES else FOLDS_MANY_SCORES
     rng = np.random.default_rng(first.sample.seed)
-    fold_of = stratified_folds(held_out.codes, min(folds, len(rows)), rng)
+    groups = None if first.sample.groups is None else first.sample.groups[rows]
+    fold_of = stratified_folds(held_out.codes, min(folds, len(rows)), rng, groups)
     for fold in np.unique(fold_of):
         inside = np.flatnonzero(fold_of == fold)
         combination = _combination(first, rows, held_out, np.flatnonzero(fold_of != fold))

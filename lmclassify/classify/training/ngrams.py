@@ -88,7 +88,7 @@ class NgramExperts:
 def fit_ngram_experts(data: TrainingData, context: FitContext, rng: np.random.Generator) -> NgramExperts:
     """Fit the n-gram models, and their combination on cross-fitted scores."""
     limits, labels = context.limits, len(data.classes)
-    chosen = stratified_sample(data.codes, limits.max_texts, rng)
+    chosen = stratified_sample(data.codes, limits.max_texts, rng, groups=data.groups)
     sample = data.select(chosen, limits.max_texts)
     rest = np.setdiff1d(np.arange(len(data.texts)), chosen, assume_unique=True)
     rest_texts = [data.texts[index] for index in rest]
@@ -97,7 +97,9 @@ def fit_ngram_experts(data: TrainingData, context: FitContext, rng: np.random.Ge
         labelled_batches(sample.texts, sample.codes, sample.weights),
         subwords,
         labels,
-        stratified_folds(sample.codes, number_of_folds(len(sample.texts), labels, limits), rng),
+        stratified_folds(
+            sample.codes, number_of_folds(len(sample.texts), labels, limits), rng, sample.groups
+        ),
         remainder=[
             *labelled_batches(rest_texts, data.codes[rest], data.weights_of(rest)),
             *data.remainder,

@@ -15,9 +15,14 @@ from lmclassify.classify.model import PlainModel
 from lmclassify.classify.novelty import cross_entropies, plain_ood_features
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.thresholds import HeldOut, subsample
+<<<<<<< HEAD
 from lmclassify.classify.training.context import FitContext, FitResult
 from lmclassify.classify.training.data import DataSplit, TrainingData, split_label
 from lmclassify.classify.training.device import torch_device
+=======
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import DataSplit, TrainingData, held_out_part, split_label
+>>>>>>> 725183d (fit: groups of texts that stand in one part of each split, and --group-column; equal texts are groups where many repeat others)
 from lmclassify.classify.training.history import merge_directions, training_records
 from lmclassify.classify.training.language_models import (
     count_cut,
@@ -83,8 +88,11 @@ def fit_plain(data: TrainingData, context: FitContext) -> FitResult:
 
 def split_labels(data: TrainingData, fraction: float) -> list[DataSplit]:
     """Split each label's texts into training and validation part."""
+    held_out = None
+    if data.groups is not None and fraction:
+        held_out = held_out_part(data.codes, fraction, np.random.default_rng(data.seed), data.groups)
     return [
-        split_label(label, np.flatnonzero(data.codes == code), fraction, [data.seed, code])
+        split_label(label, np.flatnonzero(data.codes == code), fraction, [data.seed, code], held_out)
         for code, label in enumerate(data.classes)
     ]
 
