@@ -26,17 +26,22 @@ class FitInputs:
     unlabelled: list[str]
     text_column: str | None
     label_column: str | None
+    group_column: str | None
     format: Any
     encoding: str | None
     fields: Any
     fail_on_bad_row: bool
 
-    def check(self, recipe: str) -> None:
+    def check(self, recipe: str, on_ray: bool) -> None:
         """Raise where options contradict each other."""
         if self.files and (self.data or self.names):
             raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
         if self.files and (self.label_column or (self.text_column and not self.unlabelled)):
             raise OptionError("--labels NAME=FILE has no columns; drop --text-column and --label-column")
+        if self.files and self.group_column is not None:
+            raise OptionError("--labels NAME=FILE has no columns; drop --group-column")
+        if self.group_column is not None and on_ray:
+            raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
         if self.unlabelled and recipe != "tuned":
             raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
         if [*self.data, *self.files.values(), *self.unlabelled].count("-") > 1:
@@ -104,6 +109,7 @@ class FitInputs:
             labels=self.names,
             text_column=self.text_column,
             label_column=self.label_column,
+            group_column=self.group_column,
             fail_on_bad_row=self.fail_on_bad_row,
             format=self.format,
             encoding=self.encoding,

@@ -66,21 +66,12 @@ class LabelledTableReader:
     def chunks(self, path: str, seen: dict[str, None], say: Say) -> Iterator[LabelledTexts]:
         """Yield a table's texts and labels in chunks; rows that lack either are skipped and counted.
 
-                Raises DataError if the table cannot be read.
+        Raises DataError if the table cannot be read, or one column is used for two things.
 
-                Parameters
-                ----------
-                seen : dict
-                    Receives every label of the table as a key, kept or not.
-        <<<<<<< HEAD
-        =======
-                say : callable
-
-                Raises
-                ------
-                DataError
-                    If the table cannot be read, or one column is used for two things.
-        >>>>>>> 725183d (fit: groups of texts that stand in one part of each split, and --group-column; equal texts are groups where many repeat others)
+        Parameters
+        ----------
+        seen : dict
+            Receives every label of the table as a key, kept or not.
         """
         skipped = 0
         if looks_like_mail(path):

@@ -39,7 +39,6 @@ from lmclassify.classify.training.time_limit import TimeLimit
 from lmclassify.classify.training.tuned import fit_tuned
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
-from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.parallel import number_of_threads
 
 if TYPE_CHECKING:
@@ -92,7 +91,6 @@ class ClassifierTrainer:
     time_limit: TimeLimit | None = None
     display: Display | None = None
 
-    @one_torch_thread()
     def fit(
         self,
         texts: Iterable[str],

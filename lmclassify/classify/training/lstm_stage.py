@@ -31,6 +31,7 @@ from lmclassify.classify.training.ngram_stage import (
 )
 from lmclassify.classify.training.plan import lstm_work
 from lmclassify.lm.inference.directions import AnyLanguageModel
+from lmclassify.lm.neural.threads import one_torch_thread
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -39,6 +40,7 @@ FOLDS, FOLDS_MANY_SCORES, MANY_SCORES = 5, 2, 2_000_000
 """For the held-out quality of the combination: fewer folds where there are many texts and labels."""
 
 
+@one_torch_thread()
 def fit_lstm_stage(first: NgramStage, context: FitContext, rng: np.random.Generator) -> FitResult:
     """Train the labels' LSTMs and add them to the model of stage 1."""
     context.device = torch_device(context.device)

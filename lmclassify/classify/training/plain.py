@@ -15,14 +15,9 @@ from lmclassify.classify.model import PlainModel
 from lmclassify.classify.novelty import cross_entropies, plain_ood_features
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.thresholds import HeldOut, subsample
-<<<<<<< HEAD
 from lmclassify.classify.training.context import FitContext, FitResult
-from lmclassify.classify.training.data import DataSplit, TrainingData, split_label
-from lmclassify.classify.training.device import torch_device
-=======
-from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import DataSplit, TrainingData, held_out_part, split_label
->>>>>>> 725183d (fit: groups of texts that stand in one part of each split, and --group-column; equal texts are groups where many repeat others)
+from lmclassify.classify.training.device import torch_device
 from lmclassify.classify.training.history import merge_directions, training_records
 from lmclassify.classify.training.language_models import (
     count_cut,
@@ -37,6 +32,7 @@ from lmclassify.classify.training.plan import LSTM_STAGE, lstm_work, planned_sta
 from lmclassify.classify.training.vocabulary import train_tokenizer
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import round_to_16_bits
+from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.lm.neural.trainer import Trainer
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
@@ -48,6 +44,7 @@ MAX_HELD_OUT_SCORES = 100_000
 """Text-label pairs scored for the thresholds: with many labels, more texts take too long."""
 
 
+@one_torch_thread()
 def fit_plain(data: TrainingData, context: FitContext) -> FitResult:
     """Fit a model of recipe plain.
 
