@@ -219,12 +219,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         unlabelled: Iterable[str] | None = None,
         groups: Iterable[Any] | None = None,
     ) -> LMClassifier:
-        """Fit the model.
+        """Fit the model. For Ray and checkpoints see `lmclassify.classify.training.fit.ClassifierTrainer`.
 
         Ctrl-C ends training early: recipe ``tuned`` keeps the model of the n-gram experts, ``plain`` the best
-        weights so far, with a warning. Before there is a model it raises KeyboardInterrupt. For a Ray
-        cluster, checkpoints, and texts that stay in their files see
-        `lmclassify.classify.training.fit.ClassifierTrainer`.
+        weights so far, with a warning. Before there is a model it raises KeyboardInterrupt.
 
         Parameters
         ----------
@@ -233,16 +231,13 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y : array-like, (n,)
             Labels: str, int, float or bool.
         sample_weight : array-like of float, (n,), optional
-            Weights of the texts in losses and priors, not negative.
+            In losses and priors; not negative.
         unlabelled : iterable of str, optional
-            Further texts of the same kind without labels: recipe ``tuned`` trains its background model on
-            them too.
+            Further texts without labels, for the background model of recipe ``tuned``.
         groups : iterable of str or int, (n,), optional
-            Threads, senders or other groups whose texts resemble each other, where new texts come from
-            other groups. Texts of one group are never on both sides where training holds texts out or
-            cross-fits, so that accuracy on them is not overestimated. A text whose group is None or NaN
-            stands alone, and so do the texts of a label that has one group only. Without `groups`, recipe
-            ``tuned`` takes equal texts for groups if more than a third of the texts repeat others.
+            Each text's thread, sender or the like, if new texts come from others: texts of one group are
+            never both trained on and held out. Texts of group None or NaN, or of a label with one group,
+            stand alone. None: equal texts are groups if more than a third of the texts repeat others.
 
         Returns
         -------
@@ -251,12 +246,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        DataError
-            If texts, labels, weights or groups cannot be used (a ValueError).
-        OptionError
-            If a parameter is invalid (a ValueError).
+        DataError, OptionError
+            If texts, labels, weights or groups cannot be used, or a parameter is invalid (ValueErrors).
         """
-        limit = None if self.time is None else TimeLimit(parse_time(self.time))
         stages: list[FittedModel] = []
         trainer = ClassifierTrainer(
             settings=Settings(**{item.name: getattr(self, item.name) for item in fields(Settings)}),
@@ -267,7 +259,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             device=self.device,
             callback=self.callback,
             on_stage=stages.append,
-            time_limit=limit,
+            time_limit=None if self.time is None else TimeLimit(parse_time(self.time)),
             display=LineDisplay(_print_line) if self.verbose else None,
         )
         try:
@@ -275,8 +267,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except KeyboardInterrupt:
             if not stages:
                 raise
-            message = f"interrupted: the model of stage {len(stages)} is kept"
-            warnings.warn(message, LMClassifyWarning, stacklevel=2)
+            kept = f"interrupted: the model of stage {len(stages)} is kept"
+            warnings.warn(kept, LMClassifyWarning, stacklevel=2)
         return self._set_model(stages[-1])
 
     def add_label(self, label: Any, X: Iterable[str]) -> LMClassifier:

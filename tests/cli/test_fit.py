@@ -264,3 +264,36 @@ def test_recipe_ngram_refuses_what_only_lstms_have(options, named, tmp_path):
 def test_times_that_are_none(value, tmp_path):
     line = one_line(run_cli("fit", f"--time={value}", cwd=tmp_path), status=2)
     assert "--time must be a time above 0, such as 60, 60s or 2m" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--group-column", "sender"], 1, "t.csv has no column 'sender'"),
+        (["--group-column", "text"], 1, "'text' is used for both text and group"),
+        (["--group-column", "label"], 1, "'label' is used for both label and group"),
+        (["--group-column", "one"], 1, "all texts are in one group"),
+        (["--group-column", "thread", "--engine", "ray"], 2, "drop it or --engine ray"),
+    ],
+)
+def test_wrong_group_columns(tmp_path, options, status, message):
+    (tmp_path / "t.csv").write_text(GROUPED)
+    done = run_cli("fit", "t.csv", "--recipe", "ngram", *options, cwd=tmp_path)
+    assert done.returncode == status
+    assert message in one_line(done, status)
+
+
+def test_group_column(tmp_path):
+    (tmp_path / "t.csv").write_text(GROUPED)
+    done = run_cli("fit", "t.csv", "--recipe", "ngram", "--group-column", "thread", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    by_label = run_cli("fit", "--labels", "a=t.csv", "--group-column", "thread", cwd=tmp_path)
+    assert by_label.returncode == 2
+    assert "drop --group-column" in one_line(by_label, 2)
+
+
+GROUPED = "text,label,thread,one\n" + "".join(
+    f"{text},{label},{thread},1\n"
+    for text, label in (("free cruise", "spam"), ("see you at noon", "ham"))
+    for thread in ("x", "y", "", "")
+)

@@ -56,7 +56,7 @@ def encode_groups(groups: Any, n: int) -> Codes:
     for row, name in enumerate(names):
         if not isinstance(name, Hashable):
             raise DataError(f"group {row} must be a str or a number, not {type(name).__name__}")
-        alone = name is None or bool(name != name) or type(name).__name__ == "NAType"
+        alone = name is None or type(name).__name__ == "NAType" or bool(name != name)  # NA, NaN
         codes[row] = numbers.setdefault((None, row) if alone else name, len(numbers))
     if len(numbers) == 1:
         raise DataError("all texts are in one group, so none can be held out: give more groups, or none")
