@@ -55,14 +55,18 @@ def code_of(tree: Path) -> str:
 
 
 def measure(run: Run, code: str, options: argparse.Namespace) -> dict[str, Any] | None:
-    """Fit once in another process; return its record, or None if it failed."""
+    """Fit once in another process; return its record, or None if it failed or took too long."""
     output = options.predictions / f"{code}-{run.recipe}-{run.data}-{run.seed}.npz"
     files = [str(options.folder / f"{run.data}.{part}.csv") for part in ("train", "test")]
     command = [sys.executable, "-P", str(WORKER), *files, str(output), "--recipe", run.recipe]
     command += ["--seed", str(run.seed), "--threads", str(options.threads)]
     environment = {**os.environ, "PYTHONPATH": str(run.tree)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
+    try:
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=options.limit
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        print_progress(f"{run.data}, seed {run.seed}, {run.row}: {error}")
         return None
     record: dict[str, Any] = {"row": run.row, "code": code, "data": run.data, "seed": run.seed}
     record |= {"threads": options.threads, **json.loads(done.stdout), "predictions": output.name}
@@ -98,14 +102,13 @@ def run_all(options: argparse.Namespace) -> bool:
             print_progress("the minutes are over; the same command continues")
             break
         record = measure(run, codes[run.tree], options)
-        name = f"{run.data}, seed {run.seed}, {run.row}"
+        good = good and record is not None
         if record is None:
-            good = False
-            print_progress(f"{name}: FAILED")
             continue
         append_record(options.results, record)
         print_progress(
-            f"{name}: {record['fit_seconds']:.1f} s{'' if is_alone(record) else ' (not alone)'}, "
+            f"{run.data}, seed {run.seed}, {run.row}: "
+            f"{record['fit_seconds']:.1f} s{'' if is_alone(record) else ' (not alone)'}, "
             f"{record['fit_cpu_seconds']:.1f} CPU s, {record['peak_megabytes']:.0f} MB, "
             f"accuracy {record['accuracy']:.4f}, log-loss {record['log_loss'] or float('nan'):.4f}"
         )
@@ -137,6 +140,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("reference", "new"), help="run only one of the two versions")
     parser.add_argument("--alone", action="store_true", help="repeat runs whose time was not measured alone")
     parser.add_argument("--minutes", type=float, default=np.inf, help="start no run after so many minutes")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="end a run that takes longer")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "fit_speed.jsonl")
     parser.add_argument("--predictions", type=Path, default=ROOT / "benchmarks" / "predictions")
