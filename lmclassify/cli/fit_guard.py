@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 0.6
 """After a signal the program may end by itself for so long: it says within a second what is kept."""
 
-TOLERANCE, TOLERANCE_SECONDS = 0.1, 1.0
+TOLERANCE, TOLERANCE_SECONDS = 0.05, 0.5
 """How much longer than its time limit a fit may take before it is ended: less than what is promised."""
 
 

@@ -28,8 +28,15 @@ from lmclassify.classify.training.language_models import (
     reverse_sequences,
     train,
 )
-from lmclassify.classify.training.plan import LSTM_STAGE, lstm_work, planned_stages
+from lmclassify.classify.training.plan import (
+    LSTM_STAGE,
+    RESERVE_SECONDS,
+    lstm_reserve,
+    lstm_work,
+    planned_stages,
+)
 from lmclassify.classify.training.vocabulary import train_tokenizer
+from lmclassify.errors import TrainingError
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import round_to_16_bits
 from lmclassify.lm.neural.threads import one_torch_thread
@@ -106,6 +113,9 @@ def _train(
     for backward in reading_directions(context.settings):
         read = reverse_sequences(sequences, tokenizer, context.settings) if backward else sequences
         trainers.append([new_trainer(split, read, data.weights, tokenizer, context) for split in splits])
+    limit = context.time_limit
+    if limit is not None:
+        context.stop.end_after(limit.left - RESERVE_SECONDS - lstm_reserve(data))
     for per_direction in trainers:
         jobs = list(zip(data.classes, per_direction, strict=True))
         try:
@@ -114,6 +124,11 @@ def _train(
             if not all(trainer.records for trained in trainers for trainer in trained):
                 raise
             keep_interrupted(jobs)
+    if limit is not None and not all(trainer.records for trained in trainers for trainer in trained):
+        raise TrainingError(
+            f"{limit.seconds:g} s are too short to train a language model of each label: give more time; "
+            "nothing was written"
+        )
     return trainers
 
 

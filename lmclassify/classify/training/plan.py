@@ -21,6 +21,9 @@ EPOCHS = 3.0
 MAX_SCORED_TEXTS, MAX_SCORED_LABELS = 10_000, 6
 """About so many held-out texts, and labels of each, are scored."""
 
+RESERVE_SECONDS = 0.5
+"""Kept for the end of a fit, beside the time to score held-out texts and to write the model."""
+
 NGRAM_STAGE, LSTM_STAGE = "n-gram experts", "LSTM language models"
 
 

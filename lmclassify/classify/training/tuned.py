@@ -21,11 +21,14 @@ import numpy as np
 from lmclassify.classify.training.context import FitContext, FitResult
 from lmclassify.classify.training.data import TrainingData
 from lmclassify.classify.training.ngram_stage import NgramStage, fit_ngram_stage
-from lmclassify.classify.training.plan import LSTM_STAGE, NGRAM_STAGE, lstm_reserve, planned_stages
+from lmclassify.classify.training.plan import (
+    LSTM_STAGE,
+    NGRAM_STAGE,
+    RESERVE_SECONDS,
+    lstm_reserve,
+    planned_stages,
+)
 from lmclassify.errors import LMClassifyWarning
-
-RESERVE_SECONDS = 0.5
-"""Kept for the end of stage 2, beside the time to score held-out texts and to write the model."""
 
 MIN_SHARE_OF_TIME = 0.1
 """With a smaller share of the predicted time, stage 2 is left out: its language models would be useless."""

@@ -15,7 +15,7 @@ from lmclassify.classify.training.ngram_stage import fit_ngram, fit_ngram_stage
 from lmclassify.classify.training.plan import NGRAM_STAGE, planned_stages
 from lmclassify.classify.training.time_limit import StopSignal, TimeLimit
 from lmclassify.errors import DataError, OptionError, TrainingError
-from tests.conftest import TINY, bundled
+from tests.conftest import SMALL, TINY, bundled, trainer
 
 TEXTS, LABELS = bundled(limit=80)
 NEW = ["", "Free prize", "lunch on Friday?", "\U0001f600 \x00 ﬀ", "zq" * 400]
@@ -189,3 +189,8 @@ def test_the_lstms_decide_only_if_they_improve_held_out_loss():
         np.testing.assert_array_equal(
             classifier.predict_joint_log_proba(NEW), ngram.predict_joint_log_proba(NEW)
         )
+
+
+def test_recipe_plain_needs_an_epoch_of_each_label():
+    with pytest.raises(TrainingError, match="too short to train a language model of each label"):
+        trainer(SMALL, time_limit=TimeLimit(1.0, started=-1e12)).fit(TEXTS, LABELS)
