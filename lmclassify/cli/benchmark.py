@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
-from lmclassify.cli.common import (
-    TABLE,
-    Encoding,
-    InputFormat,
-    LabelColumn,
-    TextColumn,
-    TextOrJson,
-)
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.comparison.methods import METHODS
 from lmclassify.errors import LMClassifyError, OptionError
@@ -30,7 +23,7 @@ _METHODS_HELP = (
     "fasttext only if it is installed."
 )
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help=f"Training data: {TABLE}.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help=f"Training data: {common.TABLE}.")]
 Test = Annotated[
     str | None, typer.Option("--test", metavar="FILE", help="Test data. Default: cross-validation on DATA.")
 ]
@@ -86,11 +79,11 @@ def benchmark(
     methods: Methods = None,
     results: Results = None,
     plot: Plot = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    format: TextOrJson = "text",
+    text_column: common.TextColumn = None,
+    label_column: common.LabelColumn = None,
+    input_format: common.InputFormat = None,
+    encoding: common.Encoding = None,
+    format: common.TextOrJson = "text",
 ) -> None:
     """Compare lmclassify with other classifiers.
 

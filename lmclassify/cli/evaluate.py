@@ -10,21 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
-from lmclassify.cli.common import (
-    DEFAULT_FIELDS,
-    DEFAULT_MODEL,
-    Data,
-    Encoding,
-    Exact,
-    Fields,
-    InputFormat,
-    LabelColumn,
-    Model,
-    TextColumn,
-    TextOrJson,
-    load_model,
-)
 from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.cli.progress import ProgressDisplay, RowProgress
 from lmclassify.errors import DataError, OptionError, listing, shorten
@@ -64,19 +51,19 @@ _EXAMPLES = (
 
 def evaluate(
     run: Run,
-    data: Data,
-    model: Model = DEFAULT_MODEL,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    fields: Fields = DEFAULT_FIELDS,
-    format: TextOrJson = "text",
+    data: common.Data,
+    model: common.Model = common.DEFAULT_MODEL,
+    text_column: common.TextColumn = None,
+    label_column: common.LabelColumn = None,
+    input_format: common.InputFormat = None,
+    encoding: common.Encoding = None,
+    fields: common.Fields = common.DEFAULT_FIELDS,
+    format: common.TextOrJson = "text",
     drift: DriftOption = False,
     time_column: TimeColumn = None,
     plot: Plot = None,
     html: Html = None,
-    exact: Exact = False,
+    exact: common.Exact = False,
     **decision_options: Any,
 ) -> None:
     """Measure the accuracy of a model on labelled texts.
@@ -93,7 +80,7 @@ def evaluate(
 
         check_plot(plot)
     with _open_page(html) as page:
-        fitted = load_model(run, model, exact)
+        fitted = common.load_model(run, model, exact)
         decisions = decisions_of(fitted, decision_options, run.say)
         scored = _score(
             run,

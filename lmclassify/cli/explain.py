@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
-from lmclassify.cli.common import (
-    DEFAULT_FIELDS,
-    DEFAULT_MODEL,
-    Encoding,
-    Exact,
-    Fields,
-    InputFormat,
-    Model,
-    TextColumn,
-    load_model,
-)
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.errors import DataError, OptionError
 from lmclassify.text.terminal import unescaped
@@ -69,17 +59,17 @@ _EXAMPLES = (
 def explain(
     run: Run,
     text: Text = None,
-    model: Model = DEFAULT_MODEL,
+    model: common.Model = common.DEFAULT_MODEL,
     label: Label = None,
     against: Against = None,
     texts: Texts = None,
-    text_column: TextColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    fields: Fields = DEFAULT_FIELDS,
+    text_column: common.TextColumn = None,
+    input_format: common.InputFormat = None,
+    encoding: common.Encoding = None,
+    fields: common.Fields = common.DEFAULT_FIELDS,
     n: WordCount = 10,
     format: ExplanationFormat = "text",
-    exact: Exact = False,
+    exact: common.Exact = False,
 ) -> None:
     """Explain a text's label by the contribution of each word.
 
@@ -93,7 +83,7 @@ def explain(
         raise OptionError("explain needs a TEXT or --texts FILE, and not both")
     if texts is not None and (format == "html" or label is not None or against is not None):
         raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
-    fitted = load_model(run, model, exact)
+    fitted = common.load_model(run, model, exact)
     if texts is not None:
         with open_rows(texts, format=input_format, encoding=encoding, fields=parse_fields(fields)) as table:
             found = _read_texts(run, table, text_column)

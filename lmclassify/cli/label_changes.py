@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmclassify.cli import common
 from lmclassify.cli.command import ONLY_READING, Run, add_command
-from lmclassify.cli.common import (
-    DEFAULT_FIELDS,
-    DEFAULT_MODEL,
-    TABLE,
-    Encoding,
-    Fields,
-    InputFormat,
-    LabelColumn,
-    Model,
-    TextColumn,
-)
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.errors import OptionError, shorten
 
@@ -41,12 +31,12 @@ def add_label(
         list[str],
         typer.Argument(metavar="FILE", help="Texts of the label: tables, mail, or one text per line."),
     ],
-    model: Model = DEFAULT_MODEL,
+    model: common.Model = common.DEFAULT_MODEL,
     output: Output = None,
-    text_column: TextColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    fields: Fields = DEFAULT_FIELDS,
+    text_column: common.TextColumn = None,
+    input_format: common.InputFormat = None,
+    encoding: common.Encoding = None,
+    fields: common.Fields = common.DEFAULT_FIELDS,
 ) -> None:
     """Add a label to a model.
 
@@ -83,14 +73,14 @@ def add_label(
 def update(
     run: Run,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help=f"Corrected rows: {TABLE}. `-` reads standard input.")
+        str, typer.Argument(metavar="DATA", help=f"Corrected rows: {common.TABLE}. `-` reads standard input.")
     ],
-    model: Model = DEFAULT_MODEL,
+    model: common.Model = common.DEFAULT_MODEL,
     output: Output = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
+    text_column: common.TextColumn = None,
+    label_column: common.LabelColumn = None,
+    input_format: common.InputFormat = None,
+    encoding: common.Encoding = None,
 ) -> None:
     """Train a model further on corrected rows.
 
@@ -122,7 +112,9 @@ def update(
     _save(run, classifier, model, output, checksum)
 
 
-def remove_label(run: Run, label: Name, model: Model = DEFAULT_MODEL, output: Output = None) -> None:
+def remove_label(
+    run: Run, label: Name, model: common.Model = common.DEFAULT_MODEL, output: Output = None
+) -> None:
     """Remove a label from a model.
 
     The files of the other labels do not change.

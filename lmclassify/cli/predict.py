@@ -10,22 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
-from lmclassify.cli.common import (
-    DEFAULT_FIELDS,
-    DEFAULT_MODEL,
-    Address,
-    Data,
-    Encoding,
-    Engine,
-    Exact,
-    Fields,
-    InputFormat,
-    LabelColumn,
-    Model,
-    TextColumn,
-    load_model,
-)
 from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.cli.progress import RowProgress
 from lmclassify.errors import OptionError, listing, shorten
@@ -90,21 +76,21 @@ class _Options:
 
 def predict(
     run: Run,
-    data: Data,
-    model: Model = DEFAULT_MODEL,
+    data: common.Data,
+    model: common.Model = common.DEFAULT_MODEL,
     output: Output = "-",
-    engine: Engine = "local",
-    address: Address = None,
+    engine: common.Engine = "local",
+    address: common.Address = None,
     format: Format = None,
     stream: Stream = False,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    fields: Fields = DEFAULT_FIELDS,
+    text_column: common.TextColumn = None,
+    label_column: common.LabelColumn = None,
+    input_format: common.InputFormat = None,
+    encoding: common.Encoding = None,
+    fields: common.Fields = common.DEFAULT_FIELDS,
     overwrite_columns: OverwriteColumns = False,
     escape_formulas: EscapeFormulas = False,
-    exact: Exact = False,
+    exact: common.Exact = False,
     **decision_options: Any,
 ) -> None:
     """Predict the label of each row.
@@ -164,7 +150,7 @@ def predict_here(
     check_escape_formulas(options.escape_formulas, written)
     if stream and options.reading["encoding"] == "detect":
         raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
-    fitted = load_model(run, options.model, options.exact)
+    fitted = common.load_model(run, options.model, options.exact)
     decisions = decisions_of(fitted, options.decision_options, run.say)
     with open_many(data, functools.partial(open_rows, **options.reading, stream=stream)) as table:
         text_at = require_column(table.columns, options.text_column, TEXT_COLUMNS, "text", table.name)
@@ -212,7 +198,7 @@ def predict_on_ray(
     written = choose_part_format(options.format, given or detect_format(files[0]))
     check_escape_formulas(options.escape_formulas, written)
     parts = PartFolder(output, written, escape_formulas=options.escape_formulas)
-    fitted = load_model(run, options.model, options.exact)
+    fitted = common.load_model(run, options.model, options.exact)
     decisions = decisions_of(fitted, options.decision_options, run.say)
     with open_rows(files[0], **options.reading) as table:
         text_at = require_column(table.columns, options.text_column, TEXT_COLUMNS, "text", table.name)

@@ -76,9 +76,6 @@ def update(
     if not texts:
         return model
     require_forward(model, "update")
-    if not isinstance(model, TunedModel) and any(label is not None for label in wrong_labels):
-        message = "recipe plain cannot unlearn a wrong text: only the label's prior changes"
-        warnings.warn(message, LMClassifyWarning, stacklevel=3)
     code_of = {label: code for code, label in enumerate(model.classes_.tolist())}
     codes = [code_of[label] for label in labels]
     wrong_codes = [None if label is None else code_of[label] for label in wrong_labels]
@@ -92,15 +89,18 @@ def update(
         log_priors = np.log(label_weights / label_weights.sum())
     models = _updated_language_models(model, texts, codes, context, seed)
     changed = replace(model, log_priors=log_priors, models=models, label_weights=label_weights)
-    if isinstance(model, TunedModel) and isinstance(changed, TunedModel):
-        combination = model.combination
+    if isinstance(changed, TunedModel):
+        combination = changed.combination
         changed = replace(
             changed,
             # Fine-tuned models without weight are not kept.
-            tuned=model.tuned if combination.weights[-1] else models,
-            ngrams=[_updated_ngrams(ngrams, model, texts, codes, wrong_codes) for ngrams in model.ngrams],
+            tuned=changed.tuned if combination.weights[-1] else models,
+            ngrams=[_updated_ngrams(ngrams, changed, texts, codes, wrong_codes) for ngrams in changed.ngrams],
             combination=replace(combination, bias=combination.bias + log_priors - model.log_priors),
         )
+    elif any(label is not None for label in wrong_labels):
+        message = "recipe plain cannot unlearn a wrong text: only the label's prior changes"
+        warnings.warn(message, LMClassifyWarning, stacklevel=3)
     for label in dict.fromkeys(labels):
         changed = with_revision(changed, "update", label, labels.count(label))
     return changed
