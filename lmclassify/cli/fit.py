@@ -97,7 +97,8 @@ def fit(
     chosen = Settings(**settings)  # wrong options are reported before anything is read
     limit = None if time is None else TimeLimit(parse_time(time, "--time"), run.started)
     names, files = parse_labels(labels or [], label or [])
-    if engine != "ray" and (address is not None or shards > 1 or storage is not None):
+    on_ray = engine == "ray"
+    if not on_ray and (address is not None or shards > 1 or storage is not None):
         raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
     from lmclassify.mail.fields import parse_fields
 
@@ -114,7 +115,7 @@ def fit(
         fields=parse_fields(fields),
         fail_on_bad_row=on_bad_row == "fail",
     )
-    inputs.check(chosen.recipe, engine == "ray")
+    inputs.check(chosen.recipe, on_ray)
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
 
     from lmclassify.classify.training.checkpoints import Checkpoints
@@ -124,17 +125,16 @@ def fit(
     with contextlib.ExitStack() as stack:
         guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
-        on_ray = engine == "ray"
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if on_ray else None
         training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
-        found = sorted(set(training.labels))
-        if len(found) == 1:
-            run.say(f"note: all texts have one label ({found[0]}); the model predicts it for every text")
+        if len(set(training.labels)) == 1:
+            run.say(
+                f"note: all texts have one label ({training.labels[0]}); the model predicts it for every text"
+            )
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
-        checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
-        guard.checkpoints = checkpoints
+        guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
         trainer = ClassifierTrainer(
             settings=chosen,
             class_prior=prior,
@@ -143,19 +143,13 @@ def fit(
             n_jobs=run.threads,
             device=run.device,
             callback=None if writer is None else writer.update,
-            checkpoints=checkpoints,
+            checkpoints=guard.checkpoints,
             cluster=cluster,
             on_stage=guard.write,
             time_limit=limit,
             display=stack.enter_context(_display(run, guard)),
         )
-        model = trainer.fit(
-            training.texts,
-            training.labels,
-            unlabelled=more,
-            remainder=remainder,
-            groups=training.groups or None,
-        )
+        model = trainer.fit(training.texts, training.labels, None, more, remainder, training.groups or None)
     if chosen.recipe == "plain":
         _summarize(run, model)
 

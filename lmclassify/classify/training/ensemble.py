@@ -27,6 +27,10 @@ WEIGHT_PENALTY = 10.0
 BIAS_PENALTY = 1.0
 """Quadratic penalty for biases, in log-loss."""
 
+ADDED_BIAS_PENALTY = 100.0
+"""The same where experts are added, for leaving the biases from before: those were fitted on all texts, and
+the held-out part has too few of each label to do better (docs/benchmarks.md)."""
+
 CACHED_NUMBERS = 1 << 15
 """Scores of an expert processed at a time: all experts' then stay in the processor's cache."""
 
@@ -60,7 +64,7 @@ def fit_combination(
     """
     scale = np.array([spread(expert_scores) for expert_scores in scores])
     start = np.full(len(scores), TOTAL_WEIGHT / len(scores))
-    found, prior_weight, bias = _fit(scores, scale, codes, log_priors, start, 1.0, weights)
+    found, prior_weight, bias = _fit(scores, scale, codes, log_priors, start, 1.0, BIAS_PENALTY, weights)
     return Combination(tuple(experts), found / scale, prior_weight * log_priors + bias)
 
 
@@ -75,7 +79,7 @@ def add_experts(
     """Return a combination with more experts, fitted on texts that may be fewer.
 
     The old weights keep their proportions. Only their scale, the new weights (regularized towards 0) and the
-    biases are fitted, so few texts are enough.
+    biases (strongly towards the old ones) are fitted, so few texts are enough.
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ def add_experts(
     start = np.zeros(1 + len(scores))
     start[0] = 1.0
     no_priors = np.zeros(joint.shape[1])
-    found, _, bias = _fit([joint, *scores], scale, codes, no_priors, start, 0.0, weights)
+    found, _, bias = _fit([joint, *scores], scale, codes, no_priors, start, 0.0, ADDED_BIAS_PENALTY, weights)
     return Combination(
         (*combination.experts, *experts),
         np.concatenate([found[0] * combination.weights, found[1:] / scale[1:]]),
@@ -165,6 +169,7 @@ def _fit(
     log_priors: Array,
     start: Array,
     prior_start: float,
+    bias_penalty: float,
     weights: Array | None,
 ) -> tuple[Array, float, Array]:
     """Return the weights of experts (E,) and prior, and biases (K,), regularized towards the start and 0.
@@ -184,7 +189,7 @@ def _fit(
         expert_weights, prior_weight, bias = parameters[:count], parameters[count], parameters[count + 1 :]
         offset = prior_weight * log_priors + bias
         change, prior_change = expert_weights - start, prior_weight - prior_start
-        loss = WEIGHT_PENALTY * ((change**2).sum() + prior_change**2) + BIAS_PENALTY * (bias**2).sum()
+        loss = WEIGHT_PENALTY * ((change**2).sum() + prior_change**2) + bias_penalty * (bias**2).sum()
         gradient, label_residual = 2 * WEIGHT_PENALTY * change, np.zeros(labels)
         for batch, part in batches:
             # numpy's own sums: BLAS may round differently from call to call.
@@ -200,7 +205,7 @@ def _fit(
             gradient += np.einsum("enk,nk->e", batch, p)
             label_residual += p.sum(axis=0)
         prior_gradient = (label_residual * log_priors).sum() + 2 * WEIGHT_PENALTY * prior_change
-        return loss, np.concatenate([gradient, [prior_gradient], label_residual + 2 * BIAS_PENALTY * bias])
+        return loss, np.concatenate([gradient, [prior_gradient], label_residual + 2 * bias_penalty * bias])
 
     first = np.concatenate([start, [prior_start], np.zeros(labels)])
     bounds = [(0.0, None)] * (count + 1) + [(None, None)] * labels

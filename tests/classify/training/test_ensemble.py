@@ -69,6 +69,27 @@ def test_an_expert_more_helps_where_it_knows_more_and_only_there():
     assert both.weights == pytest.approx([*better.weights, 0], abs=0.1)
 
 
+def test_biases_stay_near_those_from_before():
+    """Forty texts of the first of two labels, which no expert tells apart, move its bias by .09.
+
+    The bias b and its opposite minimize 40 log(1 + exp(-2b)) + 100 * 2b²: b = .2 / (1 + exp(2b)).
+    """
+    before = Combination(("old",), np.ones(1), np.array([0.5, -0.5]))
+    none = np.zeros((40, 2))
+    found = add_experts(before, none, ["new"], [none], np.zeros(40, np.intp))
+    assert found.bias == pytest.approx([0.5909, -0.5909], abs=1e-4)
+
+
+def test_refitting_on_few_texts_of_many_labels_costs_nothing():
+    (good, weak, noise), codes = experts(6000, labels=20)
+    fit, held_out, new = slice(0, 2000), slice(2000, 2200), slice(2200, 6000)
+    first = fit_combination(["good", "weak"], [good[fit], weak[fit]], codes[fit], np.zeros(20))
+    joint = first.joint([good, weak])
+    found = add_experts(first, joint[held_out], ["noise"], [noise[held_out]], codes[held_out])
+    after = found.joint([good[new], weak[new], noise[new]])
+    assert log_loss(after, codes[new]) < log_loss(joint[new], codes[new]) + 0.004
+
+
 def test_best_scale_is_the_one_that_made_the_labels():
     rng = np.random.default_rng(1)
     scores = rng.normal(size=(5000, 2)) * 10
