@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import normalizers
 
-from lmclassify.text.parts import split_long_text
+from lmclassify.text.parts import MAX_PART, split_long_text
 from lmclassify.text.sequences import Ids, positions_within
 from lmclassify.text.tokenizer import encodable
 
@@ -144,7 +144,7 @@ class NgramAnalyzer:
                 symbols = [*(1 + len(word) for word in words), 1 if words else 2]
                 result.append(np.repeat(np.arange(len(words) + 1), symbols))
             else:
-                result.append(np.repeat(np.arange(len(words)), _word_symbols(words)[0]))
+                result.append(np.repeat(np.arange(len(words)), symbols_of_words(words)))
         return np.concatenate([np.zeros(0, np.intp), *result]).astype(np.intp)
 
 
@@ -159,8 +159,8 @@ def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
     pending = 0  # characters of the words that are not hashed yet
     for text in texts:
         lengths.append(0)
-        for _, part in split_long_text(text):
-            found = _WORD.findall(_composed(part).lower())
+        for part in _parts(text):
+            found = _WORD.findall(part)
             lengths[-1] += len(found)
             words += found
             pending += len(part)
@@ -168,6 +168,20 @@ def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
                 hashes.append(_hashes(words))
                 words, pending = [], 0
     return lengths, np.concatenate([*hashes, _hashes(words)])
+
+
+def symbols_of_words(words: Sequence[str]) -> list[int]:
+    """Return how many symbols of an analyzer of words each whitespace-delimited word has."""
+    return [
+        1 if word.isalnum() and word.isascii() else sum(map(len, map(_WORD.findall, _parts(word))))
+        for word in words
+    ]
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield a text's parts, composed and in lower case."""
+    parts = [text] if len(text) <= MAX_PART else (part for _, part in split_long_text(text))
+    return (_composed(part).lower() for part in parts)
 
 
 def _composed(text: str) -> str:
@@ -178,14 +192,15 @@ def _composed(text: str) -> str:
 
 
 def _hashes(words: Sequence[str]) -> Keys:
-    lengths = np.array([len(word) for word in words], dtype=np.intp)
-    if not len(lengths):
+    if not words:
         return np.zeros(0, np.uint64)
-    points = _code_points("".join(words)).astype(np.uint64)
+    index = {word: number for number, word in enumerate(dict.fromkeys(words))}  # most words are repeated
+    lengths = np.fromiter(map(len, index), np.intp, len(index))
+    points = _code_points("".join(index)).astype(np.uint64)
     starts = np.cumsum(lengths) - lengths
     powers = np.cumprod(np.full(lengths.max(), _GOLDEN))  # modulo 2**64, as all arithmetic here
     sums = np.add.reduceat(_mix(points) * powers[positions_within(lengths)], starts)
-    return _mix(sums)
+    return _mix(sums)[np.fromiter(map(index.__getitem__, words), np.intp, len(words))]
 
 
 def _occurrences(symbols: Keys, lengths: Indices, start: int, end: int, longest: int) -> NgramOccurrences:

@@ -42,8 +42,10 @@ MIN_PAIRS = 10
 """How often two subwords must meet to be merged. With fewer, a model memorizes small training sets."""
 MAX_ENCODED = 1 << 18
 """Characters encoded at once; longer texts are split, as encoding takes many times the text's memory."""
-TEXTS_PER_BATCH = 10_000
-"""Texts encoded at once: the engine's result for each takes more than a kilobyte."""
+WORDS_PER_BATCH = 10_000
+"""Words encoded at once: the engine's result for each takes more than a kilobyte."""
+CACHED_CHARACTERS = 1 << 18
+"""Characters of the words whose tokens are kept: tens of thousands of words, in about 10 MB."""
 
 _LONG_WORD = re.compile(r"\S{1000}")  # split for training, which takes quadratic time for a word
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
@@ -99,6 +101,7 @@ class Tokenizer:
         self.unknown_id = vocabulary.get(_UNKNOWN)
         self.max_encoded = MAX_ENCODED
         self._names = names
+        self._known_words: tuple[dict[str, list[int]], int] = {}, 0  # their tokens, and their characters
         self._engine = _engine(kind, lowercase)
         if kind == "word":
             self._engine.model = models.WordLevel(vocabulary, unk_token=_UNKNOWN)
@@ -152,26 +155,49 @@ class Tokenizer:
         return cls(kind, list(trained["vocab"]), merges, lowercase)
 
     def sequences(self, texts: Sequence[str]) -> list[Ids]:
-        """Return the sequence (beginning-of-text, tokens, end-of-text) of each text."""
+        """Return the sequence (beginning-of-text, tokens, end-of-text) of each text.
+
+        No token spans white space, so each word is encoded once and then looked up.
+        """
         result = []
-        for first in range(0, len(texts), TEXTS_PER_BATCH):
-            batch = texts[first : first + TEXTS_PER_BATCH]
-            short = [encodable(text) if len(text) <= self.max_encoded else "" for text in batch]
-            encodings = self._engine.encode_batch_fast(short, add_special_tokens=False)
-            result += [
-                np.array([self.begin_id, *encoding.ids, self.end_id], dtype=np.int64)
-                if len(text) <= self.max_encoded
-                else self._long_sequence(text)
-                for text, encoding in zip(batch, encodings, strict=True)
-            ]
+        first = characters = 0
+        for number, text in enumerate(texts, 1):
+            characters += len(text)
+            if characters >= CACHED_CHARACTERS or number == len(texts):
+                words = [encodable(text).split() for text in texts[first:number]]
+                known = self._encoded(words)
+                result += [
+                    np.array(
+                        [self.begin_id, *chain.from_iterable(map(known.__getitem__, found)), self.end_id],
+                        dtype=np.int64,
+                    )
+                    for found in words
+                ]
+                first, characters = number, 0
         return result
 
-    def _long_sequence(self, text: str) -> Ids:
-        parts = split_long_text(encodable(text), self.max_encoded)
-        ids = [self._engine.encode(part, add_special_tokens=False).ids for _, part in parts]
-        return np.concatenate(
-            [np.array(part, dtype=np.int64) for part in ([self.begin_id], *ids, [self.end_id])]
-        )
+    def _encoded(self, words: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+        """Return the tokens of at least these words."""
+        known, characters = self._known_words
+        missing = list(set().union(*words).difference(known))
+        characters += sum(map(len, missing))
+        if characters > CACHED_CHARACTERS:  # a new dictionary, as another thread may read the old one
+            known, missing = {}, list(set().union(*words))
+            characters = sum(map(len, missing))
+        for first in range(0, len(missing), WORDS_PER_BATCH):
+            batch = missing[first : first + WORDS_PER_BATCH]
+            short = [word if len(word) <= self.max_encoded else "" for word in batch]
+            encodings = self._engine.encode_batch_fast(short, add_special_tokens=False)
+            for word, encoding in zip(batch, encodings, strict=True):
+                known[word] = encoding.ids if len(word) <= self.max_encoded else self._long_word(word)
+        self._known_words = known, characters
+        return known
+
+    def _long_word(self, word: str) -> list[int]:
+        parts = split_long_text(word, self.max_encoded)
+        return [
+            token for _, part in parts for token in self._engine.encode(part, add_special_tokens=False).ids
+        ]
 
     def offsets(self, text: str) -> npt.NDArray[np.intp]:
         """Return the position of each token in a text.

@@ -90,3 +90,10 @@ def test_combining_marks_take_linear_time():
 
     # Quadratic time, as unicodedata takes, is several hundred times that of letters with a mark each.
     assert seconds("a" + "\u0301\u0316" * 40_000) < 30 * seconds("a\u0301" * 40_000)
+
+
+@given(TEXTS)
+def test_words_have_as_many_symbols_alone_as_within_their_text(texts):
+    analyzer = NgramAnalyzer("word", 1)
+    words = analyzer.words(texts, [np.zeros(0, np.intp)] * len(texts))
+    assert len(words) == len(analyzer.occurrences(texts, []).text_index)

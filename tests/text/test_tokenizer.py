@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.errors import ModelError, OptionError
-from lmclassify.text.tokenizer import Tokenizer
+from lmclassify.text.tokenizer import CACHED_CHARACTERS, Tokenizer
 from tests.conftest import bundled
 
 KINDS = ["word", "subword", "char"]
@@ -298,6 +298,28 @@ def test_long_texts_are_encoded_in_parts_with_the_same_tokens(kind, text):
     whole, in_parts = TOKENIZERS[kind], IN_PARTS[kind]
     assert in_parts.sequences([text])[0].tolist() == whole.sequences([text])[0].tolist()
     assert in_parts.words(text)[1].tolist() == whole.words(text)[1].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=50)
+@given(texts=st.lists(st.text("aB é\t\x1c\x85\u3000\u200b\u0301\u03a3\u65e5'!!▁_9\U0001f389", max_size=30)))
+def test_words_are_encoded_alone_as_within_their_text(kind, texts):
+    tokenizer = FOLDING[kind]
+    whole = [tokenizer._engine.encode(text, add_special_tokens=False).ids for text in texts]
+    assert [sequence[1:-1].tolist() for sequence in tokenizer.sequences(texts)] == whole
+
+
+def test_white_space_is_that_of_the_engine():
+    engine = TOKENIZERS["word"]._engine.normalizer
+    for point in [*range(0xD800), *range(0xE000, 0x11000)]:
+        assert (len(f"a{chr(point)}a".split()) == 2) == (engine.normalize_str(f"a{chr(point)}a") == "a a")
+
+
+def test_tokens_of_few_words_are_kept():
+    tokenizer = Tokenizer.from_json(TOKENIZERS["char"].to_json())
+    for first in range(0, 200_000, 20_000):
+        tokenizer.sequences([" ".join(map(str, range(first, first + 20_000)))])
+        assert sum(map(len, tokenizer._known_words[0])) <= CACHED_CHARACTERS
 
 
 @pytest.mark.parametrize(
