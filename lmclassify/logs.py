@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from datetime import UTC, datetime
+from traceback import format_tb
 
 from lmclassify.errors import printable
 
@@ -46,3 +47,9 @@ class TextLines(logging.Formatter):
 def log_formatter(log_format: str) -> logging.Formatter:
     """Return the formatter of a log format, ``json`` or ``text``."""
     return JsonLines() if log_format == "json" else TextLines("%(asctime)s %(message)s")
+
+
+def log_unexpected(log: logging.Logger, error: Exception, task: str) -> None:
+    """Log where an error happened, without its message, which may contain a client's text."""
+    stack = "".join(format_tb(error.__traceback__)).rstrip()
+    log.error("unexpected %s while %s\n%s", type(error).__name__, task, stack)

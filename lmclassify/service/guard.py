@@ -8,12 +8,12 @@ import hmac
 import logging
 import re
 import time
-import traceback
 from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lmclassify.logs import log_unexpected
 from lmclassify.service.problems import RequestError, internal_error
 from lmclassify.service.settings import ServiceSettings
 
@@ -87,7 +87,7 @@ class Guard:
         except ClientDisconnectedError:
             status = 499  # only for metrics and log; the number is nginx's
         except Exception as error:
-            _log_error(error)
+            log_unexpected(_log, error, "answering a request")
             if not status:
                 await internal_error().response()(scope, receive, send_with_headers)
         finally:
@@ -200,9 +200,3 @@ def _add_headers(headers: MutableHeaders, path: str) -> None:
         headers[name] = value
     headers["Content-Security-Policy"] = _DOCS_POLICY if path == "/docs" else _POLICY
     headers.setdefault("Cache-Control", "no-store")
-
-
-def _log_error(error: Exception) -> None:
-    """Log where an error happened, without its message, which may contain a client's text."""
-    stack = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("unexpected %s while answering a request\n%s", type(error).__name__, stack.rstrip())

@@ -16,13 +16,13 @@ import logging
 import os
 import signal
 import sys
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.logs import log_unexpected
 from lmclassify.service.messages import read_message, write_message
 
 _log = logging.getLogger("lmclassify.service")
@@ -115,7 +115,7 @@ def _answer_batch(scorer: WorkerScorer, jobs: Sequence[Any]) -> list[_Answer]:
             return [(422, _encode(str(error)), Counter())]
     except Exception as error:
         if len(jobs) == 1:
-            _log_traceback(error)
+            log_unexpected(_log, error, "scoring")
             return [(500, b"", Counter())]
     return [answer for job in jobs for answer in _answer_batch(scorer, [job])]
 
@@ -139,9 +139,3 @@ def _score(scorer: WorkerScorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Cou
 
 def _encode(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _log_traceback(error: Exception) -> None:
-    """Log where an error happened, without its message, which may contain a client's text."""
-    stack = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    _log.error("unexpected %s while scoring\n%s", type(error).__name__, stack)
