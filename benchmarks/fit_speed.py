@@ -66,7 +66,9 @@ def measure(run: Run, code: str, options: argparse.Namespace) -> dict[str, Any] 
             command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=options.limit
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        print_progress(f"{run.data}, seed {run.seed}, {run.row}: {error}")
+        took_long = isinstance(error, subprocess.TimeoutExpired)
+        reason = f"takes more than {options.limit:g} s" if took_long else "failed"
+        print_progress(f"{run.data}, seed {run.seed}, {run.row}: {reason}")
         return None
     record: dict[str, Any] = {"row": run.row, "code": code, "data": run.data, "seed": run.seed}
     record |= {"threads": options.threads, **json.loads(done.stdout), "predictions": output.name}
