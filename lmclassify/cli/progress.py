@@ -163,7 +163,14 @@ class StageBlock:
             table.add_row(
                 Text(f"stage {number} of {len(progress.stages)}"),
                 Text(stage.name),
-                ProgressBar(total=1.0, completed=stage.share, width=20),
+                ProgressBar(
+                    total=1.0,
+                    completed=stage.share,
+                    width=20,
+                    style="bright_black",
+                    complete_style="cyan",
+                    finished_style="green",
+                ),
                 Text(printable(stage.state), no_wrap=True, overflow="ellipsis"),
             )
         left = format_seconds(progress.seconds_left)

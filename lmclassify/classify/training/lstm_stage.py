@@ -109,7 +109,7 @@ def _result(accuracy: float, loss: float, accuracy_before: float, loss_before: f
         return "the LSTMs do not improve held-out log-loss: the n-gram experts decide, as after stage 1"
     return (
         f"held-out accuracy {accuracy:.2%} ({100 * (accuracy - accuracy_before):+.2f} points), log-loss "
-        f"{loss:.4f} nats per text ({loss - loss_before:+.4f}), on the same texts as without LSTMs"
+        f"{loss:.4f} nats per text ({loss - loss_before:+.4f})"
     )
 
 

@@ -281,6 +281,7 @@ def fit_token_ngrams(sample: TrainingData, tokenizer: Tokenizer) -> list[TokenNg
 
 def _tokenizer(texts: Sequence[str], context: FitContext) -> Tokenizer:
     """Train the tokenizer of the token n-gram models, of the kind that LSTMs would have."""
-    some = texts[:: max(1, len(texts) // TEXTS_TO_CHOOSE_TOKENS)]
+    order = np.random.default_rng(len(texts)).permutation(len(texts))[:TEXTS_TO_CHOOSE_TOKENS]
+    some = [texts[index] for index in order.tolist()]
     kind = choose_tokenizer(some[::2], some[1::2], context.settings).kind
     return train_tokenizer(kind, texts, context.settings)

@@ -6,7 +6,7 @@ from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import TrainingData
 from lmclassify.classify.training.progress import Stage
 
-SECONDS_PER_CHARACTER = 2.5e-5
+SECONDS_PER_CHARACTER = 1.5e-5
 """What stage 1 takes on two cores (docs/benchmarks.md)."""
 
 SECONDS_PER_TOKEN, SECONDS_PER_SCORED_TOKEN = 2.5e-5, 1e-5
