@@ -22,8 +22,9 @@ from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import DataSplit, stratified_folds
 from lmclassify.classify.training.history import training_records
 from lmclassify.classify.training.language_models import new_trainer, train
+from lmclassify.classify.training.linear_svm import fit_linear_svm
 from lmclassify.classify.training.lstm_experts import adaptation_epochs, adaptation_settings, training_tokens
-from lmclassify.classify.training.ngrams import fit_linear_svm, ngram_matrix, round_svm_weights
+from lmclassify.classify.training.ngrams import ngram_matrix, round_svm_weights
 from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.ngram.index import count_known
 from lmclassify.text.sequences import Ids

@@ -186,7 +186,7 @@ def count_ngrams(
 class LabelCounts:
     """N-gram counts and sizes of each label's texts."""
 
-    counts: Array
+    counts: sparse.csr_matrix
     """(F, K) how often each label's texts have the n-grams, texts weighted."""
     texts: Counts
     """(K,)"""
@@ -244,15 +244,20 @@ def count_by_label(
         positions, added = _add_up(batch_counts(), (np.zeros(0, np.intp), np.zeros(0)))
         return positions, added, contexts, texts, weights
 
-    counts = np.zeros(size * labels)
     texts, weights = np.zeros(labels, np.int64), np.zeros(labels)
-    results = _map(count_shard, shards, threads, cluster)
-    for positions, added, contexts, shard_texts, shard_weights in results:
-        counts[positions] += added
-        if counted.contexts is not None and contexts is not None:
-            np.copyto(counted.contexts, contexts, where=contexts >= 0)
-        texts, weights = texts + shard_texts, weights + shard_weights
-    return LabelCounts(counts.reshape(size, labels), texts, weights)
+
+    def shard_counts() -> Iterator[tuple[Codes, Array]]:
+        nonlocal texts, weights
+        results = _map(count_shard, shards, threads, cluster)
+        for positions, added, contexts, shard_texts, shard_weights in results:
+            if counted.contexts is not None and contexts is not None:
+                np.copyto(counted.contexts, contexts, where=contexts >= 0)
+            texts, weights = texts + shard_texts, weights + shard_weights
+            yield positions, added
+
+    positions, added = _add_up(shard_counts(), (np.zeros(0, np.intp), np.zeros(0)))
+    counts = sparse.csr_matrix((added, np.divmod(positions, labels)), shape=(size, labels))
+    return LabelCounts(counts, texts, weights)
 
 
 def _occurrences(analyzer: NgramAnalyzer, texts: Sequence[str], subwords: Tokenizer) -> NgramOccurrences:

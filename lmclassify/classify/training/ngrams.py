@@ -8,22 +8,22 @@ Shapes: n texts, s texts of the sample, F n-grams, K labels.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVC
 
 from lmclassify.classify.ensemble import Combination
+from lmclassify.classify.linear_ngrams import SMOOTHING
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.training.context import FitContext, SizeLimits
 from lmclassify.classify.training.data import TrainingData, stratified_folds, stratified_sample
 from lmclassify.classify.training.ensemble import fit_combination
+from lmclassify.classify.training.linear_svm import fit_linear_svm, fold_svms
 from lmclassify.classify.training.ngram_counts import (
     CountedNgrams,
     LabelCounts,
@@ -36,11 +36,13 @@ from lmclassify.classify.training.ngram_counts import (
 from lmclassify.classify.training.vocabulary import VOCABULARY_SIZES
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.index import NgramCounts
-from lmclassify.parallel import ForkSafeLock, map_ordered
+from lmclassify.lm.ngram.witten_bell import WittenBell
+from lmclassify.parallel import map_ordered
 from lmclassify.text.ngrams import NgramAnalyzer
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
@@ -54,15 +56,10 @@ ANALYZERS = {
 FOLDS, FOLDS_FEW_TEXTS = 5, 10
 """For cross-fitting: with few texts more folds are cheap, and leave each model more texts."""
 
-SVM_TOLERANCE = 1e-2
-"""A smaller tolerance takes longer and changes nothing measurable (docs/benchmarks.md)."""
-
-ABSENT_BIAS = -1.0
-"""SVM bias of a label without texts in a fold's training part: the margin of "not this label"."""
+LABELS_AT_A_TIME = 64
+"""Language models of a fold in memory: each takes two numbers for each n-gram."""
 
 _EXPERTS_PER_MODEL = 2
-_liblinear = ForkSafeLock()  # its random numbers are one stream for the whole process
-_matrices = ForkSafeLock()  # one tf-idf matrix, and its copy in liblinear, at a time: they are large
 
 
 @dataclass(frozen=True)
@@ -189,24 +186,29 @@ def _cross_fit(
 ) -> tuple[NgramModel, list[Array], Array]:
     """Return one analyzer's model, and the folds' scores and background; see `cross_fit_ngrams`."""
     everything = np.ones(len(folds), dtype=bool)
-    jobs = [everything, *(folds != fold for fold in np.unique(folds))]
-    held_out = [np.zeros((len(folds), fitter.labels)) for _ in range(_EXPERTS_PER_MODEL)]
+    margins, likelihoods = (np.zeros((len(folds), fitter.labels)) for _ in range(_EXPERTS_PER_MODEL))
     background = np.zeros((2, len(folds)))
+    idf, rows = fitter.tf_idf()
 
-    def fit(training: Mask) -> NgramModel | None:
-        model = fitter.fit(training)
+    def fit_svms() -> tuple[Floats, Floats]:
+        svms = fit_linear_svm(rows, fitter.codes, fitter.labels, fitter.weights, fitter.seed)
         step_done()
-        if training is everything:
-            return model
-        held_out_ngrams = fitter.counted.select(~training)
-        for scores, found in zip(held_out, model.scores_from_columns(*held_out_ngrams), strict=True):
-            scores[~training] = found
-        if model.analyzer.symbols == "character":
-            background[:, ~training] = model.background(*held_out_ngrams)
-        return None  # a fold's model takes memory and is not needed any more
+        without = fold_svms(rows, fitter.codes, fitter.weights, folds, svms, fitter.seed, threads)
+        for inside, svm_weights, bias in without:
+            margins[inside] = fitter.margins(rows, inside, svm_weights) + bias
+            step_done()
+        return round_svm_weights(svms[0]), svms[1]
 
-    (whole,) = (model for model in map_ordered(fit, jobs, threads) if model is not None)
-    return whole, held_out, background
+    def score_fold(fold: int) -> None:
+        inside = folds == fold
+        fitter.score(inside, fitter.label_counts(~inside), likelihoods, background)
+
+    jobs: list[Callable[[], Any]] = [fit_svms, *(partial(score_fold, fold) for fold in np.unique(folds))]
+    (svm_weights, bias), *_ = map_ordered(lambda job: job(), jobs, threads)
+    counts = fitter.label_counts(everything).T.toarray(order="C").astype(np.float32, copy=False)
+    counted = fitter.counted
+    model = NgramModel(counted.analyzer, counted.keys, idf, svm_weights, bias, counts, counted.contexts)
+    return model, [margins, likelihoods], background
 
 
 @dataclass(frozen=True)
@@ -220,34 +222,64 @@ class _NgramFitter:
     weights: Array
     seed: int
 
-    def fit(self, training: Mask) -> NgramModel:
-        rows = self.counted.counts[training]
-        codes, weights = self.codes[training], self.weights[training]
+    def tf_idf(self) -> tuple[Floats, sparse.csr_matrix]:
+        """Return inverse document frequencies (F,), and the tf-idf of all texts (n, F), of norm 1 each."""
+        rows = self.counted.counts
         text_counts = np.bincount(rows.indices, minlength=rows.shape[1])
-        idf = np.log((1 + rows.shape[0]) / (1 + text_counts)) + 1.0
+        idf = (np.log((1 + rows.shape[0]) / (1 + text_counts)) + 1.0).astype(np.float32)
         idf[text_counts < self.counted.min_texts] = 0.0
+        values = sparse.csr_matrix((np.log(rows.data), rows.indices, rows.indptr), shape=rows.shape)
+        values.data += 1.0
+        values.data *= idf[rows.indices]
+        values.data *= _inverse_norms(values)[_row_of(values)]
+        return idf, values
+
+    def margins(self, rows: sparse.csr_matrix, inside: Mask, svm_weights: Floats) -> Floats:
+        """Return SVM scores of some texts, less the bias, by SVMs of the others, (n inside, K).
+
+        N-grams that only the texts inside have are not known to such SVMs, and do not count in the norm.
+        """
+        counts = self.counted.counts
+        outside = np.bincount(counts[~inside].indices, minlength=counts.shape[1])
+        chosen = rows[inside]
+        chosen.data *= (outside >= self.counted.min_texts)[chosen.indices]
+        scores: Floats = (chosen @ svm_weights) * _inverse_norms(chosen)[:, np.newaxis]
+        return scores
+
+    def label_counts(self, training: Mask) -> sparse.csr_matrix:
+        """Return how often each label's texts have each n-gram, (K, F): some texts, and the remainder."""
+        rows, codes, weights = self.counted.counts[training], self.codes[training], self.weights[training]
         # A label's likelihoods depend on its texts' weights relative to one another only.
         label_texts = self.remainder.texts + np.bincount(codes, minlength=self.labels)
         label_weights = self.remainder.weights + np.bincount(codes, weights, minlength=self.labels)
         means: Array = label_weights / np.maximum(1, label_texts)
+        scale = 1.0 / np.where(means > 0, means, 1.0)
         membership = sparse.csr_matrix(
-            (weights / means[codes], (codes, np.arange(len(codes)))), shape=(self.labels, len(codes))
+            (weights * scale[codes], (codes, np.arange(len(codes)))), shape=(self.labels, len(codes))
         )
-        remainder_counts = self.remainder.counts / np.where(means > 0, means, 1.0)
-        counts = (np.asarray((membership @ rows).todense()).T + remainder_counts).astype(np.float32)
-        counts[text_counts + self.counted.remainder_texts < self.counted.min_texts] = 0.0
-        with _matrices:
-            rows = _tf_idf(rows, idf)
-            svm_weights, bias = fit_linear_svm(rows, codes, self.labels, weights, self.seed)
-        return NgramModel(
-            self.counted.analyzer,
-            self.counted.keys,
-            idf.astype(np.float32),
-            round_svm_weights(svm_weights),
-            bias.astype(np.float32),
-            counts,
-            self.counted.contexts,
-        )
+        counts = (membership @ rows + sparse.diags(scale) @ self.remainder.counts.T).astype(np.float32)
+        texts = np.bincount(rows.indices, minlength=rows.shape[1]) + self.counted.remainder_texts
+        counts.data *= (texts >= self.counted.min_texts)[counts.indices]
+        counts.eliminate_zeros()
+        return counts.tocsr()
+
+    def score(self, inside: Mask, counts: sparse.csr_matrix, likelihoods: Array, background: Array) -> None:
+        """Set likelihoods (n, K) and background (2, n) of some texts, by other texts' counts (K, F)."""
+        contexts, known = self.counted.contexts, np.unique(counts.indices)
+        if contexts is None:
+            likelihoods[inside] = naive_bayes_scores(self.counted.counts[inside], counts)
+            return
+        columns, text_index, position, texts = self.counted.select(inside)
+        symbols = int(np.count_nonzero(contexts[known] < 0))
+        for first in range(0, self.labels, LABELS_AT_A_TIME):
+            part = slice(first, first + LABELS_AT_A_TIME)
+            models = WittenBell(counts[part].T.toarray(order="C"), contexts, symbols)
+            likelihoods[inside, part] = models.log_likelihoods(columns, text_index, position, texts)
+        if self.counted.analyzer.symbols == "character":
+            pooled = np.asarray(counts.sum(axis=0), dtype=np.float32).reshape(-1, 1)
+            single = WittenBell(pooled, contexts, symbols)
+            background[0, inside] = single.log_likelihoods(columns[:1], text_index, position, texts)[:, 0]
+            background[1, inside] = np.bincount(text_index[position > 0], minlength=texts)
 
 
 def round_svm_weights(weights: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
@@ -255,39 +287,40 @@ def round_svm_weights(weights: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.
     return weights.astype(np.float16).astype(np.float32)
 
 
-def fit_linear_svm(
-    rows: sparse.csr_matrix, codes: Codes, labels: int, weights: Array, seed: int
-) -> tuple[Array, Array]:
-    """Return weights (F, K) and biases (K,) of one-vs-rest linear SVMs; two labels share one SVM."""
-    svm_weights, bias = np.zeros((rows.shape[1], labels)), np.full(labels, ABSENT_BIAS)
-    present = np.unique(codes)
-    if len(present) < 2 or not rows.shape[1]:
-        return svm_weights, np.zeros(labels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # close enough after the usual iterations
-        with _liblinear:
-            svm = LinearSVC(tol=SVM_TOLERANCE, random_state=seed).fit(rows, codes, sample_weight=weights)
-    if len(present) == 2:
-        half = np.concatenate([svm.coef_, svm.coef_]) / 2
-        half[0] *= -1
-        svm_weights[:, present] = half.T
-        bias[present] = [-svm.intercept_[0] / 2, svm.intercept_[0] / 2]
-    else:
-        svm_weights[:, present], bias[present] = svm.coef_.T, svm.intercept_
-    return svm_weights, bias
-
-
 def ngram_matrix(found: NgramCounts, values: Array, size: int) -> sparse.csr_matrix:
     """Return values of the n-grams of texts as a sparse matrix, (n, size)."""
     return sparse.csr_matrix((values, (found.text_index, found.column)), shape=(found.texts, size))
 
 
-def _tf_idf(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:
-    values = sparse.csr_matrix(
-        ((1.0 + np.log(rows.data)) * idf[rows.indices], rows.indices, rows.indptr), shape=rows.shape
+def naive_bayes_scores(rows: sparse.csr_matrix, counts: sparse.csr_matrix) -> Array:
+    """Return log-likelihoods of texts by multinomial naive Bayes, (n, K).
+
+    They are those of `lmclassify.classify.linear_ngrams.naive_bayes_weights`, without making these weights.
+
+    Parameters
+    ----------
+    rows : csr_matrix, (n, F)
+        Counts of the texts.
+    counts : csr_matrix, (K, F)
+        Counts of each label's texts.
+    """
+    known = np.zeros(counts.shape[1], dtype=bool)
+    known[counts.indices] = True
+    totals = np.asarray(counts.sum(axis=1)).ravel() + SMOOTHING * np.count_nonzero(known)
+    ratios = sparse.csr_matrix(
+        (np.log1p(counts.data / SMOOTHING), counts.indices, counts.indptr), shape=counts.shape
     )
-    squares = sparse.csr_matrix((values.data**2, rows.indices, rows.indptr), shape=rows.shape)
-    lengths = np.sqrt(np.asarray(squares.sum(axis=1)).ravel())
-    del squares
-    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    return sparse.diags(scale).dot(values).tocsr()
+    lengths = rows @ known.astype(np.float64)
+    scores: Array = (rows @ ratios.T).toarray() + lengths[:, np.newaxis] * np.log(SMOOTHING / totals)
+    return scores
+
+
+def _row_of(rows: sparse.csr_matrix) -> Codes:
+    """Return the row of each value that is not zero."""
+    return np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+
+
+def _inverse_norms(rows: sparse.csr_matrix) -> Floats:
+    """Return the inverse of each row's norm, (n,); 0 where it is zero."""
+    norms = np.sqrt(np.bincount(_row_of(rows), np.square(rows.data), minlength=rows.shape[0]))
+    return np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0).astype(np.float32)

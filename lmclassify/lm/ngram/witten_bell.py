@@ -33,9 +33,12 @@ class WittenBell:
         How often each model's texts have each n-gram.
     contexts : ndarray of int32, (F,)
         Index of the n-gram less its last symbol; -1 for a single symbol.
+    symbols : int, optional
+        How many single symbols are known, where there are more models than these. By default those that any
+        of the models has.
     """
 
-    def __init__(self, counts: Floats, contexts: npt.NDArray[np.int32]) -> None:
+    def __init__(self, counts: Floats, contexts: npt.NDArray[np.int32], symbols: int | None = None) -> None:
         size, models = counts.shape
         parents = np.where(contexts < 0, size, contexts)  # the empty context comes last
         totals, kinds = np.zeros((2, size + 1, models), dtype=np.float32)
@@ -49,7 +52,8 @@ class WittenBell:
         np.divide(counts, totals[parents], out=self._own[:size], where=counts > 0)
         self._shorter = np.ones((size + 2, models), dtype=np.float32)
         np.divide(kinds, totals, out=self._shorter[: size + 1], where=kinds > 0)
-        symbols = int(((contexts < 0) & counts.any(axis=1)).sum())
+        if symbols is None:
+            symbols = int(((contexts < 0) & counts.any(axis=1)).sum())
         self._lowest = self._shorter[size] / max(1, symbols)
 
     def log_likelihoods(
