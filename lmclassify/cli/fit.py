@@ -117,7 +117,6 @@ def fit(
     )
     inputs.check(chosen.recipe, on_ray)
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
-
     from lmclassify.classify.training.checkpoints import Checkpoints
     from lmclassify.persistence.commit import check_target
 
@@ -129,9 +128,7 @@ def fit(
         training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
         if len(set(training.labels)) == 1:
-            run.say(
-                f"note: all texts have one label ({training.labels[0]}); the model predicts it for every text"
-            )
+            run.say(f"note: all texts have label {training.labels[0]}; the model predicts it for every text")
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))

@@ -64,14 +64,20 @@ def encode_groups(groups: Any, n: int) -> Codes:
 
 
 def repeated_text_groups(texts: Sequence[str]) -> Codes | None:
-    """Return groups of equal texts; None if few texts repeat others.
+    """Return groups of equal texts; None if few texts repeat others."""
+    codes = equal_texts(texts)
+    return codes if repeated_share(codes) > REPEATED_SHARE else None
 
-    Texts are compared without case, numbers, punctuation and the beginning ``Re:`` of replies.
-    """
+
+def equal_texts(texts: Sequence[str]) -> Codes:
+    """Return groups of equal texts; case, numbers, punctuation and the ``Re:`` of replies do not count."""
     numbers: dict[str, int] = {}
-    codes = np.array([numbers.setdefault(_essence(text), len(numbers)) for text in texts], dtype=np.intp)
-    repeated = float((np.bincount(codes)[codes] > 1).mean()) if texts else 0.0
-    return codes if repeated > REPEATED_SHARE else None
+    return np.array([numbers.setdefault(_essence(text), len(numbers)) for text in texts], dtype=np.intp)
+
+
+def repeated_share(groups: Codes) -> float:
+    """Return the share of the texts that are not alone in their group."""
+    return float((np.bincount(groups)[groups] > 1).mean()) if len(groups) else 0.0
 
 
 def _essence(text: str) -> str:
