@@ -97,9 +97,7 @@ def fit(
     chosen = Settings(**settings)  # wrong options are reported before anything is read
     limit = None if time is None else TimeLimit(parse_time(time, "--time"), run.started)
     names, files = parse_labels(labels or [], label or [])
-    on_ray = engine == "ray"
-    if not on_ray and (address is not None or shards > 1 or storage is not None):
-        raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
+    _check_cluster(engine, address, shards, storage)
     from lmclassify.mail.fields import parse_fields
 
     inputs = FitInputs(
@@ -115,7 +113,7 @@ def fit(
         fields=parse_fields(fields),
         fail_on_bad_row=on_bad_row == "fail",
     )
-    inputs.check(chosen.recipe, on_ray)
+    inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
     from lmclassify.classify.training.checkpoints import Checkpoints
     from lmclassify.persistence.commit import check_target
@@ -124,11 +122,10 @@ def fit(
     with contextlib.ExitStack() as stack:
         guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
-        cluster = stack.enter_context(_connect(run, address, shards, storage)) if on_ray else None
+        cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
         training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
-        if len(set(training.labels)) == 1:
-            run.say(f"note: all texts have label {training.labels[0]}; the model predicts it for every text")
+        _note_one_label(run, training.labels)
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
@@ -147,8 +144,17 @@ def fit(
             display=stack.enter_context(_display(run, guard)),
         )
         model = trainer.fit(training.texts, training.labels, None, more, remainder, training.groups or None)
-    if chosen.recipe == "plain":
-        _summarize(run, model)
+    _summarize(run, model)
+
+
+def _check_cluster(engine: str, address: str | None, shards: int, storage: str | None) -> None:
+    if engine != "ray" and (address is not None or shards > 1 or storage is not None):
+        raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
+
+
+def _note_one_label(run: Run, labels: list[str]) -> None:
+    if len(set(labels)) == 1:
+        run.say(f"note: all texts have one label ({labels[0]}); the model predicts it for every text")
 
 
 @contextlib.contextmanager
@@ -235,7 +241,9 @@ def _class_weight(value: str | dict[str, float] | None) -> Any:
 
 
 def _summarize(run: Run, model: FittedModel) -> None:
-    """Print a line for each language model."""
+    """Print a line for each language model of recipe plain."""
+    if model.settings.recipe != "plain":
+        return
     for kind in ("label", "backward label"):
         for entry in model.training_entries(kind):
             run.say(_summary(entry))
