@@ -17,9 +17,9 @@ from lmclassify.errors import DataError
 Codes = npt.NDArray[np.intp]
 
 REPEATED_SHARE = 1 / 3
-"""If more of the texts than this repeat others, equal texts are a group: this helps on real threads, whose new
-texts repeat none. It costs .1 to .2 points where new texts repeat training texts, as in random splits of public
-sets; those stay below this share (docs/benchmarks.md)."""
+"""If more of the texts than this repeat others, equal texts are a group. This helps on real threads, where
+new texts repeat none. It costs .1 to .2 points where new texts repeat training texts, as in random splits of
+public sets; those stay below this share (docs/benchmarks.md)."""
 
 _REPLY = re.compile(r"(?:\s*(?:re|fw|fwd|aw|wg|sv|vs|tr|rv)\s*(?:\[\d+\])?\s*:)+")
 _DIGITS = re.compile(r"\d+")
