@@ -25,6 +25,9 @@ from lmclassify.text.sequences import Ids
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
+MAX_SHOWN_TOKENS = 10_000
+"""Tokens of a text whose log-probabilities are computed only to be shown. More would take seconds."""
+
 
 @dataclass(frozen=True)
 class Attributions:
@@ -34,7 +37,7 @@ class Attributions:
     spans: list[tuple[int, int]]
     """(w) start and end of each word."""
     log_probabilities: Array
-    """(w + 1, K) under the labels' maximum-likelihood language models."""
+    """(w + 1, K) under the labels' maximum-likelihood language models; see `MAX_SHOWN_TOKENS`."""
     parts: Array
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array
@@ -69,7 +72,7 @@ def attribute(predictor: Predictor, texts: Sequence[str]) -> Iterator[Attributio
 
 def _attribute_plain(predictor: Predictor, texts: Sequence[str]) -> list[Attributions]:
     words = _word_table(predictor, texts)
-    log_probabilities = _word_log_probs(predictor, predictor.models, words)
+    log_probabilities = _word_log_probs(predictor, predictor.models, words, np.ones(len(texts), dtype=bool))
     prior = np.tile(predictor.log_priors, (len(texts), 1))
     return words.split(log_probabilities, log_probabilities, prior)
 
@@ -90,26 +93,34 @@ def _attribute_as_they_stand(
     """Attribute the scores of texts without variants; approximate: as `TunedPredictor.approximate_joint`."""
     combination = predictor.combination
     words = _word_table(predictor, texts)
-    log_probabilities = _word_log_probs(predictor, predictor.models, words)
     subwords = predictor.subwords.sequences(texts)
     ngram_parts = _ngram_parts(predictor, texts, subwords, words)
-    weight, tuned_weight = combination.weights[-2:]
-    lstm_parts = weight * log_probabilities
-    if tuned_weight:
-        lstm_parts += tuned_weight * _word_log_probs(predictor, predictor.tuned, words)
     prior = np.tile(_prior(predictor), (len(texts), 1))
     ngram_joint = prior + _sum_rows(ngram_parts, words.text_of_row, prior.shape)
     approximate_joint = combination.approximate_joint(ngram_joint)
-    if approximate:
-        mask = np.zeros(ngram_joint.shape, dtype=bool)
-    else:
+    mask = np.zeros(ngram_joint.shape, dtype=bool)
+    log_probabilities = lstm_parts = np.zeros(ngram_parts.shape)
+    if not approximate:
         mask = predictor.cascade_mask(approximate_joint, [len(sequence) for sequence in subwords])
+        log_probabilities, lstm_parts = _lstm_parts(predictor, words, mask.any(axis=1))
     likeliest = approximate_joint.argmax(axis=1)
     approximate_parts = combination.cascade.approximate(ngram_parts, ngram_parts)
     rows = words.text_of_row
     parts = merge(approximate_parts, ngram_parts + lstm_parts, mask[rows], likeliest[rows])
     rest = merge(combination.approximate_joint(prior), prior, mask, likeliest)
     return words.split(log_probabilities, parts, rest)
+
+
+def _lstm_parts(
+    predictor: TunedPredictor, words: _WordTable, asked: npt.NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """Return the words' log-probabilities and what the LSTMs add where they are asked, (w, K) each."""
+    weight, tuned_weight = predictor.combination.weights[-2:]
+    log_probabilities = _word_log_probs(predictor, predictor.models, words, asked & bool(weight))
+    parts = weight * log_probabilities
+    if tuned_weight and asked.any():
+        parts += tuned_weight * _word_log_probs(predictor, predictor.tuned, words, asked)
+    return log_probabilities, parts
 
 
 def _prior(predictor: TunedPredictor) -> Array:
@@ -195,16 +206,23 @@ def _word_table(predictor: Predictor, texts: Sequence[str]) -> _WordTable:
     return _WordTable(texts, [spans for spans, _ in words], starts, sequences, np.concatenate(rows))
 
 
-def _word_log_probs(predictor: Predictor, models: Sequence[LabelModel], words: _WordTable) -> Array:
-    """Return the log-probability of each word under each LSTM, (w, K) nats."""
-    nats = token_log_probs(
-        models,
-        words.sequences,
-        max_length=predictor.settings.limit,
-        threads=predictor.threads,
-    )
-    shape = (words.rows, len(models))
-    return _sum_rows(np.concatenate([np.zeros((0, shape[1])), *nats]), words.row_of_token, shape)
+def _word_log_probs(
+    predictor: Predictor, models: Sequence[LabelModel], words: _WordTable, decides: npt.NDArray[np.bool_]
+) -> Array:
+    """Return the log-probability of each word under each LSTM, (w, K) nats.
+
+    Where it decides nothing it is 0 after `MAX_SHOWN_TOKENS` tokens; `decides`, (n,), says where it does.
+    """
+    sequences = [
+        sequence if needed else sequence[:MAX_SHOWN_TOKENS]
+        for sequence, needed in zip(words.sequences, decides.tolist(), strict=True)
+    ]
+    limit, shape = predictor.settings.limit, (words.rows, len(models))
+    nats = token_log_probs(models, sequences, max_length=limit, threads=predictor.threads)
+    tokens = [np.zeros((0, shape[1]))]
+    for sequence, found in zip(words.sequences, nats, strict=True):
+        tokens += [found, np.zeros((len(sequence[:limit]) - 1 - len(found), shape[1]))]
+    return _sum_rows(np.concatenate(tokens), words.row_of_token, shape)
 
 
 def _sum_rows(values: Array, rows: Indices, shape: tuple[int, ...]) -> Array:

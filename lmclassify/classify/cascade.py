@@ -21,6 +21,8 @@ Mask = npt.NDArray[np.bool_]
 MAX_ABS_VALUE = 1e9
 """Largest absolute value of a saved weight, bias or log prior. Fitted ones are far smaller; the bound keeps
 every score finite."""
+MAX_LSTM_LABELS = 20
+"""Labels of a text that the LSTMs score at most, unless they score all: each costs as much as all n-grams."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Cascade:
         return joint
 
     def mask(self, approximate: Array, lengths: npt.ArrayLike) -> Mask:
-        """Return which labels of each text the LSTMs score, (n, K): none, or at least two.
+        """Return which labels of each text the LSTMs score, (n, K): none, or from two to `MAX_LSTM_LABELS`.
 
         Parameters
         ----------
@@ -65,6 +67,8 @@ class Cascade:
         """
         gaps = self.gap * relative_length(lengths, self.length)
         near: Mask = approximate > approximate.max(axis=1, keepdims=True) - gaps[:, np.newaxis]
+        if math.isfinite(self.gap) and near.shape[1] > MAX_LSTM_LABELS:
+            near &= np.argsort(np.argsort(-approximate, axis=1, kind="stable"), axis=1) < MAX_LSTM_LABELS
         near &= near.sum(axis=1, keepdims=True) > 1
         return near
 

@@ -22,9 +22,10 @@ from lmclassify.errors import LMClassifyWarning, OptionError, shorten
 Array = npt.NDArray[np.float64]
 ByLabel = dict[str, float]
 
-MAX_WORDS = 100_000
-"""Words listed in an explanation: a dictionary per word takes about a hundred times the room of the text."""
-MAX_WORD_LABELS = 1_000_000
+MAX_WORDS = 10_000
+"""Words listed in an explanation: a dictionary per word takes about a hundred times the room of the text, and
+nobody reads more."""
+MAX_WORD_LABELS = 100_000
 """Words times labels listed in an explanation, for the same reason where there are many labels."""
 
 

@@ -140,14 +140,15 @@ def token_log_probs(
     """
     result = [np.zeros((len(sequence[:max_length]) - 1, len(models))) for sequence in sequences]
 
-    def score(indices: npt.NDArray[np.intp]) -> None:
+    def score(job: tuple[npt.NDArray[np.intp], int]) -> None:
+        indices, number = job
         batch = make_batch([sequences[index] for index in indices], max_length)
-        for number, model in enumerate(models):
-            for text, values in zip(indices.tolist(), _token_log_probs(model, batch), strict=True):
-                result[text][:, number] = values[: len(result[text])]
+        for text, values in zip(indices.tolist(), _token_log_probs(models[number], batch), strict=True):
+            result[text][:, number] = values[: len(result[text])]
 
     lengths = [len(sequence) for sequence in sequences]
-    _run(score, batches_by_length(lengths, MAX_BATCH_TEXTS, max_tokens=MAX_BATCH_TOKENS), threads)
+    batches = batches_by_length(lengths, MAX_BATCH_TEXTS, max_tokens=MAX_BATCH_TOKENS)
+    _run(score, [(batch, number) for batch in batches for number in range(len(models))], threads)
     return result
 
 

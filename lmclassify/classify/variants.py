@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.ngram_models import NgramModel
-from lmclassify.text.normalization import NormalizedText, normalize_text, unchanged_text
+from lmclassify.text.normalization import NormalizedText, may_be_disguised, normalize_text, unchanged_text
 
 Array = npt.NDArray[np.float64]
 
@@ -108,6 +108,8 @@ def variants_of(texts: Sequence[str], words: NgramModel, label: int) -> list[tup
     for index, text in enumerate(texts):
         own = unchanged_text(text)
         spellings.append((index, own))
+        if not may_be_disguised(own.text):
+            continue
         plain = normalize_text(text, counts)
         if plain.text != own.text:
             spellings.append((index, plain))

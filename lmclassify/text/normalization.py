@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import inf, log
 
 WordCounts = Callable[[Sequence[str]], Sequence[float]]
@@ -48,7 +48,12 @@ class NormalizedText:
 def unchanged_text(text: str) -> NormalizedText:
     """Return a text's own words."""
     words = text.split()
-    return NormalizedText(" ".join(words), [(index, index + 1) for index in range(len(words))])
+    return NormalizedText(" ".join(words), list(pairwise(range(len(words) + 1))))
+
+
+def may_be_disguised(text: str) -> bool:
+    """Return whether `normalize_text` may change a text whose words have single spaces between them."""
+    return not text.isascii() or _SPACED.search(text) is not None
 
 
 def normalize_text(text: str, counts: WordCounts) -> NormalizedText:

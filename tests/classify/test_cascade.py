@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmclassify.classify.cascade import Cascade
+from lmclassify.classify.cascade import MAX_LSTM_LABELS, Cascade
 from lmclassify.classify.ensemble import Combination
 
 EXPERTS = ("ngrams", "lstm", "tuned lstm")
@@ -30,6 +30,15 @@ def test_lstms_score_near_labels_and_are_approximated_for_others():
             [-3.0 - 6.0 - 0.3, -6.0, -7.5],
         ],
     )
+
+
+def test_of_many_near_labels_the_likeliest_are_scored():
+    scores = np.random.default_rng(0).normal(size=(3, 2 * MAX_LSTM_LABELS))
+    scores[0, 3:] = -99.0
+    scored = Cascade(gap=50.0).mask(scores, [1, 1, 1])
+    assert scored.sum(axis=1).tolist() == [3, MAX_LSTM_LABELS, MAX_LSTM_LABELS]
+    assert all(row[at].min() > row[~at].max() for row, at in zip(scores, scored, strict=True))
+    assert Cascade().mask(scores, [1, 1, 1]).all()
 
 
 def test_longer_texts_have_larger_gaps():

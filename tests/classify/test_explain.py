@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lmclassify import LMClassifier
 from lmclassify.classify.cascade import Cascade
-from lmclassify.errors import OptionError
+from lmclassify.classify.explain import MAX_WORDS
+from lmclassify.errors import LMClassifyWarning, OptionError
 from lmclassify.text.tokenizer import encodable
 from tests.conftest import bundled
 
@@ -100,6 +101,25 @@ def three(golden_three):
 def test_parts_sum_where_texts_are_cut(model, golden_tuned, text):
     for whole in (model, golden_tuned):
         check(replace(whole, settings=replace(whole.settings, long_texts="truncate", max_length=7)), text)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_long_text_is_explained_word_by_word_at_its_beginning(golden_tuned, asked):
+    text = "free money for the meeting " * 3_000
+    weights = np.append(golden_tuned.combination.weights[:6], [0.1 * asked, 0.1 * asked])
+    combination = replace(golden_tuned.combination, weights=weights, cascade=Cascade())
+    model = replace(golden_tuned, combination=combination)
+    with pytest.warns(LMClassifyWarning, match="explained as one"):
+        explanation = model.explain(text)
+    assert len(explanation["words"]) == MAX_WORDS
+    joint = model.predict_joint_log_proba([text])[0]
+    for index, name in enumerate(model.label_names):
+        items = (*explanation["words"], explanation["end_of_text"], explanation["prior"])
+        assert math.fsum(item["parts"][name] for item in items) == pytest.approx(joint[index], abs=1e-5)
+        nats = math.fsum(word["log_probability"][name] for word in explanation["words"])
+        whole = model.log_likelihood([text])[0, index]
+        assert (nats < 0.9 * whole) == asked  # elsewhere the rest is not computed
 
 
 @pytest.mark.parametrize("recipe", ["model", "golden_tuned"])
