@@ -102,7 +102,7 @@ def _attribute_as_they_stand(
     log_probabilities = lstm_parts = np.zeros(ngram_parts.shape)
     if not approximate:
         mask = predictor.cascade_mask(approximate_joint, [len(sequence) for sequence in subwords])
-        log_probabilities, lstm_parts = _lstm_parts(predictor, words, mask.any(axis=1))
+        log_probabilities, lstm_parts = _lstm_parts(predictor, words, np.logical_or.reduce(mask, axis=1))
     likeliest = approximate_joint.argmax(axis=1)
     approximate_parts = combination.cascade.approximate(ngram_parts, ngram_parts)
     rows = words.text_of_row

@@ -172,10 +172,11 @@ def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
 
 def symbols_of_words(words: Sequence[str]) -> list[int]:
     """Return how many symbols of an analyzer of words each whitespace-delimited word has."""
-    return [
-        1 if word.isalnum() and word.isascii() else sum(map(len, map(_WORD.findall, _parts(word))))
-        for word in words
-    ]
+    counts = {
+        word: len(_WORD.findall(word)) if word.isascii() else sum(map(len, map(_WORD.findall, _parts(word))))
+        for word in dict.fromkeys(words)  # most words are repeated
+    }
+    return [counts[word] for word in words]
 
 
 def _parts(text: str) -> Iterator[str]:
