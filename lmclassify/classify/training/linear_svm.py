@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-SVM_TOLERANCE = 1e-2
+SVM_TOLERANCE = 0.1
 """A smaller tolerance takes longer and changes nothing measurable (docs/benchmarks.md)."""
 
 ABSENT_BIAS = -1.0

@@ -151,10 +151,8 @@ def test_n_grams_counted_on_a_cluster_are_the_same(analyzer, cluster):
     for where in (None, cluster):
         counted = count_ngrams(analyzer, ANALYZERS[analyzer], own, remainder, subwords, cluster=where)
         by_label = count_by_label(counted, remainder, subwords, 2, cluster=where)
-        found.append(
-            [counted.keys, counted.remainder_texts, counted.lengths, counted.columns, by_label.counts]
-        )
-        found[-1] += [counted.counts.toarray(), by_label.texts, by_label.weights]
+        found.append([counted.keys, counted.remainder_texts, counted.lengths, counted.columns])
+        found[-1] += [counted.counts.toarray(), by_label.counts.toarray(), by_label.texts, by_label.weights]
         found[-1] += [] if counted.contexts is None else [counted.contexts]
     for here, there in zip(*found, strict=True):
         np.testing.assert_array_equal(here, there)
