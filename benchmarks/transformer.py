@@ -82,7 +82,9 @@ class TransformerLanguageModel(BaseLanguageModel):
         ) ** 0.5  # times the square root of D the embedding has variance 1, as the positions have
         self.embedding.weight.uniform_(-bound, bound, generator=self.generator)
 
-    def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def outputs(
+        self, ids: Tensor, state: State | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, State]:
         """Run the blocks.
 
         Parameters
@@ -90,6 +92,8 @@ class TransformerLanguageModel(BaseLanguageModel):
         ids : Tensor of int64, (B, T)
         state : None
             A Transformer has no state.
+        generator : torch.Generator, optional
+            Random numbers of dropout; by default the model's own.
 
         Returns
         -------
@@ -106,12 +110,12 @@ class TransformerLanguageModel(BaseLanguageModel):
             raise ValueError("a Transformer has no state: pass the whole text")
         width = self.embedding.embedding_dim
         values = self.embedding(ids) * math.sqrt(width)
-        values = self._drop(values + positions(ids.shape[1], width).to(values))
+        values = self._drop(values + positions(ids.shape[1], width).to(values), generator)
         *blocks, norm = self.layers
         for block in blocks:
             assert isinstance(block, _Block)
-            values = values + self._drop(block.attention(values))
-            values = values + self._drop(block.feed_forward(values))
+            values = values + self._drop(block.attention(values), generator)
+            values = values + self._drop(block.feed_forward(values), generator)
         return norm(values), []
 
 

@@ -23,7 +23,7 @@ from lmclassify.classify.training.data import DataSplit, stratified_folds
 from lmclassify.classify.training.history import training_records
 from lmclassify.classify.training.language_models import new_trainer, train
 from lmclassify.classify.training.linear_svm import fit_linear_svm
-from lmclassify.classify.training.lstm_experts import adaptation_epochs, adaptation_settings, training_tokens
+from lmclassify.classify.training.lstm_experts import adaptation_settings
 from lmclassify.classify.training.ngrams import ngram_matrix, round_svm_weights
 from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.ngram.index import count_known
@@ -199,8 +199,7 @@ def fit_language_model(
     start = None
     if isinstance(model, TunedModel):
         assert isinstance(model.background, NumpyLanguageModel)
-        epochs = adaptation_epochs(len(sequences), training_tokens(sequences, settings))
-        settings = adaptation_settings(settings, min(settings.max_epochs, epochs))
+        settings = adaptation_settings(settings)
         start = model.background.arrays
     trainer = new_trainer(
         split,

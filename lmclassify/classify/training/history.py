@@ -11,7 +11,7 @@ import numpy as np
 from lmclassify.classify.training.data import DataSplit
 
 if TYPE_CHECKING:
-    from lmclassify.classify.training.discriminative import DiscriminativeTrainer
+    from lmclassify.classify.training.joint import JointTrainer
     from lmclassify.lm.neural.trainer import Trainer
 
 BACKGROUND = "all labels"
@@ -55,14 +55,35 @@ def label_record(label: Any, texts: int) -> dict[str, Any]:
     }
 
 
-def tuning_record(trainer: DiscriminativeTrainer) -> dict[str, Any]:
-    """Return the entry of the discriminative fine-tuning of all labels."""
-    return {
-        "kind": "tuning",
-        "epochs": len(trainer.records),
-        "best_epoch": trainer.best_epoch,
-        "validation_losses": [record.validation_loss for record in trainer.records],
-    }
+def joint_records(
+    trainer: JointTrainer, labels: Sequence[Any], texts: Sequence[tuple[int, int]], losses: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Return an entry per label and one of the joint phase.
+
+    Parameters
+    ----------
+    trainer : JointTrainer
+    labels : sequence, (K,)
+    texts : sequence of pairs of int, (K,)
+        Numbers of each label's training and validation texts.
+    losses : sequence of float, (K,)
+        Nats per token of each label's validation texts; NaN without such texts.
+    """
+    epochs = {"epochs": len(trainer.records), "best_epoch": trainer.best_epoch}
+    records = [
+        {
+            "kind": "label",
+            "label": np.asarray(label).item(),
+            "training_texts": training,
+            "validation_texts": validation,
+            **epochs,
+            "validation_loss": loss if validation else None,
+            "interrupted": False,
+        }
+        for label, (training, validation), loss in zip(labels, texts, losses, strict=True)
+    ]
+    validation_losses = [record.validation_loss for record in trainer.records]
+    return [*records, {"kind": "tuning", **epochs, "validation_losses": validation_losses}]
 
 
 def merge_directions(records: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:

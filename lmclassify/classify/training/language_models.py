@@ -89,6 +89,7 @@ def new_trainer(
     settings: Settings | None = None,
     start: Weights | None = None,
     one_embedding: bool = False,
+    parts: int = 1,
 ) -> Trainer:
     """Return a trainer of one language model.
 
@@ -107,6 +108,8 @@ def new_trainer(
         Weights to start from, as `LanguageModel.arrays` returns them; default: a unigram model.
     one_embedding : bool, default=False
         See `share_embedding`.
+    parts : int, default=1
+        See `lmclassify.lm.neural.trainer.Trainer`.
     """
     settings = settings or context.settings
     model = new_model(tokenizer, settings, split.seed)
@@ -125,6 +128,7 @@ def new_trainer(
         seed=split.seed,
         device=context.device,
         stop=context.stop,
+        parts=parts,
     )
 
 

@@ -1,8 +1,8 @@
-"""The LSTM experts of recipe tuned: background model, adaptation to the labels, discriminative fine-tuning.
+"""The LSTM experts of recipe tuned: a background model, from which all labels' models are trained together.
 
-A background language model is trained on all texts, adapted to each label by maximum likelihood, and the
-adapted models are fine-tuned together (`lmclassify.classify.training.discriminative`). Their scores on
-texts that they were not fitted on come from a held-out part or, with few texts, from cross-fitting.
+A background language model is trained on all texts; from it, the joint phase
+(`lmclassify.classify.training.joint`) trains the labels' models. Their scores on texts that they were not
+fitted on come from a held-out part or, with few texts, from cross-fitting.
 
 Shapes: n texts, m scored texts, K labels.
 """
@@ -10,6 +10,7 @@ Shapes: n texts, m scored texts, K labels.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,15 +18,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import DataSplit, TrainingData, held_out_part, stratified_folds
-from lmclassify.classify.training.discriminative import DiscriminativeTrainer, labels_to_compare
-from lmclassify.classify.training.history import BACKGROUND, training_records, tuning_record
+from lmclassify.classify.training.history import BACKGROUND, joint_records, training_records
+from lmclassify.classify.training.joint import (
+    DOUBTFUL,
+    MAX_TOKENS,
+    JointTrainer,
+    Validation,
+    labels_to_compare,
+)
 from lmclassify.classify.training.language_models import (
     Weights,
-    count_cut,
     new_trainer,
     reading_directions,
     reverse_sequences,
@@ -43,18 +50,18 @@ Codes = npt.NDArray[np.intp]
 FOLDS = 2
 """For cross-fitting: training takes by far the most time, so two folds have to do."""
 
+BACKGROUND_TOKENS, MAX_BACKGROUND_EPOCHS = 250_000, 4
+"""The background model reads so many tokens, in so many epochs at most: bounds the time with many texts."""
+
+VALIDATION_TOKENS = 50_000
+"""The best epoch is chosen by so many tokens of the validation texts: bounds the time with long texts."""
+
 ADAPTATION_RATE = 0.1
 """Learning rate of adaptation, relative to training: with more, few texts undo what the background model
 has learned from all."""
 
-ADAPTATION_PATIENCE = 2
-"""Epochs of adaptation without a better validation loss: it converges in a few epochs."""
-
-MANY_TEXTS = 2000
-"""From so many texts on, the largest number of epochs falls with their number: an epoch has many steps."""
-
-BACKGROUND_EPOCHS, ADAPTATION_EPOCHS = 6, 3
-"""Largest number of epochs with fewer texts, which have little to train a network on."""
+ADAPTATION_PATIENCE, ADAPTATION_EPOCHS = 2, 3
+"""Adaptation to a label that is added or updated converges in a few epochs."""
 
 
 @dataclass
@@ -65,17 +72,14 @@ class TrainedModels:
     sequences: list[Ids]
     training: Codes
     validation: Codes
-    unlabelled: list[Ids] = field(default_factory=list)
     background: Weights = field(default_factory=dict)
     models: list[Weights] = field(default_factory=list)
-    """One per label, maximum likelihood."""
-    tuned: list[Weights] = field(default_factory=list)
-    """One per label, fine-tuned; `models` itself if fine-tuning brought nothing better."""
+    """One per label."""
+    scores: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    """(m, K) log-likelihoods of the validation texts."""
     records: list[dict[str, Any]] = field(default_factory=list)
-    epochs: tuple[int, int, int] = (0, 0, 0)
-    """The best epochs of background, adaptation (mean over labels) and fine-tuning."""
-    texts_cut: int = 0
-    """Texts of which training reads a part only."""
+    epochs: tuple[int, int] = (0, 0)
+    """The best epochs of background model and joint phase."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,8 @@ class LstmExperts:
 
     trained: TrainedModels
     """The models to keep."""
-    scores: list[Array]
-    """(m, K) each: log-likelihoods by maximum likelihood and after fine-tuning."""
+    scores: Array
+    """(m, K) log-likelihoods."""
     rows: Codes
     """(m,) indices of the scored texts."""
     background: Array
@@ -106,12 +110,12 @@ def fit_lstm_experts(
     rng : numpy.random.Generator
     """
     return [
-        TunedTrainer(data, context, joint, backward=backward).fit(copy.deepcopy(rng))
+        LstmTrainer(data, context, joint, backward=backward).fit(copy.deepcopy(rng))
         for backward in reading_directions(context.settings)
     ]
 
 
-class TunedTrainer:
+class LstmTrainer:
     """Fits the LSTM experts of one reading direction.
 
     Parameters
@@ -125,45 +129,39 @@ class TunedTrainer:
     """
 
     def __init__(
-        self,
-        data: TrainingData,
-        context: FitContext,
-        joint: Array,
-        *,
-        backward: bool = False,
+        self, data: TrainingData, context: FitContext, joint: Array, *, backward: bool = False
     ) -> None:
-        self.data, self.context = data, context
+        self.data, self.context, self._joint = data, context, joint
         self._backward = backward
         self._compared = labels_to_compare(data.codes, joint)
+        rows = np.arange(len(data.codes))
+        self._doubtful = log_softmax(joint)[rows, data.codes] < math.log(DOUBTFUL)
+        small = len(data.texts) < context.limits.min_texts_to_hold_out
+        self._cross_fits = small or context.settings.validation_fraction == 0
         self._one_embedding = context.limits.share_embedding(len(data.classes))
 
     def fit(self, rng: np.random.Generator) -> LstmExperts:
         """Fit on a training part and score the rest, or cross-fit if there are few texts."""
-        small = len(self.data.texts) < self.context.limits.min_texts_to_hold_out
-        if small or self.context.settings.validation_fraction == 0:
-            return self.cross_fit(rng)
-        return self.hold_out(rng)
+        return self.cross_fit(rng) if self._cross_fits else self.hold_out(rng)
 
     def hold_out(self, rng: np.random.Generator) -> LstmExperts:
         """Fit on one part of the texts and score the rest."""
         fraction = self.context.settings.validation_fraction
         held_out = held_out_part(self.data.codes, fraction, rng, self.data.groups)
         trained = self._train(np.flatnonzero(~held_out), np.flatnonzero(held_out))
-        self._fine_tune(trained)
-        scores, background = self._score_validation(trained)
-        return LstmExperts(trained, scores, trained.validation, background)
+        return LstmExperts(trained, trained.scores, trained.validation, self._background_scores(trained))
 
     def cross_fit(self, rng: np.random.Generator) -> LstmExperts:
         """Score each part of the texts by models of the other parts; then fit on all texts."""
         data = self.data
         folds = stratified_folds(data.codes, min(FOLDS, len(data.codes)), rng, data.groups)
-        scores, background = np.zeros((2, len(folds), len(data.classes))), np.zeros(len(folds))
+        scores, background = np.zeros((len(folds), len(data.classes))), np.zeros(len(folds))
         fold_models: list[TrainedModels] = []
         for fold in np.unique(folds):
             kind = fold_models[0].tokenizer.kind if fold_models else None
             trained = self._train(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold), kind=kind)
-            self._fine_tune(trained)
-            scores[:, trained.validation], background[trained.validation] = self._score_validation(trained)
+            scores[trained.validation] = trained.scores
+            background[trained.validation] = self._background_scores(trained)
             fold_models.append(trained)
         rows = np.arange(len(folds))
         epochs = np.ceil(np.array([models.epochs for models in fold_models]).mean(axis=0)).astype(int)
@@ -173,8 +171,7 @@ class TunedTrainer:
             kind=fold_models[0].tokenizer.kind,
             epochs=(int(epochs[0]), max(1, int(epochs[1]))),
         )
-        self._fine_tune(trained, epochs=int(epochs[2]))
-        return LstmExperts(trained, list(scores), rows, background)
+        return LstmExperts(trained, scores, rows, background)
 
     def _train(
         self,
@@ -184,87 +181,113 @@ class TunedTrainer:
         kind: TokenizerKind | None = None,
         epochs: tuple[int, int] | None = None,
     ) -> TrainedModels:
-        """Train a background model and adapt it to each label, by maximum likelihood.
+        """Train a background model and, from it, the labels' models.
 
-        `kind` and `epochs` (of background model and adaptation) are chosen here unless they are given.
+        `kind` and `epochs` (of background model and joint phase) are chosen here unless they are given.
         """
-        data, settings = self.data, self.context.settings
         tokenizer = self._tokenizer(training, validation, kind)
-        sequences, unlabelled = tokenizer.sequences(data.texts), tokenizer.sequences(data.unlabelled)
-        texts_cut = count_cut(sequences, settings)
-        if self._backward:
-            sequences = reverse_sequences(sequences, tokenizer, settings)
-            unlabelled = reverse_sequences(unlabelled, tokenizer, settings)
-        trained = TrainedModels(tokenizer, sequences, training, validation, unlabelled, texts_cut=texts_cut)
-        background_epochs, label_epochs = epochs or self._max_epochs(trained)
-        background_split = self._background_split(trained)
-        background = self._train_background(background_split, trained, background_epochs)
-        trained.background = round_to_16_bits(background.model.arrays())
-        splits = [self._label_split(code, training, validation) for code in range(len(data.classes))]
-        trainers = [  # none for a label without texts in the training part
-            self.adapt(split, trained, label_epochs) if len(split.training) and label_epochs else None
-            for split in splits
-        ]
-        jobs = [
-            (split.label, trainer)
-            for split, trainer in zip(splits, trainers, strict=True)
-            if trainer is not None
-        ]
-        train(jobs, self.context)
-        trained.models = [
-            trained.background if trainer is None else _kept(trainer.model.arrays(), trained.background)
-            for trainer in trainers
-        ]
-        trained.tuned = trained.models
-        trained.records = training_records([background_split, *splits], [background, *trainers])
-        best = [trainer.best_epoch for _, trainer in jobs]
-        trained.epochs = background.best_epoch, round(float(np.mean(best or [0]))), 0
+        trained = TrainedModels(tokenizer, self._sequences(tokenizer, self.data.texts), training, validation)
+        background = self._train_background(trained, None if epochs is None else epochs[0])
+        joint = self._train_labels(trained, None if epochs is None else epochs[1])
+        trained.epochs = background.best_epoch, joint.best_epoch
+        trained.scores = np.zeros((0, len(self.data.classes)))
+        if len(validation):
+            trained.scores = self._validation(trained).scores(
+                [NumpyLanguageModel(arrays) for arrays in trained.models], self.context.threads
+            )
+        trained.records += self._joint_records(trained, joint)
         return trained
 
-    def adapt(self, split: DataSplit, trained: TrainedModels, epochs: int) -> Trainer:
-        """Return a trainer that adapts the background model to a label."""
-        return new_trainer(
-            split,
-            trained.sequences,
-            self.data.weights,
-            trained.tokenizer,
-            self.context,
-            settings=adaptation_settings(self.context.settings, epochs),
-            start=trained.background,
-            one_embedding=self._one_embedding,
-        )
+    def _joint_records(self, trained: TrainedModels, joint: JointTrainer) -> list[dict[str, Any]]:
+        codes, labels = self.data.codes, range(len(self.data.classes))
+        own = codes[trained.validation]
+        losses = []
+        for label in labels:
+            rows = trained.validation[own == label]
+            tokens = sum(len(trained.sequences[row]) - 1 for row in rows)
+            losses.append(-float(trained.scores[own == label, label].sum()) / max(1, tokens))
+        counts = [
+            (int((codes[trained.training] == label).sum()), int((own == label).sum())) for label in labels
+        ]
+        return joint_records(joint, self.data.classes.tolist(), counts, losses)
 
-    def _max_epochs(self, trained: TrainedModels) -> tuple[int, int]:
-        """Return the largest number of epochs of background model and adaptation."""
-        settings, training = self.context.settings, trained.training
-        labelled = training_tokens([trained.sequences[index] for index in training], settings)
-        unlabelled = training_tokens(trained.unlabelled, settings)
-        texts = len(training) + len(trained.unlabelled)
-        return (
-            min(settings.max_epochs, _background_epochs(texts, labelled + unlabelled)),
-            min(settings.max_epochs, adaptation_epochs(len(training), labelled)),
-        )
+    def _max_tokens(self, tokens: int) -> int:
+        """Return how many tokens a training may read, if it may read `tokens` alone."""
+        return tokens // 2 if self._cross_fits else tokens
 
-    def _background_split(self, trained: TrainedModels) -> DataSplit:
-        """Return the background model's texts; unlabelled ones stand behind the labelled ones."""
-        unlabelled = len(self.data.texts) + np.arange(len(self.data.unlabelled))
-        training = np.concatenate([trained.training, unlabelled])
-        return DataSplit(BACKGROUND, training, trained.validation, self.data.seed)
+    def _validation(self, trained: TrainedModels, max_tokens: int | None = None) -> Validation:
+        """Return the validation texts, or some of them of so many tokens."""
+        rows = trained.validation
+        if max_tokens is not None:
+            rng = np.random.default_rng(self.data.seed)
+            rows = rows[within([trained.sequences[index] for index in rows], max_tokens, rng)]
+        sequences = [trained.sequences[index] for index in rows]
+        return Validation(sequences, self.data.codes[rows], self._joint[rows], self.data.weights_of(rows))
 
-    def _train_background(self, split: DataSplit, trained: TrainedModels, epochs: int) -> Trainer:
+    def _sequences(self, tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
+        sequences = tokenizer.sequences(texts)
+        if self._backward:
+            sequences = reverse_sequences(sequences, tokenizer, self.context.settings)
+        return sequences
+
+    def _train_background(self, trained: TrainedModels, epochs: int | None) -> Trainer:
         """Train a language model on the texts of all labels and on unlabelled ones."""
-        weights = self.data.weights
-        if weights is not None:
-            weights = np.concatenate([weights, np.full(len(self.data.unlabelled), weights.mean())])
+        data, settings = self.data, self.context.settings
+        rng = np.random.default_rng(data.seed)
+        unlabelled = self._sequences(trained.tokenizer, data.unlabelled)
+        sources = [*trained.sequences, *unlabelled]
+        training = np.concatenate([trained.training, len(trained.sequences) + np.arange(len(unlabelled))])
+        cut, rows = pieces([sources[index] for index in training], settings)
+        held_out, held_out_rows = pieces([sources[index] for index in trained.validation], settings)
+        kept = within(cut, self._max_tokens(BACKGROUND_TOKENS), rng)
+        held_out_kept = within(held_out, VALIDATION_TOKENS, rng)
+        sequences = [*(cut[index] for index in kept), *(held_out[index] for index in held_out_kept)]
+        weights = None
+        if data.weights is not None:
+            weights = np.concatenate([data.weights, np.full(len(unlabelled), data.weights.mean())])
+            weights = np.concatenate(
+                [weights[training[rows[kept]]], weights[trained.validation[held_out_rows[held_out_kept]]]]
+            )
+        split = DataSplit(BACKGROUND, np.arange(len(kept)), np.arange(len(kept), len(sequences)), data.seed)
+        if epochs is None:
+            tokens = max(1, sum(len(cut[index]) for index in kept))
+            epochs = max(1, min(MAX_BACKGROUND_EPOCHS, self._max_tokens(BACKGROUND_TOKENS) // tokens))
         trainer = new_trainer(
             split,
-            [*trained.sequences, *trained.unlabelled],
+            sequences,
             weights,
             trained.tokenizer,
             self.context,
-            settings=replace(self.context.settings, max_epochs=max(1, epochs)),
+            settings=replace(settings, max_epochs=max(1, min(settings.max_epochs, epochs))),
+            parts=2,
         )
         train([(BACKGROUND, trainer)], self.context)
+        trained.background = round_to_16_bits(trainer.model.arrays())
+        trained.records += training_records([split], [trainer])
+        return trainer
+
+    def _train_labels(self, trained: TrainedModels, epochs: int | None) -> JointTrainer:
+        """Train the labels' models together, from the background model on."""
+        data, settings = self.data, self.context.settings
+        sequences, rows = pieces([trained.sequences[index] for index in trained.training], settings)
+        rows = trained.training[rows]
+        trainer = JointTrainer(
+            trained.background,
+            trained.tokenizer,
+            sequences,
+            self._compared[rows],
+            self._doubtful[rows],
+            data.log_frequencies,
+            self.context,
+            validation=self._validation(trained, VALIDATION_TOKENS) if len(trained.validation) else None,
+            max_tokens=self._max_tokens(MAX_TOKENS),
+            weights=data.weights_of(rows),
+            epochs=epochs,
+            seed=data.seed % 2**30,
+            one_embedding=self._one_embedding,
+        )
+        trainer.run()
+        trained.models = [_kept(arrays, trained.background) for arrays in trainer.best]
         return trainer
 
     def _tokenizer(self, training: Codes, validation: Codes, kind: TokenizerKind | None) -> Tokenizer:
@@ -275,54 +298,13 @@ class TunedTrainer:
             return train_tokenizer(kind, known, settings)
         return choose_tokenizer(known, [texts[index] for index in validation], settings)
 
-    def _label_split(self, code: int, training: Codes, validation: Codes) -> DataSplit:
-        codes = self.data.codes
-        return DataSplit(
-            self.data.classes[code],
-            training[codes[training] == code],
-            validation[codes[validation] == code],
-            self.data.seed % 2**30 + code + 1,
-        )
-
-    def _fine_tune(self, trained: TrainedModels, epochs: int | None = None) -> None:
-        """Fine-tune the labels' models together by conditional likelihood."""
-        data = self.data
-        trainer = DiscriminativeTrainer(
-            trained.models,
-            trained.tokenizer,
-            trained.sequences,
-            trained.training,
-            trained.validation,
-            self._compared,
-            data.log_frequencies,
-            self.context,
-            weights=data.weights,
-            epochs=epochs,
-            seed=data.seed % 2**30,
-            one_embedding=self._one_embedding,
-        )
-        trainer.run()
-        if trainer.best_epoch:
-            trained.tuned = [_kept(arrays, trained.background) for arrays in trainer.best]
-        trained.epochs = (*trained.epochs[:2], trainer.best_epoch)
-        trained.records.append(tuning_record(trainer))
-
-    def _score_validation(self, trained: TrainedModels) -> tuple[list[Array], Array]:
-        """Return the validation texts' scores by both experts, (m, K), and by the background model, (m,)."""
-        background = np.zeros(len(trained.validation))
-        if self.context.settings.keep_held_out:
-            background = self._score(trained, [trained.background])[:, 0]
-        scores = self._score(trained, trained.models)
-        same = trained.tuned is trained.models
-        return [scores, scores if same else self._score(trained, trained.tuned)], background
-
-    def _score(self, trained: TrainedModels, models: list[Weights]) -> Array:
-        """Return log-likelihoods of the validation texts, (m, len(models))."""
-        return log_likelihoods(
-            [NumpyLanguageModel(arrays) for arrays in models],
-            [trained.sequences[index] for index in trained.validation],
-            threads=self.context.threads,
-        )
+    def _background_scores(self, trained: TrainedModels) -> Array:
+        """Return log-likelihoods of the validation texts under the background model, (m,)."""
+        if not self.context.settings.keep_held_out:
+            return np.zeros(len(trained.validation))
+        sequences = [trained.sequences[index] for index in trained.validation]
+        model = NumpyLanguageModel(trained.background)
+        return log_likelihoods([model], sequences, threads=self.context.threads)[:, 0]
 
 
 def _kept(weights: Weights, background: Weights) -> Weights:
@@ -333,28 +315,48 @@ def _kept(weights: Weights, background: Weights) -> Weights:
     }
 
 
-def adaptation_settings(settings: Settings, epochs: int) -> Settings:
-    """Return the settings with which the background model is adapted to a label."""
+def adaptation_settings(settings: Settings) -> Settings:
+    """Return the settings with which the background model is adapted to a label that is added or updated."""
     return replace(
         settings,
         learning_rate=settings.learning_rate * ADAPTATION_RATE,
         patience=ADAPTATION_PATIENCE,
-        max_epochs=epochs,
+        max_epochs=min(settings.max_epochs, ADAPTATION_EPOCHS),
     )
 
 
-def training_tokens(sequences: Sequence[Ids], settings: Settings) -> int:
-    """Return how many tokens of some texts training reads, at least 1."""
-    return max(1, sum(min(len(sequence), settings.max_length) for sequence in sequences))
+def pieces(sequences: Sequence[Ids], settings: Settings) -> tuple[list[Ids], Codes]:
+    """Cut sequences for training, so that long texts are read in full.
+
+    Parameters
+    ----------
+    sequences : sequence of array of int, (n,)
+    settings : Settings
+        Pieces have at most `max_length` tokens. With ``long_texts="truncate"`` there is only the first.
+
+    Returns
+    -------
+    pieces : list of array of int, (p,)
+        Each piece but a text's first starts with the token before it, which is not a target.
+    rows : ndarray of int, (p,)
+        The sequence that each piece is from.
+    """
+    length = settings.max_length
+    cut: list[Ids] = []
+    rows: list[int] = []
+    for row, sequence in enumerate(sequences):
+        starts = range(0, max(1, len(sequence) - 1), length - 1)
+        for start in [0] if settings.long_texts == "truncate" else starts:
+            cut.append(sequence[start : start + length])
+            rows.append(row)
+    return cut, np.array(rows, dtype=np.intp)
 
 
-def _background_epochs(texts: int, tokens: int) -> int:
-    """Return the largest number of epochs of the background model."""
-    epochs = BACKGROUND_EPOCHS if texts < MANY_TEXTS else max(5, min(10, 60_000 // texts))
-    return min(epochs, max(4, 1_000_000 // tokens))
-
-
-def adaptation_epochs(texts: int, tokens: int) -> int:
-    """Return the largest number of epochs of adaptation."""
-    epochs = ADAPTATION_EPOCHS if texts < MANY_TEXTS else max(3, min(5, 25_000 // texts))
-    return min(epochs, max(3, 600_000 // tokens))
+def within(sequences: Sequence[Ids], max_tokens: int, rng: np.random.Generator) -> Codes:
+    """Return the indices of sequences, ascending; if they have more tokens, of some drawn at random."""
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.intp)
+    if lengths.sum() <= max_tokens:
+        return np.arange(len(sequences))
+    order = rng.permutation(len(sequences))
+    count = int(np.searchsorted(np.cumsum(lengths[order]), max_tokens))
+    return np.sort(order[: max(1, count)])

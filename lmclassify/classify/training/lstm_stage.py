@@ -46,7 +46,7 @@ def fit_lstm_stage(first: NgramStage, context: FitContext, rng: np.random.Genera
     context.device = torch_device(context.device)
     context.progress.begin(2, lstm_work(first.sample, context))
     lstms = fit_lstm_experts(first.sample, context, first.joint, rng)
-    return FitResult(_with_lstms(first, context, lstms), len(first.sample.texts), lstms[-1].trained.texts_cut)
+    return FitResult(_with_lstms(first, context, lstms), len(first.sample.texts))
 
 
 def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExperts]) -> TunedModel:
@@ -63,7 +63,6 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
         return directed_models(per_direction, tokenizer, context.settings)
 
     models = directed([experts.trained.models for experts in lstms])
-    tuned = directed([experts.trained.tuned for experts in lstms])
     model = replace(
         first.model,
         settings=context.settings,
@@ -83,8 +82,6 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
         keeps = context.settings.keep_held_out
         model = replace(
             model,
-            # Fine-tuned models without weight are not kept.
-            tuned=tuned if combination.weights[-1] else models,
             combination=combination,
             held_out=held_out.thresholds(cascaded, sample.seed),
             held_out_texts=held_out.kept_texts(sample.seed) if keeps else None,
@@ -116,16 +113,11 @@ def _result(accuracy: float, loss: float, accuracy_before: float, loss_before: f
 def _held_out_scores(first: NgramStage, lstms: Sequence[LstmExperts]) -> HeldOutScores:
     """Return the held-out scores of all experts; an LSTM expert's is the mean over directions."""
     sample, rows = first.sample, lstms[0].rows
-    lstm_scores = [
-        np.mean(per_direction, axis=0)
-        for per_direction in zip(*(experts.scores for experts in lstms), strict=True)
-    ]
-    if all(experts.trained.tuned is experts.trained.models for experts in lstms):
-        lstm_scores[1] = np.zeros_like(lstm_scores[1])  # an expert that stands there twice adds nothing
+    lstm_scores = np.mean([experts.scores for experts in lstms], axis=0)
     return HeldOutScores(
         [sample.texts[row] for row in rows],
         sample.codes[rows],
-        [*(scores[rows] for scores in first.experts.held_out), *lstm_scores],
+        [*(scores[rows] for scores in first.experts.held_out), lstm_scores, np.zeros_like(lstm_scores)],
         first.experts.background[:, rows],
         np.mean([experts.background for experts in lstms], axis=0),
     )

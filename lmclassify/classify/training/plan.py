@@ -15,8 +15,8 @@ SECONDS_PER_TOKEN, SECONDS_PER_SCORED_TOKEN = 2.5e-5, 1e-5
 CHARACTERS_PER_TOKEN = 4.0
 """Of mail and reviews in words, and of subwords that are a little shorter."""
 
-EPOCHS = 3.0
-"""Passes of each of two phases of LSTM training over the text, about."""
+EPOCHS, MAX_TOKENS = 3.0, 325_000
+"""Passes of each of two phases of LSTM training over the text, about, and the most tokens of each."""
 
 MAX_SCORED_TEXTS, MAX_SCORED_LABELS = 10_000, 6
 """About so many held-out texts, and labels of each, are scored."""
@@ -44,13 +44,15 @@ def ngram_work(data: TrainingData) -> int:
 def lstm_work(data: TrainingData, context: FitContext) -> float:
     """Return about how many tokens the training of LSTMs reads."""
     settings, texts = context.settings, len(data.texts)
-    limit = settings.max_length * CHARACTERS_PER_TOKEN
-    tokens = sum(min(len(text), limit) for text in data.texts) / CHARACTERS_PER_TOKEN + 2 * texts
+    tokens = sum(map(len, data.texts)) / CHARACTERS_PER_TOKEN + 2 * texts
     fewer = min(1.0, context.limits.max_texts / max(1, texts))
-    cross_fits = texts < context.limits.min_texts_to_hold_out or settings.validation_fraction == 0
-    passes = 2.0 if cross_fits and settings.recipe == "tuned" else 1.0
+    epochs = min(settings.max_epochs, EPOCHS)
     directions = 2 if settings.direction == "both" else 1
-    return passes * directions * fewer * tokens * 2 * min(settings.max_epochs, EPOCHS)
+    if settings.recipe == "plain":
+        return directions * epochs * fewer * tokens
+    cross_fits = texts < context.limits.min_texts_to_hold_out or settings.validation_fraction == 0
+    passes = 1.5 if cross_fits else 1.0
+    return passes * directions * 2 * min(MAX_TOKENS, epochs * fewer * tokens)
 
 
 def lstm_reserve(data: TrainingData) -> float:

@@ -111,14 +111,16 @@ class BaseLanguageModel(nn.Module):
         self.output.bias.copy_(torch.log(smoothed / smoothed.sum()))
 
     @abstractmethod
-    def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def outputs(
+        self, ids: Tensor, state: State | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, State]:
         """Run the layers: from ids (B, T) and a state to outputs (B, T, H) and the state after step T."""
 
-    def _drop(self, values: Tensor) -> Tensor:
+    def _drop(self, values: Tensor, generator: torch.Generator | None = None) -> Tensor:
         if not self.training or not self.dropout:
             return values
         keep = 1.0 - self.dropout
-        kept = torch.rand(values.shape, generator=self.generator) < keep
+        kept = torch.rand(values.shape, generator=generator or self.generator) < keep
         return values * (kept.to(values) / keep)
 
     def logits(self, outputs: Tensor) -> Tensor:
@@ -133,9 +135,12 @@ class BaseLanguageModel(nn.Module):
         outputs, state = self.outputs(ids, state)
         return self.logits(outputs), state
 
-    def token_nll(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the negative log-probability of each target, (B, T) nats, zero at padding."""
-        outputs, _ = self.outputs(inputs)
+    def token_nll(self, inputs: Tensor, targets: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the negative log-probability of each target, (B, T) nats, zero at padding.
+
+        Dropout uses `generator`, so that threads can share the model; by default the model's own.
+        """
+        outputs, _ = self.outputs(inputs, generator=generator)
         return token_nll(outputs, targets, targets != PADDING_ID, self._nll)
 
     def _nll(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -232,7 +237,9 @@ class LanguageModel(BaseLanguageModel):
             seed=seed,
         )
 
-    def outputs(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def outputs(
+        self, ids: Tensor, state: State | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, State]:
         """Run the recurrent layers.
 
         Parameters
@@ -240,6 +247,8 @@ class LanguageModel(BaseLanguageModel):
         ids : Tensor of int64, (B, T)
         state : State, optional
             State after an earlier call; zeros by default.
+        generator : torch.Generator, optional
+            Random numbers of dropout; by default the model's own.
 
         Returns
         -------
@@ -252,7 +261,7 @@ class LanguageModel(BaseLanguageModel):
         after: State = []
         for number, layer in enumerate(self.layers):
             values, layer_state = layer(values, None if state is None else state[number])
-            values = self._drop(values)
+            values = self._drop(values, generator)
             after.append(layer_state)
         return values, after
 

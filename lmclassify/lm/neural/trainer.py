@@ -26,6 +26,7 @@ from lmclassify.lm.neural.training_state import (
     with_prefix,
 )
 from lmclassify.lm.settings import LanguageModelSettings
+from lmclassify.parallel import WorkerMap, worker_map
 from lmclassify.text.sequences import PADDING_ID, Ids, SequenceStore, batches_by_length
 
 _VALIDATION_BATCH = 256  # texts; validation needs no gradients, so larger batches fit
@@ -98,6 +99,9 @@ class Trainer:
         When it is set, training ends after the current batch and keeps the best weights so far.
     group : SingleProcess, optional
         The processes that train together, each with its own part of the sequences.
+    parts : int, default=1
+        Parts of each batch whose gradients are computed at the same time, in as many threads. The result
+        depends on the parts, not on the number of processors.
     min_batches : int, default=32
         Batches per epoch for which smaller batches than ``settings.batch_size`` are used.
 
@@ -126,13 +130,15 @@ class Trainer:
         device: str = "cpu",
         stop: Event | None = None,
         group: SingleProcess | None = None,
+        parts: int = 1,
         min_batches: int = MIN_BATCHES,
     ) -> None:
         self._group = group or SingleProcess()
         self.model = model.to(device)
         self.records: list[EpochRecord] = []
         self.interrupted = False
-        self._parts = tuple(SequenceStore(part, settings.max_length) for part in (sequences, validation))
+        self._stores = tuple(SequenceStore(part, settings.max_length) for part in (sequences, validation))
+        self._parts = parts
         self._weights = weights, validation_weights
         self._settings = settings
         self._device = device
@@ -140,7 +146,7 @@ class Trainer:
         self._seed = seed
         self._min_batches = min_batches
         self._rng = np.random.default_rng(seed)
-        self.tokens_per_epoch = int((self._parts[0].lengths - 1).sum())
+        self.tokens_per_epoch = int((self._stores[0].lengths - 1).sum())
         if not pretrained:
             model.start_from_unigram(self._token_counts())
         self.best_epoch = 0
@@ -161,7 +167,7 @@ class Trainer:
 
     def _token_counts(self) -> npt.NDArray[np.float64]:
         """Return how often each token is a target in the training texts, (V,), texts weighted."""
-        texts, weights = self._parts[0], self._weights[0]
+        texts, weights = self._stores[0], self._weights[0]
         text_weights = np.ones(len(texts)) if weights is None else weights
         mean = self._group.sum(torch.tensor(text_weights.sum())) / self._total(len(texts))
         token_weights = np.repeat(text_weights / float(mean), texts.lengths - 1)
@@ -267,28 +273,35 @@ class Trainer:
     @property
     def best_validation_loss(self) -> float | None:
         """Validation loss of the best weights, nats per token; None without one."""
-        return self._best_loss if len(self._parts[1]) and math.isfinite(self._best_loss) else None
+        return self._best_loss if len(self._stores[1]) and math.isfinite(self._best_loss) else None
 
     def restore_best(self) -> None:
         """Load the best weights so far into the model."""
         self.model.load_arrays(self._best)
 
-    def _sums(self, part: int, indices: npt.NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _sums(
+        self, store: int, indices: npt.NDArray[np.intp], generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the summed nats of a batch and the weight of its tokens."""
-        weights = self._weights[part]
+        weights = self._weights[store]
         if not len(indices):  # other processes have texts left
             return torch.zeros(()), torch.zeros((), dtype=torch.int64 if weights is None else torch.float32)
-        batch = self._parts[part].batch(indices)
+        batch = self._stores[store].batch(indices)
         inputs = torch.from_numpy(batch.inputs).to(self._device)
         targets = torch.from_numpy(batch.targets).to(self._device)
         mask = targets != PADDING_ID
-        nll = self.model.token_nll(inputs, targets)
+        nll = self.model.token_nll(inputs, targets, generator)
         if weights is None:
             return summed_nll(nll, mask)
         return summed_nll(nll, mask, torch.tensor(weights[indices], dtype=nll.dtype, device=self._device))
 
-    def step(self, indices: npt.NDArray[np.intp]) -> tuple[float, float]:
-        """Take a step on a batch of training sequences; return its loss and the weight of its tokens."""
+    def step(self, indices: npt.NDArray[np.intp], each: WorkerMap = map) -> tuple[float, float]:
+        """Take a step on a batch of training sequences; return its loss and the weight of its tokens.
+
+        `each` computes the gradients of the batch's parts.
+        """
+        if self._parts > 1:
+            return self._step_in_parts(indices, each)
         nats, weight = self._sums(0, indices)
         weight = self._group.sum(weight)
         loss = nats / weight
@@ -299,9 +312,26 @@ class Trainer:
         self._step += 1
         return float(self._group.sum(loss.detach())), float(weight)
 
+    def _step_in_parts(self, indices: npt.NDArray[np.intp], each: WorkerMap) -> tuple[float, float]:
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        seeds = torch.randint(2**31, (self._parts,), generator=self.model.generator).tolist()
+
+        def gradients(number: int) -> tuple[float, float, tuple[torch.Tensor, ...]]:
+            part = indices[number :: self._parts]  # texts of similar length stand beside each other
+            nats, weight = self._sums(0, part, torch.Generator().manual_seed(seeds[number]))
+            return float(nats.detach()), float(weight), torch.autograd.grad(nats, parameters)
+
+        found = list(each(gradients, range(min(self._parts, len(indices)))))
+        nats, weight = sum(part[0] for part in found), sum(part[1] for part in found)
+        for parameter, *gradient in zip(parameters, *(part[2] for part in found), strict=True):
+            parameter.grad = sum(gradient[1:], start=gradient[0]) / weight
+        self._optimizer.step(self._settings.learning_rate * self._relative_rate(self._step))
+        self._step += 1
+        return nats / weight, weight
+
     def _batches(self) -> list[npt.NDArray[np.intp]]:
         """Return the batches of one pass, in random order."""
-        lengths = self._parts[0].lengths
+        lengths = self._stores[0].lengths
         if self._group.size == 1:
             return batches_by_length(lengths, self._batch_size, self._rng)
         # All processes use the same order of lengths, so that none waits for long texts of another.
@@ -316,14 +346,15 @@ class Trainer:
         self.model.train()
         total = weight = 0.0
         tokens = 0
-        lengths = self._parts[0].lengths
-        for indices in self._batches():
-            if self._stop.is_set():
-                break
-            loss, batch_weight = self.step(indices)
-            total += loss * batch_weight
-            weight += batch_weight
-            tokens += int((lengths[indices] - 1).sum())
+        lengths = self._stores[0].lengths
+        with worker_map(self._parts, before=lambda: torch.set_num_threads(1)) as each:
+            for indices in self._batches():
+                if self._stop.is_set():
+                    break
+                loss, batch_weight = self.step(indices, each)
+                total += loss * batch_weight
+                weight += batch_weight
+                tokens += int((lengths[indices] - 1).sum())
         return (total / weight if weight else math.inf), self._total(tokens)
 
     @torch.no_grad()
@@ -332,7 +363,7 @@ class Trainer:
             return None
         self.model.eval()
         total = weight = 0.0
-        for indices in batches_by_length(self._parts[1].lengths, _VALIDATION_BATCH):
+        for indices in batches_by_length(self._stores[1].lengths, _VALIDATION_BATCH):
             nats, batch_weight = self._sums(1, indices)
             total += float(nats / batch_weight) * float(batch_weight)
             weight += float(batch_weight)
@@ -341,7 +372,7 @@ class Trainer:
 
     def split(self, processes: int) -> list[dict[str, Any]]:
         """Return the arguments of `Trainer` in each of several processes that train this model together."""
-        parts = {"sequences": self._parts[0], "validation": self._parts[1]}
+        stores = {"sequences": self._stores[0], "validation": self._stores[1]}
         weights = dict(zip(("weights", "validation_weights"), self._weights, strict=True))
         return [
             {
@@ -350,7 +381,7 @@ class Trainer:
                 "pretrained": self._pretrained,
                 "seed": self._seed,
                 "min_batches": self._min_batches,
-                **{name: part.select(slice(rank, None, processes)) for name, part in parts.items()},
+                **{name: part.select(slice(rank, None, processes)) for name, part in stores.items()},
                 **{
                     name: None if values is None else np.ascontiguousarray(values[rank::processes])
                     for name, values in weights.items()

@@ -29,7 +29,7 @@ def interrupt_when(condition):
     return interrupt
 
 
-def test_maximum_likelihood_models_are_kept_beside_the_tuned(tuned):
+def test_each_label_has_one_language_model(tuned):
     model = tuned.model_
     assert len(model.models) == len(model.tuned) == 2
     assert np.isfinite(tuned.perplexity(TEXTS, "ham"))
@@ -94,7 +94,7 @@ def test_many_texts_are_held_out_and_few_cross_fitted(limits):
     model = trainer(parameters, limits=limits).fit(texts, labels)
     entry = model.training_entries("label")[0]
     assert (entry["validation_texts"] == 0) == (limits is not HOLD_OUT)
-    assert {BACKGROUND, "ham", "spam", None} == set(labels_told)
+    assert set(labels_told) == {BACKGROUND, None}
     assert (model.predict(texts) == labels).mean() > 0.8
 
 
