@@ -311,7 +311,9 @@ def naive_bayes_scores(rows: sparse.csr_matrix, counts: sparse.csr_matrix) -> Ar
         (np.log1p(counts.data / SMOOTHING), counts.indices, counts.indptr), shape=counts.shape
     )
     lengths = rows @ known.astype(np.float64)
-    scores: Array = (rows @ ratios.T).toarray() + lengths[:, np.newaxis] * np.log(SMOOTHING / totals)
+    scores: Array = (rows @ ratios.T).toarray() + lengths[:, np.newaxis] * np.log(
+        SMOOTHING / np.maximum(totals, SMOOTHING)
+    )
     return scores
 
 
