@@ -165,7 +165,7 @@ def test_a_label_is_removed(recipe, tmp_path):
     found = classifier.predict_joint_log_proba(TEXTS[:30])
     odds = [scores[:, -1] - scores[:, 0] for scores in (joint, found)]
     # What no label but the removed one had known is known no more to the n-gram models.
-    np.testing.assert_allclose(*odds, atol=1e-6 if recipe == "plain" else 0.2)
+    np.testing.assert_allclose(*odds, atol=1e-6 if recipe == "plain" else 0.3)
     classifier.save(tmp_path / "model")
     assert files_of(tmp_path / "model") == before
     loaded = replace(lmclassify.load(tmp_path / "model"), exact=True)
@@ -188,7 +188,7 @@ def test_a_correction_is_learnt(recipe, classifier, tuned, tmp_path):
     assert after[1] - after[0] > joint[1] - joint[0]
     whole.save(tmp_path / "model")
     assert files_of(tmp_path / "model", but="spam") == before
-    assert (whole.predict(TEXTS) == (classifier if recipe == "plain" else tuned).predict(TEXTS)).mean() > 0.95
+    assert (whole.predict(TEXTS) == (classifier if recipe == "plain" else tuned).predict(TEXTS)).mean() > 0.9
 
 
 def test_a_wrong_lesson_is_unlearnt(tuned):
