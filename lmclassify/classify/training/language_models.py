@@ -19,6 +19,7 @@ import torch
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import DataSplit
+from lmclassify.classify.training.history import BACKGROUND
 from lmclassify.cluster.process_group import TrainWorkerGroup
 from lmclassify.cluster.tasks import RayTasks, Shared, Stopped
 from lmclassify.errors import LMClassifyWarning, listing
@@ -36,6 +37,9 @@ Array = npt.NDArray[np.float64]
 Weights = dict[str, npt.NDArray[np.float32]]
 Job = tuple[Any, Trainer]
 """A label, or what the progress callback gets instead, and the trainer of its language model."""
+
+BACKGROUND_SHARE = 0.5
+"""Of the time that is left, if it is limited: the labels' models start from the background model."""
 
 _BACKWARD = {"forward": (False,), "backward": (True,), "both": (False, True)}
 
@@ -176,9 +180,11 @@ def train(jobs: Sequence[Job], context: FitContext) -> None:
     try:
         longest_first = sorted(unfinished, key=lambda job: -job[1].tokens_per_epoch)
         parallel = context.threads if remote is None else remote.max_parallel
-        run_in_rounds(
-            run_epoch, longest_first, parallel, context.stop, before=lambda: torch.set_num_threads(1)
-        )
+        share = BACKGROUND_SHARE if any(label is BACKGROUND for label, _ in jobs) else 1.0
+        with context.stop.share(share):
+            run_in_rounds(
+                run_epoch, longest_first, parallel, context.stop, before=lambda: torch.set_num_threads(1)
+            )
     finally:
         torch.set_num_threads(before)
 

@@ -15,6 +15,7 @@ Shapes: s texts of the sample, m of them with held-out scores, K labels.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from lmclassify.classify.training.plan import (
     planned_stages,
 )
 from lmclassify.errors import LMClassifyWarning
+
+AMPLE = 3.0
+"""With so many times the predicted time, stage 2 is as without a time limit."""
 
 MIN_SHARE_OF_TIME = 0.1
 """With a smaller share of the predicted time, stage 2 is left out: its language models would be useless."""
@@ -75,7 +79,12 @@ def _time_for_lstms(first: NgramStage, context: FitContext) -> bool:
     reserve = RESERVE_SECONDS + 3 * context.commit_seconds + lstm_reserve(first.sample)
     left = context.time_limit.left - reserve
     context.stop.end_after(left)
-    if left < MIN_SHARE_OF_TIME * context.progress.stages[1].predicted:
+    needed = context.progress.seconds_left
+    if left < AMPLE * needed:
+        # One round of training that may end early is better than three of which the last one is cut off.
+        context.limits = replace(context.limits, min_texts_to_hold_out=0)
+        context.checkpoints = None  # a fit without a time limit trains other models
+    if left < MIN_SHARE_OF_TIME * needed:
         seconds = f"{context.time_limit.seconds:g} s"
         context.progress.say(f"{seconds} are too short for stage 2: the model has no LSTMs")
         return False
