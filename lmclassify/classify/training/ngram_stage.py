@@ -37,7 +37,7 @@ from lmclassify.text.tokenizer import Tokenizer
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-PILOT_CHARACTERS, PILOT_TEXTS_PER_LABEL = (15_000, 60_000), 4
+PILOT_CHARACTERS, PILOT_TEXTS_PER_LABEL = (10_000, 40_000), 4
 """Sizes of the samples on which the time is measured: a second or so, and some texts to cross-fit on."""
 
 AMPLE = 8.0
@@ -158,28 +158,26 @@ def _fit_experts(
     if limit is None or limit.left > AMPLE * context.progress.stage.predicted:
         return data, fit_ngram_experts(data, context, rng)
     context.stop.end_after(limit.left)
-    samples = [_subsample(data, size) for size in PILOT_CHARACTERS]
-    try:
-        if samples[-1] is data:
-            return data, fit_ngram_experts(data, context, rng)
-        moments = [time.monotonic()]
-        for sample in samples:
+    learned, experts, sample = data, None, data
+    measured: list[tuple[int, float]] = []
+    with contextlib.suppress(OutOfTime):
+        for size in PILOT_CHARACTERS:
+            started, sample = time.monotonic(), _subsample(data, size)
+            if sample is data or (measured and ngram_work(sample) == measured[-1][0]):
+                break
             experts = fit_ngram_experts(sample, context, np.random.default_rng(data.seed))
-            _model(sample, context, experts, experts.joint)
-            moments.append(time.monotonic())
-    except OutOfTime:
-        raise TrainingError(
-            f"{limit.seconds:g} s are too short for {len(data.texts):,} texts with {len(data.classes):,} "
-            "labels: give more time; nothing was written"
-        ) from None
-    learned = samples[-1]
-    chosen = _subsample(
-        data, _affordable(np.diff(moments), [ngram_work(sample) for sample in samples], limit)
-    )
-    if ngram_work(chosen) > ngram_work(learned):
+            learned = sample
+            measured.append((ngram_work(sample), time.monotonic() - started))
+    chosen = _subsample(data, _affordable(measured, limit)) if measured else sample
+    if (experts is None and chosen is data) or ngram_work(chosen) > ngram_work(learned):
         context.progress.stage.done = 0.0
         with contextlib.suppress(OutOfTime):
             learned, experts = chosen, fit_ngram_experts(chosen, context, rng)
+    if experts is None:
+        raise TrainingError(
+            f"{limit.seconds:g} s are too short for {len(data.texts):,} texts with {len(data.classes):,} "
+            "labels: give more time; nothing was written"
+        )
     if learned is not data:
         context.checkpoints = None  # the clock decides which texts are in the sample
         context.progress.say(
@@ -189,13 +187,13 @@ def _fit_experts(
     return learned, experts
 
 
-def _affordable(seconds: Array, work: list[int], limit: TimeLimit) -> int:
-    """Return the `ngram_work` for which there is time, from the times of two samples."""
-    small, large = work
-    rate = seconds[1] / large
-    if large > small:  # a sample takes some time however small it is
-        rate = max(rate / 4, (seconds[1] - seconds[0]) / (large - small))
-    return int(large + max(0.0, limit.left / SAFETY - seconds[1]) / rate)
+def _affordable(measured: list[tuple[int, float]], limit: TimeLimit) -> int:
+    """Return the `ngram_work` for which there is time, from the work and seconds of one or two samples."""
+    work, seconds = measured[-1]
+    rate = seconds / work
+    if len(measured) > 1:  # a sample takes some time however small it is
+        rate = max(rate / 4, (seconds - measured[0][1]) / (work - measured[0][0]))
+    return int(work + max(0.0, limit.left / SAFETY - seconds) / rate)
 
 
 def _subsample(data: TrainingData, size: int) -> TrainingData:

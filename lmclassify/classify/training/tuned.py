@@ -34,7 +34,7 @@ from lmclassify.errors import LMClassifyWarning
 AMPLE = 3.0
 """With so many times the predicted time, stage 2 is as without a time limit."""
 
-MIN_SHARE_OF_TIME = 0.1
+MIN_SHARE_OF_TIME = 0.25
 """With a smaller share of the predicted time, stage 2 is left out: its language models would be useless."""
 
 
@@ -76,7 +76,9 @@ def _time_for_lstms(first: NgramStage, context: FitContext) -> bool:
     """Return whether stage 2 fits into the time; set when it has to end."""
     if context.time_limit is None:
         return True
-    reserve = RESERVE_SECONDS + 3 * context.commit_seconds + lstm_reserve(first.sample)
+    ended = context.progress.stages[0]
+    factor = max(1.0, (ended.seconds or 0.0) / ended.predicted)  # of this machine, at the moment
+    reserve = RESERVE_SECONDS + 3 * context.commit_seconds + factor * lstm_reserve(first.sample)
     left = context.time_limit.left - reserve
     context.stop.end_after(left)
     needed = context.progress.seconds_left
