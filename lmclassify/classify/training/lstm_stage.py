@@ -86,9 +86,9 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
             held_out=held_out.thresholds(cascaded, sample.seed),
             held_out_texts=held_out.kept_texts(sample.seed) if keeps else None,
         )
-    else:
-        accuracy, loss = accuracy_before, loss_before
     context.progress.end(_result(accuracy, loss, accuracy_before, loss_before))
+    if not decide:
+        accuracy, loss = accuracy_before, loss_before
     record = stage_record(context, len(rows), accuracy, loss) | {
         "accuracy_before": accuracy_before,
         "log_loss_before": loss_before,
@@ -103,7 +103,10 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
 def _result(accuracy: float, loss: float, accuracy_before: float, loss_before: float) -> str:
     """Return what stage 2 bought, in words."""
     if loss >= loss_before:
-        return "the LSTMs do not improve held-out log-loss: the n-gram experts decide, as after stage 1"
+        return (
+            f"held-out accuracy {accuracy_before:.2%}, log-loss {loss_before:.4f} nats per text; the n-gram "
+            f"experts decide as after stage 1, since with the LSTMs it would be {loss:.4f}"
+        )
     return (
         f"held-out accuracy {accuracy:.2%} ({100 * (accuracy - accuracy_before):+.2f} points), log-loss "
         f"{loss:.4f} nats per text ({loss - loss_before:+.4f})"
