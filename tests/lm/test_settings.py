@@ -32,7 +32,7 @@ def test_the_largest_vocabulary_can_be_loaded():
         ("max_length", 1, "max_length must be at least 2"),
         ("tokenizer", "letters", "tokenizer must be one of auto, subword, word, char, not 'letters'"),
         ("lowercase", "yes", "lowercase must be true or false"),
-        ("recipe", "best", "recipe must be one of tuned, plain"),
+        ("recipe", "best", "recipe must be one of tuned, ngram, plain"),
     ],
 )
 def test_invalid_values_are_refused(name, value, message):
