@@ -51,7 +51,7 @@ DOUBTFUL = 0.95
 """Texts to whose label the n-gram experts give a smaller probability are compared between labels."""
 MAX_EPOCHS = 2
 """More epochs take time and soon overfit."""
-MAX_TOKENS = 400_000
+MAX_TOKENS = 300_000
 """Tokens to read in all epochs, each once per compared label: bounds the time with many texts."""
 LEARNING_RATE = 4e-3
 """Of AdamW, at its peak."""

@@ -50,7 +50,7 @@ Codes = npt.NDArray[np.intp]
 FOLDS = 2
 """For cross-fitting: training takes by far the most time, so two folds have to do."""
 
-BACKGROUND_TOKENS, MAX_BACKGROUND_EPOCHS = 250_000, 4
+BACKGROUND_TOKENS, MAX_BACKGROUND_EPOCHS = 250_000, 3
 """The background model reads so many tokens, in so many epochs at most: bounds the time with many texts."""
 
 VALIDATION_TOKENS = 50_000

@@ -15,7 +15,7 @@ SECONDS_PER_TOKEN, SECONDS_PER_SCORED_TOKEN = 2.5e-5, 1e-5
 CHARACTERS_PER_TOKEN = 4.0
 """Of mail and reviews in words, and of subwords that are a little shorter."""
 
-EPOCHS, MAX_TOKENS = 3.0, 325_000
+EPOCHS, MAX_TOKENS = 2.5, 275_000
 """Passes of each of two phases of LSTM training over the text, about, and the most tokens of each."""
 
 MAX_SCORED_TEXTS, MAX_SCORED_LABELS = 10_000, 6
