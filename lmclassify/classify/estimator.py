@@ -49,8 +49,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     recipe : {"tuned", "ngram", "plain"}, default="tuned"
-        ``tuned``: a background language model adapted to each label, and n-gram models; all are fitted to
-        tell the labels apart, combined and calibrated on held-out text (see
+        ``tuned``: n-gram models, and language models that start from a background model; all are trained
+        to tell the labels apart, combined and calibrated on held-out text (see
         `lmclassify.classify.training.tuned`). ``ngram``: the n-gram models only, in a fraction of the time;
         `suggest`, `generate` and `log_likelihood` use n-gram language models of the labels' tokens.
         ``plain``: independent language models trained by maximum likelihood.
@@ -125,7 +125,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     callback : callable, optional
         Called as ``callback(label, record)`` with an `lmclassify.lm.neural.trainer.EpochRecord` after each
         epoch of each label's model, in the thread that trains it. The label is "all labels" while the
-        background model trains, and None while all models are fine-tuned together.
+        background model trains, and None in the joint phase of all labels.
 
     Attributes
     ----------

@@ -24,8 +24,8 @@ class Settings(LanguageModelSettings):
 
     recipe: str = setting(
         "tuned",
-        "Model of the labels. `tuned`: LSTM language models adapted from a background model, and n-gram "
-        "models, fine-tuned to discriminate, combined and calibrated on held-out texts. `ngram`: the n-gram "
+        "Model of the labels. `tuned`: n-gram models and LSTM language models, trained to tell the labels "
+        "apart, combined and calibrated on held-out texts. `ngram`: the n-gram "
         "models only, in a fraction of the time. `plain`: one independent language model per label, trained "
         "by maximum likelihood.",
         choices=("tuned", "ngram", "plain"),

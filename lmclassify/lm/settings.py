@@ -46,7 +46,11 @@ def setting(
 class LanguageModelSettings:
     """Settings of a language model and its training. Lengths are in tokens, losses in nats per token."""
 
-    max_length: int = setting(256, "Longest training sequence, in tokens; longer texts are cut.", minimum=2)
+    max_length: int = setting(
+        256,
+        "Longest training sequence, in tokens. Longer texts are cut into pieces (recipe plain: cut off).",
+        minimum=2,
+    )
     embedding_dim: int | None = setting(
         64,
         "Dimensions of the token embedding (`none`: fourth root of the vocabulary size).",
