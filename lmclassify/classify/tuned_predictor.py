@@ -38,7 +38,7 @@ class TunedPredictor(Predictor):
     background: AnyLanguageModel | None
     """Trained on all labels' texts and on unlabelled ones; the labels' models start from it."""
     tuned: Sequence[LabelModel]
-    """One per label: `models` after discriminative fine-tuning (models of earlier versions), else `models`."""
+    """One per label: `models` after discriminative fine-tuning (earlier versions), else `models`."""
     token_ngrams: list[TokenNgrams]
     """One per label, over the language models' tokens; `suggest` and `generate` interpolate with them."""
     subwords: Tokenizer

