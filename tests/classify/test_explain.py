@@ -25,7 +25,8 @@ def check(model, text):
     joint = model.predict_joint_log_proba([text])[0]
     likelihood = model.log_likelihood([text])[0]
     everything = [*explanation["words"], explanation["end_of_text"]]
-    shown_in_full = len(model.tokenizer.sequences([text])[0]) <= MAX_SHOWN_TOKENS
+    short = len(model.tokenizer.sequences([text])[0]) <= MAX_SHOWN_TOKENS
+    shown_in_full = short or model.settings.recipe == "plain"
     for index, name in enumerate(model.label_names):
         parts = [item["parts"][name] for item in (*everything, explanation["prior"])]
         assert math.fsum(parts) == pytest.approx(joint[index], abs=1e-5)
