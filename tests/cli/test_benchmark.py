@@ -56,8 +56,9 @@ def test_table_results_and_plot(folder):
     result = json.loads(again.stdout)
     assert [block["size"] for block in result["sizes"]] == [40, "all"]
     assert [row["runs"] for row in result["sizes"][0]["rows"]] == [2, 2]
-    markdown = [sys.executable, "-m", "lmclassify.comparison.tables", folder / "r.jsonl"]
-    assert b"| nb | 0." in subprocess.run(markdown, capture_output=True, check=True).stdout
+    markdown = [sys.executable, "-m", "benchmarks.comparison_tables", folder / "r.jsonl"]
+    root = Path(__file__).parents[2]
+    assert b"| nb | 0." in subprocess.run(markdown, capture_output=True, check=True, cwd=root).stdout
 
 
 @pytest.mark.long
