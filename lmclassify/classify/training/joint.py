@@ -183,7 +183,7 @@ class JointTrainer:
         self._best_loss = math.inf
 
     def run(self) -> None:
-        """Train until the epochs are over, the patience is exhausted, or the context is stopped."""
+        """Train until the epochs are over, the last one brought nothing, or the context is stopped."""
         checkpoints = self._context.checkpoints
         number = 0 if checkpoints is None else checkpoints.next_number()
         state = None if checkpoints is None else checkpoints.load(number)
@@ -191,15 +191,11 @@ class JointTrainer:
             self.load_state(state)
             for record in self.records:
                 self._tell(record)
-        before = torch.get_num_threads()
-        try:
-            with worker_map(self._context.threads, before=lambda: torch.set_num_threads(1)) as each:
-                while not self.finished and not self._context.stop.is_set():
-                    self._run_epoch(len(self.records) + 1, each)
-                    if checkpoints is not None and not self._context.stop.is_set():
-                        checkpoints.save(number, self.state, finished=self.finished)
-        finally:
-            torch.set_num_threads(before)
+        with worker_map(self._context.threads, before=lambda: torch.set_num_threads(1)) as each:
+            while not self.finished and not self._context.stop.is_set():
+                self._run_epoch(len(self.records) + 1, each)
+                if checkpoints is not None and not self._context.stop.is_set():
+                    checkpoints.save(number, self.state, finished=self.finished)
 
     @property
     def finished(self) -> bool:
@@ -309,7 +305,7 @@ class JointTrainer:
 
         def backward(number: int) -> tuple[torch.Tensor, ...]:
             label, cells = pieces[number]
-            parameters = [each for each in self._models[label].parameters() if each.requires_grad]
+            parameters = trained_parameters(self._models[label])
             return torch.autograd.grad(
                 found[number], parameters, torch.from_numpy(gradient[cells]).to(found[number])
             )
@@ -319,7 +315,7 @@ class JointTrainer:
         self._step += 1
 
         def step(label: int) -> None:
-            parameters = [each for each in self._models[label].parameters() if each.requires_grad]
+            parameters = trained_parameters(self._models[label])
             own = [part for (of, _), part in zip(pieces, gradients, strict=True) if of == label]
             for parameter, *parts in zip(parameters, *own, strict=True):
                 parameter.grad = sum(parts[1:], start=parts[0])
@@ -362,6 +358,11 @@ class JointTrainer:
         warmup = max(1, round(0.1 * self._steps))
         rising = min(1.0, (self._step + 1) / warmup)
         return float(rising * 0.5 * (1 + math.cos(math.pi * self._step / self._steps)))
+
+
+def trained_parameters(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """Return the parameters that training changes."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def labels_to_compare(codes: Codes, held_out: Array, max_labels: int = MAX_COMPARED) -> npt.NDArray[np.intp]:
