@@ -9,8 +9,9 @@ Shapes: n texts, m symbols in all texts together, N the longest n-gram in symbol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -27,6 +28,8 @@ Symbols = Literal["character", "subword", "word"]
 
 CHUNK_SYMBOLS = 1 << 18
 """Symbols processed at a time by default: the n-grams of a chunk then take some tens of megabytes."""
+CACHED_CHARACTERS = 1 << 20
+"""Characters of the words whose symbols are kept: a hundred thousand words or so, in about 30 MB."""
 MAX_LONGEST = 16
 """Longest n-gram allowed, in symbols. A saved model could otherwise ask for any amount of memory."""
 
@@ -152,31 +155,45 @@ def _code_points(text: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
-def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
-    """Return how many words each text has, and one hash per word."""
-    lengths, hashes = [], [np.zeros(0, np.uint64)]
-    words: list[str] = []
-    pending = 0  # characters of the words that are not hashed yet
-    for text in texts:
-        lengths.append(0)
-        for part in _parts(text):
-            found = _WORD.findall(part)
-            lengths[-1] += len(found)
-            words += found
-            pending += len(part)
-            if pending >= CHUNK_SYMBOLS:
-                hashes.append(_hashes(words))
-                words, pending = [], 0
-    return lengths, np.concatenate([*hashes, _hashes(words)])
-
-
 def symbols_of_words(words: Sequence[str]) -> list[int]:
     """Return how many symbols of an analyzer of words each whitespace-delimited word has."""
-    counts = {
-        word: len(_WORD.findall(word)) if word.isascii() else sum(map(len, map(_WORD.findall, _parts(word))))
-        for word in dict.fromkeys(words)  # most words are repeated
-    }
-    return [counts[word] for word in words]
+    known = _known_words([words])
+    return [len(known[word]) for word in words]
+
+
+def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
+    """Return how many symbols each text has, and the symbols: hashes of lower-cased words."""
+    symbols = [np.zeros(0, np.uint64)]
+    first = characters = 0
+    for number, text in enumerate(texts, 1):
+        characters += len(text)
+        if characters >= CHUNK_SYMBOLS or number == len(texts):
+            words = [text.split() for text in texts[first:number]]
+            known = _known_words(words)
+            for found in words:
+                symbols.append(np.array([*chain.from_iterable(map(known.__getitem__, found))], np.uint64))
+            first, characters = number, 0
+    return [len(found) for found in symbols[1:]], np.concatenate(symbols)
+
+
+_cache: tuple[dict[str, list[int]], int] = {}, 0
+"""The symbols of whitespace-delimited words, and how many characters these have."""
+
+
+def _known_words(words: Iterable[Sequence[str]]) -> dict[str, list[int]]:
+    """Return the symbols of at least these whitespace-delimited words: no symbol spans white space."""
+    global _cache
+    known, characters = _cache
+    missing = list(set().union(*words).difference(known))
+    characters += sum(map(len, missing))
+    if characters > CACHED_CHARACTERS:  # a new dictionary, as another thread may read the old one
+        known, missing = {}, list(set().union(*words))
+        characters = sum(map(len, missing))
+    parts = [[*chain.from_iterable(map(_WORD.findall, _parts(word)))] for word in missing]
+    hashes = iter(_hashes([*chain.from_iterable(parts)]).tolist())
+    known.update(zip(missing, ([*islice(hashes, len(part))] for part in parts), strict=True))
+    _cache = known, characters
+    return known
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ Ids: 0 is padding, then the trained tokens from 1, then 256 bytes (``subword``, 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -44,8 +45,10 @@ MAX_ENCODED = 1 << 18
 """Characters encoded at once; longer texts are split, as encoding takes many times the text's memory."""
 WORDS_PER_BATCH = 10_000
 """Words encoded at once: the engine's result for each takes more than a kilobyte."""
-CACHED_CHARACTERS = 1 << 18
-"""Characters of the words whose tokens are kept: tens of thousands of words, in about 10 MB."""
+CACHED_CHARACTERS = 1 << 20
+"""Characters of the words whose tokens are kept: a hundred thousand words or so, in about 40 MB."""
+MAX_BPE_CHARACTERS = 1 << 21
+"""Subwords are trained on every n-th text if there is more text: more changes little and takes seconds."""
 
 _LONG_WORD = re.compile(r"\S{1000}")  # split for training, which takes quadratic time for a word
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"
@@ -110,7 +113,7 @@ class Tokenizer:
 
     @classmethod
     def train(
-        cls, kind: TokenizerKind, texts: Iterable[str], vocab_size: int, *, lowercase: bool = False
+        cls, kind: TokenizerKind, texts: Sequence[str], vocab_size: int, *, lowercase: bool = False
     ) -> Tokenizer:
         """Train a tokenizer on texts.
 
@@ -119,7 +122,7 @@ class Tokenizer:
         Parameters
         ----------
         kind : {"word", "subword", "char"}
-        texts : iterable of str
+        texts : sequence of str
             Training texts only: validation and test texts must not influence the vocabulary.
         vocab_size : int
             Maximum number of words, subwords or characters; bytes and special tokens are added. Words and
@@ -131,14 +134,17 @@ class Tokenizer:
         if kind not in get_args(TokenizerKind):
             raise OptionError(f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}")
         engine = _engine(kind, lowercase)
-        normalized = [engine.normalizer.normalize_str(encodable(text)) for text in texts]
+        words = Counter(word for text in texts for word in encodable(text).split())
         if kind == "word":
-            counts = Counter(
-                word for text in normalized for word, _ in engine.pre_tokenizer.pre_tokenize_str(text)
-            )
+            counts: Counter[str] = Counter()
+            for word, count in words.items():
+                for token, _ in engine.pre_tokenizer.pre_tokenize_str(engine.normalizer.normalize_str(word)):
+                    counts[token] += count
             return cls(kind, _most_frequent(counts, vocab_size), [], lowercase)
-        characters = Counter(character for text in normalized for character in text if character != " ")
-        characters[_SPACE] = sum(len(text.split()) for text in normalized) + 2
+        characters = Counter({_SPACE: words.total() + 2})
+        for word, count in words.items():
+            for character in engine.normalizer.normalize_str(word):
+                characters[character] += count
         alphabet = _most_frequent(characters, vocab_size)
         if kind == "char":
             return cls(kind, alphabet, [], lowercase)
@@ -147,6 +153,8 @@ class Tokenizer:
             vocab_size=vocab_size, min_frequency=MIN_PAIRS, initial_alphabet=[_SPACE], show_progress=False
         )
         engine.model = models.BPE()
+        step = math.ceil(sum(map(len, texts)) / MAX_BPE_CHARACTERS)
+        normalized = [engine.normalizer.normalize_str(encodable(text)) for text in texts[:: max(1, step)]]
         engine.train_from_iterator(
             (_LONG_WORD.sub(r"\g<0> ", text.translate(rare)) for text in normalized), trainer
         )

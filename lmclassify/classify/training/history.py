@@ -56,20 +56,25 @@ def label_record(label: Any, texts: int) -> dict[str, Any]:
 
 
 def joint_records(
-    trainer: JointTrainer, labels: Sequence[Any], texts: Sequence[tuple[int, int]], losses: Sequence[float]
+    trainer: JointTrainer | None,
+    labels: Sequence[Any],
+    texts: Sequence[tuple[int, int]],
+    losses: Sequence[float],
 ) -> list[dict[str, Any]]:
     """Return an entry per label and one of the joint phase.
 
     Parameters
     ----------
-    trainer : JointTrainer
+    trainer : JointTrainer or None
+        None if the labels' models were not trained.
     labels : sequence, (K,)
     texts : sequence of pairs of int, (K,)
         Numbers of each label's training and validation texts.
     losses : sequence of float, (K,)
         Nats per token of each label's validation texts; NaN without such texts.
     """
-    epochs = {"epochs": len(trainer.records), "best_epoch": trainer.best_epoch}
+    done = [] if trainer is None else trainer.records
+    epochs = {"epochs": len(done), "best_epoch": 0 if trainer is None else trainer.best_epoch}
     records = [
         {
             "kind": "label",
@@ -82,7 +87,7 @@ def joint_records(
         }
         for label, (training, validation), loss in zip(labels, texts, losses, strict=True)
     ]
-    validation_losses = [record.validation_loss for record in trainer.records]
+    validation_losses = [record.validation_loss for record in done]
     return [*records, {"kind": "tuning", **epochs, "validation_losses": validation_losses}]
 
 

@@ -136,11 +136,20 @@ def new_trainer(
     )
 
 
-def share_embedding(model: BaseLanguageModel) -> None:
-    """Freeze a model's vocabulary-sized weights in training, so that labels share the background's."""
-    for name, parameter in model.named_parameters():
-        if name in ("embedding.weight", "output.weight"):
-            parameter.requires_grad_(False)
+def share_embedding(model: BaseLanguageModel, owner: BaseLanguageModel | None = None) -> None:
+    """Freeze a model's vocabulary-sized weights in training, so that labels share the background's.
+
+    Parameters
+    ----------
+    model : BaseLanguageModel
+    owner : BaseLanguageModel, optional
+        Another model with the same weights: `model` gives up its own copies.
+    """
+    for name in ("embedding", "output"):
+        module = getattr(model, name)
+        if owner is not None:
+            module.weight = getattr(owner, name).weight
+        module.weight.requires_grad_(False)
 
 
 def train(jobs: Sequence[Job], context: FitContext) -> None:

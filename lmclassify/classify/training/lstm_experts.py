@@ -38,6 +38,7 @@ from lmclassify.classify.training.language_models import (
     reverse_sequences,
     train,
 )
+from lmclassify.classify.training.unigram_rescaling import unigram_rescaled
 from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
 from lmclassify.lm.inference.forward import NumpyLanguageModel, round_to_16_bits
 from lmclassify.lm.neural.trainer import Trainer
@@ -52,6 +53,10 @@ FOLDS = 2
 
 BACKGROUND_TOKENS, MAX_BACKGROUND_EPOCHS = 250_000, 3
 """The background model reads so many tokens, in so many epochs at most: bounds the time with many texts."""
+
+MIN_TOKENS_PER_LABEL, MAX_TRAINED_LABELS = 100, 400
+"""With less text, training makes the labels' models worse than the rescaled background model; with more
+labels, it takes too much time and memory."""
 
 VALIDATION_TOKENS = 50_000
 """The best epoch is chosen by so many tokens of the validation texts: bounds the time with long texts."""
@@ -189,7 +194,7 @@ class LstmTrainer:
         trained = TrainedModels(tokenizer, self._sequences(tokenizer, self.data.texts), training, validation)
         background = self._train_background(trained, None if epochs is None else epochs[0])
         joint = self._train_labels(trained, None if epochs is None else epochs[1])
-        trained.epochs = background.best_epoch, joint.best_epoch
+        trained.epochs = background.best_epoch, 0 if joint is None else joint.best_epoch
         trained.scores = np.zeros((0, len(self.data.classes)))
         if len(validation):
             trained.scores = self._validation(trained).scores(
@@ -198,7 +203,7 @@ class LstmTrainer:
         trained.records += self._joint_records(trained, joint)
         return trained
 
-    def _joint_records(self, trained: TrainedModels, joint: JointTrainer) -> list[dict[str, Any]]:
+    def _joint_records(self, trained: TrainedModels, joint: JointTrainer | None) -> list[dict[str, Any]]:
         codes, labels = self.data.codes, range(len(self.data.classes))
         own = codes[trained.validation]
         losses = []
@@ -266,13 +271,21 @@ class LstmTrainer:
         trained.records += training_records([split], [trainer])
         return trainer
 
-    def _train_labels(self, trained: TrainedModels, epochs: int | None) -> JointTrainer:
-        """Train the labels' models together, from the background model on."""
-        data, settings = self.data, self.context.settings
+    def _train_labels(self, trained: TrainedModels, epochs: int | None) -> JointTrainer | None:
+        """Rescale the background model for each label, and train these models together, if there is enough
+        text."""
+        data, settings, labels = self.data, self.context.settings, len(self.data.classes)
         sequences, rows = pieces([trained.sequences[index] for index in trained.training], settings)
         rows = trained.training[rows]
+        start = unigram_rescaled(
+            trained.background, sequences, data.codes[rows], labels, data.weights_of(rows)
+        )
+        tokens = sum(map(len, sequences))
+        if labels > MAX_TRAINED_LABELS or tokens < MIN_TOKENS_PER_LABEL * labels:
+            trained.models = [_kept(arrays, trained.background) for arrays in start]
+            return None
         trainer = JointTrainer(
-            trained.background,
+            start,
             trained.tokenizer,
             sequences,
             self._compared[rows],

@@ -46,8 +46,8 @@ AMPLE = 8.0
 SAFETY = 1.6
 """Factor of the time that follows from the sample's: more texts have more different n-grams."""
 
-TEXTS_TO_CHOOSE_TOKENS = 2000
-"""Enough texts to see whether words leave most of the text unknown."""
+TEXTS_TO_CHOOSE_TOKENS, CHARACTERS_TO_CHOOSE_TOKENS = 2000, 200_000
+"""Enough text to see whether words leave most of it unknown."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +280,8 @@ def fit_token_ngrams(sample: TrainingData, tokenizer: Tokenizer) -> list[TokenNg
 def _tokenizer(texts: Sequence[str], context: FitContext) -> Tokenizer:
     """Train the tokenizer of the token n-gram models, of the kind that LSTMs would have."""
     order = np.random.default_rng(len(texts)).permutation(len(texts))[:TEXTS_TO_CHOOSE_TOKENS]
-    some = [texts[index] for index in order.tolist()]
+    characters = np.cumsum([len(texts[index]) for index in order])
+    enough = max(2, int(np.searchsorted(characters, CHARACTERS_TO_CHOOSE_TOKENS)))
+    some = [texts[index] for index in order[:enough].tolist()]
     kind = choose_tokenizer(some[::2], some[1::2], context.settings).kind
     return train_tokenizer(kind, texts, context.settings)

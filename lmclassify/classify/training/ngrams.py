@@ -53,7 +53,7 @@ ANALYZERS = {
 }
 """Whether each analyzer's likelihood is a language model's; else it is that of multinomial naive Bayes."""
 
-FOLDS, FOLDS_FEW_TEXTS = 5, 10
+FOLDS, FOLDS_FEW_TEXTS, FEW_TEXTS = 5, 10, 1000
 """For cross-fitting: with few texts more folds are cheap, and leave each model more texts."""
 
 LABELS_AT_A_TIME = 64
@@ -113,7 +113,7 @@ def fit_ngram_experts(data: TrainingData, context: FitContext, rng: np.random.Ge
 
 def number_of_folds(texts: int, labels: int, limits: SizeLimits) -> int:
     """Return in how many folds n-gram models are cross-fitted."""
-    few = texts < limits.min_texts_to_hold_out and labels < limits.min_labels_to_share
+    few = texts < FEW_TEXTS and labels < limits.min_labels_to_share
     return FOLDS_FEW_TEXTS if few else FOLDS
 
 
@@ -265,11 +265,13 @@ class _NgramFitter:
 
     def score(self, inside: Mask, counts: sparse.csr_matrix, likelihoods: Array, background: Array) -> None:
         """Set likelihoods (n, K) and background (2, n) of some texts, by other texts' counts (K, F)."""
-        contexts, known = self.counted.contexts, np.unique(counts.indices)
+        contexts = self.counted.contexts
         if contexts is None:
             likelihoods[inside] = naive_bayes_scores(self.counted.counts[inside], counts)
             return
         columns, text_index, position, texts = self.counted.select(inside)
+        known = np.zeros(len(contexts), dtype=bool)
+        known[counts.indices] = True
         symbols = int(np.count_nonzero(contexts[known] < 0))
         for first in range(0, self.labels, LABELS_AT_A_TIME):
             part = slice(first, first + LABELS_AT_A_TIME)
