@@ -61,7 +61,8 @@ def weighted_sums(counts: NgramCounts, values: Array, weights: Floats) -> Array:
     """
     result = np.zeros((counts.texts, weights.shape[1]))
     for first, last, part in text_batches(counts.text_index, counts.texts, weights.shape[1]):
-        products = weights.take(counts.column[part], axis=0) * values[part, np.newaxis]
+        products = weights.take(counts.column[part], axis=0)
+        products *= values[part, np.newaxis].astype(np.float32)
         sum_by_text(result, products, counts.text_index[part], first, last)
     return result
 

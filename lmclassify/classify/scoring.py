@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.lm.inference.directions import DirectedLanguageModel, reversed_batch
-from lmclassify.lm.inference.forward import StackedLSTMs, stackable
+from lmclassify.lm.inference.forward import SharedNetwork, StackedLSTMs, share_network, stackable
 from lmclassify.parallel import ForkSafeLock, map_ordered
 from lmclassify.text.sequences import Batch, Ids, batches_by_length, make_batch
 from lmclassify.text.tokenizer import Tokenizer
@@ -70,10 +70,16 @@ def log_likelihoods(
     """
     result = np.zeros((len(sequences), len(models)))
 
-    stacked = _stacked(tuple(models)) if len(models) <= MAX_STACKED_MODELS else None
+    shared = _shared(tuple(models))
+    stacked = None
+    if shared is None and len(models) <= MAX_STACKED_MODELS:
+        stacked = _stacked(tuple(models))
 
     def score(indices: npt.NDArray[np.intp]) -> None:
         batch = make_batch([sequences[index] for index in indices], max_length)
+        if shared is not None:
+            result[indices] = _shared_log_likelihoods(shared, batch)
+            return
         few = len(indices) <= MAX_STACKED_TEXTS and batch.inputs.size <= MAX_BATCH_TOKENS
         if stacked is not None and few:
             result[indices] = -stacked.token_nll(batch.inputs, batch.targets).sum(axis=2).T
@@ -104,8 +110,8 @@ def masked_log_likelihoods(
     -------
     ndarray of float, (n, K)
     """
-    if mask.all():
-        return log_likelihoods(models, sequences, max_length=max_length, threads=threads)
+    if mask.all() or _shared(tuple(models)) is not None:
+        return mask * log_likelihoods(models, sequences, max_length=max_length, threads=threads)
     result = np.zeros(mask.shape)
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.intp)
     jobs = [
@@ -172,6 +178,18 @@ def _token_log_probs(model: Scorer | DirectedLanguageModel, batch: Batch) -> npt
     return found
 
 
+def _shared_log_likelihoods(network: SharedNetwork, batch: Batch) -> npt.NDArray[np.float64]:
+    """Return log-likelihoods of the batch's texts, (B, K)."""
+    steps = max(1, MAX_BATCH_TOKENS // len(batch.inputs))
+    pieces = [slice(start, start + steps) for start in range(0, batch.inputs.shape[1], steps)]
+    total: float | npt.NDArray[np.float64] = 0.0
+    state = None
+    for piece in pieces:
+        nll, state = network.summed_nll(batch.inputs[:, piece], batch.targets[:, piece], state)
+        total = total - nll
+    return np.asarray(total)
+
+
 def _run(work: Callable[[T], None], jobs: Iterable[T], threads: int) -> None:
     with _blas_lock, _blas().limit(limits=1, user_api="blas"):
         for _ in map_ordered(work, jobs, threads):
@@ -228,6 +246,11 @@ def chunks_of(texts: Sequence[str], max_characters: int = MAX_CHUNK_CHARACTERS) 
     if not ends or ends[-1] < len(texts):
         ends.append(len(texts))
     return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+@lru_cache(maxsize=2)
+def _shared(models: tuple[Any, ...]) -> SharedNetwork | None:
+    return SharedNetwork(models) if share_network(models) else None
 
 
 @lru_cache(maxsize=2)

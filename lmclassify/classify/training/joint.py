@@ -101,8 +101,8 @@ class JointTrainer:
 
     Parameters
     ----------
-    start : sequence of dict of str to ndarray, (K,)
-        Weights at which the labels' models start.
+    start : dict of str to ndarray
+        Weights of the background model, at which all labels' models start.
     tokenizer : Tokenizer
     sequences : sequence of array of int, (n,)
     compared : ndarray of int, (n, R)
@@ -134,7 +134,7 @@ class JointTrainer:
 
     def __init__(
         self,
-        start: Sequence[Weights],
+        start: Weights,
         tokenizer: Tokenizer,
         sequences: Sequence[Ids],
         compared: npt.NDArray[np.intp],
@@ -156,8 +156,8 @@ class JointTrainer:
         settings = context.settings
         labels = len(log_priors)
         self._models = [new_model(tokenizer, settings, seed + label) for label in range(labels)]
-        for model, arrays in zip(self._models, start, strict=True):
-            model.load_arrays(arrays)
+        for model in self._models:
+            model.load_arrays(start)
             model.to(context.device)
             if one_embedding:
                 share_embedding(model, self._models[0])
@@ -179,7 +179,7 @@ class JointTrainer:
         self._steps = self._epochs * math.ceil(rows / self._batch_size)
         self._step = 0
         self.records: list[EpochRecord] = []
-        self.best, self.best_epoch = list(start), 0
+        self.best, self.best_epoch = [start] * labels, 0
         self._best_loss = math.inf
 
     def run(self) -> None:

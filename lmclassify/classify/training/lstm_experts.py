@@ -58,6 +58,12 @@ MIN_TOKENS_PER_LABEL, MAX_TRAINED_LABELS = 100, 400
 """With less text, training makes the labels' models worse than the rescaled background model; with more
 labels, it takes too much time and memory."""
 
+PIECE_TOKENS = 128
+"""Long texts are cut into pieces for training: longer ones take more memory and time."""
+
+SCORED_TOKENS = 200_000
+"""Validation texts of about so many tokens in all are scored to fit the experts' weights."""
+
 VALIDATION_TOKENS = 50_000
 """The best epoch is chosen by so many tokens of the validation texts: bounds the time with long texts."""
 
@@ -157,7 +163,10 @@ class LstmTrainer:
         return LstmExperts(trained, trained.scores, trained.validation, self._background_scores(trained))
 
     def cross_fit(self, rng: np.random.Generator) -> LstmExperts:
-        """Score each part of the texts by models of the other parts; then fit on all texts."""
+        """Score each part of the texts by models of the other parts; then fit on all texts.
+
+        If the first models do not help although they have read most of what there is time for, they are kept.
+        """
         data = self.data
         folds = stratified_folds(data.codes, min(FOLDS, len(data.codes)), rng, data.groups)
         scores, background = np.zeros((len(folds), len(data.classes))), np.zeros(len(folds))
@@ -168,15 +177,30 @@ class LstmTrainer:
             scores[trained.validation] = trained.scores
             background[trained.validation] = self._background_scores(trained)
             fold_models.append(trained)
-        rows = np.arange(len(folds))
+            if self._nearly_all_tokens(trained) and not self._helps(trained):
+                break
+        rows = np.sort(np.concatenate([trained.validation for trained in fold_models]))
+        if len(fold_models) == 1:
+            return LstmExperts(fold_models[0], scores[rows], rows, background[rows])
         epochs = np.ceil(np.array([models.epochs for models in fold_models]).mean(axis=0)).astype(int)
+        everything = np.arange(len(folds))
         trained = self._train(
-            rows,
-            rows[:0],
+            everything,
+            everything[:0],
             kind=fold_models[0].tokenizer.kind,
             epochs=(int(epochs[0]), max(1, int(epochs[1]))),
         )
-        return LstmExperts(trained, scores, rows, background)
+        return LstmExperts(trained, scores[rows], rows, background[rows])
+
+    def _nearly_all_tokens(self, trained: TrainedModels) -> bool:
+        """Return whether training on all texts could read at most twice as many tokens."""
+        tokens = sum(len(trained.sequences[index]) for index in trained.training)
+        return tokens >= self._max_tokens(BACKGROUND_TOKENS) / 2
+
+    def _helps(self, trained: TrainedModels) -> bool:
+        """Return whether the validation texts' log-loss is smaller with the LSTMs."""
+        validation = self._validation(trained)
+        return validation.loss(trained.scores) < validation.ngram_loss
 
     def _train(
         self,
@@ -191,7 +215,10 @@ class LstmTrainer:
         `kind` and `epochs` (of background model and joint phase) are chosen here unless they are given.
         """
         tokenizer = self._tokenizer(training, validation, kind)
-        trained = TrainedModels(tokenizer, self._sequences(tokenizer, self.data.texts), training, validation)
+        sequences = self._sequences(tokenizer, self.data.texts)
+        scored = [sequences[index] for index in validation]
+        some = within(scored, self._max_tokens(SCORED_TOKENS), np.random.default_rng(self.data.seed))
+        trained = TrainedModels(tokenizer, sequences, training, validation[some])
         background = self._train_background(trained, None if epochs is None else epochs[0])
         joint = self._train_labels(trained, None if epochs is None else epochs[1])
         trained.epochs = background.best_epoch, 0 if joint is None else joint.best_epoch
@@ -272,20 +299,22 @@ class LstmTrainer:
         return trainer
 
     def _train_labels(self, trained: TrainedModels, epochs: int | None) -> JointTrainer | None:
-        """Rescale the background model for each label, and train these models together, if there is enough
-        text."""
+        """Train the labels' models together, from the background model on.
+
+        With too little text they are the background model, rescaled for each label, and the result is None.
+        """
         data, settings, labels = self.data, self.context.settings, len(self.data.classes)
         sequences, rows = pieces([trained.sequences[index] for index in trained.training], settings)
         rows = trained.training[rows]
-        start = unigram_rescaled(
-            trained.background, sequences, data.codes[rows], labels, data.weights_of(rows)
-        )
         tokens = sum(map(len, sequences))
         if labels > MAX_TRAINED_LABELS or tokens < MIN_TOKENS_PER_LABEL * labels:
-            trained.models = [_kept(arrays, trained.background) for arrays in start]
+            rescaled = unigram_rescaled(
+                trained.background, sequences, data.codes[rows], labels, data.weights_of(rows)
+            )
+            trained.models = [_kept(arrays, trained.background) for arrays in rescaled]
             return None
         trainer = JointTrainer(
-            start,
+            trained.background,
             trained.tokenizer,
             sequences,
             self._compared[rows],
@@ -345,7 +374,8 @@ def pieces(sequences: Sequence[Ids], settings: Settings) -> tuple[list[Ids], Cod
     ----------
     sequences : sequence of array of int, (n,)
     settings : Settings
-        Pieces have at most `max_length` tokens. With ``long_texts="truncate"`` there is only the first.
+        Pieces have at most `max_length` and `PIECE_TOKENS` tokens. With ``long_texts="truncate"`` what comes
+        after `max_length` tokens is left out.
 
     Returns
     -------
@@ -354,12 +384,13 @@ def pieces(sequences: Sequence[Ids], settings: Settings) -> tuple[list[Ids], Cod
     rows : ndarray of int, (p,)
         The sequence that each piece is from.
     """
-    length = settings.max_length
+    length = min(settings.max_length, PIECE_TOKENS)
     cut: list[Ids] = []
     rows: list[int] = []
     for row, sequence in enumerate(sequences):
-        starts = range(0, max(1, len(sequence) - 1), length - 1)
-        for start in [0] if settings.long_texts == "truncate" else starts:
+        if settings.long_texts == "truncate":
+            sequence = sequence[: settings.max_length]
+        for start in range(0, max(1, len(sequence) - 1), length - 1):
             cut.append(sequence[start : start + length])
             rows.append(row)
     return cut, np.array(rows, dtype=np.intp)

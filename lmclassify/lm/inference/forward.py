@@ -249,6 +249,61 @@ class StackedLSTMs:
         )
 
 
+class SharedNetwork:
+    """Language models that differ in their output biases only; they score together.
+
+    The network runs once for all of them. With the numerators exp(logit) of the first model's softmax, the
+    normalizers of all models are one matrix product: each model multiplies a token's numerator by a constant.
+
+    Parameters
+    ----------
+    models : sequence of NumpyLanguageModel
+        M of them; see `share_network`.
+    """
+
+    def __init__(self, models: Sequence[NumpyLanguageModel]) -> None:
+        self._model = models[0]
+        biases = np.stack([model.arrays["output.bias"] for model in models], axis=1)
+        self._shifts = biases - biases[:, :1]  # (V, M)
+        self._factors = np.exp(self._shifts)
+
+    def summed_nll(
+        self, inputs: Ids, targets: Ids, state: State | None = None
+    ) -> tuple[npt.NDArray[np.float64], State]:
+        """Return the sum of each text's negative log-probabilities under each model, (B, M) nats.
+
+        See `NumpyLanguageModel.token_nll`, whose values are summed over a text.
+        """
+        model = self._model
+        values, rows, steps, after = model._run(inputs, state)
+        ids = targets[rows, steps]
+        result = np.zeros((len(inputs), self._shifts.shape[1]))
+        size = max(1, CACHED_LOGITS // max(self._shifts.shape))
+        for start in range(0, len(ids), size):
+            part = slice(start, start + size)
+            logits = model._logits(values[part])
+            top = logits.max(axis=1, keepdims=True)
+            target_logits = logits[np.arange(len(logits)), ids[part]][:, np.newaxis] + self._shifts[ids[part]]
+            np.exp(np.subtract(logits, top, out=logits), out=logits)
+            nats = np.log(matrix_product(logits, self._factors)) + top - target_logits
+            np.add.at(result, rows[part], nats)
+        return result, after
+
+
+def share_network(models: Sequence[object]) -> bool:
+    """Return whether `SharedNetwork` can take these models: there are several, with the same other arrays."""
+    first = models[0] if len(models) > 1 else None
+    if not isinstance(first, NumpyLanguageModel):
+        return False
+    others = {name: array for name, array in first.arrays.items() if name != "output.bias"}
+    return all(
+        isinstance(model, NumpyLanguageModel)
+        and len(model.arrays) == len(first.arrays)
+        and all(model.arrays.get(name) is array for name, array in others.items())
+        for model in models
+    )
+
+
 def stackable(models: Sequence[object]) -> bool:
     """Return whether `StackedLSTMs` can take these models."""
     shapes = {

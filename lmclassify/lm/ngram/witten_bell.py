@@ -16,6 +16,8 @@ Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 
+MODELS_AT_A_TIME = 16
+"""Models whose counts are rearranged together, as reading one column of many takes ten times as long."""
 _MIN_PROBABILITY = np.finfo(np.float32).tiny  # products of many small factors underflow to 0 otherwise
 
 
@@ -41,17 +43,19 @@ class WittenBell:
     def __init__(self, counts: Floats, contexts: npt.NDArray[np.int32], symbols: int | None = None) -> None:
         size, models = counts.shape
         parents = np.where(contexts < 0, size, contexts)  # the empty context comes last
-        totals, kinds = np.zeros((2, size + 1, models), dtype=np.float32)
-        for model in range(models):
-            model_counts = counts[:, model]
-            totals[:, model] = np.bincount(parents, model_counts, minlength=size + 1)
-            kinds[:, model] = np.bincount(parents[model_counts > 0], minlength=size + 1)
-        totals += kinds
         # Index -1 (not known) is the last row: no share of its own, everything left to the shorter context.
         self._own = np.zeros((size + 1, models), dtype=np.float32)
-        np.divide(counts, totals[parents], out=self._own[:size], where=counts > 0)
         self._shorter = np.ones((size + 2, models), dtype=np.float32)
-        np.divide(kinds, totals, out=self._shorter[: size + 1], where=kinds > 0)
+        for first in range(0, models, MODELS_AT_A_TIME):
+            part = slice(first, first + MODELS_AT_A_TIME)
+            own = np.ascontiguousarray(counts[:, part].T)
+            kinds = np.stack([np.bincount(parents[row > 0], minlength=size + 1) for row in own])
+            totals = np.stack([np.bincount(parents, row, minlength=size + 1) for row in own])
+            kinds, totals = kinds.astype(np.float32), totals.astype(np.float32)
+            totals += kinds
+            np.divide(own, totals.take(parents, axis=1), out=own, where=own > 0)
+            shorter = np.divide(kinds, totals, out=np.ones_like(totals), where=kinds > 0)
+            self._own[:size, part], self._shorter[: size + 1, part] = own.T, shorter.T
         if symbols is None:
             symbols = int(((contexts < 0) & counts.any(axis=1)).sum())
         self._lowest = self._shorter[size] / max(1, symbols)

@@ -5,7 +5,46 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.classify.settings import Settings
-from lmclassify.classify.training.lstm_experts import pieces, within
+from lmclassify.classify.training import lstm_experts
+from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.data import TrainingData
+from lmclassify.classify.training.lstm_experts import LstmTrainer, pieces, within
+from tests.conftest import bundled
+
+TINY = Settings(max_epochs=1, num_lstm_units=4, embedding_dim=4, batch_size=16)
+
+
+def a_trainer() -> LstmTrainer:
+    texts, labels = bundled(limit=40)
+    data = TrainingData.from_labels(texts, labels, 0)
+    return LstmTrainer(data, FitContext(TINY, "cpu", 1), np.zeros((40, 2)))
+
+
+def test_models_that_do_not_help_are_not_trained_again(monkeypatch):
+    """If they have read most of the text that there is time for."""
+    monkeypatch.setattr(LstmTrainer, "_helps", lambda self, trained: False)
+    assert len(a_trainer().fit(np.random.default_rng(0)).rows) == 40
+    monkeypatch.setattr(lstm_experts, "BACKGROUND_TOKENS", 100)
+    found = a_trainer().fit(np.random.default_rng(0))
+    assert len(found.rows) == len(found.scores) == 20
+    assert len(found.trained.training) == 20
+
+
+def test_only_some_validation_tokens_are_scored(monkeypatch):
+    monkeypatch.setattr(lstm_experts, "SCORED_TOKENS", 100)
+    found = a_trainer().fit(np.random.default_rng(0))
+    assert 0 < len(found.rows) < 40
+    assert found.scores.shape == (len(found.rows), 2)
+    assert sorted(set(found.rows.tolist())) == found.rows.tolist()
+
+
+def test_labels_with_little_text_differ_in_their_output_biases_only(monkeypatch):
+    monkeypatch.setattr(lstm_experts, "MIN_TOKENS_PER_LABEL", 10_000)
+    trained = a_trainer().fit(np.random.default_rng(0)).trained
+    first, second = trained.models
+    assert first["embedding.weight"] is second["embedding.weight"]
+    assert not np.array_equal(first["output.bias"], second["output.bias"])
+    assert trained.records[-1] == {"kind": "tuning", "epochs": 0, "best_epoch": 0, "validation_losses": []}
 
 
 def test_a_long_text_is_cut_into_pieces_that_overlap_by_one_token():
