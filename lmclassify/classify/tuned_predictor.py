@@ -22,6 +22,7 @@ from lmclassify.classify.thresholds import HeldOutTexts
 from lmclassify.classify.variants import TextVariant, best_variants, candidate_variants, word_model
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.parallel import map_ordered
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -117,20 +118,23 @@ class TunedPredictor(Predictor):
             return joint, [None] * len(texts)
         words = word_model(self.ngrams)
         prior_shift = self.log_priors - np.log(self.label_weights / self.label_weights.sum())
-        result = joint.copy()
-        best: list[TextVariant | None] = [None] * len(texts)
-        for chunk in chunks_of(texts):  # the variants of all texts together could take too much memory
+        chunks = chunks_of(texts)  # the variants of all texts together could take too much memory
+
+        def score_chunk(chunk: slice) -> tuple[Array, list[TextVariant | None]]:
             variants = candidate_variants(texts[chunk], joint[chunk] - prior_shift, words, label)
-            if variants:
-                variant_joint = self.approximate_joint([variant.text for _, variant in variants])
-                result[chunk], best[chunk] = best_variants(
-                    joint[chunk], variants, variant_joint, label, prior_shift
-                )
-        return result, best
+            if not variants:
+                return joint[chunk], [None] * len(joint[chunk])
+            variant_joint = self.approximate_joint([variant.text for _, variant in variants])
+            return best_variants(joint[chunk], variants, variant_joint, label, prior_shift)
+
+        found = list(map_ordered(score_chunk, chunks, self.threads))
+        return np.concatenate([part for part, _ in found]), [
+            variant for _, best in found for variant in best
+        ]
 
     def approximate_joint(self, texts: list[str]) -> Array:
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
-        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=self.threads)
+        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts))
         return self.combination.approximate_joint(self.combination.ngram_joint(scores))
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
