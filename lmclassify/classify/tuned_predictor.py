@@ -128,9 +128,7 @@ class TunedPredictor(Predictor):
             return best_variants(joint[chunk], variants, variant_joint, label, prior_shift)
 
         found = list(map_ordered(score_chunk, chunks, self.threads))
-        return np.concatenate([part for part, _ in found]), [
-            variant for _, best in found for variant in best
-        ]
+        return np.concatenate([part for part, _ in found]), [variant for _, best in found for variant in best]
 
     def approximate_joint(self, texts: list[str]) -> Array:
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
