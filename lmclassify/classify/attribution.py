@@ -37,7 +37,7 @@ class Attributions:
     spans: list[tuple[int, int]]
     """(w) start and end of each word."""
     log_probabilities: Array
-    """(w + 1, K) under the labels' maximum-likelihood language models; see `MAX_SHOWN_TOKENS`."""
+    """(w + 1, K) under the labels' language models; see `MAX_SHOWN_TOKENS`."""
     parts: Array
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array

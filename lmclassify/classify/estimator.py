@@ -66,8 +66,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     lowercase : bool or None, default=None
         Fold letter case. None: with the word tokenizer only.
     max_length : int
-        Longest sequence that training reads, in tokens (beginning and end of text included). Longer texts
-        are cut, with a warning; backward models read their ends.
+        Longest sequence that training reads, in tokens. Recipe ``plain`` cuts longer texts, with a warning;
+        ``tuned`` reads pieces of at most 128 tokens. Backward models read the ends of cut texts.
     long_texts : {"chunk", "truncate"}, default="chunk"
         How texts longer than `max_length` are scored: whole, in chunks with carried state, or by their
         beginning only, with a warning.

@@ -36,7 +36,7 @@ class ExplainedWord(TypedDict):
     start: int
     end: int
     log_probability: ByLabel
-    """Under each label's maximum-likelihood language model, nats."""
+    """Under each label's language model, nats."""
     parts: ByLabel
     """What it adds to each label's joint log-probability, nats."""
     part: float
@@ -111,7 +111,9 @@ def explain(
     if code is not None and code == other:
         raise OptionError(f"label {shorten(label)} cannot be compared with itself")
     attributions = next(attribute(predictor, as_texts([text])))
-    most = min(MAX_WORDS, MAX_WORD_LABELS // len(predictor.classes_)) if max_words is None else max_words
+    most = (
+        min(MAX_WORDS, max(1, MAX_WORD_LABELS // len(predictor.classes_))) if max_words is None else max_words
+    )
     if len(attributions.spans) > most:
         rest = len(attributions.spans) - most + 1
         message = f"the last {rest:,} of {len(attributions.spans):,} words are explained as one"

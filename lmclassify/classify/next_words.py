@@ -85,7 +85,7 @@ def next_token_model(predictor: Predictor, index: int, purpose: str = "suggest")
 
 
 def forward_models(predictor: Predictor, purpose: str) -> list[NumpyLanguageModel | TokenNgrams]:
-    """Return the labels' maximum-likelihood models that read a text from its beginning.
+    """Return the labels' language models that read a text from its beginning.
 
     Raises
     ------

@@ -74,7 +74,7 @@ class Predictor(ABC):
     """(K,) natural logarithms."""
     tokenizer: Tokenizer
     models: Sequence[LabelModel]
-    """One per label, over one vocabulary, trained by maximum likelihood."""
+    """One per label, over one vocabulary."""
     settings: Settings
     label_weights: Array
     """(K,) sum of the weights of each label's texts; priors are computed from it."""

@@ -48,7 +48,8 @@ class LanguageModelSettings:
 
     max_length: int = setting(
         256,
-        "Longest training sequence, in tokens. Longer texts are cut into pieces (recipe plain: cut off).",
+        "Longest training sequence, in tokens. Recipe plain cuts longer texts; recipe tuned reads them in "
+        "pieces of at most 128 tokens, unless `long_texts` is `truncate`.",
         minimum=2,
     )
     embedding_dim: int | None = setting(

@@ -192,7 +192,7 @@ def _known_words(words: Iterable[Sequence[str]]) -> dict[str, list[int]]:
     parts = [[*chain.from_iterable(map(_WORD.findall, _parts(word)))] for word in missing]
     hashes = iter(_hashes([*chain.from_iterable(parts)]).tolist())
     known.update(zip(missing, ([*islice(hashes, len(part))] for part in parts), strict=True))
-    _cache = known, characters
+    _cache = (known, characters) if characters <= CACHED_CHARACTERS else ({}, 0)
     return known
 
 

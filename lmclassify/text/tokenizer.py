@@ -198,7 +198,7 @@ class Tokenizer:
             encodings = self._engine.encode_batch_fast(short, add_special_tokens=False)
             for word, encoding in zip(batch, encodings, strict=True):
                 known[word] = encoding.ids if len(word) <= self.max_encoded else self._long_word(word)
-        self._known_words = known, characters
+        self._known_words = (known, characters) if characters <= CACHED_CHARACTERS else ({}, 0)
         return known
 
     def _long_word(self, word: str) -> list[int]:

@@ -183,7 +183,7 @@ class JointTrainer:
         self._best_loss = math.inf
 
     def run(self) -> None:
-        """Train until the epochs are over, the last one brought nothing, or the context is stopped."""
+        """Train until there are no more epochs, the last one improved nothing, or the context is stopped."""
         checkpoints = self._context.checkpoints
         number = 0 if checkpoints is None else checkpoints.next_number()
         state = None if checkpoints is None else checkpoints.load(number)
@@ -199,7 +199,7 @@ class JointTrainer:
 
     @property
     def finished(self) -> bool:
-        """Whether there is no epoch left to train, or the last one brought nothing.
+        """Whether there is no epoch left to train, or the last one did not improve the models.
 
         That is, it was not better than the one before or, if it was the first, than the n-gram experts alone.
         """
@@ -246,10 +246,12 @@ class JointTrainer:
         rows = self._rng.permutation(len(self._store))[: max(1, round(self._share * len(self._store)))]
         for batch in batches_by_length(self._store.lengths[rows], self._batch_size, self._rng):
             if self._context.stop.is_set():
-                return
+                break
             total += self._step_batch(rows[batch], each) * len(batch)
             tokens += int(self._costs[rows[batch]].sum())
             texts += len(batch)
+        if self._context.stop.is_set() and (self._context.stop.interrupted or self.records or not texts):
+            return  # an epoch that the clock ends counts only if there is no other
         loss = None
         if self._validation is not None:
             models = [NumpyLanguageModel(model.arrays()) for model in self._models]

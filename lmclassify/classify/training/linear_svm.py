@@ -139,6 +139,8 @@ class _Duals:
                 result.append((np.zeros(0, np.intp), np.zeros(0, np.float32)))
                 continue
             chosen, y = products[np.ix_(outside, outside)], signs[vectors[outside]]
-            _, solution, _ = linalg.lapack.dposv(chosen.T, y, overwrite_a=True, overwrite_b=True)
+            _, solution, failed = linalg.lapack.dposv(chosen.T, y, overwrite_a=True)
+            if failed:  # not positive definite, as for equal texts with very large weights
+                solution = linalg.lstsq(products[np.ix_(outside, outside)], y)[0]
             result.append((vectors[outside], solution.astype(np.float32)))
         return result

@@ -48,6 +48,9 @@ from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
+HELD_OUT_SHARE = 0.1
+"""Share of the texts to hold out if there is no time to cross-fit and ``validation_fraction`` is 0."""
+
 FOLDS = 2
 """For cross-fitting: training takes by far the most time, so two folds have to do."""
 
@@ -120,10 +123,12 @@ def fit_lstm_experts(
         Held-out joint log-probabilities by the n-gram experts.
     rng : numpy.random.Generator
     """
-    return [
-        LstmTrainer(data, context, joint, backward=backward).fit(copy.deepcopy(rng))
-        for backward in reading_directions(context.settings)
-    ]
+    directions = list(reading_directions(context.settings))
+    experts = []
+    for done, backward in enumerate(directions):
+        with context.stop.share(1 / (len(directions) - done)):
+            experts.append(LstmTrainer(data, context, joint, backward=backward).fit(copy.deepcopy(rng)))
+    return experts
 
 
 class LstmTrainer:
@@ -147,8 +152,14 @@ class LstmTrainer:
         self._compared = labels_to_compare(data.codes, joint)
         rows = np.arange(len(data.codes))
         self._doubtful = log_softmax(joint)[rows, data.codes] < math.log(DOUBTFUL)
-        small = len(data.texts) < context.limits.min_texts_to_hold_out
-        self._cross_fits = small or context.settings.validation_fraction == 0
+        settings, few_texts = context.settings, context.limits.min_texts_to_hold_out
+        # A limit of 0 texts rules cross-fitting out: there is no time for it.
+        self._cross_fits = len(data.texts) < few_texts or (
+            settings.validation_fraction == 0 and few_texts > 0
+        )
+        self._fraction = settings.validation_fraction or HELD_OUT_SHARE
+        self._may_end_early = settings.direction != "both"  # both directions score the same texts
+        self._rescales: bool | None = None
         self._one_embedding = context.limits.share_embedding(len(data.classes))
 
     def fit(self, rng: np.random.Generator) -> LstmExperts:
@@ -157,8 +168,9 @@ class LstmTrainer:
 
     def hold_out(self, rng: np.random.Generator) -> LstmExperts:
         """Fit on one part of the texts and score the rest."""
-        fraction = self.context.settings.validation_fraction
-        held_out = held_out_part(self.data.codes, fraction, rng, self.data.groups)
+        held_out = held_out_part(self.data.codes, self._fraction, rng, self.data.groups)
+        if not held_out.any():  # every label has one text
+            return self.cross_fit(rng)
         trained = self._train(np.flatnonzero(~held_out), np.flatnonzero(held_out))
         return LstmExperts(trained, trained.scores, trained.validation, self._background_scores(trained))
 
@@ -177,7 +189,7 @@ class LstmTrainer:
             scores[trained.validation] = trained.scores
             background[trained.validation] = self._background_scores(trained)
             fold_models.append(trained)
-            if self._nearly_all_tokens(trained) and not self._helps(trained):
+            if self._may_end_early and self._nearly_all_tokens(trained) and not self._helps(trained):
                 break
         rows = np.sort(np.concatenate([trained.validation for trained in fold_models]))
         if len(fold_models) == 1:
@@ -216,7 +228,7 @@ class LstmTrainer:
         """
         tokenizer = self._tokenizer(training, validation, kind)
         sequences = self._sequences(tokenizer, self.data.texts)
-        scored = [sequences[index] for index in validation]
+        scored = [sequences[index][: self.context.settings.limit] for index in validation]
         some = within(scored, self._max_tokens(SCORED_TOKENS), np.random.default_rng(self.data.seed))
         trained = TrainedModels(tokenizer, sequences, training, validation[some])
         background = self._train_background(trained, None if epochs is None else epochs[0])
@@ -306,8 +318,10 @@ class LstmTrainer:
         data, settings, labels = self.data, self.context.settings, len(self.data.classes)
         sequences, rows = pieces([trained.sequences[index] for index in trained.training], settings)
         rows = trained.training[rows]
-        tokens = sum(map(len, sequences))
-        if labels > MAX_TRAINED_LABELS or tokens < MIN_TOKENS_PER_LABEL * labels:
+        if self._rescales is None:  # the same for all folds
+            tokens = sum(map(len, trained.sequences))
+            self._rescales = labels > MAX_TRAINED_LABELS or tokens < MIN_TOKENS_PER_LABEL * labels
+        if self._rescales:
             rescaled = unigram_rescaled(
                 trained.background, sequences, data.codes[rows], labels, data.weights_of(rows)
             )

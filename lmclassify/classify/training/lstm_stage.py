@@ -19,7 +19,7 @@ from lmclassify.classify.training.data import stratified_folds
 from lmclassify.classify.training.device import torch_device
 from lmclassify.classify.training.ensemble import add_experts, fit_cascade
 from lmclassify.classify.training.history import merge_directions
-from lmclassify.classify.training.language_models import Weights, directed_models
+from lmclassify.classify.training.language_models import Weights, count_cut, directed_models
 from lmclassify.classify.training.lstm_experts import LstmExperts, fit_lstm_experts
 from lmclassify.classify.training.ngram_stage import (
     HeldOutScores,
@@ -46,7 +46,10 @@ def fit_lstm_stage(first: NgramStage, context: FitContext, rng: np.random.Genera
     context.device = torch_device(context.device)
     context.progress.begin(2, lstm_work(first.sample, context))
     lstms = fit_lstm_experts(first.sample, context, first.joint, rng)
-    return FitResult(_with_lstms(first, context, lstms), len(first.sample.texts))
+    model, cut = _with_lstms(first, context, lstms), 0
+    if context.settings.limit is not None:
+        cut = count_cut(model.tokenizer.sequences(first.sample.texts), context.settings)
+    return FitResult(model, len(first.sample.texts), cut)
 
 
 def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExperts]) -> TunedModel:
@@ -101,7 +104,7 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
 
 
 def _result(accuracy: float, loss: float, accuracy_before: float, loss_before: float) -> str:
-    """Return what stage 2 bought, in words."""
+    """Return how stage 2 changed accuracy and log-loss, in words."""
     if loss >= loss_before:
         return (
             f"held-out accuracy {accuracy_before:.2%}, log-loss {loss_before:.4f} nats per text; the n-gram "

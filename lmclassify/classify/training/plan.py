@@ -38,7 +38,9 @@ def planned_stages(data: TrainingData, context: FitContext, *names: str) -> list
 
 def ngram_work(data: TrainingData) -> int:
     """Return the number of characters, and some more for each text and label."""
-    return sum(map(len, data.texts)) + 20 * len(data.texts) + 500 * len(data.classes)
+    in_memory = sum(map(len, data.texts)) + 20 * len(data.texts)
+    in_files = data.remainder_size * in_memory // max(1, len(data.texts))
+    return in_memory + in_files + 500 * len(data.classes)
 
 
 def lstm_work(data: TrainingData, context: FitContext) -> float:

@@ -37,3 +37,15 @@ def test_threads_change_nothing_and_labels_may_be_absent(texts):
             np.testing.assert_array_equal(a, b)
     assert not one[1][1][:, 4].any()
     assert one[1][2][4] == linear_svm.ABSENT_BIAS
+
+
+def test_equal_texts_with_very_large_weights(texts):
+    """Their products are not positive definite in floating point."""
+    rows, codes, weights, folds = texts
+    twice = sparse.vstack([rows, rows]).tocsr()
+    weights, codes, folds = np.tile(weights, 2) * 1e14, np.tile(codes, 2), np.tile(folds, 2)
+    whole = linear_svm.fit_linear_svm(rows, codes[:150], 5, np.ones(150), 0)
+    for inside, svm_weights, bias in linear_svm.fold_svms(twice, codes, weights, folds, whole, 0):
+        margins = twice[~inside] @ svm_weights + bias
+        assert np.isfinite(margins).all()
+        assert (margins.argmax(axis=1) == codes[~inside]).mean() > 0.9

@@ -1,23 +1,51 @@
 """How texts are cut into pieces for the training of LSTMs."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.training import lstm_experts
-from lmclassify.classify.training.context import FitContext
+from lmclassify.classify.training.context import FitContext, SizeLimits
 from lmclassify.classify.training.data import TrainingData
-from lmclassify.classify.training.lstm_experts import LstmTrainer, pieces, within
+from lmclassify.classify.training.lstm_experts import LstmTrainer, fit_lstm_experts, pieces, within
 from tests.conftest import bundled
 
 TINY = Settings(max_epochs=1, num_lstm_units=4, embedding_dim=4, batch_size=16)
 
 
-def a_trainer() -> LstmTrainer:
+def a_trainer(settings: Settings = TINY, **options) -> LstmTrainer:
     texts, labels = bundled(limit=40)
     data = TrainingData.from_labels(texts, labels, 0)
-    return LstmTrainer(data, FitContext(TINY, "cpu", 1), np.zeros((40, 2)))
+    return LstmTrainer(data, FitContext(settings, "cpu", 1, **options), np.zeros((40, 2)))
+
+
+def test_both_directions_score_the_same_texts(monkeypatch):
+    """Even if one of them does not help and the other does."""
+    settings = replace(TINY, direction="both")
+    monkeypatch.setattr(lstm_experts, "BACKGROUND_TOKENS", 100)
+    monkeypatch.setattr(LstmTrainer, "_helps", lambda self, trained: not self._backward)
+    trainer = a_trainer(settings)
+    forward, backward = fit_lstm_experts(
+        trainer.data, trainer.context, np.zeros((40, 2)), np.random.default_rng(0)
+    )
+    assert forward.rows.tolist() == backward.rows.tolist() == list(range(40))
+
+
+def test_single_texts_are_not_held_out():
+    data = TrainingData.from_labels(["a b c", "d e f", "g h i"], ["x", "y", "z"], 0)
+    context = FitContext(TINY, "cpu", 1, limits=SizeLimits(min_texts_to_hold_out=0))
+    found = LstmTrainer(data, context, np.zeros((3, 3))).fit(np.random.default_rng(0))
+    assert len(found.rows) == len(found.scores) > 0
+
+
+def test_without_time_to_cross_fit_texts_are_held_out():
+    settings = replace(TINY, validation_fraction=0.0)
+    trainer = a_trainer(settings, limits=SizeLimits(min_texts_to_hold_out=0))
+    assert len(trainer.fit(np.random.default_rng(0)).rows) == 4
+    assert len(a_trainer(settings).fit(np.random.default_rng(0)).rows) == 40
 
 
 def test_models_that_do_not_help_are_not_trained_again(monkeypatch):
