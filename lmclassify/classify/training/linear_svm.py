@@ -38,6 +38,9 @@ which takes a tenth of the time. With more texts, and two labels, there are too 
 MAX_TEXTS_IN_GRAM = 4000
 """With so many texts their products take 128 MB; with more they are computed for each label."""
 
+MIN_RIDGE = 1e-4
+"""Added at least to a text's product with itself: equal texts with very large weights are singular else."""
+
 _liblinear = ForkSafeLock()  # its random numbers are one stream for the whole process
 
 
@@ -131,7 +134,7 @@ class _Duals:
             chosen = self._rows[vectors]
             products = (chosen @ chosen.T).toarray().astype(np.float64)
         products += 1.0  # the constant whose weight is the bias
-        products[np.diag_indices_from(products)] += 0.5 / self._weights[vectors]
+        products[np.diag_indices_from(products)] += np.maximum(MIN_RIDGE, 0.5 / self._weights[vectors])
         result = []
         for inside in insides:
             outside = np.flatnonzero(~inside[vectors])
@@ -139,8 +142,6 @@ class _Duals:
                 result.append((np.zeros(0, np.intp), np.zeros(0, np.float32)))
                 continue
             chosen, y = products[np.ix_(outside, outside)], signs[vectors[outside]]
-            _, solution, failed = linalg.lapack.dposv(chosen.T, y, overwrite_a=True)
-            if failed:  # not positive definite, as for equal texts with very large weights
-                solution = linalg.lstsq(products[np.ix_(outside, outside)], y)[0]
+            _, solution, _ = linalg.lapack.dposv(chosen.T, y, overwrite_a=True, overwrite_b=True)
             result.append((vectors[outside], solution.astype(np.float32)))
         return result
