@@ -209,6 +209,6 @@ def _fit(
 
     first = np.concatenate([start, [prior_start], np.zeros(labels)])
     bounds = [(0.0, None)] * (count + 1) + [(None, None)] * labels
-    precise = {"ftol": 1e-12, "gtol": 1e-7, "maxiter": 1000, "maxfun": 10_000}
+    precise = {"ftol": 1e-10, "gtol": 1e-7, "maxiter": 1000, "maxfun": 10_000}
     found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x
     return found[:count], float(found[count]), found[count + 1 :]

@@ -49,8 +49,8 @@ MAX_COMPARED = 3
 """A text's label is compared with its likeliest competitors only, so many labels take no longer."""
 DOUBTFUL = 0.95
 """Texts to whose label the n-gram experts give a smaller probability are compared between labels."""
-MAX_EPOCHS = 2
-"""More epochs take time and soon overfit."""
+MAX_EPOCHS, MAX_EPOCHS_MANY_LABELS = 2, 1
+"""More epochs take time and soon overfit, first of all where many labels share the embedding."""
 MAX_TOKENS = 300_000
 """Tokens to read in all epochs, each once per compared label: bounds the time with many texts."""
 LEARNING_RATE = 4e-3
@@ -116,7 +116,7 @@ class JointTrainer:
         Without it the weights of the last epoch are kept.
     weights : ndarray, (n,), optional
     epochs : int, optional
-        By default `MAX_EPOCHS`.
+        By default `MAX_EPOCHS`, or `MAX_EPOCHS_MANY_LABELS` with `one_embedding`.
     max_tokens : int, optional
         If the epochs would read more tokens, each reads a part of the sequences, drawn at random.
     seed : int, default=0
@@ -172,7 +172,7 @@ class JointTrainer:
         self._costs = self._store.lengths * np.where(doubtful, compared.shape[1], 1)
         total = max(1, int(self._costs.sum()))
         if epochs is None:
-            epochs = min(MAX_EPOCHS, settings.max_epochs)
+            epochs = min(MAX_EPOCHS_MANY_LABELS if one_embedding else MAX_EPOCHS, settings.max_epochs)
         self._epochs = epochs
         self._share = min(1.0, max_tokens / self._epochs / total)
         rows = max(1, round(self._share * len(sequences)))

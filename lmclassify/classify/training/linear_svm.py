@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from lmclassify.parallel import ForkSafeLock, map_ordered
 
@@ -38,7 +39,7 @@ which takes a tenth of the time. With more texts, and two labels, there are too 
 MAX_TEXTS_IN_GRAM = 4000
 """With so many texts their products take 128 MB; with more they are computed for each label."""
 
-MIN_RIDGE = 1e-4
+MIN_RIDGE = 1e-2
 """Added at least to a text's product with itself: equal texts with very large weights are singular else."""
 
 _liblinear = ForkSafeLock()  # its random numbers are one stream for the whole process
@@ -102,7 +103,8 @@ def fold_svms(
     def solve(label: int) -> list[tuple[Codes, Floats]]:
         return duals.solve(label, insides)
 
-    solved = list(map_ordered(solve, range(labels), threads))
+    with threadpool_limits(limits=1, user_api="blas"):
+        solved = list(map_ordered(solve, range(labels), threads))
     for inside, of_labels in zip(insides, zip(*solved, strict=True), strict=True):
         ends = np.cumsum([0, *(len(vectors) for vectors, _ in of_labels)])
         vectors, values = (np.concatenate(parts) for parts in zip(*of_labels, strict=True))
@@ -129,11 +131,11 @@ class _Duals:
         signs = np.where(own, 1.0, -1.0)
         vectors = np.flatnonzero((signs * self._margins[:, label] < 1) & (self._weights > 0))
         if self._gram is not None:
-            products = self._gram[np.ix_(vectors, vectors)].astype(np.float64)
+            products = self._gram[np.ix_(vectors, vectors)]
         else:
             chosen = self._rows[vectors]
-            products = (chosen @ chosen.T).toarray().astype(np.float64)
-        products += 1.0  # the constant whose weight is the bias
+            products = (chosen @ chosen.T).toarray()
+        products += np.float32(1.0)  # the constant whose weight is the bias
         products[np.diag_indices_from(products)] += np.maximum(MIN_RIDGE, 0.5 / self._weights[vectors])
         result = []
         for inside in insides:
@@ -141,7 +143,7 @@ class _Duals:
             if not len(outside) or not (own & ~inside).any():
                 result.append((np.zeros(0, np.intp), np.zeros(0, np.float32)))
                 continue
-            chosen, y = products[np.ix_(outside, outside)], signs[vectors[outside]]
-            _, solution, _ = linalg.lapack.dposv(chosen.T, y, overwrite_a=True, overwrite_b=True)
-            result.append((vectors[outside], solution.astype(np.float32)))
+            chosen, y = products[np.ix_(outside, outside)], signs[vectors[outside]].astype(np.float32)
+            _, solution, _ = linalg.lapack.sposv(chosen.T, y, overwrite_a=True, overwrite_b=True)
+            result.append((vectors[outside], solution))
         return result
