@@ -57,6 +57,10 @@ FOLDS = 2
 BACKGROUND_TOKENS, MAX_BACKGROUND_EPOCHS = 250_000, 3
 """The background model reads so many tokens, in so many epochs at most: bounds the time with many texts."""
 
+MIN_GAIN = 0.01
+"""Share of the log-loss that models must save to be trained again on all texts: with a scale fitted on the
+same texts, a little less is chance."""
+
 MIN_TOKENS_PER_LABEL, MAX_TRAINED_LABELS = 100, 400
 """With less text, training makes the labels' models worse than the rescaled background model; with more
 labels, it takes too much time and memory."""
@@ -210,9 +214,9 @@ class LstmTrainer:
         return tokens >= self._max_tokens(BACKGROUND_TOKENS) / 2
 
     def _helps(self, trained: TrainedModels) -> bool:
-        """Return whether the validation texts' log-loss is smaller with the LSTMs."""
+        """Return whether the validation texts' log-loss is clearly smaller with the LSTMs."""
         validation = self._validation(trained)
-        return validation.loss(trained.scores) < validation.ngram_loss
+        return validation.loss(trained.scores) < (1 - MIN_GAIN) * validation.ngram_loss
 
     def _train(
         self,
