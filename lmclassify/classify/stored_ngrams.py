@@ -26,7 +26,7 @@ MAX_COUNT = 1e25
 MAX_DENSE_BYTES = 1 << 28
 """From this size of the dense weights on, `MAX_SPARSITY` is required."""
 LABELS_AT_A_TIME = 16
-"""Labels whose weights are written together, as writing one column of many takes ten times as long."""
+"""Labels whose weights are written together: single columns are slow to write."""
 MAX_SPARSITY = 32
 """Labels must know one in so many n-grams on average. Otherwise a small file could claim much memory."""
 

@@ -48,7 +48,7 @@ WORDS_PER_BATCH = 10_000
 CACHED_CHARACTERS = 1 << 20
 """Characters of the words whose tokens are kept: a hundred thousand words or so, in about 40 MB."""
 MAX_BPE_CHARACTERS = 1 << 21
-"""Subwords are trained on every n-th text if there is more text: more changes little and takes seconds."""
+"""With more text, subwords are trained on every n-th text: the others change little and take seconds."""
 
 _LONG_WORD = re.compile(r"\S{1000}")  # split for training, which takes quadratic time for a word
 _PADDING, _UNKNOWN, _BEGIN, _END = "<padding>", "<unknown>", "<begin>", "<end>"

@@ -40,7 +40,8 @@ MAX_TEXTS_IN_GRAM = 4000
 """With so many texts their products take 128 MB; with more they are computed for each label."""
 
 MIN_RIDGE = 1e-2
-"""Added at least to a text's product with itself: equal texts with very large weights are singular else."""
+"""Smallest number added to the diagonal. Without it, equal texts with very large weights make the matrix
+singular."""
 
 _liblinear = ForkSafeLock()  # its random numbers are one stream for the whole process
 

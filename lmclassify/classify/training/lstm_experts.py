@@ -58,8 +58,8 @@ BACKGROUND_TOKENS, MAX_BACKGROUND_EPOCHS = 250_000, 3
 """The background model reads so many tokens, in so many epochs at most: bounds the time with many texts."""
 
 MIN_GAIN = 0.01
-"""Share of the log-loss that models must save to be trained again on all texts: with a scale fitted on the
-same texts, a little less is chance."""
+"""If the first fold's models lower the log-loss by a smaller share, they are not trained again on all texts.
+Their scale is fitted on the same texts, so a small gain is chance."""
 
 MIN_TOKENS_PER_LABEL, MAX_TRAINED_LABELS = 100, 400
 """With less text, training makes the labels' models worse than the rescaled background model; with more

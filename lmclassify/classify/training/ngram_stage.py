@@ -47,7 +47,7 @@ SAFETY = 1.6
 """Factor of the time that follows from the sample's: more texts have more different n-grams."""
 
 TEXTS_TO_CHOOSE_TOKENS, CHARACTERS_TO_CHOOSE_TOKENS = 2000, 200_000
-"""Enough text to see whether words leave most of it unknown."""
+"""Text on which the kind of tokenizer is chosen: enough to see whether words leave most of it unknown."""
 
 
 @dataclass(frozen=True)

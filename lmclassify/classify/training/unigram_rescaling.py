@@ -22,7 +22,7 @@ Weights = dict[str, npt.NDArray[np.float32]]
 BACKGROUND_COUNT = 20.0
 """Tokens of background text that are added to each label's own: with few texts, frequencies are rough."""
 EXPONENT = 0.7
-"""Power of the ratio of frequencies: much of it, the context's words explain already."""
+"""Of the ratio of frequencies. Below 1, because the context already predicts a part of the difference."""
 
 
 def unigram_rescaled(

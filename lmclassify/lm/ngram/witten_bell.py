@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 
 MODELS_AT_A_TIME = 16
-"""Models whose counts are rearranged together, as reading one column of many takes ten times as long."""
+"""Models whose counts are rearranged together: single columns are slow to read."""
 _MIN_PROBABILITY = np.finfo(np.float32).tiny  # products of many small factors underflow to 0 otherwise
 
 

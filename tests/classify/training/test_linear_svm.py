@@ -40,7 +40,7 @@ def test_threads_change_nothing_and_labels_may_be_absent(texts):
 
 
 def test_equal_texts_with_very_large_weights(texts):
-    """Their products are not positive definite in floating point."""
+    """The matrix of their products is singular in floating point."""
     rows, codes, weights, folds = texts
     twice = sparse.vstack([rows, rows]).tocsr()
     weights, codes, folds = np.tile(weights, 2) * 1e14, np.tile(codes, 2), np.tile(folds, 2)
