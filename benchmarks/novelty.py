@@ -47,7 +47,7 @@ def model_scores(model: FittedModel) -> dict[str, Score]:
     ngrams, subwords = model.ngrams[:1], model.subwords
 
     def per_character(texts: Sequence[str]) -> Array:
-        log_likelihoods = ngram_scores(ngrams, texts, subwords.sequences(texts), threads=model.n_jobs or 1)[1]
+        log_likelihoods = ngram_scores(ngrams, texts, subwords, threads=model.n_jobs or 1)[0][1]
         lengths = np.array([len(" ".join(text.split())) + 1 for text in texts])
         return -np.asarray(np.logaddexp.reduce(log_likelihoods + model.log_priors, axis=1) / lengths)
 

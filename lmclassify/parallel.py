@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -53,6 +54,21 @@ def map_ordered(
 
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
         yield from pool.map(function, items)
+
+
+@contextlib.contextmanager
+def in_background(function: Callable[[], Result], threads: int) -> Iterator[Callable[[], Result]]:
+    """Call a function in a thread of its own; provide a function that waits for its result.
+
+    With one thread only, the function is called when its result is first asked for.
+    """
+    if threads == 1:
+        yield functools.cache(function)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(function).result
 
 
 class ForkSafeLock:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from lmclassify.errors import OptionError
-from lmclassify.parallel import map_ordered, number_of_threads, run_in_rounds
+from lmclassify.parallel import in_background, map_ordered, number_of_threads, run_in_rounds
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -21,6 +21,20 @@ def test_results_keep_their_order(threads):
         return number * number
 
     assert list(map_ordered(first_last, range(6), threads)) == [0, 1, 4, 9, 16, 25]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_work_in_the_background_is_done_once(threads):
+    calls = []
+
+    def work() -> int:
+        calls.append(threading.current_thread())
+        return 3
+
+    with in_background(work, threads) as result:
+        assert result() + result() == 6
+    assert len(calls) == 1
+    assert (calls[0] is threading.current_thread()) == (threads == 1)
 
 
 def test_number_of_threads():

@@ -205,6 +205,18 @@ class NgramModel:
         return self.idf.size + self.svm_weights.size + self.counts.size
 
     @cached_property
+    def totals(self) -> Array:
+        """How often each n-gram occurs in the texts of all labels, (F,)."""
+        result: Array = self.counts.sum(axis=1, dtype=np.float64)
+        return result
+
+    @cached_property
+    def label_totals(self) -> Array:
+        """How many n-grams the texts of each label have in all, (K,)."""
+        result: Array = self.counts.sum(axis=0, dtype=np.float64)
+        return result
+
+    @cached_property
     def _index(self) -> NgramIndex:
         return NgramIndex(self.keys)
 

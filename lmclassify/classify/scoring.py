@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -197,26 +198,34 @@ def _run(work: Callable[[T], None], jobs: Iterable[T], threads: int) -> None:
 
 
 def ngram_scores(
-    models: Sequence[NgramModel], texts: Sequence[str], sequences: Sequence[Ids], *, threads: int = 1
-) -> list[npt.NDArray[np.float64]]:
-    """Return the scores of n-gram models, (n, K) each, in the order of `NgramModel.score_names`.
+    models: Sequence[NgramModel], texts: Sequence[str], subwords: Tokenizer, *, threads: int = 1
+) -> tuple[list[npt.NDArray[np.float64]], list[int]]:
+    """Return the scores of n-gram models and the texts' lengths.
 
     Parameters
     ----------
     texts : sequence of str
         n texts.
-    sequences : sequence of array of int
-        The subword ids of the same texts.
+    subwords : Tokenizer
+        Of the models of subwords.
     threads : int, default=1
         Results do not depend on it.
+
+    Returns
+    -------
+    scores : list of ndarray, (n, K)
+        In the order of `NgramModel.score_names`.
+    lengths : list of int
+        Number of subword ids of each text's sequence.
     """
-    chunks = chunks_of(texts)
 
-    def score(chunk: slice) -> list[npt.NDArray[np.float64]]:
-        return [part for model in models for part in model.scores(texts[chunk], sequences[chunk])]
+    def score(chunk: slice) -> tuple[list[npt.NDArray[np.float64]], list[int]]:
+        sequences = subwords.sequences(texts[chunk])
+        scores = [part for model in models for part in model.scores(texts[chunk], sequences)]
+        return scores, [len(sequence) for sequence in sequences]
 
-    scored = list(map_ordered(score, chunks, threads))
-    return [np.concatenate(parts) for parts in zip(*scored, strict=True)]
+    scored, lengths = zip(*map_ordered(score, chunks_of(texts), threads), strict=True)
+    return [np.concatenate(parts) for parts in zip(*scored, strict=True)], [*chain.from_iterable(lengths)]
 
 
 def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.float64]:

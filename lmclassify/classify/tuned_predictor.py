@@ -54,11 +54,10 @@ class TunedPredictor(Predictor):
         """Return the joint log-probabilities of texts and what they were computed from."""
         prepared = self.prepare(texts)
         distinct, rows = distinct_texts(prepared)
-        subwords = self.subwords.sequences(distinct)
-        scores = ngram_scores(self.ngrams, distinct, subwords, threads=self.threads)
+        scores, lengths = ngram_scores(self.ngrams, distinct, self.subwords, threads=self.threads)
         ngram_joint = self.combination.ngram_joint(scores)
         approximate = self.combination.approximate_joint(ngram_joint)
-        mask = self.cascade_mask(approximate, [len(sequence) for sequence in subwords])
+        mask = self.cascade_mask(approximate, lengths)
         lstm_joint = self._lstm_joint(distinct, mask)
         joint = merge(approximate, ngram_joint + lstm_joint, mask, approximate.argmax(axis=1))
         joint, variants = self.score_variants(distinct, joint)
@@ -132,12 +131,12 @@ class TunedPredictor(Predictor):
 
     def approximate_joint(self, texts: list[str]) -> Array:
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
-        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts))
+        scores, _ = ngram_scores(self.ngrams, texts, self.subwords)
         return self.combination.approximate_joint(self.combination.ngram_joint(scores))
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of all experts of prepared texts, (n, K) each, in the combination's order."""
-        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts), threads=self.threads)
+        scores, _ = ngram_scores(self.ngrams, texts, self.subwords, threads=self.threads)
         return [*scores, *self._lstm_scores(texts, np.ones((len(texts), len(self.classes_)), dtype=bool))]
 
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:

@@ -179,7 +179,7 @@ def word_counts(words: NgramModel, candidates: Sequence[str]) -> list[float]:
 
 def _total_counts(words: NgramModel, columns: npt.NDArray[np.int32]) -> Array:
     """Return the counts of n-grams over all labels; 0 for unknown ones, whose column is negative."""
-    counts: Array = np.where(columns >= 0, words.counts[columns].sum(axis=1, dtype=np.float64), 0.0)
+    counts: Array = np.where(columns >= 0, words.totals[columns], 0.0)
     return counts
 
 
@@ -225,7 +225,7 @@ def _log_odds(words: NgramModel, columns: npt.NDArray[np.int32], label: int) -> 
     """Return each word's log-odds of a label against the likeliest other (naive Bayes), (m,) nats."""
     counts = words.counts[columns].astype(np.float64)
     counts[columns < 0] = 0.0
-    log_p = np.log(counts + 0.5) - np.log(words.counts.sum(axis=0, dtype=np.float64) + 1.0)
+    log_p = np.log(counts + 0.5) - np.log(words.label_totals + 1.0)
     odds: Array = log_p[:, label] - np.delete(log_p, label, axis=1).max(axis=1)
     return odds
 
@@ -242,7 +242,7 @@ def _mutual_information(
     (1991).
     """
     first, second, together = (_total_counts(words, columns) for columns in (before, after, pairs))
-    total = float(words.counts.sum(dtype=np.float64)) / 2  # there are about as many pairs as words
+    total = float(words.label_totals.sum()) / 2  # there are about as many pairs as words
     by_itself = (second + 0.5) / (total + 0.25 * len(words.keys))
     known = np.maximum(1.0, first)
     share = first / (known + known**FOLLOWERS_EXPONENT)

@@ -88,13 +88,13 @@ class _NgramExperts:
 
         from lmclassify.classify.training.context import FitContext
         from lmclassify.classify.training.data import TrainingData
-        from lmclassify.classify.training.ngrams import fit_ngram_experts
+        from lmclassify.classify.training.ngrams import choose_sample, fit_ngram_experts
 
         data = TrainingData.from_labels(texts, labels, self._setup.seed)
         self.classes_ = data.classes
         generator = np.random.default_rng(self._setup.seed)
         context = FitContext(Settings(), "cpu", self._setup.threads)
-        self._experts = fit_ngram_experts(data, context, generator)
+        self._experts = fit_ngram_experts(data, choose_sample(data, context, generator), context, generator)
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> Any:
@@ -104,8 +104,7 @@ class _NgramExperts:
         from lmclassify.classify.scoring import ngram_scores
 
         experts = self._experts
-        sequences = experts.subwords.sequences(list(texts))
-        scores = ngram_scores(experts.models, texts, sequences, threads=self._setup.threads)
+        scores, _ = ngram_scores(experts.models, texts, experts.subwords, threads=self._setup.threads)
         return np.exp(log_softmax(experts.combination.joint(scores)))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -189,17 +189,24 @@ def _known_words(words: Iterable[Sequence[str]]) -> dict[str, list[int]]:
     if characters > CACHED_CHARACTERS:  # a new dictionary, as another thread may read the old one
         known, missing = {}, list(set().union(*words))
         characters = sum(map(len, missing))
-    parts = [[*chain.from_iterable(map(_WORD.findall, _parts(word)))] for word in missing]
+    parts = _split_words(missing)
     hashes = iter(_hashes([*chain.from_iterable(parts)]).tolist())
     known.update(zip(missing, ([*islice(hashes, len(part))] for part in parts), strict=True))
     _cache = (known, characters) if characters <= CACHED_CHARACTERS else ({}, 0)
     return known
 
 
-def _parts(text: str) -> Iterator[str]:
-    """Yield a text's parts, composed and in lower case."""
-    parts = [text] if len(text) <= MAX_PART else (part for _, part in split_long_text(text))
-    return (_composed(part).lower() for part in parts)
+def _split_words(words: Sequence[str]) -> list[list[str]]:
+    """Return the symbols of each whitespace-delimited word: composed and in lower case."""
+    if not words:
+        return []
+    short = "\n".join(word if len(word) <= MAX_PART else "" for word in words)  # all at once is faster
+    result = [_WORD.findall(word) for word in _composed(short).lower().split("\n")]
+    for index, word in enumerate(words):
+        if len(word) > MAX_PART:
+            parts = (_composed(part).lower() for _, part in split_long_text(word))
+            result[index] = [*chain.from_iterable(map(_WORD.findall, parts))]
+    return result
 
 
 def _composed(text: str) -> str:
@@ -232,9 +239,8 @@ def _occurrences(symbols: Keys, lengths: Indices, start: int, end: int, longest:
     symbols = symbols[start:end]
     keys = np.zeros((longest, len(symbols)), dtype=np.uint64)
     keys[0] = _mix(symbols + _GOLDEN)
-    for size in range(2, longest + 1):
-        complete = np.flatnonzero(position[size - 1 :] >= size - 1) + (size - 1)
-        keys[size - 1, complete] = _mix(keys[size - 2, complete - 1] * _GOLDEN + symbols[complete])
+    for shorter, longer in pairwise(keys):
+        longer[1:] = _mix(shorter[:-1] * _GOLDEN + symbols[1:])
     return NgramOccurrences(text_index, position, keys)
 
 
@@ -244,4 +250,5 @@ def _mix(values: Keys) -> Keys:
     values *= np.uint64(0xBF58476D1CE4E5B9)
     values ^= values >> np.uint64(27)
     values *= np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values ^= values >> np.uint64(31)
+    return values

@@ -47,7 +47,7 @@ WORDS_PER_BATCH = 10_000
 """Words encoded at once: the engine's result for each takes more than a kilobyte."""
 CACHED_CHARACTERS = 1 << 20
 """Characters of the words whose tokens are kept: a hundred thousand words or so, in about 40 MB."""
-MAX_BPE_CHARACTERS = 1 << 21
+MAX_BPE_CHARACTERS = 1 << 20
 """With more text, subwords are trained on every n-th text: the others change little and take seconds."""
 
 _LONG_WORD = re.compile(r"\S{1000}")  # split for training, which takes quadratic time for a word
@@ -134,7 +134,9 @@ class Tokenizer:
         if kind not in get_args(TokenizerKind):
             raise OptionError(f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}")
         engine = _engine(kind, lowercase)
-        words = Counter(word for text in texts for word in encodable(text).split())
+        words: Counter[str] = Counter()
+        for text in texts:
+            words.update(encodable(text).split())
         if kind == "word":
             counts: Counter[str] = Counter()
             for word, count in words.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -111,7 +111,7 @@ def count_ngrams(
     ordered: bool,
     batches: Sequence[LabelledBatch],
     remainder: Sequence[TextShard],
-    subwords: Tokenizer,
+    subwords: Tokenizer | None,
     *,
     threads: int = 1,
     cluster: RayTasks | None = None,
@@ -128,7 +128,8 @@ def count_ngrams(
         n texts, at least one.
     remainder : sequence of TextShard
         More texts, whose n-grams are known too. With them, the rarest of too many n-grams are left out.
-    subwords : Tokenizer
+    subwords : Tokenizer or None
+        Needed for n-grams of subwords only.
     threads : int, default=1
         The result does not depend on it.
     cluster : RayTasks, optional
@@ -137,13 +138,17 @@ def count_ngrams(
         Largest number of known n-grams if there is a remainder.
     """
 
+    def count_batch(batch: LabelledBatch) -> _BatchNgrams:
+        return _BatchNgrams.count(_occurrences(analyzer, batch.texts, subwords), len(batch.texts))
+
     def shard_keys(shard: TextShard) -> tuple[Keys, Counts]:
         """Return the n-grams of a shard and how many of its texts have each."""
-        found = (_keys(_occurrences(analyzer, batch.texts, subwords)) for batch in shard.batches())
-        return _add_up(found, _NO_KEYS)
+        found = map(count_batch, shard.batches())
+        return _add_up(((batch.keys, batch.text_counts) for batch in found), _NO_KEYS)
 
-    shards = [*batches, *remainder]
-    keys, text_counts = _add_up(_map(shard_keys, shards, threads, cluster), _NO_KEYS)
+    counted = list(_map(count_batch, batches, threads, cluster))
+    found = ((batch.keys, batch.text_counts) for batch in counted)
+    keys, text_counts = _add_up(chain(found, _map(shard_keys, remainder, threads, cluster)), _NO_KEYS)
     texts = sum(len(batch.texts) for batch in batches)
     min_texts = 2 if analyzer.symbols == "character" and texts >= MIN_TEXTS_TO_PRUNE else 1
     kept = text_counts >= min_texts
@@ -151,35 +156,75 @@ def count_ngrams(
         kept = text_counts > np.partition(text_counts, -max_ngrams)[-max_ngrams]
     keys, text_counts = keys[kept], text_counts[kept]
     index = NgramIndex(keys)
-
-    def look_up(batch: LabelledBatch) -> tuple[Columns, Codes, sparse.csr_matrix]:
-        """Return columns, lengths and counts of a batch."""
-        occurrences = _occurrences(analyzer, batch.texts, subwords)
-        columns = index.look_up(occurrences)
-        known = count_known(columns, occurrences.text_index, len(batch.texts))
-        starts = np.searchsorted(known.text_index, np.arange(known.texts + 1))
-        counts = sparse.csr_matrix(
-            (known.count.astype(np.float32), known.column.astype(np.int32), starts.astype(np.int32)),
-            shape=(known.texts, len(keys)),
-        )
-        return columns, np.bincount(occurrences.text_index, minlength=known.texts), counts
-
-    columns, lengths, rows = zip(*_map(look_up, batches, threads, cluster), strict=True)
     contexts = np.full(len(keys), -1, dtype=np.int32) if ordered else None
-    if contexts is not None:
-        for batch_columns in columns:
-            _note_contexts(contexts, batch_columns)
-    counts = sparse.vstack(rows, format="csr")
+    ends = np.cumsum([batch.columns.shape[1] for batch in counted])
+    columns = np.empty((analyzer.longest, ends[-1]), dtype=np.int32)
+
+    def place(number: int) -> sparse.csr_matrix:
+        """Set a batch's part of the columns and contexts; return its counts."""
+        batch = counted[number]
+        known = index.find(batch.keys)
+        end = ends[number]
+        part = columns[:, end - batch.columns.shape[1] : end]
+        np.append(known, np.int32(-1)).take(batch.columns, out=part, mode="wrap")  # -1 stays -1
+        if contexts is not None:
+            _note_contexts(contexts, part)
+        batch.columns = part  # what the batch had is no longer needed
+        return batch.counts_among(known, len(keys))
+
+    counts = list(map_ordered(place, range(len(counted)), threads))
+    lengths = np.concatenate([batch.lengths for batch in counted])
+    rows = sparse.vstack(counts, format="csr")
     return CountedNgrams(
         analyzer,
         keys,
         min_texts,
-        text_counts - np.bincount(counts.indices, minlength=len(keys)),
+        text_counts - np.bincount(rows.indices, minlength=len(keys)),
         contexts,
-        counts,
-        np.concatenate(lengths),
-        np.concatenate(columns, axis=1),
+        rows,
+        lengths,
+        columns,
     )
+
+
+@dataclass
+class _BatchNgrams:
+    """The n-grams of the texts of one batch, among those that the batch has."""
+
+    keys: Keys
+    """Ascending."""
+    text_counts: Counts
+    """How many of the texts have each n-gram."""
+    lengths: Codes
+    """Symbols of each text."""
+    columns: Columns
+    """As `NgramIndex.look_up` returns them, among `keys`."""
+    rows: sparse.csr_matrix
+    """(texts, n-grams) how often each text has each n-gram."""
+
+    @classmethod
+    def count(cls, occurrences: NgramOccurrences, texts: int) -> _BatchNgrams:
+        """Count the n-grams of some texts."""
+        keys = np.sort(occurrences.keys[occurrences.complete])
+        keys = keys[_differ(keys)]
+        columns = NgramIndex(keys).look_up(occurrences)
+        counts = count_known(columns, occurrences.text_index, texts)
+        starts = np.searchsorted(counts.text_index, np.arange(texts + 1))
+        rows = sparse.csr_matrix(
+            (counts.count.astype(np.float32), counts.column.astype(np.int32), starts.astype(np.int32)),
+            shape=(texts, len(keys)),
+        )
+        text_counts = np.bincount(counts.column, minlength=len(keys))
+        return cls(keys, text_counts, np.bincount(occurrences.text_index, minlength=texts), columns, rows)
+
+    def counts_among(self, known: Columns, size: int) -> sparse.csr_matrix:
+        """Return the counts of known n-grams, (texts, size), given the index of each n-gram among these."""
+        column = known[self.rows.indices]
+        kept = column >= 0
+        starts = np.append(np.int32(0), np.cumsum(kept, dtype=np.int32))[self.rows.indptr]
+        return sparse.csr_matrix(
+            (self.rows.data[kept], column[kept], starts), shape=(len(self.lengths), size)
+        )
 
 
 @dataclass(frozen=True)
@@ -197,7 +242,7 @@ class LabelCounts:
 def count_by_label(
     counted: CountedNgrams,
     shards: Sequence[TextShard],
-    subwords: Tokenizer,
+    subwords: Tokenizer | None,
     labels: int,
     *,
     threads: int = 1,
@@ -211,7 +256,8 @@ def count_by_label(
     ----------
     counted : CountedNgrams
     shards : sequence of TextShard
-    subwords : Tokenizer
+    subwords : Tokenizer or None
+        See `count_ngrams`.
     labels : int
         K.
     threads : int, default=1
@@ -260,20 +306,10 @@ def count_by_label(
     return LabelCounts(counts, texts, weights)
 
 
-def _occurrences(analyzer: NgramAnalyzer, texts: Sequence[str], subwords: Tokenizer) -> NgramOccurrences:
-    return analyzer.occurrences(texts, subwords.sequences(texts) if analyzer.symbols == "subword" else [])
-
-
-def _keys(occurrences: NgramOccurrences) -> tuple[Keys, Counts]:
-    """Return the n-grams of some texts and how many of the texts have each."""
-    complete = occurrences.complete
-    keys = occurrences.keys[complete]
-    text_index = np.broadcast_to(occurrences.text_index, complete.shape)[complete]
-    order = np.argsort(keys, kind="stable")  # so that the texts of a key ascend
-    keys, text_index = keys[order], text_index[order]
-    first = _differ(keys)
-    starts = np.flatnonzero(first)
-    return keys[starts], np.add.reduceat(first | _differ(text_index), starts, dtype=np.int64)
+def _occurrences(
+    analyzer: NgramAnalyzer, texts: Sequence[str], subwords: Tokenizer | None
+) -> NgramOccurrences:
+    return analyzer.occurrences(texts, [] if subwords is None else subwords.sequences(texts))
 
 
 def _note_contexts(contexts: Columns, columns: Columns) -> None:

@@ -26,12 +26,18 @@ from lmclassify.classify.training.context import FitContext, FitResult
 from lmclassify.classify.training.data import TrainingData, stratified_sample
 from lmclassify.classify.training.ensemble import log_loss
 from lmclassify.classify.training.history import label_record
-from lmclassify.classify.training.ngrams import NgramExperts, fit_ngram_experts, number_of_fits
+from lmclassify.classify.training.ngrams import (
+    NgramExperts,
+    choose_sample,
+    fit_ngram_experts,
+    number_of_fits,
+)
 from lmclassify.classify.training.plan import NGRAM_STAGE, ngram_work, planned_stages
 from lmclassify.classify.training.time_limit import OutOfTime, TimeLimit
 from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
 from lmclassify.errors import DataError, LMClassifyWarning, TrainingError
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.parallel import in_background
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -118,12 +124,12 @@ def fit_ngram_stage(data: TrainingData, context: FitContext, rng: np.random.Gene
     texts = len(data.texts) + data.remainder_size
     steps = number_of_fits(len(data.texts), len(data.classes), context.limits)
     context.progress.begin(1, steps, f" of {texts:,} texts")
-    data, experts = _fit_experts(data, context, rng)
-    sample = data.select(experts.sample, context.limits.max_texts)
+    data, models = _fit_in_time(data, context, rng)
+    sample, experts = models.sample, models.experts
     _warn_sampled(data, sample)
     joint = experts.joint
     accuracy, loss = held_out_quality(joint, sample.codes, sample.weights)
-    model = _model(sample, context, experts, joint)
+    model = _model(models, context, joint)
     context.progress.end(f"held-out accuracy {accuracy:.2%}, log-loss {loss:.4f} nats per text")
     record = stage_record(context, len(sample.texts), accuracy, loss)
     model = replace(model, training=[record, *model.training])
@@ -150,30 +156,54 @@ def stage_record(context: FitContext, texts: int, accuracy: float, loss: float) 
     }
 
 
-def _fit_experts(
+@dataclass(frozen=True)
+class _Models:
+    """The models of stage 1."""
+
+    sample: TrainingData
+    experts: NgramExperts
+    tokenizer: Tokenizer
+    token_ngrams: list[TokenNgrams]
+
+
+def _fit(data: TrainingData, context: FitContext, rng: np.random.Generator) -> _Models:
+    """Fit the n-gram experts and, at the same time, the labels' token n-gram models."""
+    chosen = choose_sample(data, context, rng)
+    sample = data.select(chosen, context.limits.max_texts)
+
+    def fit_tokens() -> tuple[Tokenizer, list[TokenNgrams]]:
+        tokenizer = _tokenizer(sample.texts, context)
+        return tokenizer, fit_token_ngrams(sample, tokenizer)
+
+    with in_background(fit_tokens, context.threads) as tokens:
+        experts = fit_ngram_experts(data, chosen, context, rng)
+        return _Models(sample, experts, *tokens())
+
+
+def _fit_in_time(
     data: TrainingData, context: FitContext, rng: np.random.Generator
-) -> tuple[TrainingData, NgramExperts]:
-    """Return the texts that there is time to learn from, and the experts fitted on them."""
+) -> tuple[TrainingData, _Models]:
+    """Return the texts that there is time to learn from, and the models fitted on them."""
     limit = context.time_limit
     if limit is None or limit.left > AMPLE * context.progress.stage.predicted:
-        return data, fit_ngram_experts(data, context, rng)
+        return data, _fit(data, context, rng)
     context.stop.end_after(limit.left)
-    learned, experts, sample = data, None, data
+    learned, models, sample = data, None, data
     measured: list[tuple[int, float]] = []
     with contextlib.suppress(OutOfTime):
         for size in PILOT_CHARACTERS:
             started, sample = time.monotonic(), _subsample(data, size)
             if sample is data or (measured and ngram_work(sample) == measured[-1][0]):
                 break
-            experts = fit_ngram_experts(sample, context, np.random.default_rng(data.seed))
+            models = _fit(sample, context, np.random.default_rng(data.seed))
             learned = sample
             measured.append((ngram_work(sample), time.monotonic() - started))
     chosen = _subsample(data, _affordable(measured, limit)) if measured else sample
-    if (experts is None and chosen is data) or ngram_work(chosen) > ngram_work(learned):
+    if (models is None and chosen is data) or ngram_work(chosen) > ngram_work(learned):
         context.progress.stage.done = 0.0
         with contextlib.suppress(OutOfTime):
-            learned, experts = chosen, fit_ngram_experts(chosen, context, rng)
-    if experts is None:
+            learned, models = chosen, _fit(chosen, context, rng)
+    if models is None:
         raise TrainingError(
             f"{limit.seconds:g} s are too short for {len(data.texts):,} texts with {len(data.classes):,} "
             "labels: give more time; nothing was written"
@@ -184,7 +214,7 @@ def _fit_experts(
             f"{limit.seconds:g} s are too short for all texts: {len(learned.texts):,} of "
             f"{len(data.texts) + data.remainder_size:,} are learned, drawn at random from each label"
         )
-    return learned, experts
+    return learned, models
 
 
 def _affordable(measured: list[tuple[int, float]], limit: TimeLimit) -> int:
@@ -223,10 +253,9 @@ def _warn_sampled(data: TrainingData, sample: TrainingData) -> None:
             warnings.warn(message, LMClassifyWarning, stacklevel=5)
 
 
-def _model(sample: TrainingData, context: FitContext, experts: NgramExperts, joint: Array) -> TunedModel:
+def _model(models: _Models, context: FitContext, joint: Array) -> TunedModel:
     """Return the model that decides by the n-gram experts."""
-    tokenizer = _tokenizer(sample.texts, context)
-    token_ngrams = fit_token_ngrams(sample, tokenizer)
+    sample, experts, token_ngrams = models.sample, models.experts, models.token_ngrams
     unscored = np.zeros_like(joint)
     held_out = HeldOutScores(
         sample.texts,
@@ -241,7 +270,7 @@ def _model(sample: TrainingData, context: FitContext, experts: NgramExperts, joi
     return TunedModel(
         classes_=sample.classes,
         log_priors=sample.log_priors,
-        tokenizer=tokenizer,
+        tokenizer=models.tokenizer,
         models=token_ngrams,
         settings=settings.without_lstms(),
         label_weights=sample.label_weights,

@@ -37,7 +37,7 @@ from lmclassify.classify.training.vocabulary import VOCABULARY_SIZES
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.index import NgramCounts
 from lmclassify.lm.ngram.witten_bell import WittenBell
-from lmclassify.parallel import map_ordered
+from lmclassify.parallel import in_background, map_ordered
 from lmclassify.text.ngrams import NgramAnalyzer
 from lmclassify.text.tokenizer import Tokenizer
 
@@ -82,33 +82,43 @@ class NgramExperts:
         return self.combination.joint(self.held_out)
 
 
-def fit_ngram_experts(data: TrainingData, context: FitContext, rng: np.random.Generator) -> NgramExperts:
-    """Fit the n-gram models, and their combination on cross-fitted scores."""
+def choose_sample(data: TrainingData, context: FitContext, rng: np.random.Generator) -> Codes:
+    """Return the texts that everything but the n-gram counts is fitted on, (s,)."""
+    return stratified_sample(data.codes, context.limits.max_texts, rng, groups=data.groups)
+
+
+def fit_ngram_experts(
+    data: TrainingData, chosen: Codes, context: FitContext, rng: np.random.Generator
+) -> NgramExperts:
+    """Fit the n-gram models, and their combination on cross-fitted scores; see `choose_sample`."""
     limits, labels = context.limits, len(data.classes)
-    chosen = stratified_sample(data.codes, limits.max_texts, rng, groups=data.groups)
     sample = data.select(chosen, limits.max_texts)
     rest = np.setdiff1d(np.arange(len(data.texts)), chosen, assume_unique=True)
     rest_texts = [data.texts[index] for index in rest]
-    subwords = Tokenizer.train("subword", sample.texts, VOCABULARY_SIZES["subword"])
-    models, held_out, background = cross_fit_ngrams(
-        labelled_batches(sample.texts, sample.codes, sample.weights),
-        subwords,
-        labels,
-        stratified_folds(
-            sample.codes, number_of_folds(len(sample.texts), labels, limits), rng, sample.groups
-        ),
-        remainder=[
-            *labelled_batches(rest_texts, data.codes[rest], data.weights_of(rest)),
-            *data.remainder,
-        ],
-        seed=data.seed,
-        threads=context.threads,
-        cluster=context.cluster,
-        step_done=context.step_done,
-    )
+
+    def train_subwords() -> Tokenizer:
+        return Tokenizer.train("subword", sample.texts, VOCABULARY_SIZES["subword"])
+
+    with in_background(train_subwords, context.threads) as subwords:
+        models, held_out, background = cross_fit_ngrams(
+            labelled_batches(sample.texts, sample.codes, sample.weights),
+            subwords,
+            labels,
+            stratified_folds(
+                sample.codes, number_of_folds(len(sample.texts), labels, limits), rng, sample.groups
+            ),
+            remainder=[
+                *labelled_batches(rest_texts, data.codes[rest], data.weights_of(rest)),
+                *data.remainder,
+            ],
+            seed=data.seed,
+            threads=context.threads,
+            cluster=context.cluster,
+            step_done=context.step_done,
+        )
     names = [name for model in models for name in model.score_names]
     combination = fit_combination(names, held_out, sample.codes, sample.log_frequencies, sample.weights)
-    return NgramExperts(subwords, models, chosen, held_out, background, combination)
+    return NgramExperts(subwords(), models, chosen, held_out, background, combination)
 
 
 def number_of_folds(texts: int, labels: int, limits: SizeLimits) -> int:
@@ -124,7 +134,7 @@ def number_of_fits(texts: int, labels: int, limits: SizeLimits) -> int:
 
 def cross_fit_ngrams(
     batches: Sequence[LabelledBatch],
-    subwords: Tokenizer,
+    subwords: Callable[[], Tokenizer],
     labels: int,
     folds: Codes,
     *,
@@ -169,10 +179,11 @@ def cross_fit_ngrams(
     held_out: list[Array] = []
     backgrounds: list[Array] = []
     for analyzer, ordered in ANALYZERS.items():  # one after the other: the counts of each take memory
+        tokenizer = subwords() if analyzer.symbols == "subword" else None
         counted = count_ngrams(
-            analyzer, ordered, batches, remainder, subwords, threads=threads, cluster=cluster
+            analyzer, ordered, batches, remainder, tokenizer, threads=threads, cluster=cluster
         )
-        by_label = count_by_label(counted, remainder, subwords, labels, threads=threads, cluster=cluster)
+        by_label = count_by_label(counted, remainder, tokenizer, labels, threads=threads, cluster=cluster)
         fitter = _NgramFitter(counted, by_label, codes, labels, weights, seed)
         model, scores, background = _cross_fit(fitter, folds, threads, step_done)
         models.append(model)
@@ -228,8 +239,10 @@ class _NgramFitter:
         text_counts = np.bincount(rows.indices, minlength=rows.shape[1])
         idf = (np.log((1 + rows.shape[0]) / (1 + text_counts)) + 1.0).astype(np.float32)
         idf[text_counts < self.counted.min_texts] = 0.0
-        values = sparse.csr_matrix((np.log(rows.data), rows.indices, rows.indptr), shape=rows.shape)
-        values.data += 1.0
+        logs = np.log(np.arange(1, int(rows.data.max(initial=1)) + 1, dtype=np.float32)) + np.float32(1)
+        values = sparse.csr_matrix(
+            (logs[rows.data.astype(np.intp) - 1], rows.indices, rows.indptr), shape=rows.shape
+        )
         values.data *= idf[rows.indices]
         values.data *= _inverse_norms(values)[_row_of(values)]
         return idf, values
@@ -257,7 +270,10 @@ class _NgramFitter:
         membership = sparse.csr_matrix(
             (weights * scale[codes], (codes, np.arange(len(codes)))), shape=(self.labels, len(codes))
         )
-        counts = (membership @ rows + sparse.diags(scale) @ self.remainder.counts.T).astype(np.float32)
+        counts = membership @ rows
+        if self.remainder.counts.nnz:
+            counts = counts + sparse.diags(scale) @ self.remainder.counts.T
+        counts = counts.astype(np.float32)
         texts = np.bincount(rows.indices, minlength=rows.shape[1]) + self.counted.remainder_texts
         counts.data *= (texts >= self.counted.min_texts)[counts.indices]
         counts.eliminate_zeros()

@@ -42,11 +42,12 @@ class NgramIndex:
 
     def look_up(self, occurrences: NgramOccurrences) -> npt.NDArray[np.int32]:
         """Return the index of each n-gram among the known ones, -1 for unknown n-grams, (N, m)."""
-        columns = np.stack([self._find(keys) for keys in occurrences.keys])
+        columns = np.stack([self.find(keys) for keys in occurrences.keys])
         columns[~occurrences.complete] = -1
         return columns
 
-    def _find(self, keys: Keys) -> npt.NDArray[np.int32]:
+    def find(self, keys: Keys) -> npt.NDArray[np.int32]:
+        """Return the index of each of some keys among the known ones, -1 for unknown keys."""
         indices = self._starts.take((keys >> self._shift).astype(np.intp))
         candidates = self._keys.take(indices)
         before = np.flatnonzero(candidates < keys)

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.lm.ngram.index import NgramIndex
 from lmclassify.text.ngrams import Keys, NgramAnalyzer
 from lmclassify.text.sequences import PADDING_ID, Ids
 
@@ -126,7 +127,7 @@ class TokenNgrams:
             contexts = (
                 occurrences.keys[length - 2, ends - 1] if length > 1 else np.zeros(len(ends), np.uint64)
             )
-            order = np.lexsort((symbols[ends], contexts))
+            order = np.argsort(_ranks(contexts) * vocab_size + symbols[ends])
             ends, contexts = ends[order], contexts[order]
             new_context = _differ(contexts)
             new = new_context | _differ(symbols[ends])
@@ -135,7 +136,8 @@ class TokenNgrams:
             counted = ends
             if length < longest:
                 longer = np.flatnonzero(occurrences.position >= length)
-                distinct = longer[np.unique(occurrences.keys[length, longer], return_index=True)[1]]
+                order = np.argsort(occurrences.keys[length, longer])
+                distinct = longer[order][_differ(occurrences.keys[length, longer[order]])]
                 counted = np.append(distinct, ends[occurrences.position[ends] == length - 1])
             arrays |= {
                 f"{length}.contexts": contexts[new_context],
@@ -260,6 +262,12 @@ class TokenNgrams:
     def num_parameters(self) -> int:
         """Number of n-grams."""
         return sum(len(order.tokens) for order in self._orders)
+
+
+def _ranks(keys: Keys) -> npt.NDArray[np.int64]:
+    """Return the index of each key among the distinct ones in ascending order."""
+    ascending = np.sort(keys)
+    return NgramIndex(ascending[_differ(ascending)]).find(keys).astype(np.int64)
 
 
 def _differ(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

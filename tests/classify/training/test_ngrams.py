@@ -21,7 +21,8 @@ def batches(rows, weights=WEIGHTS):
 
 
 def fit(rows, remainder, folds, weights=WEIGHTS):
-    return cross_fit_ngrams(batches(rows, weights), SUBWORDS, 2, folds, remainder=batches(remainder, weights))
+    rest = batches(remainder, weights)
+    return cross_fit_ngrams(batches(rows, weights), lambda: SUBWORDS, 2, folds, remainder=rest)
 
 
 def scores_of(models, rows):
