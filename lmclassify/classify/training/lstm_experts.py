@@ -181,7 +181,8 @@ class LstmTrainer:
     def cross_fit(self, rng: np.random.Generator) -> LstmExperts:
         """Score each part of the texts by models of the other parts; then fit on all texts.
 
-        If the first models do not help although they have read most of what there is time for, they are kept.
+        The first models are kept if they have read as many tokens as there is time for, or most of these and
+        do not help: training on all texts would change little.
         """
         data = self.data
         folds = stratified_folds(data.codes, min(FOLDS, len(data.codes)), rng, data.groups)
@@ -193,7 +194,8 @@ class LstmTrainer:
             scores[trained.validation] = trained.scores
             background[trained.validation] = self._background_scores(trained)
             fold_models.append(trained)
-            if self._may_end_early and self._nearly_all_tokens(trained) and not self._helps(trained):
+            share = self._share_read(trained)
+            if share >= 1 or (self._may_end_early and share >= 0.5 and not self._helps(trained)):
                 break
         rows = np.sort(np.concatenate([trained.validation for trained in fold_models]))
         if len(fold_models) == 1:
@@ -208,10 +210,10 @@ class LstmTrainer:
         )
         return LstmExperts(trained, scores[rows], rows, background[rows])
 
-    def _nearly_all_tokens(self, trained: TrainedModels) -> bool:
-        """Return whether training on all texts could read at most twice as many tokens."""
+    def _share_read(self, trained: TrainedModels) -> float:
+        """Return the tokens of the training texts divided by how many a training may read."""
         tokens = sum(len(trained.sequences[index]) for index in trained.training)
-        return tokens >= self._max_tokens(BACKGROUND_TOKENS) / 2
+        return tokens / self._max_tokens(BACKGROUND_TOKENS)
 
     def _helps(self, trained: TrainedModels) -> bool:
         """Return whether the validation texts' log-loss is clearly smaller with the LSTMs."""

@@ -53,7 +53,9 @@ def lstm_work(data: TrainingData, context: FitContext) -> float:
     if settings.recipe == "plain":
         return directions * epochs * fewer * tokens
     cross_fits = texts < context.limits.min_texts_to_hold_out or settings.validation_fraction == 0
-    passes = 1.5 if cross_fits else 1.0
+    passes = 1.0
+    if cross_fits:  # two or three trainings of half the tokens each; with much text a single one
+        passes = 0.5 if tokens >= MAX_TOKENS else 1.5
     return passes * directions * 2 * min(MAX_TOKENS, epochs * fewer * tokens)
 
 

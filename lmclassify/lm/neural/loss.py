@@ -55,8 +55,8 @@ def linear_nll(
 ) -> Tensor:
     """Return the cross-entropy of a linear layer's softmax with each target, without reduction.
 
-    Equals ``cross_entropy(linear(values, weight, bias), targets)``, computed in blocks of rows: only one
-    matrix of all rows and tokens is ever held, and it is read from memory once forward and once backward.
+    Equals ``cross_entropy(linear(values, weight, bias), targets)``, computed in blocks of rows. For gradients
+    one matrix of all rows and tokens is held, which is read from memory once forward and once backward.
 
     Parameters
     ----------
@@ -72,17 +72,17 @@ def linear_nll(
     Tensor, (N,)
         Nats.
     """
-    nll: Tensor = _LinearNll.apply(values, weight, bias, targets, max_logits)  # type: ignore[no-untyped-call]
+    keep = torch.is_grad_enabled()  # within `forward` gradients are never enabled
+    nll: Tensor = _LinearNll.apply(values, weight, bias, targets, max_logits, keep)  # type: ignore[no-untyped-call]
     return nll
 
 
 class _LinearNll(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, max_logits: int
+        ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, max_logits: int, keep: bool
     ) -> Tensor:
         ctx.max_logits = max_logits
-        keep = any(ctx.needs_input_grad)
         probabilities = values.new_empty(len(values) if keep else 0, len(weight))
         nll = values.new_empty(len(values))
         for rows in _blocks(values, weight, max_logits):
@@ -96,7 +96,7 @@ class _LinearNll(torch.autograd.Function):
         return nll
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None, None, None]:
         values, weight, targets, probabilities = ctx.saved_tensors
         nll_gradient = gradients[0][:, None]
         values_gradient = torch.empty_like(values)
@@ -109,7 +109,7 @@ class _LinearNll(torch.autograd.Function):
             if weight_gradient is not None:  # frozen where many labels share the weight
                 weight_gradient.addmm_(logits_gradient.T, values[rows])
             bias_gradient += logits_gradient.sum(dim=0)
-        return values_gradient, weight_gradient, bias_gradient, None, None
+        return values_gradient, weight_gradient, bias_gradient, None, None, None
 
 
 def _blocks(values: Tensor, weight: Tensor, max_logits: int) -> Iterator[slice]:

@@ -25,7 +25,7 @@ def a_trainer(settings: Settings = TINY, **options) -> LstmTrainer:
 def test_both_directions_score_the_same_texts(monkeypatch):
     """Even if one of them does not help and the other does."""
     settings = replace(TINY, direction="both")
-    monkeypatch.setattr(lstm_experts, "BACKGROUND_TOKENS", 100)
+    monkeypatch.setattr(LstmTrainer, "_share_read", lambda self, trained: 0.7)
     monkeypatch.setattr(LstmTrainer, "_helps", lambda self, trained: not self._backward)
     trainer = a_trainer(settings)
     forward, backward = fit_lstm_experts(
@@ -52,6 +52,12 @@ def test_models_that_do_not_help_are_not_trained_again(monkeypatch):
     """If they have read most of the text that there is time for."""
     monkeypatch.setattr(LstmTrainer, "_helps", lambda self, trained: False)
     assert len(a_trainer().fit(np.random.default_rng(0)).rows) == 40
+    monkeypatch.setattr(LstmTrainer, "_share_read", lambda self, trained: 0.7)
+    assert len(a_trainer().fit(np.random.default_rng(0)).rows) == 20
+
+
+def test_models_that_have_read_all_that_there_is_time_for_are_not_trained_again(monkeypatch):
+    monkeypatch.setattr(LstmTrainer, "_helps", lambda self, trained: True)
     monkeypatch.setattr(lstm_experts, "BACKGROUND_TOKENS", 100)
     found = a_trainer().fit(np.random.default_rng(0))
     assert len(found.rows) == len(found.scores) == 20
