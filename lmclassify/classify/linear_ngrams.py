@@ -43,9 +43,11 @@ def naive_bayes_weights(counts: Floats) -> Floats:
     known = counts.any(axis=1)
     if not known.any():
         return np.zeros(counts.shape, dtype=np.float32)
-    smoothed = counts[known].astype(np.float64) + SMOOTHING
-    result = np.zeros(counts.shape, dtype=np.float32)
-    result[known] = np.log(smoothed) - np.log(smoothed.sum(axis=0))
+    log_totals = np.log(counts.sum(axis=0, dtype=np.float64) + SMOOTHING * np.count_nonzero(known))
+    unseen = (np.log(SMOOTHING) - log_totals).astype(np.float32)
+    result = np.where(known[:, np.newaxis], unseen, np.float32(0))
+    seen = counts.nonzero()  # few, where there are many labels
+    result[seen] = np.log(counts[seen].astype(np.float64) + SMOOTHING) - log_totals[seen[1]]
     return result
 
 

@@ -25,8 +25,6 @@ MAX_COUNT = 1e25
 """Largest weight or count accepted: a million of them add up to a number that 32 bits hold."""
 MAX_DENSE_BYTES = 1 << 28
 """From this size of the dense weights on, `MAX_SPARSITY` is required."""
-LABELS_AT_A_TIME = 16
-"""Labels whose weights are written together: single columns are slow to write."""
 MAX_SPARSITY = 32
 """Labels must know one in so many n-grams on average. Otherwise a small file could claim much memory."""
 
@@ -174,16 +172,10 @@ def _dense(
 ) -> npt.NDArray[np.float32]:
     """Return all labels' values (F, K); zero for n-grams that became known after a label was fitted."""
     result = np.zeros((size, len(label_arrays)), dtype=np.float32)
-    for first in range(0, len(label_arrays), LABELS_AT_A_TIME):
-        part = slice(first, first + LABELS_AT_A_TIME)
-        rows = np.zeros((len(label_arrays[part]), size), dtype=np.float32)
-        for row, file, arrays, known in zip(
-            rows, label_files[part], label_arrays[part], sizes[part], strict=True
-        ):
-            indices = np.flatnonzero(np.unpackbits(arrays[f"{name}.where"], count=known))
-            with as_model_error(file.path):
-                if len(arrays[name]) != len(indices):
-                    raise ValueError("weights of other n-grams")
-            row[indices if order is None else order[indices]] = arrays[name]
-        result[:, part] = rows.T
+    for label, (file, arrays, known) in enumerate(zip(label_files, label_arrays, sizes, strict=True)):
+        indices = np.flatnonzero(np.unpackbits(arrays[f"{name}.where"], count=known))
+        with as_model_error(file.path):
+            if len(arrays[name]) != len(indices):
+                raise ValueError("weights of other n-grams")
+        result[indices if order is None else order[indices], label] = arrays[name]
     return result

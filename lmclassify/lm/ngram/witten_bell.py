@@ -44,8 +44,9 @@ class WittenBell:
         size, models = counts.shape
         parents = np.where(contexts < 0, size, contexts)  # the empty context comes last
         # Index -1 (not known) is the last row: no share of its own, everything left to the shorter context.
-        self._own = np.zeros((size + 1, models), dtype=np.float32)
-        self._shorter = np.ones((size + 2, models), dtype=np.float32)
+        self._own = np.empty((size + 1, models), dtype=np.float32)
+        self._shorter = np.empty((size + 2, models), dtype=np.float32)
+        self._own[-1], self._shorter[-1] = 0.0, 1.0
         for first in range(0, models, MODELS_AT_A_TIME):
             part = slice(first, first + MODELS_AT_A_TIME)
             own = np.ascontiguousarray(counts[:, part].T)
