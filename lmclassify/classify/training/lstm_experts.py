@@ -68,7 +68,7 @@ labels, it takes too much time and memory."""
 PIECE_TOKENS = 128
 """Long texts are cut into pieces for training: longer ones take more memory and time."""
 
-SCORED_TOKENS = 200_000
+SCORED_TOKENS = 100_000
 """Validation texts of about so many tokens in all are scored to fit the experts' weights."""
 
 VALIDATION_TOKENS = 50_000
