@@ -4,6 +4,9 @@
 held-out texts, and beside sampled ones) and compares with a fit on everything. ``python -m
 benchmarks.incremental corrections TRAIN TEST`` fits without a reserve of 9,000 texts, passes the first 500
 of these that are labelled wrongly to `update`, one by one, and compares with a fit on all but the rest.
+``python -m benchmarks.incremental single TRAIN TEST`` passes each of 50 wrongly labelled test texts to a
+model of its own, with the label that it had got as ``learned_as``: are the text and near copies of it (a
+fifth of the words replaced) labelled as corrected, and is the rest of the test data labelled as before?
 Models are kept in the folder that ``--models`` names and are not fitted again.
 """
 
@@ -107,17 +110,66 @@ def measure_corrections(
     return lines
 
 
+def measure_single_corrections(
+    training: LabelledTexts,
+    test: LabelledTexts,
+    models: Path,
+    threads: int | None = None,
+    fit: Fit = fit_or_load,
+    *,
+    max_corrections: int = 50,
+    copies: int = 5,
+) -> list[str]:
+    """Return the lines of a Markdown table about single corrections of a model."""
+    before = fit(models / "all", training, random_state=0, n_jobs=threads)
+    true, found = np.array(test.labels), before.predict(test.texts)
+    rng = np.random.default_rng(0)
+    words = [word for text in test.texts for word in text.split()]
+    wrong = rng.permutation(np.flatnonzero(found != true))[:max_corrections].tolist()
+    right, near, changes = [], [], []
+    for row in wrong:
+        text, label = test.texts[row], test.labels[row]
+        corrected = copy.copy(before)
+        corrected.update([text], [label], [found[row]])
+        near_copies = [_near_copy(text, words, rng) for _ in range(copies)]
+        after, others = corrected.predict(test.texts), np.arange(len(true)) != row
+        right.append(after[row] == label)
+        near.append((corrected.predict(near_copies) == label).mean())
+        changes.append(100 * ((after == true)[others].mean() - (found == true)[others].mean()))
+    columns = ("corrected text right", "near copies right", "other texts: accuracy, mean", "worst")
+    line = f"| {len(wrong)} | {np.mean(right):.3f} | {np.mean(near):.3f}"
+    return [
+        *table_head("single corrections", *columns),
+        f"{line} | {np.mean(changes):+.3f} points | {min(changes):+.3f} |",
+    ]
+
+
+def _near_copy(text: str, words: list[str], rng: np.random.Generator) -> str:
+    """Return a text with a fifth of its words replaced, at least one of three or more."""
+    result = text.split()
+    replaced = max(1, round(len(result) / 5)) if len(result) > 2 else 0
+    for index in rng.permutation(len(result))[:replaced].tolist():
+        result[index] = words[rng.integers(len(words))]
+    return " ".join(result)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Changing a model, compared with fitting it again.")
-    parser.add_argument("what", choices=("label", "corrections"), help="add a label, or correct texts")
+    measures = {
+        "label": measure_label,
+        "corrections": measure_corrections,
+        "single": measure_single_corrections,
+    }
+    parser.add_argument("what", choices=measures, help="add a label, or correct texts one by one or singly")
     parser.add_argument("train", help="labelled texts to fit on, CSV")
     parser.add_argument("test", help="labelled texts to measure accuracy on, CSV")
     parser.add_argument("--models", type=Path, required=True, help="folder to keep models in")
     parser.add_argument("--threads", type=int, help="number of threads (default: one per processor)")
     options = parser.parse_args()
-    measure = measure_label if options.what == "label" else measure_corrections
-    lines = measure(read_table(options.train), read_table(options.test), options.models, options.threads)
+    lines = measures[options.what](
+        read_table(options.train), read_table(options.test), options.models, options.threads
+    )
     print("\n".join(lines))
 
 

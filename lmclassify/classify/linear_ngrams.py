@@ -40,7 +40,7 @@ def naive_bayes_weights(counts: Floats) -> Floats:
     counts : ndarray of float32, (F, K)
         How often each label's texts have each n-gram.
     """
-    known = counts.any(axis=1)
+    known = np.asarray(counts.any(axis=1))
     if not known.any():
         return np.zeros(counts.shape, dtype=np.float32)
     log_totals = np.log(counts.sum(axis=0, dtype=np.float64) + SMOOTHING * np.count_nonzero(known))

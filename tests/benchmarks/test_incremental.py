@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.common import fit_or_load
-from benchmarks.incremental import measure_corrections, measure_label
+from benchmarks.incremental import measure_corrections, measure_label, measure_single_corrections
 from lmclassify.datasets.labelled import LabelledTexts
 from tests.conftest import TUNED, bundled
 
@@ -39,3 +39,11 @@ def test_corrections(tmp_path):
     on_corrected = [float(line.split("|")[3]) for line in lines[2:]]
     assert on_corrected[0] == 0.0
     assert on_corrected[1] > 0.0
+
+
+@pytest.mark.long
+def test_single_corrections(tmp_path):
+    data = texts(150), texts(60)
+    lines = measure_single_corrections(*data, tmp_path, 1, fit_small, max_corrections=2)
+    assert lines[0].startswith("| single corrections |")
+    assert float(lines[2].split("|")[2]) == 1.0

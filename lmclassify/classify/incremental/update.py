@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lmclassify.classify.incremental.common import (
     has_frequency_priors,
@@ -33,8 +34,14 @@ from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.lm.ngram.index import count_known
 from lmclassify.text.sequences import Ids
 
-MAX_CORRECTION = 1.0
-"""Largest factor by which a text moves the SVM weights, as in a linear SVM with C = 1."""
+Array = npt.NDArray[np.float64]
+
+MARGIN = 3.0
+"""Nats by which the label of a text leads all others after the update, as far as SVM weights can do that: so
+that near copies of the text get the label too."""
+
+MAX_MOVES = 10
+"""Moves of a text's label away from the then likeliest other label: with many labels one is not enough."""
 
 UPDATE_RATE = 0.01
 """Learning rate of an update, relative to training: AdamW moves every weight by about as much per step."""
@@ -54,12 +61,12 @@ def update(
 ) -> FittedModel:
     """Return a model that has learned some more texts.
 
-    A text's n-grams are counted under its label. The label's SVM weights move as far as the text asks for,
-    and at most as far as one text can move them in a linear SVM (passive-aggressive, Crammer et al. 2006,
-    PA-I with C = 1). The label's language model takes one more pass, at a small learning rate. Under the
-    label that had wrongly learned a text, its n-grams are uncounted and the SVM weights move the other way.
-    What that label's language model has learned stays, and so do all fine-tuned language models and the token
-    n-gram models of `suggest` and `generate`. Raises DataError if the model has no such label, or the lengths
+    A text's n-grams are counted under its label, and uncounted under the label that had wrongly learned it.
+    The label's language model takes one more pass, at a small learning rate. If the label does not lead all
+    others by `MARGIN` then, the SVM weights move as little as is enough for that (passive-aggressive, Crammer
+    et al. 2006), and least where an n-gram is in many texts (confidence-weighted: AROW, Crammer et al. 2009),
+    so that other texts are hardly concerned. Fine-tuned language models and the token n-gram models of
+    `suggest` and `generate` do not change. Raises DataError if the model has no such label, or the lengths
     differ. Raises OptionError if the model's language models read backward.
 
     Parameters
@@ -95,9 +102,10 @@ def update(
             changed,
             # Fine-tuned models without weight are not kept.
             tuned=changed.tuned if combination.weights[-1] else models,
-            ngrams=[_updated_ngrams(ngrams, changed, texts, codes, wrong_codes) for ngrams in changed.ngrams],
+            ngrams=[_counted(ngrams, changed, texts, codes, wrong_codes) for ngrams in changed.ngrams],
             combination=replace(combination, bias=combination.bias + log_priors - model.log_priors),
         )
+        changed = replace(changed, ngrams=_corrected(changed, texts, codes, wrong_codes))
     elif any(label is not None for label in wrong_labels):
         message = "recipe plain cannot unlearn a wrong text: only the label's prior changes"
         warnings.warn(message, LMClassifyWarning, stacklevel=3)
@@ -160,36 +168,100 @@ def _one_more_pass(
     return NumpyLanguageModel(trainer.model.arrays())  # not rounded: that would undo small steps
 
 
-def _updated_ngrams(
+def _counted(
     ngrams: NgramModel,
     model: TunedModel,
     texts: Sequence[str],
     codes: Sequence[int],
     wrong_codes: Sequence[int | None],
 ) -> NgramModel:
-    """Return an n-gram model that has learned texts one after the other; see `update`."""
+    """Return an n-gram model that has counted texts under their labels; see `update`."""
     occurrences = ngrams.analyzer.occurrences(texts, model.subwords.sequences(list(texts)))
     ngrams = ngrams.with_ngrams(occurrences, float(ngrams.idf.max(initial=1.0)))
     found = count_known(ngrams.look_up(occurrences), occurrences.text_index, len(texts))
-    values = tf_idf(found, ngrams.idf)
-    margin = 0.5 if ngrams.svm_weights.shape[1] == 2 else 1.0  # two labels share one SVM
-    weights, bias, counts = ngrams.svm_weights.copy(), ngrams.svm_bias.copy(), ngrams.counts.copy()
+    counts = ngrams.counts.copy()
     starts = np.searchsorted(found.text_index, np.arange(len(texts) + 1))
-
-    def move(code: int, row: slice, sign: float) -> None:
-        columns, text_values = found.column[row], values[row]
-        counts[columns, code] = np.maximum(0.0, counts[columns, code] + sign * found.count[row])
-        score = weights[columns, code] @ text_values + bias[code]
-        loss = max(0.0, margin - sign * score)
-        step = sign * min(MAX_CORRECTION, loss / (text_values @ text_values + 1.0))
-        weights[columns, code] += step * text_values
-        bias[code] += step
-
     for index, (code, wrong) in enumerate(zip(codes, wrong_codes, strict=True)):
         row = slice(starts[index], starts[index + 1])
-        move(code, row, 1.0)
+        columns, count = found.column[row], found.count[row]
+        counts[columns, code] += count
         if wrong is not None:
-            move(wrong, row, -1.0)
+            counts[columns, wrong] = np.maximum(0.0, counts[columns, wrong] - count)
     changed = sorted({*codes, *(code for code in wrong_codes if code is not None)})
-    weights[:, changed] = round_svm_weights(weights[:, changed])
-    return ngrams.with_weights(weights, bias, counts, changed)
+    return ngrams.with_weights(ngrams.svm_weights, ngrams.svm_bias, counts, changed)
+
+
+def _corrected(
+    model: TunedModel, texts: Sequence[str], codes: Sequence[int], wrong_codes: Sequence[int | None]
+) -> list[NgramModel]:
+    """Return n-gram models whose SVM weights give texts their labels; see `update`.
+
+    Only labels that learn or unlearn a text move.
+    """
+    prepared = model.prepare(texts)
+    joint = model.combination.joint(model.expert_scores(prepared))
+    svms = [_SvmMoves(ngrams, model, prepared) for ngrams in model.ngrams]
+    for index, (code, wrong) in enumerate(zip(codes, wrong_codes, strict=True)):
+        reach = sum(svm.reach(index) for svm in svms)
+        for _ in range(MAX_MOVES if reach > 0 else 0):
+            scores = joint[index] + sum(svm.moved(index) for svm in svms)
+            others = np.where(np.arange(len(scores)) == code, -np.inf, scores)
+            rival = int(others.argmax())
+            missing = MARGIN - (scores[code] - scores[rival])
+            if missing <= 0:
+                break
+            moves = {code: missing / reach}
+            if rival == wrong:
+                moves = {code: missing / reach / 2, rival: -missing / reach / 2}
+            for svm in svms:
+                for label, size in moves.items():
+                    svm.move(index, label, size)
+    return [svm.model() for svm in svms]
+
+
+class _SvmMoves:
+    """Moves the SVM weights of one n-gram model along some texts."""
+
+    def __init__(self, ngrams: NgramModel, model: TunedModel, texts: Sequence[str]) -> None:
+        occurrences = ngrams.analyzer.occurrences(texts, model.subwords.sequences(list(texts)))
+        found = count_known(ngrams.look_up(occurrences), occurrences.text_index, len(texts))
+        self._ngrams, self._weights = ngrams, ngrams.svm_weights.copy()
+        self._columns, self._values = found.column, tf_idf(found, ngrams.idf)
+        number = model.combination.experts.index(ngrams.score_names[0])
+        self._share = float(model.combination.weights[number])
+        # From `idf = log((1 + all texts) / (1 + texts with the n-gram)) + 1`.
+        texts_with = (1 + model.label_weights.sum()) / np.exp(ngrams.idf[found.column] - 1.0)
+        self._steps = self._share * self._values / np.maximum(1.0, texts_with)
+        self._starts = np.searchsorted(found.text_index, np.arange(len(texts) + 1))
+        self._changed: set[int] = set()
+
+    def _row(self, text: int) -> slice:
+        return slice(self._starts[text], self._starts[text + 1])
+
+    def reach(self, text: int) -> float:
+        """Return by how many nats one whole move along a text moves a label's log-probability."""
+        row = self._row(text)
+        return float(self._share * (self._values[row] @ self._steps[row]))
+
+    def moved(self, text: int) -> Array:
+        """Return by how many nats all moves have moved the labels' log-probabilities of a text, (K,)."""
+        row = self._row(text)
+        columns = self._columns[row]
+        moved: Array = self._share * (
+            self._values[row] @ (self._weights[columns] - self._ngrams.svm_weights[columns])
+        )
+        return moved
+
+    def move(self, text: int, label: int, size: float) -> None:
+        """Move a label's weights along a text."""
+        row = self._row(text)
+        self._weights[self._columns[row], label] += (size * self._steps[row]).astype(np.float32)
+        self._changed.add(label)
+
+    def model(self) -> NgramModel:
+        """Return the model with the weights moved."""
+        ngrams, changed = self._ngrams, sorted(self._changed)
+        if not changed:
+            return ngrams
+        self._weights[:, changed] = round_svm_weights(self._weights[:, changed])
+        return ngrams.with_weights(self._weights, ngrams.svm_bias, ngrams.counts, changed)

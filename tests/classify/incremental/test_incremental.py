@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lmclassify
 from lmclassify import DataError, LMClassifier, OutputError
@@ -202,6 +204,40 @@ def test_a_wrong_lesson_is_unlearnt(tuned):
     assert right.model_.label_weights.tolist() == never.model_.label_weights.tolist()
     for unlearnt, untouched in zip(right.model_.ngrams, never.model_.ngrams, strict=True):
         np.testing.assert_array_equal(unlearnt.counts[:, 1], untouched.counts[:, 1])
+
+
+@pytest.fixture(scope="module")
+def ngram():
+    """A classifier of n-gram experts, and texts that it has not learned."""
+    texts, labels = bundled(limit=600)
+    return LMClassifier(recipe="ngram", random_state=0, n_jobs=1).fit(texts[:400], labels[:400]), texts[400:]
+
+
+@given(st.integers(0, 199), st.booleans())
+@settings(max_examples=12, deadline=None)
+def test_a_correction_concerns_hardly_any_other_text(ngram, index, unlearn):
+    """Whether it is true or not, and however sure the model was of the other label."""
+    classifier, texts = ngram
+    before = classifier.predict(texts)
+    label, other = ("spam", "ham") if before[index] == "ham" else ("ham", "spam")
+    corrected = copy(classifier).update([texts[index]], [label], [other] if unlearn else None)
+    after = corrected.predict(texts)
+    assert after[index] == label
+    words = texts[index].split()
+    assert corrected.predict([" ".join([*words, "again"])]) == [label]
+    assert np.count_nonzero(after != before) <= 3
+
+
+def test_many_corrections_together_improve_the_rest(ngram):
+    classifier, texts = ngram
+    _, labels = bundled(limit=600)
+    true, found = np.array(labels[400:]), classifier.predict(texts)
+    wrong = np.flatnonzero(found[:100] != true[:100])
+    corrected = copy(classifier).update([texts[row] for row in wrong], true[wrong], found[wrong])
+    after = corrected.predict(texts)
+    assert len(wrong)
+    assert (after[wrong] == true[wrong]).all()
+    assert (after[100:] == true[100:]).sum() >= (found[100:] == true[100:]).sum() - 1
 
 
 def test_misuse_changes_nothing(tuned):
