@@ -43,7 +43,9 @@ def test_corrections(tmp_path):
 
 @pytest.mark.long
 def test_single_corrections(tmp_path):
-    data = texts(150), texts(60)
-    lines = measure_single_corrections(*data, tmp_path, 1, fit_small, max_corrections=2)
+    test = texts(60)
+    flipped = ["ham" if label == "spam" else "spam" for label in test.labels[:2]]
+    test = LabelledTexts(test.texts, [*flipped, *test.labels[2:]])
+    lines = measure_single_corrections(texts(150), test, tmp_path, 1, fit_small, max_corrections=2)
     assert lines[0].startswith("| single corrections |")
     assert float(lines[2].split("|")[2]) == 1.0
