@@ -53,6 +53,7 @@ class MailReader(ClosingReader):
         self.name = "standard input" if path == "-" else path
         self.columns = ["id", "from", "date", "subject", "body", "text"]
         self.rows_read = 0
+        self._sealed = 0
         self._fields = tuple(fields)
         self._mailbox = Mailbox(path, every_file=os.path.isdir(path) and not looks_like_mail(path))
         self.size = self._mailbox.size
@@ -92,16 +93,24 @@ class MailReader(ClosingReader):
             while len(cells) < rows and remaining > 0 and (found := next(self._messages, None)) is not None:
                 name, data = found
                 mail = read_message(data)
+                self._sealed += mail.is_sealed
                 cells.append([mail.id or name, mail.sender, mail.date, mail.subject, mail.body])
                 cells[-1].append(mail.text(self._fields))
                 remaining -= len(mail.body)
             if not cells:
-                self._warn_of_files_left_out()
+                self._warn()
                 return
             yield Rows(self.columns, cells, self.rows_read + 1)
             self.rows_read += len(cells)
 
-    def _warn_of_files_left_out(self) -> None:
+    def _warn(self) -> None:
+        """Warn of text that is not read."""
+        if self._sealed and "body" in self._fields:
+            what = "1 message is" if self._sealed == 1 else f"{self._sealed:,} messages are"
+            message = (
+                f"{self.name}: {what} encrypted or sealed (PGP, S/MIME); what is sealed counts as no text"
+            )
+            warnings.warn(message, LMClassifyWarning, stacklevel=3)
         files, folders = self._mailbox.left_out, self._mailbox.sub_folders
         if files:
             what = "1 file that is no mail" if len(files) == 1 else f"{len(files):,} files that are no mail"

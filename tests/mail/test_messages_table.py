@@ -180,6 +180,16 @@ def test_labels_and_texts_from_mail(mbox, tmp_path):
     assert read_texts(str(mbox)) == ["one", "two", "three", ""]
 
 
+def test_sealed_messages_are_counted_once(tmp_path):
+    sealed = message("x", "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n")
+    (tmp_path / "a.mbox").write_bytes((FROM + sealed + b"\n") * 2 + FROM + message("y"))
+    with pytest.warns(
+        LMClassifyWarning, match=r"a\.mbox: 2 messages are encrypted or sealed \(PGP, S/MIME\); "
+    ):
+        assert [row[5] for row in table(tmp_path / "a.mbox", ["body"])] == ["", "", "hello"]
+    assert [row[5] for row in table(tmp_path / "a.mbox")] == ["x", "x", "y"]
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.binary(max_size=60).map(lambda data: b"Subject: x\n\n" + data), min_size=1, max_size=5))
 def test_every_message_of_an_mbox_is_found(tmp_path_factory, messages):
