@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 from typing import Literal
 
 from lmclassify.mail.mbox import MAIL_HEADER, starts_message
@@ -33,17 +33,17 @@ _HEADER_NAME = re.compile(rb"(?m)^[!-9;-~]+[ \t]*:")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def kind_by_name(path: Path) -> FileKind | None:
+def kind_by_name(path: str) -> FileKind | None:
     """Return what the suffix of a file's name tells, apart from the suffix of its compression."""
     return _BY_SUFFIX.get(_suffix(path))
 
 
-def kind_of(path: Path, head: bytes, *, sure: bool = False) -> FileKind | None:
+def kind_of(path: str, head: bytes, *, sure: bool = False) -> FileKind | None:
     """Return the form of a file's mail, or None if it holds none.
 
     Parameters
     ----------
-    path : Path
+    path : str
         The files of a Maildir's folders ``cur`` and ``new`` are single messages.
     head : bytes
         Its first bytes, decompressed.
@@ -55,8 +55,9 @@ def kind_of(path: Path, head: bytes, *, sure: bool = False) -> FileKind | None:
         return kind
     if _suffix(path) in _TABLES:
         return None
-    in_maildir = path.parent.name in MAILDIR_FOLDERS
-    if in_maildir and _MAILDIR_NAME.match(path.name):
+    folder, name = os.path.split(path)
+    in_maildir = os.path.basename(folder) in MAILDIR_FOLDERS
+    if in_maildir and _MAILDIR_NAME.match(name):
         return "message"
     if head.startswith(b"From ") and _begins_mbox(head):
         return "message" if in_maildir else "mbox"
@@ -89,6 +90,6 @@ def _begins_message(head: bytes, sure: bool) -> bool:
     return bool(known and _MAIN_HEADER.match(names[0]) and head[block.end() :].startswith((b"\n", b"\r\n")))
 
 
-def _suffix(path: Path) -> str:
+def _suffix(path: str) -> str:
     """Return a file's suffix in lower case, without the suffix of its compression."""
-    return Path(split_compression(path.name.lower())[0]).suffix
+    return os.path.splitext(split_compression(path)[0])[1].lower()

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 from lmclassify.errors import DataError
@@ -95,7 +94,7 @@ class Mailbox:
                     raise
                 continue  # a mail reader has moved it meanwhile
             with self._stream:
-                yield from self._read_file_of_folder(self._stream, name, Path(file))
+                yield from self._read_file_of_folder(self._stream, name, file)
                 self._done += os.fstat(self._stream.fileno()).st_size
 
     def close(self) -> None:
@@ -105,8 +104,8 @@ class Mailbox:
 
     def _read_single_file(self) -> Iterator[tuple[str, bytes]]:
         self._stream = open_file(self._path)
-        path = Path("" if self._path == "-" else self._path)
-        name = _printable(path.name)
+        path = "" if self._path == "-" else self._path
+        name = _printable(os.path.basename(path))
         with _read_errors(self._path):
             stream = _decompressed(self._stream, self._path)
             kind = kind_by_name(path) or kind_of(path, stream.peek(HEAD_BYTES)[:HEAD_BYTES]) or "mbox"
@@ -117,9 +116,9 @@ class Mailbox:
             else:
                 yield name, self._single_message(stream, kind)
 
-    def _read_file_of_folder(self, file: BinaryIO, name: str, path: Path) -> Iterator[tuple[str, bytes]]:
-        with _read_errors(str(path)):
-            stream = _decompressed(file, str(path))
+    def _read_file_of_folder(self, file: BinaryIO, name: str, path: str) -> Iterator[tuple[str, bytes]]:
+        with _read_errors(path):
+            stream = _decompressed(file, path)
             head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
             kind = kind_of(path, head)
             hidden = any(part.startswith(".") for part in name.split("/"))
@@ -169,14 +168,13 @@ def looks_like_mail(path: str) -> bool:
     """
     if path == "-":
         peek = getattr(sys.stdin.buffer, "peek", None)
-        return bool(peek and kind_of(Path(), peek(HEAD_BYTES)[:HEAD_BYTES], sure=True))
-    location = Path(path)
+        return bool(peek and kind_of("", peek(HEAD_BYTES)[:HEAD_BYTES], sure=True))
     if os.path.isdir(path):
-        if all((location / name).is_dir() for name in MAILDIR_FOLDERS):
+        if all(os.path.isdir(os.path.join(path, name)) for name in MAILDIR_FOLDERS):
             return True
-        files = [Path(file) for name, file, _ in _list_folder(path).files]
+        files = [file for _, file, _ in _list_folder(path).files]
         return any(kind_of(file, _head(file), sure=number > 0) for number, file in enumerate(files))
-    return bool(kind_by_name(location) or kind_of(location, _head(location), sure=True))
+    return bool(kind_by_name(path) or kind_of(path, _head(path), sure=True))
 
 
 @dataclass
@@ -238,13 +236,13 @@ def _printable(name: str) -> str:
     return os.fsencode(name).decode(errors="replace")
 
 
-def _head(path: Path) -> bytes:
+def _head(path: str) -> bytes:
     """Return the first bytes of a file, decompressed; empty if it cannot be read."""
-    if not path.is_file():  # reading from a pipe would consume it
+    if not os.path.isfile(path):  # reading from a pipe would consume it
         return b""
     try:
         with open(path, "rb") as stream:
-            return _decompressed(stream, str(path)).read(HEAD_BYTES)
+            return _decompressed(stream, path).read(HEAD_BYTES)
     except (DataError, OSError):
         return b""
 
