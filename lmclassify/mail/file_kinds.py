@@ -38,6 +38,11 @@ def kind_by_name(path: str) -> FileKind | None:
     return _BY_SUFFIX.get(_suffix(path))
 
 
+def is_table(path: str) -> bool:
+    """Return whether a file's name says that it holds no mail."""
+    return _suffix(path) in _TABLES
+
+
 def kind_of(path: str, head: bytes, *, sure: bool = False) -> FileKind | None:
     """Return the form of a file's mail, or None if it holds none.
 
@@ -53,7 +58,7 @@ def kind_of(path: str, head: bytes, *, sure: bool = False) -> FileKind | None:
     kind = kind_by_name(path)
     if kind is not None:
         return kind
-    if _suffix(path) in _TABLES:
+    if is_table(path):
         return None
     folder, name = os.path.split(path)
     in_maildir = os.path.basename(folder) in MAILDIR_FOLDERS
@@ -74,8 +79,8 @@ def _begins_mbox(head: bytes) -> bool:
 def _begins_message(head: bytes, sure: bool) -> bool:
     """Return whether a file begins with headers of mail.
 
-    Two of them are enough, or a main one alone before a blank line. One usual header on the first line may
-    also be the first word of a text.
+    Two different ones are enough, or a main one alone, before a blank line. One usual header on the first
+    line may also be the first word of a text.
     """
     head = head.removeprefix(_BYTE_ORDER_MARK)
     if not sure and _USUAL_HEADER.match(head):
@@ -83,11 +88,12 @@ def _begins_message(head: bytes, sure: bool) -> bool:
     block = _HEADER_LINES.match(head)
     if block is None:
         return False
-    names = [name[0] for name in _HEADER_NAME.finditer(block[0])]
-    known = sum(_MAIL_HEADER.match(name) is not None for name in names)
-    if known > 1:
-        return True
-    return bool(known and _MAIN_HEADER.match(names[0]) and head[block.end() :].startswith((b"\n", b"\r\n")))
+    before_blank = head.startswith((b"\n", b"\r\n"), block.end())
+    if not before_blank and block.end() < len(head):
+        return False
+    names = [name[0].lower() for name in _HEADER_NAME.finditer(block[0])]
+    known = {name for name in names if _MAIL_HEADER.match(name)}
+    return len(known) > 1 or (before_blank and len(known) == 1 and _MAIN_HEADER.match(names[0]) is not None)
 
 
 def _suffix(path: str) -> str:

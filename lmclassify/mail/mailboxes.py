@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from lmclassify.errors import DataError
 from lmclassify.mail.fields import MAX_MESSAGE_BYTES
-from lmclassify.mail.file_kinds import HEAD_BYTES, MAILDIR_FOLDERS, FileKind, kind_by_name, kind_of
+from lmclassify.mail.file_kinds import HEAD_BYTES, MAILDIR_FOLDERS, FileKind, is_table, kind_by_name, kind_of
 from lmclassify.mail.mbox import BLOCK_BYTES, split_mbox
 from lmclassify.tables.compression import decompressed, split_compression
 from lmclassify.tables.inputs import open_file
@@ -173,8 +173,14 @@ def looks_like_mail(path: str) -> bool:
         if all(os.path.isdir(os.path.join(path, name)) for name in MAILDIR_FOLDERS):
             return True
         files = [file for _, file, _ in _list_folder(path).files]
-        return any(kind_of(file, _head(file), sure=number > 0) for number, file in enumerate(files))
-    return bool(kind_by_name(path) or kind_of(path, _head(path), sure=True))
+        return any(_is_mail(file, sure=number > 0) for number, file in enumerate(files))
+    return _is_mail(path, sure=True)
+
+
+def _is_mail(path: str, sure: bool) -> bool:
+    if kind_by_name(path) is not None:
+        return True
+    return not is_table(path) and kind_of(path, _head(path), sure=sure) is not None
 
 
 @dataclass

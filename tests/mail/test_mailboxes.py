@@ -156,5 +156,10 @@ def test_a_message_without_suffix(tmp_path):
     )
     assert looks_like_mail(str(tmp_path / "1700.M1:2,S"))
     assert subjects(tmp_path / "1700.M1:2,S") == (["hi"], [])
-    (tmp_path / "lines.txt").write_bytes(b"Subject: this is the first of many texts\nanother\n")
-    assert not looks_like_mail(str(tmp_path / "lines.txt"))
+    for lines in (
+        "Subject: first\nSubject: second\n",
+        "Subject: a\nanother\n",
+        "From: a\nDate: b\nno header\n",
+    ):
+        (tmp_path / "lines.txt").write_text(lines)
+        assert not looks_like_mail(str(tmp_path / "lines.txt"))
