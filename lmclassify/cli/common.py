@@ -59,8 +59,8 @@ InputFormat = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"] | None,
     typer.Option(
         "--input-format",
-        help="Input format. `text` means one text per line. Default: taken from the file name's ending, "
-        "else `csv`.",
+        help="Input format. `text` means one text per line, or per file of a folder. Default: taken from the "
+        "file name's ending, else `csv`.",
     ),
 ]
 Encoding = Annotated[

@@ -18,6 +18,7 @@ from lmclassify.errors import DataError, OptionError, listing, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
+    from lmclassify.datasets.sources import RowReader
     from lmclassify.evaluation.drift import Drift
     from lmclassify.evaluation.metrics import Evaluation
     from lmclassify.persistence.atomic_file import FileWriter
@@ -44,6 +45,7 @@ Html = Annotated[
 
 _EXAMPLES = (
     "lmclassify evaluate test.csv -m model",
+    "lmclassify evaluate spam=junk.mbox ham=Inbox",
     "lmclassify evaluate test.csv --html report.html",
     "lmclassify evaluate new.csv --drift --time-column date --plot drift.png",
 )
@@ -68,7 +70,8 @@ def evaluate(
 ) -> None:
     """Measure the accuracy of a model on labelled texts.
 
-    With --drift, texts without labels are enough.
+    DATA may also be one file, mailbox or folder of texts per label: NAME=FILE for each, as in fit. With
+    --drift, texts without labels are enough.
     """
     from lmclassify.classify.decisions import decisions_of
     from lmclassify.mail.fields import parse_fields
@@ -148,12 +151,10 @@ def _score(
     **labelling: Any,
 ) -> _Scored:
     """Label the rows of the data and keep what their evaluation needs."""
-    from lmclassify.datasets.multiple_files import open_many
-    from lmclassify.datasets.sources import open_rows
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
 
-    with open_many(data, functools.partial(open_rows, **reading)) as table:
+    with _open(data, reading, columns) as table:
         text_at = require_column(table.columns, columns["text"], TEXT_COLUMNS, "text", table.name)
         label_at: int | None
         if labels_required:
@@ -175,6 +176,24 @@ def _score(
         raise DataError(f"{table.name}: no row has both a text and a label")
     left_out = table.rows_read - len(labeller.true)
     return _Scored(table.name, labeller, None if time_at is None else times, left_out)
+
+
+def _open(data: list[str], reading: Mapping[str, Any], columns: Mapping[str, str | None]) -> RowReader:
+    """Open tables, or one file per label."""
+    from lmclassify.datasets.labelled import format_of_texts
+    from lmclassify.datasets.multiple_files import labelled_files, open_labelled, open_many
+    from lmclassify.datasets.sources import open_rows
+
+    files = labelled_files(data)
+    if not files:
+        return open_many(data, functools.partial(open_rows, **reading))
+    if columns["label"] is not None:
+        raise OptionError("NAME=FILE has no label column; drop --label-column")
+
+    def open_texts(path: str) -> RowReader:
+        return open_rows(path, **(dict(reading) | {"format": format_of_texts(path, reading["format"])}))
+
+    return open_labelled(files, open_texts)
 
 
 def _evaluate(run: Run, scored: _Scored) -> Evaluation:

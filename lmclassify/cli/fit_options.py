@@ -17,7 +17,7 @@ Labels = Annotated[
         "--labels",
         metavar="A,B | A=FILE",
         help="Labels to keep (default: all). Or, once per label, the file with its texts: one text per line, "
-        "an mbox file, a Maildir or a folder of messages.",
+        "an mbox file, a Maildir, a folder of messages, or a folder in which each file is one text.",
     ),
 ]
 Label = Annotated[

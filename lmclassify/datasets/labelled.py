@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lmclassify.datasets.multiple_files import expand
 from lmclassify.datasets.sources import InputFormat, detect_format, open_rows
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.mail.fields import DEFAULT_FIELDS
@@ -74,8 +76,7 @@ class LabelledTableReader:
             Receives every label of the table as a key, kept or not.
         """
         skipped = 0
-        if looks_like_mail(path):
-            raise DataError(f"{path} is mail, which has no labels: use --labels NAME={path} for each label")
+        _check_is_table(path)
         with open_rows(path, format=self.format, encoding=self.encoding) as table:
             text_at = require_column(table.columns, self.text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, self.label_column, LABEL_COLUMNS, "label", table.name)
@@ -149,6 +150,18 @@ class LabelledTableReader:
             say(f"note: label {listing(map(shorten, without))} has no text and is left out")
 
 
+def _check_is_table(path: str) -> None:
+    """Raise DataError for mail and folders, whose texts have no labels."""
+    if looks_like_mail(path):
+        raise DataError(f"{path} is mail, which has no labels: use --labels NAME={path} for each label")
+    if os.path.isdir(path):
+        inside = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and entry.name[0] != ".")
+        name = inside[0] if inside else "NAME"
+        what = f"each folder in it ({listing(inside)})" if inside else "each label"
+        at = os.path.join(path, name) if inside else path
+        raise DataError(f"{path} is a folder, which has no labels: use --labels {name}={at} for {what}")
+
+
 def read_tables(
     paths: Sequence[str], reader: LabelledTableReader | None = None, *, say: Say = print
 ) -> LabelledTexts:
@@ -183,15 +196,16 @@ def read_files(
     encoding: str | None = None,
     say: Say = print,
 ) -> LabelledTexts:
-    """Read one mailbox or file of texts per label; blank texts are skipped and counted.
+    """Read one mailbox, file or folder of texts per label; blank texts are skipped and counted.
 
-    By default, a file that is not mail, JSON Lines or Parquet holds one text per line. Raises DataError if a
+    By default, a file that is not mail, JSON Lines or Parquet holds one text per line; each file of a folder
+    that holds no mail is one text. Raises DataError if a
     file cannot be read or holds no text.
 
     Parameters
     ----------
     files : mapping of str to str
-        Label to path.
+        Label to path; wildcards stand for several files.
     fields : sequence of str
         The text of a mail message.
     fail_on_bad_row : bool, default=False
@@ -201,14 +215,23 @@ def read_files(
     """
     result = LabelledTexts()
     for label, path in files.items():
-        detected = format or detect_format(path)
-        kind = detected if format or detected in ("mail", "jsonl", "parquet") else "text"
-        kept = _read_texts(path, kind, encoding, fields, None, fail_on_bad_row, say)
+        kept = []
+        for file in expand([path]):
+            kind = format_of_texts(file, format)
+            kept += _read_texts(file, kind, encoding, fields, None, fail_on_bad_row, say)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} holds none")
         result.texts += kept
         result.labels += [label] * len(kept)
     return result
+
+
+def format_of_texts(path: str, format: InputFormat | None) -> InputFormat | None:
+    """Return the format of a file that holds the texts of one label; None means a folder of texts."""
+    detected = format or detect_format(path)
+    if format or detected in ("mail", "jsonl", "parquet") or os.path.isdir(path):
+        return detected
+    return "text"
 
 
 def read_unlabelled(
@@ -239,7 +262,7 @@ def read_unlabelled(
     """
     result = []
     for path in paths:
-        kind = format or detect_format(path) or "text"
+        kind = format or detect_format(path) or (None if os.path.isdir(path) else "text")
         kept = _read_texts(path, kind, encoding, fields, text_column, fail_on_bad_row, say)
         if not kept:
             raise DataError(f"{path} holds no text")

@@ -16,6 +16,9 @@ from lmclassify.tables.json_lines import JsonLinesReader
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 from lmclassify.tables.urls import is_data_file, is_url, list_files, without_file_scheme
 
+LABEL = "label"
+"""Name of the column with the labels of one file per label."""
+
 OpenFile = Callable[[str], RowReader]
 """Opens one file of rows."""
 
@@ -180,3 +183,99 @@ class _Concatenated(ClosingReader):
                 self._rows_before += reader.rows_read
                 self._bytes_before += reader.bytes_read
                 self._current = None
+
+
+def labelled_files(data: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the labels and paths of arguments NAME=PATH; empty if they are paths or URLs.
+
+    Raises OptionError if only some are of this form, or one lacks its name or path.
+    """
+    named = [value for value in data if "=" in value and not _is_path(value)]
+    if not named:
+        return []
+    if len(named) < len(data):
+        plain = next(value for value in data if value not in named)
+        raise OptionError(f"{plain} has no label, but {named[0]} has one: name all as NAME=FILE, or none")
+    pairs = [tuple(part.strip() for part in value.split("=", 1)) for value in named]
+    for value, (name, path) in zip(named, pairs, strict=True):
+        if not name or not path:
+            raise OptionError(f"{value}: expected NAME=FILE")
+    return [(name, path) for name, path in pairs]
+
+
+def _is_path(value: str) -> bool:
+    return os.path.lexists(value) or is_url(value) or bool(glob.has_magic(value) and glob.glob(value))
+
+
+def open_labelled(files: Sequence[tuple[str, str]], open_file: OpenFile) -> RowReader:
+    """Open files, mailboxes or folders with the texts of one label each, as one reader.
+
+    Its column ``label`` has the labels; the other columns are those that all of them have.
+
+    Raises DataError if one cannot be read.
+
+    Parameters
+    ----------
+    files : sequence of (str, str)
+        Label and path.
+    """
+    return _LabelledFiles(files, open_file)
+
+
+class _LabelledFiles(ClosingReader):
+    """The columns that all files have, and the label of each file."""
+
+    def __init__(self, files: Sequence[tuple[str, str]], open_file: OpenFile) -> None:
+        self._readers: list[tuple[str, RowReader]] = []
+        self._rows_before = self._bytes_before = 0
+        self._current: RowReader | None = None
+        try:
+            for label, path in files:
+                self._readers.append((label, open_many([path], open_file)))
+        except BaseException:
+            self.close()
+            raise
+        readers = [reader for _, reader in self._readers]
+        shared = [
+            name
+            for name in readers[0].columns
+            if name != LABEL and all(reader.columns.count(name) == 1 for reader in readers)
+        ]
+        self.name = listing(reader.name for reader in readers)
+        self.columns = [*shared, LABEL]
+        sizes = [reader.size for reader in readers]
+        self.size = None if None in sizes else sum(size or 0 for size in sizes)
+
+    def close(self) -> None:
+        """Close the files."""
+        for _, reader in self._readers:
+            reader.close()
+
+    @property
+    def bytes_read(self) -> int:
+        """The position in all files together, in bytes."""
+        return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows have been read."""
+        return self._rows_before + (0 if self._current is None else self._current.rows_read)
+
+    def describe(self, text_at: int, label_at: int | None) -> str:
+        """Return one line that says how each file is read."""
+        name = self.columns[text_at]
+        return "; ".join(
+            f"{label}: {reader.describe(reader.columns.index(name), None)}" for label, reader in self._readers
+        )
+
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
+        """Yield all rows, numbered across the files, at most `rows` at a time."""
+        for label, reader in self._readers:
+            self._current = reader
+            at = [reader.columns.index(name) for name in self.columns[:-1]]
+            for chunk in reader.chunks(rows):
+                cells = [[*(row[index] for index in at), label] for row in chunk.cells]
+                yield Rows(self.columns, cells, self._rows_before + chunk.first)
+            self._current = None
+            self._rows_before += reader.rows_read
+            self._bytes_before += reader.bytes_read

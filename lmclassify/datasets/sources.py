@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, Self
 
@@ -76,7 +77,7 @@ def open_rows(
     fields: Sequence[str] = DEFAULT_FIELDS,
     stream: bool = False,
 ) -> RowReader:
-    """Open a file of rows, or mail.
+    """Open a file of rows, mail, or a folder of texts.
 
     Raises DataError if the file cannot be read in the format. Raises OptionError if there is no such
     encoding, or the format cannot be streamed.
@@ -86,7 +87,8 @@ def open_rows(
     path : str
         ``-`` is standard input.
     format : {"csv", "tsv", "jsonl", "parquet", "text", "mail"}, optional
-        By default as `detect_format` finds, CSV if it finds nothing.
+        By default as `detect_format` finds; if it finds nothing, a file is CSV, and each file of a folder is
+        one text.
     encoding : str, optional
         A Python encoding; ``detect`` guesses. By default UTF-8, or what a byte order mark tells.
     fields : sequence of str
@@ -95,6 +97,10 @@ def open_rows(
         Read no further ahead than the first row.
     """
     kind = format or detect_format(path)
+    if kind in (None, "text") and os.path.isdir(path):
+        from lmclassify.tables.text_files import TextFilesReader
+
+        return TextFilesReader(path, encoding, with_tables=format == "text")
     if kind == "mail":
         from lmclassify.mail.messages_table import MailReader
 

@@ -10,12 +10,14 @@ import html
 import re
 
 _COMMENT_START, _COMMENT_END = "<!--", "-->"
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>|<[!?][^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^<>]*>|<[!?][^<>]*>")
+_SPACE = re.compile(r"\s+")
 _INVISIBLE = ("script", "style", "title", "template")
-_BLOCK = re.compile(
-    "address|article|aside|blockquote|body|br|center|d[dlt]|div|fieldset|figure|footer|form|h[1-6]|header|hr|html|"
-    "li|main|nav|ol|option|p|pre|section|table|t[dhr]|ul"
-)
+_BLOCKS = """
+    address article aside blockquote body br center dd dl dt div fieldset figure footer form h1 h2 h3 h4 h5 h6
+    header hr html li main nav ol option p pre section table td th tr ul
+"""
+_BLOCK = frozenset(_BLOCKS.split())
 
 
 def text_of_html(markup: str, limit: int) -> str:
@@ -35,15 +37,17 @@ def text_of_html(markup: str, limit: int) -> str:
     hidden_by, position, remaining = "", 0, limit
     for tag in _TAG.finditer(markup):
         if not hidden_by:
-            pieces.append(_visible(markup[position : tag.start()]))
-            remaining -= len(pieces[-1])
-            if remaining < 0:
-                break
+            data = markup[position : tag.start()]
+            if data:
+                pieces.append(_visible(data))
+                remaining -= len(pieces[-1])
+                if remaining < 0:
+                    break
         position = tag.end()
         name = (tag[2] or "").lower()
         if name in _INVISIBLE:
             hidden_by = ("" if name == hidden_by else hidden_by) if tag[1] else hidden_by or name
-        elif _BLOCK.fullmatch(name):
+        elif name in _BLOCK:
             pieces.append("\n")
     else:
         if not hidden_by:
@@ -54,7 +58,9 @@ def text_of_html(markup: str, limit: int) -> str:
 
 def _visible(data: str) -> str:
     """Return text between tags with white space collapsed and character references decoded."""
-    data = re.sub(r"\s+", " ", data)
+    data = _SPACE.sub(" ", data)
+    if "&" not in data:
+        return data
     try:
         return html.unescape(data)
     except ValueError:  # a numeric reference of thousands of digits

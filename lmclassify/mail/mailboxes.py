@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from lmclassify.errors import DataError
 from lmclassify.mail.fields import MAX_MESSAGE_BYTES
+from lmclassify.mail.file_kinds import HEAD_BYTES, MAILDIR_FOLDERS, FileKind, is_table, kind_by_name, kind_of
+from lmclassify.mail.mbox import BLOCK_BYTES, split_mbox
 from lmclassify.tables.compression import decompressed, split_compression
 from lmclassify.tables.inputs import open_file
 
-_LINE_BYTES = 1 << 16  # longer lines are read in pieces, so that no line fills the memory
-_HEAD_BYTES = 4096  # read to find out whether a file is mail
 _GZIP = b"\x1f\x8b"
-_HEADER = rb"[!-9;-~]+[ \t]*:"
-# An mbox file begins with "From ", a sender, a date; then come headers, in some files after ">From " lines.
-_MBOX = re.compile(rb"From [^\r\n]*\r?\n(>From [^\r\n]*\r?\n)*" + _HEADER)
-_MESSAGE = re.compile(
-    rb"(\xef\xbb\xbf)?(From [^\r\n]*\r?\n)?(return-path|received|delivered-to|message-id|from|to|subject|"
-    rb"date|mime-version|x-[!-9;-~]+|content-type)[ \t]*:",
-    re.IGNORECASE,
-)
-_DATED = re.compile(rb"From \S.*\d:\d\d.*\b\d{4}\b")
-_BARE = re.compile(rb"From \S+\s*$")
-_QUOTED = re.compile(rb">+From ")
+_NUL = b"\0"
 
 
 class Mailbox:
@@ -40,31 +30,46 @@ class Mailbox:
     ----------
     path : str
         ``-`` is standard input.
+    every_file : bool, default=False
+        Read every file of a folder as mail, except hidden and binary files.
     max_message_bytes : int
         How much of each message is read.
-    line_bytes : int
-        Longer lines are read in pieces of this size.
+    block_bytes : int
+        How much of an mbox file is read at a time.
 
     Attributes
     ----------
     size : int or None
         Size in bytes, if known.
+    left_out : list of str
+        Names of the files so far that hold no mail, without hidden ones.
+    sub_folders : list of str
+        Names of a Maildir's sub-folders, which are not read.
     """
 
     def __init__(
-        self, path: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES, line_bytes: int = _LINE_BYTES
+        self,
+        path: str,
+        *,
+        every_file: bool = False,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        block_bytes: int = BLOCK_BYTES,
     ) -> None:
-        self._path = path
-        self._max_message_bytes, self._line_bytes = max_message_bytes, line_bytes
+        self._path, self._every_file = path, every_file
+        self._max_message_bytes, self._block_bytes = max_message_bytes, block_bytes
         self._is_folder = path != "-" and os.path.isdir(path)
         self._done = 0
         self._stream: BinaryIO | None = None
         self.size: int | None = None
-        with _read_errors(path):
-            self._files = _files_of(Path(path)) if self._is_folder else []
-            if path != "-":
-                paths = [file for _, file in self._files] if self._is_folder else [Path(path)]
-                self.size = sum(file.stat().st_size for file in paths if file.exists()) or None
+        self.left_out: list[str] = []
+        self.sub_folders: list[str] = []
+        if self._is_folder:
+            self._folder = _list_folder(path)
+            self.sub_folders = [_printable(name) for name in self._folder.sub_folders]
+            self.size = sum(size for *_, size in self._folder.files) or None
+        elif path != "-":
+            with contextlib.suppress(OSError):  # opening it reports the error
+                self.size = os.stat(path).st_size or None
 
     @property
     def bytes_read(self) -> int:
@@ -78,43 +83,71 @@ class Mailbox:
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """Yield a name for each message, used if it has no Message-ID, and its beginning."""
-        if self._is_folder:
-            for name, file in self._files:
-                if file.exists():  # a mail reader may have moved it meanwhile
-                    yield _printable(name), self._whole(file)
-        elif self._path == "-":
-            self._stream = sys.stdin.buffer
-            yield from self._messages(self._stream)
-        elif _is_single_message(self._path):
-            yield _printable(Path(self._path).name), self._whole(Path(self._path))
-        else:
-            self._stream = open_file(self._path)
-            with _read_errors(self._path):
-                stream = _decompressed(self._stream, self._path)
-            yield from self._messages(stream)
+        if not self._is_folder:
+            yield from self._read_single_file()
+            return
+        for name, file, _ in self._folder.files:
+            try:
+                self._stream = open_file(file)
+            except DataError:
+                if os.path.lexists(file):
+                    raise
+                continue  # a mail reader has moved it meanwhile
+            with self._stream:
+                yield from self._read_file_of_folder(self._stream, name, file)
+                self._done += os.fstat(self._stream.fileno()).st_size
 
     def close(self) -> None:
         """Close the file that is read."""
         if self._stream is not None and self._stream is not sys.stdin.buffer:
             self._stream.close()
 
-    def _whole(self, path: Path) -> bytes:
-        with open_file(str(path)) as file:
-            with _read_errors(str(path)):
-                data = _decompressed(file, str(path)).read(self._max_message_bytes)
-            self._done += os.fstat(file.fileno()).st_size
-        return data
-
-    def _messages(self, stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
-        number = 0
-        for number, data in enumerate(_split(self._lines(stream), self._max_message_bytes), 1):
-            name = "" if self._path == "-" else _printable(Path(self._path).name)
-            yield f"{name}#{number}", data
-
-    def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
+    def _read_single_file(self) -> Iterator[tuple[str, bytes]]:
+        self._stream = open_file(self._path)
+        path = "" if self._path == "-" else self._path
+        name = _printable(os.path.basename(path))
         with _read_errors(self._path):
-            while line := stream.readline(self._line_bytes):
-                yield line
+            stream = _decompressed(self._stream, self._path)
+            kind = kind_by_name(path) or kind_of(path, stream.peek(HEAD_BYTES)[:HEAD_BYTES]) or "mbox"
+            if kind == "mbox":
+                messages = split_mbox(stream, self._max_message_bytes, self._block_bytes)
+                for number, data in enumerate(messages, 1):
+                    yield f"{name}#{number}", data
+            else:
+                yield name, self._single_message(stream, kind)
+
+    def _read_file_of_folder(self, file: BinaryIO, name: str, path: str) -> Iterator[tuple[str, bytes]]:
+        with _read_errors(path):
+            stream = _decompressed(file, path)
+            head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+            kind = kind_of(path, head)
+            hidden = any(part.startswith(".") for part in name.split("/"))
+            if kind is None and self._every_file and _NUL not in head and not hidden:
+                kind = "message"
+            if kind is None:
+                if not hidden:
+                    self.left_out.append(name)
+            elif kind == "mbox":
+                yield from self._messages_of_mbox(stream, name)
+            else:
+                yield name, self._single_message(stream, kind)
+
+    def _messages_of_mbox(self, stream: io.BufferedReader, name: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the messages of an mbox file in a folder; a single one has the name of the file."""
+        messages = split_mbox(stream, self._max_message_bytes, self._block_bytes)
+        data, following = next(messages, None), next(messages, None)
+        number = 1
+        while data is not None:
+            yield name if number == 1 and following is None else f"{name}#{number}", data
+            data, following = following, next(messages, None)
+            number += 1
+
+    def _single_message(self, stream: io.BufferedReader, kind: FileKind) -> bytes:
+        if kind == "emlx":
+            length = stream.readline(64).strip()
+            limit = int(length) if length.isdigit() else self._max_message_bytes
+            return stream.read(min(limit, self._max_message_bytes))
+        return stream.read(self._max_message_bytes)
 
 
 @contextlib.contextmanager
@@ -126,54 +159,82 @@ def _read_errors(path: str) -> Iterator[None]:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _split(lines: Iterator[bytes], max_message_bytes: int) -> Iterator[bytes]:
-    """Yield the messages of an mbox file, without "From " lines and with quoted ">From " lines unquoted.
-
-    Text before the first "From " line is a message, too.
-    """
-    pieces: list[bytes] = []
-    size, after_blank, complete, begun = 0, True, True, False
-    line = next(lines, b"")
-    while line:
-        following = next(lines, b"")
-        starts = (
-            after_blank
-            and line.startswith(b"From ")
-            and (_DATED.match(line) or (_BARE.match(line) and re.match(_HEADER, following)))
-        )
-        if starts:
-            if begun or any(piece.strip() for piece in pieces):
-                yield b"".join(pieces)
-            pieces, size, begun = [], 0, True
-        elif size < max_message_bytes:
-            if complete and _QUOTED.match(line):
-                line = line[1:]
-            pieces.append(line)
-            size += len(line)
-        complete = line.endswith(b"\n")
-        after_blank = complete and not line.strip(b"\r\n")
-        line = following
-    if begun or any(piece.strip() for piece in pieces):
-        yield b"".join(pieces)
-
-
 def looks_like_mail(path: str) -> bool:
     """Return whether a path is mail: mbox, Maildir, a message or a folder of messages, compressed or not.
 
-    A file is mail if its suffix is .mbox or .eml, or if it begins with a "From " line and a header. A folder
-    is mail if it has a Maildir's ``cur`` and ``new``, if it holds .eml files, or if its first file begins
-    with a mail header.
+    A file is mail if its suffix is .mbox, .eml or .emlx, or if it begins like an mbox file or a message. A
+    folder is mail if it is a Maildir, if its first file begins with a mail header, or if any of its files is
+    mail.
     """
     if path == "-":
         peek = getattr(sys.stdin.buffer, "peek", None)
-        return bool(peek and _MBOX.match(peek(_HEAD_BYTES)))
-    location = Path(path)
-    if location.is_dir():
-        with _read_errors(path):
-            return _is_maildir(location) or bool(_files_of(location))
-    if _suffix(location) in (".mbox", ".eml"):
+        return bool(peek and kind_of("", peek(HEAD_BYTES)[:HEAD_BYTES], sure=True))
+    if os.path.isdir(path):
+        if all(os.path.isdir(os.path.join(path, name)) for name in MAILDIR_FOLDERS):
+            return True
+        files = [file for _, file, _ in _list_folder(path).files]
+        return any(_is_mail(file, sure=number > 0) for number, file in enumerate(files))
+    return _is_mail(path, sure=True)
+
+
+def _is_mail(path: str, sure: bool) -> bool:
+    if kind_by_name(path) is not None:
         return True
-    return location.suffix.lower() not in (".csv", ".tsv", ".tab") and bool(_MBOX.match(_head(location)))
+    return not is_table(path) and kind_of(path, _head(path), sure=sure) is not None
+
+
+@dataclass
+class _Folder:
+    """The files of a folder and of the folders in it."""
+
+    files: list[tuple[str, str, int]] = field(default_factory=list)
+    """Name inside the folder, path and size in bytes, sorted by name."""
+    sub_folders: list[str] = field(default_factory=list)
+    """Folders of a Maildir other than ``cur``, ``new`` and ``tmp``; their files are not listed."""
+
+
+def _list_folder(folder: str) -> _Folder:
+    """List the files of a folder. Raises DataError if it cannot be read."""
+    found = _Folder()
+    is_maildir = os.path.isdir(os.path.join(folder, "cur"))
+    with _read_errors(folder):
+        _add_files(found, folder, "", split=is_maildir)
+    if is_maildir:
+        found.files = [(_name_in_maildir(name), path, size) for name, path, size in found.files]
+        found.sub_folders.sort()
+    found.files.sort(key=lambda file: (file[0].split("/"), file[1]))
+    return found
+
+
+def _name_in_maildir(name: str) -> str:
+    """Return the name of a message without its folder and flags, which change."""
+    folder, _, inner = name.partition("/")
+    return inner.partition(":")[0] if folder in MAILDIR_FOLDERS else name
+
+
+def _add_files(found: _Folder, folder: str, inner: str, *, split: bool = False) -> None:
+    """Add the files of a folder, called `inner` in the outermost one.
+
+    `split` says that sub-folders are not read. Links to folders are followed in the outermost one only, so
+    that there is no loop.
+    """
+    with os.scandir(folder) as entries:
+        inside = list(entries)
+    names = {entry.name for entry in inside}
+    for entry in inside:
+        if entry.is_dir(follow_symlinks=not inner):
+            if entry.name == "tmp" and "cur" in names:
+                continue  # not yet delivered
+            if entry.name == "Attachments" and "Messages" in names:
+                continue  # of Apple Mail: parts of the messages
+            if split and entry.name not in MAILDIR_FOLDERS:
+                if any(files for *_, files in os.walk(entry.path)):
+                    found.sub_folders.append(entry.name)
+                continue
+            _add_files(found, entry.path, f"{inner}{entry.name}/")
+        elif not entry.name.startswith(".") and entry.is_file():
+            with contextlib.suppress(FileNotFoundError):  # a mail reader has moved it meanwhile
+                found.files.append((_printable(inner + entry.name), entry.path, entry.stat().st_size))
 
 
 def _printable(name: str) -> str:
@@ -181,49 +242,25 @@ def _printable(name: str) -> str:
     return os.fsencode(name).decode(errors="replace")
 
 
-def _suffix(path: Path) -> str:
-    """Return a file's suffix in lower case, without the suffix of its compression."""
-    return Path(split_compression(path.name.lower())[0]).suffix
-
-
-def _head(path: Path) -> bytes:
-    if not path.is_file():  # reading from a pipe would consume it
+def _head(path: str) -> bytes:
+    """Return the first bytes of a file, decompressed; empty if it cannot be read."""
+    if not os.path.isfile(path):  # reading from a pipe would consume it
         return b""
     try:
         with open(path, "rb") as stream:
-            return _decompressed(stream, str(path)).read(_HEAD_BYTES)
+            return _decompressed(stream, path).read(HEAD_BYTES)
     except (DataError, OSError):
         return b""
 
 
-def _decompressed(stream: BinaryIO, name: str) -> BinaryIO:
+def _decompressed(stream: BinaryIO, name: str) -> io.BufferedReader:
     """Return the decompressed content: gzip is recognised by its first bytes, the rest by the suffix."""
+    assert isinstance(stream, io.BufferedReader)
     suffix = split_compression(name)[1]
     if suffix in (None, ".gz"):
-        suffix = ".gz" if stream.peek(2)[:2] == _GZIP else None  # type: ignore[attr-defined]
+        suffix = ".gz" if stream.peek(2)[:2] == _GZIP else None
     if suffix is None:
         return stream
-    return decompressed(stream, suffix, name, max_line_bytes=sys.maxsize)  # lines are read in pieces
-
-
-def _is_single_message(path: str) -> bool:
-    return _suffix(Path(path)) == ".eml"
-
-
-def _is_maildir(folder: Path) -> bool:
-    return (folder / "cur").is_dir() and (folder / "new").is_dir()
-
-
-def _files_of(folder: Path) -> list[tuple[str, Path]]:
-    """Return names and paths of the messages in a folder, sorted; empty if the folder is not mail."""
-    if _is_maildir(folder):
-        found = [file for sub in ("cur", "new") for file in (folder / sub).iterdir()]
-        kept = [(file.name.partition(":")[0], file) for file in found if not file.name.startswith(".")]
-        return sorted(item for item in kept if item[1].is_file())
-    files = sorted(
-        Path(root, name) for root, _, names in os.walk(folder) for name in names if not name.startswith(".")
-    )
-    single = [file for file in files if _is_single_message(str(file))]
-    if not single and files and _MESSAGE.match(_head(files[0])):
-        single = files
-    return [(file.relative_to(folder).as_posix(), file) for file in single]
+    content = decompressed(stream, suffix, name, max_line_bytes=sys.maxsize)  # an mbox is read in blocks
+    assert isinstance(content, io.BufferedReader)
+    return content

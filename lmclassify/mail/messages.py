@@ -1,56 +1,35 @@
-"""Read the text of one message, however malformed, with the standard library's parser.
+"""Read the text of one message, however malformed.
 
 Imports little, and only from the standard library: the mail filter starts anew for every message.
 """
 
 from __future__ import annotations
 
-import binascii
-import codecs
-import contextlib
-import functools
 import re
 from collections.abc import Iterator, Sequence
-from email.headerregistry import UnstructuredHeader
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import EmailPolicy, Policy, compat32
 
+from lmclassify.mail.charsets import codec_of, decode_bytes
+from lmclassify.mail.encoded_words import decode_header
 from lmclassify.mail.fields import FIELDS, MAX_MESSAGE_BYTES, MAX_TEXT_CHARACTERS
+from lmclassify.mail.mime import Part
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-_MAX_HEADER_CHARACTERS = 10_000  # decoded of a header: far more than a subject has
-_MAX_PARSED_CHARACTERS = 2_000  # parsed of a structured header, whose parser takes quadratic time
 _MAX_DEPTH = 40  # of nested parts, well below Python's recursion limit
-_UNDECODED = re.compile("[\udc80-\udcff]+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_UTF8_SEQUENCE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _HTML = re.compile(r"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
-_NOT_BASE64 = re.compile("[^A-Za-z0-9+/]+")
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s;\"'<>]+)", re.IGNORECASE)
+_META_CHARSET = re.compile(
+    rb"<meta\b[^>]*\bcharset\s*=\s*[\"']?\s*([\w.:-]+)|<\?xml\b[^>]*\bencoding\s*=\s*[\"']([\w.:-]+)",
+    re.IGNORECASE,
+)
+_META_BYTES = 4096  # where a charset is looked for in HTML
 _SKIPPED_TEXT_TYPES = ("calendar", "css", "csv", "directory", "javascript", "vcard", "x-vcard")
-# Slow, or not used in mail.
-_REFUSED_CHARSETS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7")
-_SUPERSETS = {"ascii": "utf-8", "iso8859-1": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
-
-
-class _Policy(EmailPolicy):
-    """The modern policy, without its quadratic time for long headers, and with a cache of parsed headers."""
-
-    def header_fetch_parse(self, name: str, value: str) -> Any:
-        return _parsed_header(name, value[:_MAX_PARSED_CHARACTERS])
-
-
-@functools.lru_cache(256)
-def _parsed_header(name: str, value: str) -> Any:
-    """Return a parsed header; the parser asks for the same headers many times."""
-    return EmailPolicy().header_fetch_parse(name, value)
-
-
-_POLICIES: tuple[Policy[Any], ...] = (_Policy(), compat32)
+_SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "multipart/encrypted")
+_ARMOUR = re.compile(
+    r"^[ \t]*-----BEGIN (PGP (?:MESSAGE|SIGNATURE|PUBLIC KEY BLOCK|PRIVATE KEY BLOCK)|PKCS7|CMS)\b[^\n]*-----"
+    r"[ \t]*$(?s:.*?)(?:^[ \t]*-----END \1\b[^\n]*-----[ \t]*$\n?|\Z)",
+    re.MULTILINE,
+)
+_SIGNED = re.compile(r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[A-Za-z]+: [^\n]*\n)*\n?", re.MULTILINE)
 
 
 class Mail:
@@ -61,7 +40,15 @@ class Mail:
     id : str
         The Message-ID, or empty.
     sender, date, subject, body : str
+
+    Attributes
+    ----------
+    is_sealed : bool
+        Whether the body, or a part of it, is encrypted or otherwise unreadable (PGP armour, opaque S/MIME).
+        It counts as no text.
     """
+
+    is_sealed = False
 
     def __init__(self, id: str, sender: str, date: str, subject: str, body: str) -> None:
         self.id, self.sender, self.date, self.subject, self.body = id, sender, date, subject, body
@@ -83,157 +70,110 @@ def read_message(data: bytes, fields: Sequence[str] = FIELDS) -> Mail:
         Without ``body``, the body is not parsed, which saves time.
     """
     data = data[:MAX_MESSAGE_BYTES].removeprefix(b"\xef\xbb\xbf")
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")  # lines of old Macintoshes
+    head = data
     if "body" not in fields:
         end = _END_OF_HEADER.search(data)
         if end is not None:
-            data = data[: end.end()]
-    message = _parse(data)
-    return Mail(
-        _header(message, "message-id"),
-        _header(message, "from"),
-        _header(message, "date"),
-        _header(message, "subject"),
-        _body(message) if "body" in fields else "",
+            head = data[: end.end()]
+    message = Part(head)
+    mail = Mail(
+        _header(message, b"message-id", data),
+        _header(message, b"from", data),
+        _header(message, b"date", data),
+        _header(message, b"subject", data),
+        "",
     )
+    if "body" in fields:
+        body = _Body(message)
+        mail.body = body.text
+        if body.is_sealed:
+            mail.is_sealed = True
+    return mail
 
 
-def _parse(data: bytes) -> Message:
-    """Parse with the modern policy; if it fails, as for some headers, with the older one."""
-    for policy in _POLICIES:
-        with contextlib.suppress(Exception):
-            message: Message = BytesParser(policy=policy).parsebytes(data)
-            return message
-    return BytesParser(policy=compat32).parsebytes(data, headersonly=True)  # parts are nested too deeply
+def _header(message: Part, name: bytes, data: bytes) -> str:
+    value = message.header(name)
+    if not value:
+        return ""
+    charset = ""
+    if not value.isascii() or b"~{" in value:
+        found = _CHARSET.search(data)  # the one of the message, or of its first part that names one
+        charset = "" if found is None else found[1].decode("ascii", "replace")
+    return decode_header(value.decode("ascii", "surrogateescape"), charset)
 
 
-def _header(message: Message, name: str) -> str:
-    for key, value in message.raw_items():
-        if key.lower() == name:
-            return decode_header(str(value))
-    return ""
+class _Body:
+    """The text of a message's parts, without attachments."""
 
-
-def decode_header(value: str) -> str:
-    """Return a header value on one line, with encoded words decoded.
-
-    >>> decode_header("=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?x-unknown?b?IGF1cw==?=\\n Ulm")
-    'Grüße aus Ulm'
-    """
-    value = repair(value[:_MAX_HEADER_CHARACTERS])
-    if "=?" in value:
-        with contextlib.suppress(Exception):  # the parser fails on some malformed words
-            value = repair(str(UnstructuredHeader.value_parser("".join(value.splitlines()))))
-    return " ".join(value.split())
-
-
-def repair(text: str) -> str:
-    """Decode the bytes that the parser left undecoded (as surrogates), and remove NUL.
-
-    >>> repair("caf\\udcc3\\udca9, caf\\udce9, \\ud800\\0")
-    'café, café, \ufffd'
-    """
-    if _SURROGATE.search(text):
-        text = _UNDECODED.sub(lambda run: _guess(run[0].encode("ascii", "surrogateescape")), text)
-        text = _SURROGATE.sub("\ufffd", text)
-    return text.replace("\0", "")
-
-
-def _guess(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        # Damaged UTF-8 still has valid sequences; without any, it is most likely a single-byte charset.
-        return data.decode("utf-8" if _UTF8_SEQUENCE.search(data) else "cp1252", "replace")
-
-
-def decode_bytes(data: bytes, charset: str) -> str:
-    """Decode text in a charset that may be unknown or wrong.
-
-    >>> decode_bytes("naïve".encode(), "us-ascii"), decode_bytes("naïve".encode("latin-1"), "nonsense")
-    ('naïve', 'naïve')
-    """
-    try:
-        known = codecs.lookup(charset.strip("\"' ")).name
-    except (LookupError, ValueError):
-        known = "utf-8"
-    known = _SUPERSETS.get(known, known)  # mail often names a subset of the charset that it uses
-    if known == "utf-8" or known.replace("_", "-") in _REFUSED_CHARSETS:
-        return repair(_guess(data))
-    try:
-        return repair(data.decode(known))
-    except (LookupError, ValueError):  # not a text charset, or invalid bytes
-        with contextlib.suppress(UnicodeDecodeError):
-            return repair(data.decode())
-    try:
-        return repair(data.decode(known, "replace"))
-    except (LookupError, ValueError):
-        return repair(_guess(data))
-
-
-def _body(message: Message) -> str:
-    pieces: list[str] = []
-    remaining = MAX_TEXT_CHARACTERS
-    with contextlib.suppress(Exception):  # a parser error keeps the text read so far
-        for text in _texts(message, 0):
+    def __init__(self, message: Part) -> None:
+        self.is_sealed = False
+        pieces: list[str] = []
+        remaining = MAX_TEXT_CHARACTERS
+        for text in self._texts(message, 0):
             pieces.append(text.strip())
             remaining -= len(pieces[-1])
             if remaining < 0:
                 break
-    return "\n".join(piece for piece in pieces if piece)[:MAX_TEXT_CHARACTERS]
+        self.text = "\n".join(piece for piece in pieces if piece)[:MAX_TEXT_CHARACTERS]
 
-
-def _texts(part: Message, depth: int) -> Iterator[str]:
-    """Yield the texts of a part and its nested parts, without attachments."""
-    kind = _kind(part)
-    payload: Any = part.get_payload()
-    if isinstance(payload, list):
-        if depth > _MAX_DEPTH:
+    def _texts(self, part: Part, depth: int) -> Iterator[str]:
+        if part.type in _SEALED_TYPES:
+            if "certs-only" not in part.parameter(b"smime-type").lower():
+                self.is_sealed = True
             return
-        inner = [child for child in payload if isinstance(child, Message) and not _is_attached(child)]
-        if kind == "multipart/alternative":
-            inner.sort(key=lambda child: _kind(child) != "text/plain")
-            yield next((text for child in inner for text in _texts(child, depth + 1) if text.strip()), "")
+        children = part.parts()
+        if children is not None:
+            if depth > _MAX_DEPTH:
+                return
+            children = [child for child in children if not child.is_attachment]
+            if part.type == "multipart/alternative":
+                children.sort(key=lambda child: child.type != "text/plain")
+                found = (text for child in children for text in self._texts(child, depth + 1) if text.strip())
+                yield next(found, "")
+                return
+            for child in children:
+                yield from self._texts(child, depth + 1)
             return
-        for child in inner:
-            yield from _texts(child, depth + 1)
-        return
-    main, _, sub = kind.partition("/")
-    if main == "text" and sub in _SKIPPED_TEXT_TYPES:
-        return
-    if main not in ("text", "multipart", "message") and sub != "xhtml+xml":
-        return
-    text = _content(part)
-    if sub in ("html", "xhtml+xml") or _HTML.match(text):
-        from lmclassify.mail.html_text import text_of_html
+        main, _, sub = part.type.partition("/")
+        if main == "text" and sub in _SKIPPED_TEXT_TYPES:
+            return
+        if main not in ("text", "multipart") and sub != "xhtml+xml":
+            if part.file_name.lower().endswith(".p7m"):
+                self.is_sealed = True
+            return
+        yield self._text(part, sub)
 
-        text = text_of_html(text, MAX_TEXT_CHARACTERS)
-    yield text.replace("\r\n", "\n").replace("\r", "\n")
+    def _text(self, part: Part, sub: str) -> str:
+        text = _decoded(part.content(), part.parameter(b"charset"))
+        if sub in ("html", "xhtml+xml") or _HTML.match(text):
+            from lmclassify.mail.html_text import text_of_html
+
+            text = text_of_html(text, MAX_TEXT_CHARACTERS)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if "-----BEGIN P" in text or "-----BEGIN CMS" in text:
+            text = self._without_armour(text)
+        return text
+
+    def _without_armour(self, text: str) -> str:
+        def remove(block: re.Match[str]) -> str:
+            if block[1] in ("PGP MESSAGE", "PKCS7", "CMS"):
+                self.is_sealed = True
+            return ""
+
+        return _ARMOUR.sub(remove, _SIGNED.sub("", text))
 
 
-def _content(part: Message) -> str:
-    data: Any = None
-    with contextlib.suppress(Exception):
-        if str(part.get("content-transfer-encoding", "")).strip().lower() == "base64":
-            # The parser does not decode some truncated base64, and we truncate long messages.
-            digits = _NOT_BASE64.sub("", str(part.get_payload()))
-            data = binascii.a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + "==")
-        else:
-            data = part.get_payload(decode=True)
-    if not isinstance(data, bytes):
-        data = str(part.get_payload()).encode("utf-8", "surrogateescape")
-    charset = ""
-    with contextlib.suppress(Exception):
-        charset = str(part.get_param("charset", "") or "")
+def _decoded(data: bytes, charset: str) -> str:
+    """Decode the content of a text part; HTML may name its charset itself."""
+    if codec_of(charset) in (None, "ascii") and not data.isascii():
+        found = _META_CHARSET.search(data, 0, _META_BYTES)
+        if found is not None:
+            try:
+                return data.decode()
+            except UnicodeDecodeError:
+                charset = (found[1] or found[2]).decode("ascii", "replace")
+        elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            charset = "utf-16"
     return decode_bytes(data, charset)
-
-
-def _kind(part: Message) -> str:
-    with contextlib.suppress(Exception):
-        return part.get_content_type()
-    return "text/plain"
-
-
-def _is_attached(part: Message) -> bool:
-    with contextlib.suppress(Exception):
-        return part.get_content_disposition() == "attachment"
-    return False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import os
+import warnings
 from collections.abc import Iterator, Sequence
 
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, LMClassifyWarning, listing
 from lmclassify.mail.fields import DEFAULT_FIELDS
-from lmclassify.mail.mailboxes import Mailbox
+from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
 from lmclassify.mail.messages import read_message
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 
 _CHUNK_CHARACTERS = 1 << 22  # of message bodies, so that chunks of long messages fit in memory
+_MAX_NAMES = 5  # of files left out, in a message of one line
 
 
 def read_texts(path: str, fields: Sequence[str] = DEFAULT_FIELDS) -> list[str]:
@@ -22,11 +25,12 @@ def read_texts(path: str, fields: Sequence[str] = DEFAULT_FIELDS) -> list[str]:
 
 
 class MailReader(ClosingReader):
-    """Read an mbox file, a Maildir, a message (.eml) or a folder of messages in chunks, compressed or not.
+    """Read an mbox file, a Maildir, a message (.eml, .emlx) or a folder of them in chunks, compressed or not.
 
     Malformed messages are read as well as possible; none is an error. The first 256 KiB of each message are
-    parsed, and the first 20,000 characters of its text are kept. Raises DataError if the path cannot be read,
-    or holds no mail.
+    parsed, and the first 20,000 characters of its text are kept. Files of a folder that hold no mail are left
+    out; a warning after the last message counts them. If no file of the folder looks like mail, each is read
+    as a message. Raises DataError if the path cannot be read, or holds no mail.
 
     Parameters
     ----------
@@ -49,8 +53,9 @@ class MailReader(ClosingReader):
         self.name = "standard input" if path == "-" else path
         self.columns = ["id", "from", "date", "subject", "body", "text"]
         self.rows_read = 0
+        self._sealed = 0
         self._fields = tuple(fields)
-        self._mailbox = Mailbox(path)
+        self._mailbox = Mailbox(path, every_file=os.path.isdir(path) and not looks_like_mail(path))
         self.size = self._mailbox.size
         messages = iter(self._mailbox)
         try:
@@ -60,7 +65,9 @@ class MailReader(ClosingReader):
             raise
         if first is None:
             self.close()
-            raise DataError(f"{self.name} holds no mail")
+            inside = listing(self._mailbox.sub_folders, _MAX_NAMES)
+            remedy = f"; name its sub-folders: {inside}" if inside else ""
+            raise DataError(f"{self.name} holds no mail{remedy}")
         self._messages = itertools.chain([first], messages)
 
     def close(self) -> None:
@@ -86,10 +93,32 @@ class MailReader(ClosingReader):
             while len(cells) < rows and remaining > 0 and (found := next(self._messages, None)) is not None:
                 name, data = found
                 mail = read_message(data)
+                self._sealed += mail.is_sealed
                 cells.append([mail.id or name, mail.sender, mail.date, mail.subject, mail.body])
                 cells[-1].append(mail.text(self._fields))
                 remaining -= len(mail.body)
             if not cells:
+                self._warn()
                 return
             yield Rows(self.columns, cells, self.rows_read + 1)
             self.rows_read += len(cells)
+
+    def _warn(self) -> None:
+        """Warn of text that is not read."""
+        if self._sealed and "body" in self._fields:
+            what = "1 message is" if self._sealed == 1 else f"{self._sealed:,} messages are"
+            message = (
+                f"{self.name}: {what} encrypted or sealed (PGP, S/MIME); what is sealed counts as no text"
+            )
+            warnings.warn(message, LMClassifyWarning, stacklevel=3)
+        files, folders = self._mailbox.left_out, self._mailbox.sub_folders
+        if files:
+            what = "1 file that is no mail" if len(files) == 1 else f"{len(files):,} files that are no mail"
+            message = f"{self.name}: {what} left out: {listing(files, _MAX_NAMES)}"
+            warnings.warn(message, LMClassifyWarning, stacklevel=3)
+        if folders:
+            what = "its sub-folder" if len(folders) == 1 else f"its {len(folders):,} sub-folders"
+            message = (
+                f"{self.name}: {what} left out: {listing(folders, _MAX_NAMES)}; name those to be read, too"
+            )
+            warnings.warn(message, LMClassifyWarning, stacklevel=3)

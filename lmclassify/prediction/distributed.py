@@ -77,6 +77,8 @@ class _Chunk:
     file: _InputFile
     rows: Rows
     bytes_read: int
+    warnings: list[str]
+    """What the reader warned of."""
 
 
 @dataclass(frozen=True)
@@ -209,10 +211,27 @@ class _Split:
             with source:
                 check_columns(source, layout.columns, file.first_name)
                 source.describe(layout.text_at, layout.label_at)
-                for rows in source.chunks(layout.chunk_rows):
-                    yield _Chunk(file, rows, source.bytes_read)
+                chunks = source.chunks(layout.chunk_rows)
+                rows, warned = _next(chunks)
+                while rows is not None:
+                    bytes_read = source.bytes_read
+                    following, more = _next(chunks)  # readers warn at the end
+                    yield _Chunk(file, rows, bytes_read, [*warned, *more])
+                    rows, warned = following, []
         except LMClassifyError as error:
             yield _FailedFile(file, error)
+
+
+def _next(chunks: Iterator[Rows]) -> tuple[Rows | None, list[str]]:
+    """Return the next chunk, None at the end, and what the reader warns of meanwhile."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rows = next(chunks, None)
+    return rows, _messages(caught)
+
+
+def _messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    return [str(item.message) for item in caught if issubclass(item.category, LMClassifyWarning)]
 
 
 def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _FailedFile]:
@@ -235,7 +254,7 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
         except LMClassifyError as error:
             return _FailedFile(chunk.file, error)
         counts = LabellingCounts(labeller.counts, len(rows), labeller.without_text)
-        messages = [str(item.message) for item in caught if issubclass(item.category, LMClassifyWarning)]
+        messages = [*chunk.warnings, *_messages(caught)]
         return _LabelledChunk(chunk.file, name, counts, chunk.bytes_read, messages)
 
     return label

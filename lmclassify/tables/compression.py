@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from pathlib import Path
+import os
 from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, OutputError
@@ -19,7 +19,7 @@ _ZSTD_STEP = 1 << 10  # compressed bytes per step; they unpack to 32 MB at most
 
 def split_compression(path: str) -> tuple[str, str | None]:
     """Return a path without its compression suffix, and that suffix or None."""
-    suffix = Path(path).suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     if suffix in COMPRESSIONS:
         return path[: -len(suffix)], suffix
     return path, None

@@ -52,6 +52,33 @@ def test_evaluate_with_other_labels(saved, data):
     )
 
 
+def test_one_mailbox_file_or_folder_per_label(saved, tmp_path):
+    message = "From a@b Sat Jan  3 01:05:34 1996\nFrom: a@b\nDate: 3 Jan 1996\nSubject: {}\n\nx\n\n"
+    (tmp_path / "junk.mbox").write_text("".join(map(message.format, ["win a prize", "cheap pills", ""])))
+    (tmp_path / "Inbox").mkdir()
+    (tmp_path / "Inbox" / "mbox").write_text(message.format("lunch") * 2)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a").write_text("see you\ntomorrow")
+    (tmp_path / "lines.txt").write_text("one\ntwo\n")
+    (tmp_path / "x=y.csv").write_text("text,label\nwin,spam\n")
+
+    def run(*data):
+        return run_cli("evaluate", *data, "-m", saved, "--format", "json", cwd=tmp_path)
+
+    done = run("spam=junk.mbox", "ham=Inbox")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["texts"], [sum(row) for row in result["confusion_matrix"]]) == (4, [2, 2])
+    assert "note: 1 rows without text or label left out" in done.stderr.decode()
+    result = json.loads(run("spam=*.mbox", "ham=Inbox", "ham=more", "spam=lines.txt").stdout)
+    assert [sum(row) for row in result["confusion_matrix"]] == [3, 4]
+    assert json.loads(run("x=y.csv").stdout)["texts"] == 1
+    assert "ham=Inbox has no label" not in one_line(run("spam=junk.mbox", "more"), 2)
+    assert "spam=: expected NAME=FILE" in one_line(run("spam="), 2)
+    assert "no such file: none" in one_line(run("spam=none"))
+    assert "drop --label-column" in one_line(run("spam=junk.mbox", "--label-column", "x"), 2)
+
+
 @pytest.mark.long
 def test_drift(saved, tmp_path):
     rows = rows_of(EMAILS.read_bytes())

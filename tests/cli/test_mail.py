@@ -66,6 +66,22 @@ def test_fit_and_predict(mailboxes):
     assert len(from_stdin.stdout.splitlines()) == len(spam) + 1
 
 
+def test_folders_of_mbox_files_and_stray_files(tmp_path):
+    for name, texts in (
+        ("junk", ["win a cruise", "cash prize"]),
+        ("mail", ["lunch at noon", "train at six"]),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Box").write_bytes(mail_of(texts))
+        (tmp_path / name / "cmds").write_bytes(b"mv 1 2\n")
+    options = [*QUICK, "-o", "model"]
+    done = run_cli("fit", "--labels", "spam=junk", "--labels", "ham=mail", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"language models of 4 texts" in done.stderr
+    assert b"note: junk: 1 file that is no mail left out: cmds\n" in done.stderr
+    assert b"note: mail: 1 file that is no mail left out: cmds\n" in done.stderr
+
+
 def test_filter(saved):
     done = run_cli("filter", "-m", saved, cwd=saved.parent, stdin=MESSAGE)
     assert done.returncode == 0, done.stderr

@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.errors import OptionError
+from lmclassify.mail.charsets import decode_bytes
+from lmclassify.mail.encoded_words import decode_header
 from lmclassify.mail.fields import MAX_MESSAGE_BYTES, MAX_TEXT_CHARACTERS, parse_fields
 from lmclassify.mail.html_text import text_of_html
-from lmclassify.mail.messages import decode_bytes, decode_header, read_message
+from lmclassify.mail.messages import read_message
+from lmclassify.mail.mime import Part
 
 
 def body(content: bytes, headers: bytes = b"") -> str:
@@ -138,6 +141,82 @@ def test_parts():
 def test_broken_bodies(headers, content, text):
     found = body(content, headers)
     assert text is None or found == text
+
+
+ARMOUR = b"-----BEGIN PGP %s-----\nVersion: 1\n\nhQEMA\n=abcd\n-----END PGP %s-----\n"
+MESSAGE_BLOCK, KEY_BLOCK, SIGNATURE = (
+    ARMOUR.replace(b"%s", x) for x in (b"MESSAGE", b"PUBLIC KEY BLOCK", b"SIGNATURE")
+)
+SMIME = b"Content-Type: application/pkcs7-mime; name=smime.p7m; smime-type=%s\n\nMIAGCSqGSIb3DQEHA6CAMIACAQAx"
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "is_sealed"),
+    [
+        (b"\n" + MESSAGE_BLOCK, "", True),
+        (b"\nhello\n" + MESSAGE_BLOCK + b"bye\n", "hello\nbye", True),
+        (b"\nhello\n" + MESSAGE_BLOCK[:50], "hello", True),
+        (b"\nmy key:\n" + KEY_BLOCK, "my key:", False),
+        (
+            b"\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nsigned: text\n" + SIGNATURE,
+            "signed: text",
+            False,
+        ),
+        (
+            b"\nhe wrote -----BEGIN PGP MESSAGE----- there\n",
+            "he wrote -----BEGIN PGP MESSAGE----- there",
+            False,
+        ),
+        (SMIME % b"enveloped-data", "", True),
+        (SMIME % b"signed-data", "", True),
+        (SMIME % b"certs-only", "", False),
+        (b"Content-Type: application/octet-stream; name=smime.p7m\n\nMIAG", "", True),
+        (
+            parts(
+                b"Content-Type: application/pgp-encrypted\n\nVersion: 1",
+                b"\n" + MESSAGE_BLOCK,
+                kind=b"encrypted",
+            ),
+            "",
+            True,
+        ),
+        (
+            parts(PLAIN, b"Content-Type: application/pgp-signature\n\n" + SIGNATURE, kind=b"signed"),
+            "plain text",
+            False,
+        ),
+    ],
+)
+def test_sealed_text_counts_as_no_text(message, text, is_sealed):
+    mail = read_message(message)
+    assert (mail.body, mail.is_sealed) == (text, is_sealed)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b"text/plain; charset=big5", "big5"),
+        (b'text/plain; x="a; charset=no"; charset = "big5" ; y=z', "big5"),
+        (b'text/plain; charset="bi\\g5"', "big5"),
+        (b"text/plain;\n\tcharset*0=bi;\n charset*1=g5", "big5"),
+        (b"text/plain; charset*=us-ascii'en'%62ig5", "big5"),
+        (b"text/plain", ""),
+    ],
+)
+def test_parameters(header, name):
+    assert Part(b"Content-Type: " + header + b"\n\n").parameter(b"charset") == name
+
+
+def test_transfer_encodings_and_line_ends():
+    assert body(b"begin 644 a\n#8V%T\n`\nend\n", b"Content-Transfer-Encoding: x-uuencode\n") == "cat"
+    assert body(b"aGk=", b"Content-Transfer-Encoding: BASE64; x\n") == "hi"
+    assert read_message(b"Subject: a\rFrom: b\r\rone\rtwo").body == "one\ntwo"
+    assert read_message(b"From x Mon Jan 1 10:00:00 2024\n>From y\nSubject: a\n\nb").subject == "a"
+    assert read_message(b"Subject: a\nno header\nX: y\n\nb").body == "no header\nX: y\n\nb"
+    digest = parts(b"\nSubject: inner\n\none", b"\n\ntwo", kind=b"digest")
+    assert read_message(digest).body == "one\ntwo"
+    status = b"Content-Type: message/delivery-status\n\nReporting-MTA: x\n\nFinal-Recipient: y"
+    assert read_message(parts(PLAIN, status, kind=b"report")).body == "plain text"
 
 
 def test_html():

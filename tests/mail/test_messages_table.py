@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lmclassify.datasets.labelled import read_files, read_tables, read_unlabelled
 from lmclassify.datasets.sources import open_rows
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, LMClassifyWarning
 from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
 from lmclassify.mail.messages_table import MailReader, read_texts
 from lmclassify.tables.delimited import DelimitedReader
@@ -75,11 +75,11 @@ def test_long_lines_and_long_messages_of_an_mbox(tmp_path):
     path.write_bytes(
         FROM[:5] + b"\nSubject: one\n\n" + long.encode() + b"\n" + b"From x\nSubject: two\n\nhi\n"
     )
-    mailbox = Mailbox(str(path), max_message_bytes=100, line_bytes=10)
+    mailbox = Mailbox(str(path), max_message_bytes=100, block_bytes=10)
     first, second = [content for _, content in mailbox]
     mailbox.close()
-    assert first.startswith(b"From \nSubject: one\n\nnothing From here")
-    assert len(first) <= 110
+    assert first.startswith(b"Subject: one\n\nnothing From here")
+    assert len(first) == 100
     assert second == b"Subject: two\n\nhi\n"
 
 
@@ -108,8 +108,10 @@ def test_single_messages_and_folders_of_them(tmp_path):
     (folder / "a.EML").write_bytes(FROM + message("a", "text\n\nFrom Bob\nX: no second message\n"))
     (folder / "sub" / "c.eml.gz").write_bytes(gzip.compress(message("c")))
     (folder / "notes.txt").write_bytes(b"no mail")
-    assert [row[3] for row in table(folder)] == ["a", "b", "c"]
-    assert [row[0] for row in table(folder)] == ["a.EML", "b.eml", "sub/c.eml.gz"]
+    with pytest.warns(LMClassifyWarning, match=r"mail: 1 file that is no mail left out: notes\.txt$"):
+        rows = table(folder)
+    assert [row[3] for row in rows] == ["a", "b", "c"]
+    assert [row[0] for row in rows] == ["a.EML", "b.eml", "sub/c.eml.gz"]
     assert [row[3] for row in table(folder / "a.EML")] == ["a"]
     other = tmp_path / "numbered"
     other.mkdir()
@@ -176,6 +178,16 @@ def test_labels_and_texts_from_mail(mbox, tmp_path):
     with pytest.raises(DataError, match="is mail, which has no labels: use --labels NAME="):
         read_tables([str(mbox)])
     assert read_texts(str(mbox)) == ["one", "two", "three", ""]
+
+
+def test_sealed_messages_are_counted_once(tmp_path):
+    sealed = message("x", "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n")
+    (tmp_path / "a.mbox").write_bytes((FROM + sealed + b"\n") * 2 + FROM + message("y"))
+    with pytest.warns(
+        LMClassifyWarning, match=r"a\.mbox: 2 messages are encrypted or sealed \(PGP, S/MIME\); "
+    ):
+        assert [row[5] for row in table(tmp_path / "a.mbox", ["body"])] == ["", "", "hello"]
+    assert [row[5] for row in table(tmp_path / "a.mbox")] == ["x", "x", "y"]
 
 
 @settings(max_examples=25, deadline=None)

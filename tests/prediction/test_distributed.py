@@ -19,7 +19,7 @@ from lmclassify import FittedModel
 from lmclassify.classify.decisions import Decisions
 from lmclassify.cluster.connection import connect
 from lmclassify.datasets.sources import open_rows
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, LMClassifyWarning
 from lmclassify.prediction.distributed import LabellingCounts, TableLayout, label_files
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.prediction.part_files import PartFolder
@@ -140,6 +140,20 @@ def test_rows_and_scores_equal_those_of_the_local_engine(
             assert ours == theirs
     assert outcome == LabellingCounts(labeller.counts, 720, 3)
     assert (tmp_path / "out" / "_SUCCESS").exists()
+
+
+def test_what_a_reader_leaves_out_is_said(tmp_path: Path, model: FittedModel, processes: int) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.eml").write_text(f"Subject: lunch {number}\n\nhello\n")
+    (tmp_path / "in" / "cmds").write_text("mv 1 2\n")
+    folder = PartFolder(str(tmp_path / "out"), "csv")
+    folder.prepare()
+    layout = TableLayout(["id", "from", "date", "subject", "body", "text"], 5, None, chunk_rows=2)
+    decisions = Decisions(model.label_names)
+    with pytest.warns(LMClassifyWarning, match="in: 1 file that is no mail left out: cmds$"):
+        outcome = label_files([str(tmp_path / "in")], layout, model, decisions, folder, processes)
+    assert outcome.rows == 3
 
 
 def scoring_processes() -> list[int]:
