@@ -56,10 +56,11 @@ class TunedPredictor(Predictor):
         distinct, rows = distinct_texts(prepared)
         subwords = self.subwords.sequences(distinct)
         scores = ngram_scores(self.ngrams, distinct, subwords, threads=self.threads)
-        ngram_joint = self.combination.ngram_joint(scores)
+        lengths = np.array([len(sequence) for sequence in subwords], dtype=np.intp)
+        ngram_joint = self.combination.ngram_joint(scores, lengths)
         approximate = self.combination.approximate_joint(ngram_joint)
-        mask = self.cascade_mask(approximate, [len(sequence) for sequence in subwords])
-        lstm_joint = self._lstm_joint(distinct, mask)
+        mask = self.cascade_mask(approximate, lengths)
+        lstm_joint = self._lstm_joint(distinct, lengths, mask)
         joint = merge(approximate, ngram_joint + lstm_joint, mask, approximate.argmax(axis=1))
         joint, variants = self.score_variants(distinct, joint)
         scores = [expert_scores[rows] for expert_scores in scores]
@@ -67,16 +68,16 @@ class TunedPredictor(Predictor):
             prepared, joint[rows], scores[1], scores, [variants[row] for row in rows.tolist()]
         )
 
-    def cascade_mask(self, approximate: Array, lengths: Sequence[int]) -> Mask:
+    def cascade_mask(self, approximate: Array, lengths: npt.ArrayLike) -> Mask:
         """Return which labels of each text the LSTMs score, (n, K); see `Combination.cascade_mask`."""
         return self.combination.cascade_mask(approximate, lengths, exact=self.exact)
 
-    def _lstm_joint(self, texts: Sequence[str], mask: Mask) -> Array:
+    def _lstm_joint(self, texts: Sequence[str], lengths: npt.NDArray[np.intp], mask: Mask) -> Array:
         """Return what the LSTMs add to the joint log-probabilities, (n, K); 0 outside the mask."""
         rows = np.flatnonzero(mask.any(axis=1))
         joint = np.zeros(mask.shape)
         scores = self._lstm_scores([texts[row] for row in rows.tolist()], mask[rows])
-        joint[rows] = self.combination.lstm_joint(scores)
+        joint[rows] = self.combination.lstm_joint(scores, lengths[rows])
         return joint
 
     def _lstm_scores(self, texts: list[str], mask: Mask) -> list[Array]:
@@ -132,8 +133,10 @@ class TunedPredictor(Predictor):
 
     def approximate_joint(self, texts: list[str]) -> Array:
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
-        scores = ngram_scores(self.ngrams, texts, self.subwords.sequences(texts))
-        return self.combination.approximate_joint(self.combination.ngram_joint(scores))
+        subwords = self.subwords.sequences(texts)
+        scores = ngram_scores(self.ngrams, texts, subwords)
+        lengths = [len(sequence) for sequence in subwords]
+        return self.combination.approximate_joint(self.combination.ngram_joint(scores, lengths))
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of all experts of prepared texts, (n, K) each, in the combination's order."""

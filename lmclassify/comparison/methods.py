@@ -106,7 +106,8 @@ class _NgramExperts:
         experts = self._experts
         sequences = experts.subwords.sequences(list(texts))
         scores = ngram_scores(experts.models, texts, sequences, threads=self._setup.threads)
-        return np.exp(log_softmax(experts.combination.joint(scores)))
+        lengths = [len(sequence) for sequence in sequences]
+        return np.exp(log_softmax(experts.combination.joint(scores, lengths)))
 
 
 def _ours(key: str, description: str, *, default: bool = True, **overrides: Any) -> Method:

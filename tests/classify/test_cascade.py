@@ -60,7 +60,8 @@ def test_without_a_gap_every_label_is_computed():
     rng = np.random.default_rng(0)
     scores = list(rng.normal(size=(3, 20, 4)))
     combination = Combination(EXPERTS, np.array([2.0, 0.5, 0.1]), rng.normal(size=4))
-    np.testing.assert_allclose(combination.cascade_joint(scores, np.ones(20)), combination.joint(scores))
+    lengths = np.ones(20)
+    np.testing.assert_allclose(combination.cascade_joint(scores, lengths), combination.joint(scores, lengths))
     no_lstms = Combination(EXPERTS, np.array([2.0, 0.0, 0.0]), np.zeros(4))
     for exact in (False, True):
         assert not no_lstms.cascade_mask(scores[0], np.ones(20), exact=exact).any()
