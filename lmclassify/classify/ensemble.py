@@ -31,6 +31,10 @@ SVM_GROWTH, MAX_SVM_FACTOR = 0.25, 2.0
 factor. Of the values tried, the best on texts that are 3 to 100 times as long as the training texts
 (docs/benchmarks.md)."""
 
+MAX_LSTM_RATIO = 2.0
+"""Texts that are longer than usual by more than this factor are not scored by the LSTMs: it takes most of the
+time, and whether they help was not seen on such texts."""
+
 
 @dataclass(frozen=True)
 class Combination:
@@ -125,12 +129,15 @@ class Combination:
         lengths : array_like, (n,)
             Of the texts, in subwords.
         exact : bool, default=False
-            All labels, if the LSTMs have a weight.
+            All labels of texts of any length, if the LSTMs have a weight.
         """
         if not self.lstms_decide:
             return np.zeros(approximate.shape, dtype=bool)
         cascade = replace(self.cascade, gap=math.inf) if exact else self.cascade
-        return cascade.mask(approximate, np.minimum(lengths, self.usual_length))
+        mask = cascade.mask(approximate, np.minimum(lengths, self.usual_length))
+        if not exact:
+            mask &= (np.asarray(lengths) <= MAX_LSTM_RATIO * self.usual_length)[:, np.newaxis]
+        return mask
 
     def cascade_joint(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
         """Return joint log-probabilities, (n, K), as the cascade gives them.

@@ -64,8 +64,9 @@ class TunedPredictor(Predictor):
         joint = merge(approximate, ngram_joint + lstm_joint, mask, approximate.argmax(axis=1))
         joint, variants = self.score_variants(distinct, joint)
         scores = [expert_scores[rows] for expert_scores in scores]
+        longer = lengths[rows] > self.combination.usual_length
         return ScoringResult(
-            prepared, joint[rows], scores[1], scores, [variants[row] for row in rows.tolist()]
+            prepared, joint[rows], scores[1], scores, [variants[row] for row in rows.tolist()], longer
         )
 
     def cascade_mask(self, approximate: Array, lengths: npt.ArrayLike) -> Mask:
