@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.cascade import merge
+from lmclassify.classify.ensemble import LSTMS, SVM
 from lmclassify.classify.predictor import LabelModel, Predictor
 from lmclassify.classify.scoring import chunks_of, token_log_probs
 from lmclassify.classify.tuned_predictor import TunedPredictor
@@ -94,15 +95,17 @@ def _attribute_as_they_stand(
     combination = predictor.combination
     words = _word_table(predictor, texts)
     subwords = predictor.subwords.sequences(texts)
-    ngram_parts = _ngram_parts(predictor, texts, subwords, words)
-    prior = np.tile(_prior(predictor), (len(texts), 1))
+    lengths = np.array([len(sequence) for sequence in subwords])
+    ngram_parts = _ngram_parts(predictor, texts, subwords, lengths, words)
+    prior = _prior(predictor, lengths)
     ngram_joint = prior + _sum_rows(ngram_parts, words.text_of_row, prior.shape)
     approximate_joint = combination.approximate_joint(ngram_joint)
     mask = np.zeros(ngram_joint.shape, dtype=bool)
     log_probabilities = lstm_parts = np.zeros(ngram_parts.shape)
     if not approximate:
-        mask = predictor.cascade_mask(approximate_joint, [len(sequence) for sequence in subwords])
-        log_probabilities, lstm_parts = _lstm_parts(predictor, words, np.logical_or.reduce(mask, axis=1))
+        mask = predictor.cascade_mask(approximate_joint, lengths)
+        asked = np.logical_or.reduce(mask, axis=1)
+        log_probabilities, lstm_parts = _lstm_parts(predictor, words, lengths, asked)
     likeliest = approximate_joint.argmax(axis=1)
     approximate_parts = combination.cascade.approximate(ngram_parts, ngram_parts)
     rows = words.text_of_row
@@ -112,40 +115,51 @@ def _attribute_as_they_stand(
 
 
 def _lstm_parts(
-    predictor: TunedPredictor, words: _WordTable, asked: npt.NDArray[np.bool_]
+    predictor: TunedPredictor, words: _WordTable, lengths: Indices, asked: npt.NDArray[np.bool_]
 ) -> tuple[Array, Array]:
     """Return the words' log-probabilities and what the LSTMs add where they are asked, (w, K) each."""
-    weight, tuned_weight = predictor.combination.weights[-2:]
+    weight, tuned_weight = predictor.combination.weights[-len(LSTMS) :]
     log_probabilities = _word_log_probs(predictor, predictor.models, words, asked & bool(weight))
     parts = weight * log_probabilities
     if tuned_weight and asked.any():
         parts += tuned_weight * _word_log_probs(predictor, predictor.tuned, words, asked)
-    return log_probabilities, parts
+    factor = predictor.combination.length_factor(LSTMS[0], lengths)
+    return log_probabilities, factor[words.text_of_row, np.newaxis] * parts
 
 
-def _prior(predictor: TunedPredictor) -> Array:
-    """Return the part of the combination that belongs to no word, (K,): its bias and the SVMs' biases."""
-    prior = predictor.combination.bias.copy()
-    weights = iter(predictor.combination.weights)
+def _prior(predictor: TunedPredictor, lengths: Indices) -> Array:
+    """Return what belongs to no word, (n, K): the bias of the combination and the SVMs' biases."""
+    combination = predictor.combination
+    prior = np.tile(combination.bias, (len(lengths), 1))
+    experts = iter(zip(combination.experts, combination.weights, strict=True))
     for ngrams in predictor.ngrams:
-        for name, weight in zip(ngrams.score_names, weights, strict=False):
-            if name.startswith("tuned"):
-                prior += weight * ngrams.svm_bias
+        for _ in ngrams.score_names:
+            name, weight = next(experts)
+            if name.startswith(SVM):
+                factor = combination.length_factor(name, lengths)
+                prior += (weight * factor)[:, np.newaxis] * ngrams.svm_bias
     return prior
 
 
 def _ngram_parts(
-    predictor: TunedPredictor, texts: Sequence[str], subwords: Sequence[Ids], words: _WordTable
+    predictor: TunedPredictor,
+    texts: Sequence[str],
+    subwords: Sequence[Ids],
+    lengths: Indices,
+    words: _WordTable,
 ) -> Array:
     """Return what the n-gram experts add to each word, (w, K)."""
+    combination = predictor.combination
     parts = np.zeros((words.rows, len(predictor.classes_)))
     word_of_subword = [predictor.subwords.words(text)[1] for text in texts]
-    weights = iter(predictor.combination.weights)
+    experts = iter(zip(combination.experts, combination.weights, strict=True))
     for ngrams in predictor.ngrams:
         occurrences = ngrams.analyzer.occurrences(texts, subwords)
         rows = words.starts[occurrences.text_index] + ngrams.analyzer.words(texts, word_of_subword)
         for scores in ngrams.word_scores(occurrences, rows, words.rows, len(texts)):
-            parts += next(weights) * scores
+            name, weight = next(experts)
+            factor = combination.length_factor(name, lengths)[words.text_of_row]
+            parts += (weight * factor)[:, np.newaxis] * scores
     return parts
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.predictor import Predictor
-from lmclassify.classify.thresholds import log_odds_if_likeliest
+from lmclassify.classify.thresholds import MIN_POSITIVES, log_odds
 from lmclassify.errors import OptionError
 from lmclassify.mail.verdicts import parse_unsure_zone
 
@@ -33,8 +33,8 @@ class Decisions:
     positive: int | None = None
     """Index of the label that `positive_log_odds` and `unsure` refer to."""
     positive_log_odds: float | None = None
-    """The positive label is chosen if it is the likeliest and has at least these log-odds; else the likeliest
-    of the others."""
+    """The positive label is chosen if it has at least these log-odds, even if another one is likelier; else
+    the likeliest of the others."""
     unsure: tuple[float, float] | None = None
     """For two labels: the positive one if its probability is at least the upper number, the other one if it
     is at most the lower number, `UNSURE` between them."""
@@ -58,7 +58,7 @@ class Decisions:
         if self.positive is not None and self.positive_log_odds is not None:
             others = log_posteriors.copy()
             others[:, self.positive] = -np.inf
-            is_positive = log_odds_if_likeliest(log_posteriors, self.positive) >= self.positive_log_odds
+            is_positive = log_odds(log_posteriors, self.positive) >= self.positive_log_odds
             chosen = names[np.where(is_positive, self.positive, others.argmax(axis=1))]
         if self.min_confidence is not None:
             chosen[np.exp(log_posteriors.max(axis=1)) < self.min_confidence] = UNSURE
@@ -113,10 +113,10 @@ def decisions_of(
             raise OptionError(f"--unsure is for two labels, the model has {len(names)}: use --min-confidence")
     elif options.get("positive") is not None:
         raise OptionError("--positive goes with --max-false-positive-rate or --unsure")
-    log_odds = None
+    lowest = None
     if positive is not None and rate is not None:
         threshold = fitted.positive_threshold(fitted.classes_[positive].item(), rate)
-        log_odds = threshold.log_odds
+        lowest = threshold.log_odds
         say(
             f"{names[positive]} from probability {threshold.probability:.4g} on; held-out texts: "
             f"{threshold.false_positives:,} of {threshold.negatives:,} of other labels are false positives, "
@@ -125,6 +125,9 @@ def decisions_of(
         if rate * threshold.negatives < 1:
             few = f"{threshold.negatives:,} held-out texts of other labels"
             say(f"note: {few} are too few to measure a rate of {rate:g}")
+        if threshold.positives < MIN_POSITIVES:
+            few = f"{threshold.positives:,} held-out texts of {names[positive]}"
+            say(f"note: {few} are too few for a threshold: what share of new ones it finds is unknown")
     if unknown_label is None and asked_rate is not None:
         raise OptionError("--unknown-rate goes with --unknown-label")
     if unknown_label == UNSURE:
@@ -135,7 +138,7 @@ def decisions_of(
     return Decisions(
         labels=names,
         positive=positive,
-        positive_log_odds=log_odds,
+        positive_log_odds=lowest,
         unsure=zone,
         min_confidence=min_confidence,
         unknown_label=unknown_label,

@@ -20,6 +20,21 @@ Array = npt.NDArray[np.float64]
 LSTMS = ("lstm", "tuned lstm")
 """The experts whose scores are log-likelihoods under the labels' LSTM language models; they come last."""
 
+SVM = "tuned of "
+"""With what the names of linear SVMs begin; the other experts' scores are log-likelihoods."""
+
+USUAL_SHARE = 0.95
+"""Share of the training texts that are of usual length. Longer ones are too few to fit weights on."""
+
+SVM_GROWTH, MAX_SVM_FACTOR = 0.25, 2.0
+"""SVM scores of longer texts are more reliable: their weight grows like this power of the length, up to this
+factor. Of the values tried, the best on texts that are 3 to 100 times as long as the training texts
+(docs/benchmarks.md)."""
+
+MAX_LSTM_RATIO = 2.0
+"""Texts that are longer than usual by more than this factor are not scored by the LSTMs: it takes most of the
+time, and whether they help was not seen on such texts."""
+
 
 @dataclass(frozen=True)
 class Combination:
@@ -28,6 +43,10 @@ class Combination:
     The joint log-probability of a text and a label is ``bias + sum_e weight_e * score_e`` (log-linear
     pooling, as Och & Ney 2002 combine translation models). The weights include the temperature, the biases
     the weighted log priors.
+
+    The weights are fitted on texts of usual length. The words of longer texts do not speak for a label
+    independently of one another, so their log-likelihoods, which are sums over words, count like those of a
+    text of usual length with the same mean per word; see `length_factor`.
     """
 
     experts: tuple[str, ...]
@@ -38,8 +57,12 @@ class Combination:
     """(K,) nats."""
     cascade: Cascade = field(default_factory=Cascade)
     """Which labels need the LSTMs. By default all."""
+    usual_length: float = math.inf
+    """In the n-gram models' subwords; the weights of experts change for longer texts."""
 
     def __post_init__(self) -> None:
+        if not self.usual_length > 0:
+            raise ValueError("a combination whose usual length is not positive")
         if self.weights.shape != (len(self.experts),) or self.bias.ndim != 1:
             raise ValueError("a combination whose numbers do not fit one another")
         if not (np.abs(np.append(self.weights, self.bias)) <= MAX_ABS_VALUE).all():
@@ -55,31 +78,41 @@ class Combination:
     def without_lstms(self) -> Combination:
         """Return a combination of n-gram experts with LSTMs of weight 0."""
         weights = np.concatenate([self.weights, np.zeros(len(LSTMS))])
-        return Combination((*self.experts, *LSTMS), weights, self.bias)
+        return replace(self, experts=(*self.experts, *LSTMS), weights=weights)
 
-    def joint(self, scores: Sequence[Array]) -> Array:
+    def length_factor(self, expert: str, lengths: npt.ArrayLike) -> Array:
+        """Return what an expert's weight is multiplied by for texts of these lengths, (n,)."""
+        ratio = np.maximum(1.0, np.asarray(lengths, dtype=np.float64) / self.usual_length)
+        if expert.startswith(SVM):
+            return np.minimum(MAX_SVM_FACTOR, ratio**SVM_GROWTH)
+        return 1.0 / ratio
+
+    def joint(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
         """Return joint log-probabilities, (n, K), from the scores of all experts, (n, K) each."""
         if len(scores) != len(self.weights):
             raise ValueError(f"{len(scores)} experts' scores for {len(self.weights)} weights")
-        return self.ngram_joint(scores)
+        return self.ngram_joint(scores, lengths)
 
-    def ngram_joint(self, scores: Sequence[Array]) -> Array:
+    def ngram_joint(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
         """Return what the biases and the first experts add to the joint log-probabilities, (n, K).
 
         Parameters
         ----------
         scores : sequence of ndarray, (n, K)
             Of the first experts: the n-gram models.
+        lengths : array_like, (n,)
+            Of the texts, in subwords.
         """
         result = np.tile(self.bias, (len(scores[0]) if scores else 0, 1))
-        for weight, expert_scores in zip(self.weights, scores, strict=False):
-            result += weight * expert_scores
+        for expert, weight, expert_scores in zip(self.experts, self.weights, scores, strict=False):
+            result += (weight * self.length_factor(expert, lengths))[:, np.newaxis] * expert_scores
         return result
 
-    def lstm_joint(self, scores: Sequence[Array]) -> Array:
+    def lstm_joint(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
         """Return what the LSTMs add to the joint log-probabilities, (n, K), from their two scores."""
         first, second = self.weights[-len(LSTMS) :]
-        result: Array = first * scores[0] + second * scores[1]
+        factor = self.length_factor(LSTMS[0], lengths)[:, np.newaxis]
+        result: Array = factor * (first * scores[0] + second * scores[1])
         return result
 
     def approximate_joint(self, ngram_joint: Array) -> Array:
@@ -96,12 +129,15 @@ class Combination:
         lengths : array_like, (n,)
             Of the texts, in subwords.
         exact : bool, default=False
-            All labels, if the LSTMs have a weight.
+            All labels of texts of any length, if the LSTMs have a weight.
         """
         if not self.lstms_decide:
             return np.zeros(approximate.shape, dtype=bool)
         cascade = replace(self.cascade, gap=math.inf) if exact else self.cascade
-        return cascade.mask(approximate, lengths)
+        mask = cascade.mask(approximate, np.minimum(lengths, self.usual_length))
+        if not exact:
+            mask &= (np.asarray(lengths) <= MAX_LSTM_RATIO * self.usual_length)[:, np.newaxis]
+        return mask
 
     def cascade_joint(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:
         """Return joint log-probabilities, (n, K), as the cascade gives them.
@@ -113,10 +149,10 @@ class Combination:
         lengths : array_like, (n,)
             Of the texts, in subwords.
         """
-        ngram_joint = self.ngram_joint(scores[: -len(LSTMS)])
+        ngram_joint = self.ngram_joint(scores[: -len(LSTMS)], lengths)
         approximate = self.approximate_joint(ngram_joint)
         mask = self.cascade_mask(approximate, lengths)
-        computed = ngram_joint + self.lstm_joint(scores[-len(LSTMS) :])
+        computed = ngram_joint + self.lstm_joint(scores[-len(LSTMS) :], lengths)
         return merge(approximate, computed, mask, approximate.argmax(axis=1))
 
     def to_json(self) -> str:
@@ -129,6 +165,7 @@ class Combination:
             "gap": self.cascade.gap if math.isfinite(self.cascade.gap) else None,
             "slope": self.cascade.slope,
             "length": self.cascade.length,
+            "usual_length": self.usual_length if math.isfinite(self.usual_length) else None,
         }
         return json.dumps(content)
 
@@ -145,11 +182,13 @@ class Combination:
         if not isinstance(content["experts"], list):
             raise TypeError("experts that are no list")
         gap = math.inf if content["gap"] is None else float(content["gap"])
+        usual_length = content.get("usual_length")  # models saved by 0.7 have none
         return cls(
             tuple(str(name) for name in content["experts"]),
             np.array(content["weights"], dtype=np.float64),
             np.array(content["bias"], dtype=np.float64),
             Cascade(gap, float(content["slope"]), float(content["length"])),
+            math.inf if usual_length is None else float(usual_length),
         )
 
 

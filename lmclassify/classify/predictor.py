@@ -59,6 +59,8 @@ class ScoringResult(NamedTuple):
     """(n, K) each: the scores of the n-gram experts; empty with recipe plain."""
     variants: list[TextVariant | None]
     """The variant that decides each text; None for the text as it stands."""
+    longer: npt.NDArray[np.bool_]
+    """(n,) whether a text is longer than the training texts usually are, as far as that is known."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -291,7 +293,9 @@ class PlainPredictor(Predictor):
         """Return joint log-probabilities: log prior + log-likelihood."""
         prepared = self.prepare(texts)
         likelihoods = self._log_likelihoods(prepared, self.models)
-        return ScoringResult(prepared, self.log_priors + likelihoods, likelihoods, [], [None] * len(prepared))
+        n = len(prepared)
+        joint, longer = self.log_priors + likelihoods, np.zeros(n, dtype=bool)
+        return ScoringResult(prepared, joint, likelihoods, [], [None] * n, longer)
 
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
         """Return the log-likelihood per character, (n, 1)."""

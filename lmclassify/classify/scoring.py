@@ -199,7 +199,7 @@ def _run(work: Callable[[T], None], jobs: Iterable[T], threads: int) -> None:
 
 def ngram_scores(
     models: Sequence[NgramModel], texts: Sequence[str], subwords: Tokenizer, *, threads: int = 1
-) -> tuple[list[npt.NDArray[np.float64]], list[int]]:
+) -> tuple[list[npt.NDArray[np.float64]], npt.NDArray[np.intp]]:
     """Return the scores of n-gram models and the texts' lengths.
 
     Parameters
@@ -215,7 +215,7 @@ def ngram_scores(
     -------
     scores : list of ndarray, (n, K)
         In the order of `NgramModel.score_names`.
-    lengths : list of int
+    lengths : ndarray of int, (n,)
         Number of subword ids of each text's sequence.
     """
 
@@ -225,7 +225,8 @@ def ngram_scores(
         return scores, [len(sequence) for sequence in sequences]
 
     scored, lengths = zip(*map_ordered(score, chunks_of(texts), threads), strict=True)
-    return [np.concatenate(parts) for parts in zip(*scored, strict=True)], [*chain.from_iterable(lengths)]
+    scores = [np.concatenate(parts) for parts in zip(*scored, strict=True)]
+    return scores, np.array([*chain.from_iterable(lengths)], dtype=np.intp)
 
 
 def ngram_background(model: NgramModel, texts: Sequence[str]) -> npt.NDArray[np.float64]:

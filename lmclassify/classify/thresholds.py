@@ -29,7 +29,9 @@ MAX_TEXTS = 2000
 MAX_EXPERT_SCORES = 1 << 21
 """Largest number of experts' scores kept with these texts: 8 MB of a saved model."""
 MIN_LOG_ODDS = -700.0
-"""Lowest threshold: every text reaches it, and its probability is still a positive number."""
+"""Lowest threshold: its probability is still a positive number."""
+MIN_POSITIVES = 10
+"""Held-out texts of a label: the share of fewer ones that a threshold finds is uncertain by 15 points."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,9 @@ class HeldOut:
     def positive_threshold(self, positive: int, rate: float) -> PositiveThreshold:
         """Return the lowest threshold at which at most `rate` of other labels' texts are positive.
 
+        It may be below 1/2: then texts are positive although another label is likelier, as those of a rare
+        label mostly are.
+
         Raises OptionError if `rate` is not between 0 and 1. Raises DataError if there are no held-out texts
         of other labels.
 
@@ -149,14 +154,13 @@ class HeldOut:
         if not 0 <= rate < 1:
             raise OptionError(f"the false-positive rate must be from 0 to below 1, not {rate}")
         self._require_texts()
-        odds = log_odds_if_likeliest(log_softmax(self.joint.astype(np.float64)), positive)
+        odds = log_odds(log_softmax(self.joint.astype(np.float64)), positive)
         is_positive = self.codes == positive
         negatives = np.sort(odds[~is_positive])[::-1]
         if not len(negatives):
             raise DataError("no held-out text of another label to measure false positives on")
         allowed = int(rate * len(negatives))
-        threshold = float(np.nextafter(negatives[allowed], np.inf)) if allowed < len(negatives) else -np.inf
-        threshold = max(threshold, MIN_LOG_ODDS)
+        threshold = max(float(np.nextafter(negatives[allowed], np.inf)), MIN_LOG_ODDS)
         return PositiveThreshold(
             threshold,
             len(negatives),
@@ -239,12 +243,6 @@ def subsample(count: int, most: int, seed: int) -> npt.NDArray[np.intp]:
 def _require_labels(codes: npt.NDArray[np.int32], labels: int) -> None:
     if ((codes < 0) | (codes >= labels)).any():
         raise ValueError("a held-out text of no label")
-
-
-def log_odds_if_likeliest(log_posteriors: Array, positive: int) -> Array:
-    """Return `log_odds` where the label is the likeliest, and minus infinity elsewhere, (n,)."""
-    odds = log_odds(log_posteriors, positive)
-    return np.where(log_posteriors.argmax(axis=1) == positive, odds, -np.inf)
 
 
 def log_odds(log_posteriors: Array, positive: int) -> Array:

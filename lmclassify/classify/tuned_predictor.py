@@ -55,27 +55,28 @@ class TunedPredictor(Predictor):
         prepared = self.prepare(texts)
         distinct, rows = distinct_texts(prepared)
         scores, lengths = ngram_scores(self.ngrams, distinct, self.subwords, threads=self.threads)
-        ngram_joint = self.combination.ngram_joint(scores)
+        ngram_joint = self.combination.ngram_joint(scores, lengths)
         approximate = self.combination.approximate_joint(ngram_joint)
         mask = self.cascade_mask(approximate, lengths)
-        lstm_joint = self._lstm_joint(distinct, mask)
+        lstm_joint = self._lstm_joint(distinct, lengths, mask)
         joint = merge(approximate, ngram_joint + lstm_joint, mask, approximate.argmax(axis=1))
         joint, variants = self.score_variants(distinct, joint)
         scores = [expert_scores[rows] for expert_scores in scores]
+        longer = lengths[rows] > self.combination.usual_length
         return ScoringResult(
-            prepared, joint[rows], scores[1], scores, [variants[row] for row in rows.tolist()]
+            prepared, joint[rows], scores[1], scores, [variants[row] for row in rows.tolist()], longer
         )
 
-    def cascade_mask(self, approximate: Array, lengths: Sequence[int]) -> Mask:
+    def cascade_mask(self, approximate: Array, lengths: npt.ArrayLike) -> Mask:
         """Return which labels of each text the LSTMs score, (n, K); see `Combination.cascade_mask`."""
         return self.combination.cascade_mask(approximate, lengths, exact=self.exact)
 
-    def _lstm_joint(self, texts: Sequence[str], mask: Mask) -> Array:
+    def _lstm_joint(self, texts: Sequence[str], lengths: npt.NDArray[np.intp], mask: Mask) -> Array:
         """Return what the LSTMs add to the joint log-probabilities, (n, K); 0 outside the mask."""
         rows = np.flatnonzero(mask.any(axis=1))
         joint = np.zeros(mask.shape)
         scores = self._lstm_scores([texts[row] for row in rows.tolist()], mask[rows])
-        joint[rows] = self.combination.lstm_joint(scores)
+        joint[rows] = self.combination.lstm_joint(scores, lengths[rows])
         return joint
 
     def _lstm_scores(self, texts: list[str], mask: Mask) -> list[Array]:
@@ -131,8 +132,8 @@ class TunedPredictor(Predictor):
 
     def approximate_joint(self, texts: list[str]) -> Array:
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
-        scores, _ = ngram_scores(self.ngrams, texts, self.subwords)
-        return self.combination.approximate_joint(self.combination.ngram_joint(scores))
+        scores, lengths = ngram_scores(self.ngrams, texts, self.subwords)
+        return self.combination.approximate_joint(self.combination.ngram_joint(scores, lengths))
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of all experts of prepared texts, (n, K) each, in the combination's order."""

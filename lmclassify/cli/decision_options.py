@@ -44,8 +44,8 @@ MaxFalsePositiveRate = Annotated[
     typer.Option(
         "--max-false-positive-rate",
         metavar="SHARE",
-        help="Predict the positive label only above a threshold: at most this share of the other labels' "
-        "held-out texts would get it.",
+        help="Predict the positive label from a threshold on, even where another one is likelier: at most "
+        "this share of the other labels' held-out texts would get it.",
     ),
 ]
 Positive = Annotated[

@@ -167,6 +167,9 @@ def predict_here(
                     writer.flush()
                 progress.add(len(chunk), table.bytes_read)
     column = None if label_at is None else table.columns[label_at]
+    unlike = labeller.comparison.note(fitted.held_out)
+    if unlike is not None:
+        run.say(unlike)
     _report(run, labeller.counts, labeller.without_text, labeller.decisions, column)
 
 

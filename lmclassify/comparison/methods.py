@@ -104,8 +104,8 @@ class _NgramExperts:
         from lmclassify.classify.scoring import ngram_scores
 
         experts = self._experts
-        scores, _ = ngram_scores(experts.models, texts, experts.subwords, threads=self._setup.threads)
-        return np.exp(log_softmax(experts.combination.joint(scores)))
+        scores, lengths = ngram_scores(experts.models, texts, experts.subwords, threads=self._setup.threads)
+        return np.exp(log_softmax(experts.combination.joint(scores, lengths)))
 
 
 def _ours(key: str, description: str, *, default: bool = True, **overrides: Any) -> Method:

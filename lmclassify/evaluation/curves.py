@@ -181,7 +181,7 @@ def _finite(odds: Array) -> Array:
 def _thresholds(decisions: Decisions) -> list[tuple[str, float]]:
     """Return the thresholds on the positive label's probability, of two labels, with their log-odds."""
     if decisions.positive_log_odds is not None:
-        threshold = max(decisions.positive_log_odds, 0.0)  # it must be the most probable label, too
+        threshold = decisions.positive_log_odds
         return [(f"{1 / (1 + np.exp(-threshold)):.4g}", threshold)]
     if decisions.unsure is not None:
         probabilities = sorted(set(decisions.unsure))

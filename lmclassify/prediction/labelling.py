@@ -15,7 +15,9 @@ import numpy.typing as npt
 from lmclassify.classify.decisions import Decisions
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.model import FittedModel
+from lmclassify.classify.novelty import cross_entropies
 from lmclassify.errors import DataError, listing
+from lmclassify.prediction.unlike_texts import TextComparison
 from lmclassify.tables.rows import Column, Rows
 
 Array = npt.NDArray[np.float64]
@@ -59,6 +61,8 @@ class TableLabeller:
         Row numbers, from 1, of the rows with cross-entropies.
     predicted : list of str
         Most probable labels of these rows.
+    comparison : TextComparison
+        What the texts so far differ in from the training texts.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class TableLabeller:
             self.new_columns.append("novelty")
         self.counts: Counter[tuple[str, str]] = Counter()
         self.without_text = 0
+        self.comparison = TextComparison()
         self.true: list[str] = []
         self.texts: list[str] = []
         self.rows: list[int] = []
@@ -125,11 +130,16 @@ class TableLabeller:
     def _score(self, texts: list[str], row_numbers: npt.NDArray[np.intp]) -> tuple[Array, Array | None]:
         """Return log posteriors, (n, K), and, with an unknown label, novelty, (n,)."""
         if not self._has_novelty and not self._keep_cross_entropies:
-            return self._model.predict_log_proba(texts), None
-        joint, novelty, cross_entropies = self._model.score_texts(texts)
+            scored = self._model.score(texts)
+            log_posteriors = log_softmax(scored.joint)
+            nats = cross_entropies(log_posteriors, scored.log_likelihoods, scored.texts)
+            self.comparison.add(nats, scored.longer)
+            return log_posteriors, None
+        joint, novelty, nats = self._model.score_texts(texts)
         log_posteriors = log_softmax(joint)
+        self.comparison.add(nats, np.zeros(len(nats), dtype=bool))
         if self._keep_cross_entropies:
-            self._cross_entropies.append(cross_entropies)
+            self._cross_entropies.append(nats)
             self.rows += row_numbers.tolist()
             self.predicted += [self.labels[code] for code in log_posteriors.argmax(axis=1)]
         return log_posteriors, novelty if self._has_novelty else None

@@ -49,6 +49,15 @@ def test_longer_texts_have_larger_gaps():
     assert not mask_of(combination, margins[1:2], [3]).any()
 
 
+def test_texts_much_longer_than_usual_are_scored_by_the_n_gram_models_alone():
+    cascade = Cascade(gap=1.0, length=10.0)
+    combination = Combination(EXPERTS, np.ones(3), np.zeros(2), cascade, usual_length=20.0)
+    margins = np.array([[0.0, -1.9], [0.0, -1.9], [0.0, -2.1], [0.0, 0.0]])
+    lengths = [20, 40, 40, 41]  # the gap does not grow further; evidence does not either
+    assert mask_of(combination, margins, lengths).any(axis=1).tolist() == [True, True, False, False]
+    assert combination.cascade_mask(margins, lengths, exact=True).all()
+
+
 def test_a_label_that_leads_by_its_bias_alone_is_scored():
     combination = Combination(EXPERTS, np.ones(3), np.array([0.0, -10.0]), Cascade(gap=2.0, slope=0.5))
     evidence = np.array([[0.0, 6.0], [0.0, 7.0], [0.0, 1.0]])  # 4, 3 and 9 nats less likely in all
@@ -60,7 +69,8 @@ def test_without_a_gap_every_label_is_computed():
     rng = np.random.default_rng(0)
     scores = list(rng.normal(size=(3, 20, 4)))
     combination = Combination(EXPERTS, np.array([2.0, 0.5, 0.1]), rng.normal(size=4))
-    np.testing.assert_allclose(combination.cascade_joint(scores, np.ones(20)), combination.joint(scores))
+    lengths = np.ones(20)
+    np.testing.assert_allclose(combination.cascade_joint(scores, lengths), combination.joint(scores, lengths))
     no_lstms = Combination(EXPERTS, np.array([2.0, 0.0, 0.0]), np.zeros(4))
     for exact in (False, True):
         assert not no_lstms.cascade_mask(scores[0], np.ones(20), exact=exact).any()

@@ -87,6 +87,9 @@ def test_parts_sum_whatever_labels_the_lstms_score(three, gap):
         check(model, text)
     exact = replace(model, exact=True)
     check(exact, texts[0])
+    for_longer = replace(model, combination=replace(model.combination, usual_length=5.0))
+    for text in texts:
+        check(for_longer, text)
     whole = replace(model, combination=replace(model.combination, cascade=Cascade()))
     joint = whole.predict_joint_log_proba(texts)
     np.testing.assert_allclose(exact.predict_joint_log_proba(texts), joint, rtol=1e-9)

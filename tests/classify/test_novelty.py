@@ -82,6 +82,9 @@ def test_the_false_positive_rate_of_a_worked_example():
     none = scores.positive_threshold(1, 0.001)
     assert none.probability == pytest.approx(0.9)
     assert (none.false_positives, none.found) == (0, 2)
+    half = scores.positive_threshold(1, 0.5)  # below 1/2, where the other label is likelier
+    assert half.probability == pytest.approx(0.2)
+    assert (half.false_positives, half.found) == (2, 4)
     other = scores.positive_threshold(0, 0)
     assert (other.false_positives, other.found) == (0, 2)
     with pytest.raises(OptionError):
@@ -132,7 +135,7 @@ LOG_P = np.log(np.column_stack([1 - P, P]))
         ({"unsure": (0.2, 0.5), "positive": 1}, ["ham", UNSURE, "spam", "spam"]),
         ({"unsure": (0.15, 0.9), "positive": 0}, ["ham", UNSURE, UNSURE, "spam"]),
         ({"positive": 1, "positive_log_odds": 2.0}, ["ham", "ham", "ham", "spam"]),
-        ({"positive": 1, "positive_log_odds": -1.0}, ["ham", "ham", "spam", "spam"]),
+        ({"positive": 1, "positive_log_odds": -1.0}, ["ham", "spam", "spam", "spam"]),
         ({"unknown_label": "new", "unknown_threshold": 1.0}, ["ham", "ham", "new", "spam"]),
     ],
 )
@@ -152,3 +155,5 @@ def test_below_the_threshold_the_likeliest_of_the_others_is_given():
     log_p = np.log([[0.2, 0.5, 0.3], [0.05, 0.9, 0.05]])
     decisions = Decisions(["a", "b", "c"], positive=1, positive_log_odds=1.0)
     assert decisions.decide(log_p).tolist() == ["c", "b"]
+    rare = Decisions(["a", "b", "c"], positive=0, positive_log_odds=float(np.log(0.1 / 0.9)))
+    assert rare.decide(log_p).tolist() == ["a", "b"]  # .2 is enough, though another label is likelier

@@ -37,7 +37,7 @@ def test_the_joint_score_is_the_combination_of_its_experts(golden_tuned):
     lengths = [len(sequence) for sequence in subwords]
     for exact, expected in (
         (False, model.combination.cascade_joint(scores, lengths)),
-        (True, model.combination.joint(scores)),
+        (True, model.combination.joint(scores, lengths)),
     ):
         found = replace(model, exact=exact).predict_joint_log_proba(TEXTS)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)

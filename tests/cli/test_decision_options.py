@@ -1,8 +1,12 @@
 """Options that say how labels are decided."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from lmclassify.classify.decisions import decisions_of
+from lmclassify.classify.thresholds import MIN_POSITIVES
 from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.errors import OptionError
 
@@ -41,3 +45,17 @@ def test_defaults(model):
     unknown = decide(model, unknown_label="new")
     assert unknown.unknown_threshold == model.unknown_threshold(0.05)
     assert decide(model, positive="ham", max_false_positive_rate=0.1).positive == 0
+
+
+def test_few_texts_of_the_positive_label_are_said_to_be_few(model):
+    few = np.flatnonzero(model.held_out.codes == 1)[MIN_POSITIVES - 1 :]
+    rare = replace(
+        model, held_out=model.held_out.rows(np.setdiff1d(np.arange(model.held_out.codes.size), few))
+    )
+    lines: list[str] = []
+    options = {**dict.fromkeys(DECISION_OPTIONS), "max_false_positive_rate": 0.9}
+    decisions_of(rare, options, lines.append)
+    assert sum("too few for a threshold" in line for line in lines) == 1
+    lines.clear()
+    decisions_of(model, options, lines.append)
+    assert not any("too few for a threshold" in line for line in lines)

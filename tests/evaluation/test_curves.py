@@ -50,7 +50,7 @@ def test_two_labels_have_the_curve_of_the_positive_one_with_the_threshold():
     ("options", "thresholds"),
     [
         ({"positive": 0, "positive_log_odds": np.log(9)}, [0.9]),
-        ({"positive": 0, "positive_log_odds": -700.0}, [0.5]),
+        ({"positive": 0, "positive_log_odds": -np.log(9)}, [0.1]),
         ({"positive": 0, "unsure": (0.25, 0.75)}, [0.25, 0.75]),
         ({"min_confidence": 0.8}, [0.2, 0.8]),
         ({"min_confidence": 0.3}, [0.5]),

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lmclassify.classify.decisions import UNSURE, Decisions
+from lmclassify.classify.predictor import ScoringResult
 from lmclassify.errors import DataError
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.tables.rows import Rows
@@ -14,9 +17,10 @@ class LengthModel:
 
     label_names = ("ham", "spam")
 
-    def predict_log_proba(self, texts):
+    def score(self, texts):
         spam = np.array([0.9 if len(text) > 3 else 0.2 for text in texts])
-        return np.log(np.stack([1 - spam, spam], axis=1))
+        joint = np.log(np.stack([1 - spam, spam], axis=1))
+        return ScoringResult(texts, joint, joint, [], [None] * len(texts), spam > 0.5)
 
 
 ROWS = Rows(
@@ -53,3 +57,10 @@ def test_existing_columns_are_reported():
         DataError, match="mail.csv already has p_ham; rename them, or replace them with --over"
     ):
         labeller.check_columns(ROWS.names, "mail.csv")
+
+
+def test_texts_longer_than_the_training_texts_are_counted(golden_tuned):
+    combination = replace(golden_tuned.combination, usual_length=8.0)
+    labeller = TableLabeller(replace(golden_tuned, combination=combination), 0)
+    labeller.label(Rows(["text"], [["win"], ["win " * 30], [""]]))
+    assert (labeller.comparison.texts, labeller.comparison.longer) == (2, 1)

@@ -179,8 +179,9 @@ def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> Fitt
         )
     ]
     codes = np.concatenate([new.shift(others.codes), np.full(len(new.texts), new.index)])
-    combination = _fit_bias(model.combination, scores, codes, new)
-    joint = combination.cascade_joint(scores, [len(ids) for ids in model.subwords.sequences(pool.texts)])
+    lengths = [len(ids) for ids in model.subwords.sequences(pool.texts)]
+    combination = _fit_bias(model.combination, scores, lengths, codes, new)
+    joint = combination.cascade_joint(scores, lengths)
     log_posteriors = log_softmax(joint)
     features = ood_features(log_posteriors, scores, *ngram_background(ngrams[0], pool.texts))
     nats = cross_entropies(log_posteriors, scores[1], pool.texts)
@@ -270,7 +271,13 @@ def _held_out_with_label(before: HeldOut, others: Array, own: HeldOut, new: NewL
     ).sample(new.seed)
 
 
-def _fit_bias(combination: Combination, scores: Sequence[Array], codes: Codes, new: NewLabel) -> Combination:
+def _fit_bias(
+    combination: Combination,
+    scores: Sequence[Array],
+    lengths: Sequence[int],
+    codes: Codes,
+    new: NewLabel,
+) -> Combination:
     """Return the combination with a bias of the new label, the one with the smallest log-loss.
 
     Parameters
@@ -279,12 +286,14 @@ def _fit_bias(combination: Combination, scores: Sequence[Array], codes: Codes, n
         Of K labels.
     scores : sequence of ndarray, (m, K + 1)
         Each expert's.
+    lengths : sequence of int, (m,)
+        Of the texts, in subwords.
     codes : ndarray of int, (m,)
     """
     others = np.delete(new.log_priors, new.index)
     start = float((combination.bias - others).mean()) + new.log_priors[new.index]
     bias = np.insert(combination.bias, new.index, start)
-    joint = replace(combination, bias=bias).joint(scores)
+    joint = replace(combination, bias=bias).joint(scores, lengths)
     text_counts = np.bincount(codes, minlength=len(bias))
     weights = (new.label_weights / np.maximum(1, text_counts))[codes]
     weights /= weights.mean()

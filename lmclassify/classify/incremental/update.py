@@ -199,8 +199,10 @@ def _corrected(
     Only labels that learn or unlearn a text move.
     """
     prepared = model.prepare(texts)
-    joint = model.combination.joint(model.expert_scores(prepared))
-    svms = [_SvmMoves(ngrams, model, prepared) for ngrams in model.ngrams]
+    subwords = model.subwords.sequences(prepared)
+    lengths = [len(sequence) for sequence in subwords]
+    joint = model.combination.joint(model.expert_scores(prepared), lengths)
+    svms = [_SvmMoves(ngrams, model, prepared, subwords) for ngrams in model.ngrams]
     for index, (code, wrong) in enumerate(zip(codes, wrong_codes, strict=True)):
         reach = sum(svm.reach(index) for svm in svms)
         for _ in range(MAX_MOVES if reach > 0 else 0):
@@ -222,16 +224,19 @@ def _corrected(
 class _SvmMoves:
     """Moves the SVM weights of one n-gram model along some texts."""
 
-    def __init__(self, ngrams: NgramModel, model: TunedModel, texts: Sequence[str]) -> None:
-        occurrences = ngrams.analyzer.occurrences(texts, model.subwords.sequences(list(texts)))
+    def __init__(
+        self, ngrams: NgramModel, model: TunedModel, texts: Sequence[str], subwords: Sequence[Ids]
+    ) -> None:
+        occurrences = ngrams.analyzer.occurrences(texts, subwords)
         found = count_known(ngrams.look_up(occurrences), occurrences.text_index, len(texts))
         self._ngrams, self._weights = ngrams, ngrams.svm_weights.copy()
         self._columns, self._values = found.column, tf_idf(found, ngrams.idf)
-        number = model.combination.experts.index(ngrams.score_names[0])
-        self._share = float(model.combination.weights[number])
+        expert, lengths = ngrams.score_names[0], [len(sequence) for sequence in subwords]
+        weight = model.combination.weights[model.combination.experts.index(expert)]
+        self._share = weight * model.combination.length_factor(expert, lengths)  # (n,)
         # From `idf = log((1 + all texts) / (1 + texts with the n-gram)) + 1`.
         texts_with = (1 + model.label_weights.sum()) / np.exp(ngrams.idf[found.column] - 1.0)
-        self._steps = self._share * self._values / np.maximum(1.0, texts_with)
+        self._steps = self._share[found.text_index] * self._values / np.maximum(1.0, texts_with)
         self._starts = np.searchsorted(found.text_index, np.arange(len(texts) + 1))
         self._changed: set[int] = set()
 
@@ -241,13 +246,13 @@ class _SvmMoves:
     def reach(self, text: int) -> float:
         """Return by how many nats one whole move along a text moves a label's log-probability."""
         row = self._row(text)
-        return float(self._share * (self._values[row] @ self._steps[row]))
+        return float(self._share[text] * (self._values[row] @ self._steps[row]))
 
     def moved(self, text: int) -> Array:
         """Return by how many nats all moves have moved the labels' log-probabilities of a text, (K,)."""
         row = self._row(text)
         columns = self._columns[row]
-        moved: Array = self._share * (
+        moved: Array = self._share[text] * (
             self._values[row] @ (self._weights[columns] - self._ngrams.svm_weights[columns])
         )
         return moved

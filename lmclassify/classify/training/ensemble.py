@@ -6,14 +6,14 @@ Shapes: n texts, E experts, K labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize, minimize_scalar
 
 from lmclassify.classify.cascade import Cascade, relative_length
-from lmclassify.classify.ensemble import LSTMS, Combination, log_softmax
+from lmclassify.classify.ensemble import LSTMS, SVM, USUAL_SHARE, Combination, log_softmax
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -21,8 +21,19 @@ Codes = npt.NDArray[np.intp]
 TOTAL_WEIGHT = 2.0
 """Sum of the weights before any text is seen, for experts scaled to a spread of 1."""
 
+SVM_SPREAD, LIKELIHOOD_SPREAD = 0.1, 0.5
+"""Smallest spread that counts as information. Of SVM scores: a tenth of what margins of 1 have. Of
+log-likelihoods: half a nat. Smaller ones come from rounding and from folds of unequal size."""
+
+MAX_WEIGHT, MAX_LIKELIHOOD_WEIGHT = 20.0, 1.0
+"""Largest weights. Log-likelihoods of weight 1 are Bayes' rule, which is too sure of itself already."""
+
 WEIGHT_PENALTY = 10.0
 """Quadratic penalty for leaving these weights, in log-loss: a few dozen texts are then enough to fit on."""
+
+USEFUL, MIN_USEFULNESS, MIN_SHARE = 0.5, 0.1, 1e-3
+"""An expert that is less than half as useful as the best one gets less weight, down to nearly none. Even the
+best one has to be a tenth as useful as one that is always right; see `_usefulness`."""
 
 BIAS_PENALTY = 1.0
 """Quadratic penalty for biases, in log-loss."""
@@ -44,16 +55,18 @@ def fit_combination(
     codes: Codes,
     log_priors: Array,
     weights: Array | None = None,
+    lengths: npt.ArrayLike | None = None,
 ) -> Combination:
     """Return the combination with the smallest log-loss on held-out scores.
 
-    The experts' weights are not negative. They are regularized towards equal shares, with the weight of ten
-    texts, so that a few dozen texts are enough.
+    The experts' weights are not negative. They are regularized, with the weight of ten texts, so that a few
+    dozen texts are enough: towards equal shares, and towards 0 for experts that tell labels apart in few
+    texts only.
 
     Parameters
     ----------
     experts : sequence of str
-        Names.
+        Names; those of linear SVMs begin with `SVM`.
     scores : sequence of ndarray, (n, K)
         Scores of texts that the experts were not fitted on.
     codes : ndarray of int, (n,)
@@ -61,11 +74,27 @@ def fit_combination(
     log_priors : ndarray, (K,)
     weights : ndarray, (n,), optional
         Weights of the texts.
+    lengths : array_like, (n,), optional
+        Of the texts, in subwords. By default all texts are of usual length.
     """
-    scale = np.array([spread(expert_scores) for expert_scores in scores])
-    start = np.full(len(scores), TOTAL_WEIGHT / len(scores))
-    found, prior_weight, bias = _fit(scores, scale, codes, log_priors, start, 1.0, BIAS_PENALTY, weights)
-    return Combination(tuple(experts), found / scale, prior_weight * log_priors + bias)
+    combination = Combination(tuple(experts), np.zeros(len(experts)), np.zeros_like(log_priors))
+    if lengths is not None:
+        usual_length = float(np.quantile(np.asarray(lengths), USUAL_SHARE))
+        combination = replace(combination, usual_length=usual_length)
+        scores = _scaled(combination, experts, scores, lengths)
+    scale = np.array([_spread(*expert) for expert in zip(experts, scores, strict=True)])
+    share = _shares(experts, scores, codes)
+    start = TOTAL_WEIGHT / len(scores) * share
+    most = scale * [_max_weight(name) for name in experts]
+    found, prior_weight, bias = _fit(
+        scores,
+        scale,
+        codes,
+        log_priors,
+        _Prior(np.minimum(start, most), WEIGHT_PENALTY / share, most, 1.0, BIAS_PENALTY),
+        weights,
+    )
+    return replace(combination, weights=found / scale, bias=prior_weight * log_priors + bias)
 
 
 def add_experts(
@@ -75,6 +104,7 @@ def add_experts(
     scores: Sequence[Array],
     codes: Codes,
     weights: Array | None = None,
+    lengths: npt.ArrayLike | None = None,
 ) -> Combination:
     """Return a combination with more experts, fitted on texts that may be fewer.
 
@@ -86,23 +116,30 @@ def add_experts(
     joint : ndarray, (n, K)
         Joint log-probabilities of the texts by the combination.
     experts : sequence of str
-        Names of the new experts.
+        Names of the new experts; see `fit_combination`.
     scores : sequence of ndarray, (n, K)
         Scores of the new experts.
     codes : ndarray of int, (n,)
         Index of each text's label.
     weights : ndarray, (n,), optional
         Weights of the texts.
+    lengths : array_like, (n,), optional
+        See `fit_combination`.
     """
-    scale = np.array([1.0, *(spread(expert_scores) for expert_scores in scores)])
+    if lengths is not None:
+        scores = _scaled(combination, experts, scores, lengths)
+    scale = np.array([1.0, *(_spread(*expert) for expert in zip(experts, scores, strict=True))])
     start = np.zeros(1 + len(scores))
     start[0] = 1.0
+    most = scale * [MAX_WEIGHT, *(_max_weight(name) for name in experts)]
     no_priors = np.zeros(joint.shape[1])
-    found, _, bias = _fit([joint, *scores], scale, codes, no_priors, start, 0.0, ADDED_BIAS_PENALTY, weights)
-    return Combination(
-        (*combination.experts, *experts),
-        np.concatenate([found[0] * combination.weights, found[1:] / scale[1:]]),
-        found[0] * combination.bias + bias,
+    prior = _Prior(start, np.full(len(start), WEIGHT_PENALTY), most, 0.0, ADDED_BIAS_PENALTY)
+    found, _, bias = _fit([joint, *scores], scale, codes, no_priors, prior, weights)
+    return replace(
+        combination,
+        experts=(*combination.experts, *experts),
+        weights=np.concatenate([found[0] * combination.weights, found[1:] / scale[1:]]),
+        bias=found[0] * combination.bias + bias,
     )
 
 
@@ -120,7 +157,7 @@ def fit_cascade(combination: Combination, scores: Sequence[Array], lengths: npt.
     lengths : array_like, (n,)
         Lengths of these texts in the n-gram models' subwords.
     """
-    ngram_joint = combination.ngram_joint(scores[: -len(LSTMS)])
+    ngram_joint = combination.ngram_joint(scores[: -len(LSTMS)], lengths)
     top = np.argsort(-ngram_joint, axis=1, kind="stable")[:, :2]
 
     def top_margin(values: Array) -> Array:
@@ -129,11 +166,12 @@ def fit_cascade(combination: Combination, scores: Sequence[Array], lengths: npt.
         return margin
 
     ngram_margins = top_margin(ngram_joint - combination.bias)
-    lstm_margins = top_margin(combination.lstm_joint(scores[-len(LSTMS) :]))
+    lstm_margins = top_margin(combination.lstm_joint(scores[-len(LSTMS) :], lengths))
     squares = float((ngram_margins**2).sum())
     slope = max(0.0, float((ngram_margins * lstm_margins).sum()) / squares) if squares else 0.0
-    length = float(np.median(np.asarray(lengths)))
-    deviations = (slope * ngram_margins - lstm_margins) / relative_length(lengths, length)
+    usual = np.minimum(np.asarray(lengths), combination.usual_length)
+    length = float(np.median(usual))
+    deviations = (slope * ngram_margins - lstm_margins) / relative_length(usual, length)
     gap = max(
         CASCADE_DEVIATIONS * float(np.sqrt((deviations**2).mean())),
         float(np.quantile(deviations, CASCADE_SHARE)),
@@ -156,10 +194,72 @@ def best_scale(scores: Array, log_priors: Array, codes: Codes, weights: Array | 
     return float(np.exp(minimize_scalar(loss, bounds=(-6.0, 1.0), method="bounded").x))
 
 
-def spread(scores: Array) -> float:
-    """Return the standard deviation of scores from each text's mean; 1 if they do not differ."""
+def _scaled(
+    combination: Combination, experts: Sequence[str], scores: Sequence[Array], lengths: npt.ArrayLike
+) -> list[Array]:
+    """Return scores as they count for texts of these lengths."""
+    return [
+        combination.length_factor(expert, lengths)[:, np.newaxis] * expert_scores
+        for expert, expert_scores in zip(experts, scores, strict=True)
+    ]
+
+
+def _is_svm(name: str) -> bool:
+    return name.startswith(SVM)
+
+
+def _max_weight(name: str) -> float:
+    return MAX_WEIGHT if _is_svm(name) else MAX_LIKELIHOOD_WEIGHT
+
+
+def _smallest_spread(name: str, labels: int) -> float:
+    return 2 * SVM_SPREAD * float(np.sqrt(labels - 1)) / labels if _is_svm(name) else LIKELIHOOD_SPREAD
+
+
+def _spread(name: str, scores: Array) -> float:
+    """Return the standard deviation of scores from each text's mean, or the smallest one that counts."""
     deviation = float((scores - scores.mean(axis=1, keepdims=True)).std())
-    return deviation if deviation > 0 else 1.0
+    return max(deviation, _smallest_spread(name, scores.shape[1]))
+
+
+def _shares(experts: Sequence[str], scores: Sequence[Array], codes: Codes) -> Array:
+    """Return which share of its usual weight each expert gets, (E,): 1 unless it surely knows little."""
+    useful = np.array(
+        [_usefulness(name, expert, codes) for name, expert in zip(experts, scores, strict=True)]
+    )
+    best = max(MIN_USEFULNESS, useful.max())
+    shares: Array = np.clip(useful / (USEFUL * best), 0.0, 1.0) ** 2
+    return np.maximum(MIN_SHARE, shares)
+
+
+def _usefulness(name: str, scores: Array, codes: Codes) -> float:
+    """Return how far the scores of the true labels are above the others: 1 if always, 0 if at random.
+
+    It is measured in deviations of each text's scores, so a few texts with large scores count little. What
+    random scores reach by chance (a standard error) is added: few texts do not prove an expert useless.
+    """
+    n, labels = scores.shape
+    deviations = scores - scores.mean(axis=1, keepdims=True)
+    of_text = np.sqrt(np.square(deviations).mean(axis=1))
+    scale = np.maximum(of_text, _smallest_spread(name, labels))
+    advantage = float((deviations[np.arange(n), codes] / scale).mean())
+    by_chance = float(np.sqrt(np.square(of_text / scale).mean() / n))
+    return (advantage + by_chance) / float(np.sqrt(max(1, labels - 1)))
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """What is assumed of weights, those of scores divided by their scale, before any text is seen."""
+
+    weights: Array
+    """(E,)"""
+    penalties: Array
+    """(E,) quadratic, for leaving these weights."""
+    most: Array
+    """(E,) largest weights."""
+    prior_weight: float
+    """Of the log priors."""
+    bias_penalty: float
 
 
 def _fit(
@@ -167,12 +267,10 @@ def _fit(
     scale: Array,
     codes: Codes,
     log_priors: Array,
-    start: Array,
-    prior_start: float,
-    bias_penalty: float,
+    prior: _Prior,
     weights: Array | None,
 ) -> tuple[Array, float, Array]:
-    """Return the weights of experts (E,) and prior, and biases (K,), regularized towards the start and 0.
+    """Return the weights of experts (E,) and log priors, and biases (K,), regularized towards a prior and 0.
 
     The weights are those of scores divided by their scale.
     """
@@ -188,9 +286,10 @@ def _fit(
     def objective(parameters: Array) -> tuple[float, Array]:
         expert_weights, prior_weight, bias = parameters[:count], parameters[count], parameters[count + 1 :]
         offset = prior_weight * log_priors + bias
-        change, prior_change = expert_weights - start, prior_weight - prior_start
-        loss = WEIGHT_PENALTY * ((change**2).sum() + prior_change**2) + bias_penalty * (bias**2).sum()
-        gradient, label_residual = 2 * WEIGHT_PENALTY * change, np.zeros(labels)
+        change, prior_change = expert_weights - prior.weights, prior_weight - prior.prior_weight
+        loss = (prior.penalties * change**2).sum() + WEIGHT_PENALTY * prior_change**2
+        loss += prior.bias_penalty * (bias**2).sum()
+        gradient, label_residual = 2 * prior.penalties * change, np.zeros(labels)
         for batch, part in batches:
             # numpy's own sums: BLAS may round differently from call to call.
             p = np.einsum("e,enk->nk", expert_weights, batch) + offset
@@ -205,10 +304,11 @@ def _fit(
             gradient += np.einsum("enk,nk->e", batch, p)
             label_residual += p.sum(axis=0)
         prior_gradient = (label_residual * log_priors).sum() + 2 * WEIGHT_PENALTY * prior_change
-        return loss, np.concatenate([gradient, [prior_gradient], label_residual + 2 * bias_penalty * bias])
+        bias_gradient = label_residual + 2 * prior.bias_penalty * bias
+        return loss, np.concatenate([gradient, [prior_gradient], bias_gradient])
 
-    first = np.concatenate([start, [prior_start], np.zeros(labels)])
-    bounds = [(0.0, None)] * (count + 1) + [(None, None)] * labels
+    first = np.concatenate([prior.weights, [prior.prior_weight], np.zeros(labels)])
+    bounds = [*((0.0, value) for value in prior.most.tolist()), (0.0, None), *[(None, None)] * labels]
     precise = {"ftol": 1e-10, "gtol": 1e-7, "maxiter": 1000, "maxfun": 10_000}
     found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=precise).x
     return found[:count], float(found[count]), found[count + 1 :]

@@ -88,7 +88,7 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
     if decide:
         combination = _combination(first, rows, held_out, np.arange(len(rows)))
         combination = replace(combination, bias=combination.bias + prior_shift(sample))
-        lengths = [len(sequence) for sequence in first.experts.subwords.sequences(held_out.texts)]
+        lengths = first.experts.lengths[rows]
         combination = fit_cascade(combination, held_out.experts, lengths)
         cascaded = combination.cascade_joint(held_out.experts, lengths)
         keeps = context.settings.keep_held_out
@@ -147,6 +147,7 @@ def _combination(first: NgramStage, rows: Codes, held_out: HeldOutScores, chosen
         [scores[chosen] for scores in held_out.experts[-len(LSTMS) :]],
         held_out.codes[chosen],
         first.sample.weights_of(rows[chosen]),
+        first.experts.lengths[rows[chosen]],
     )
 
 
@@ -160,5 +161,6 @@ def _cross_fitted_joint(first: NgramStage, rows: Codes, held_out: HeldOutScores)
     for fold in np.unique(fold_of):
         inside = np.flatnonzero(fold_of == fold)
         combination = _combination(first, rows, held_out, np.flatnonzero(fold_of != fold))
-        result[inside] = combination.joint([scores[inside] for scores in held_out.experts])
+        inside_scores = [scores[inside] for scores in held_out.experts]
+        result[inside] = combination.joint(inside_scores, first.experts.lengths[rows[inside]])
     return result

@@ -74,12 +74,14 @@ class NgramExperts:
     """(s, K) each: the experts' scores of these texts by models that were not fitted on them."""
     background: Array
     """(2, s) their log-likelihoods by single characters, and their numbers of characters."""
+    lengths: Codes
+    """(s,) of these texts, in subwords."""
     combination: Combination
 
     @property
     def joint(self) -> Array:
         """(s, K) held-out joint log-probabilities by the n-gram experts alone."""
-        return self.combination.joint(self.held_out)
+        return self.combination.joint(self.held_out, self.lengths)
 
 
 def choose_sample(data: TrainingData, context: FitContext, rng: np.random.Generator) -> Codes:
@@ -117,8 +119,11 @@ def fit_ngram_experts(
             step_done=context.step_done,
         )
     names = [name for model in models for name in model.score_names]
-    combination = fit_combination(names, held_out, sample.codes, sample.log_frequencies, sample.weights)
-    return NgramExperts(subwords(), models, chosen, held_out, background, combination)
+    lengths = np.array([len(sequence) for sequence in subwords().sequences(sample.texts)], dtype=np.intp)
+    combination = fit_combination(
+        names, held_out, sample.codes, sample.log_frequencies, sample.weights, lengths
+    )
+    return NgramExperts(subwords(), models, chosen, held_out, background, lengths, combination)
 
 
 def number_of_folds(texts: int, labels: int, limits: SizeLimits) -> int:

@@ -194,3 +194,43 @@ def test_the_lstms_decide_only_if_they_improve_held_out_loss():
 def test_recipe_plain_needs_an_epoch_of_each_label():
     with pytest.raises(TrainingError, match="too short to train a language model of each label"):
         trainer(SMALL, time_limit=TimeLimit(1.0, started=-1e12)).fit(TEXTS, LABELS)
+
+
+def test_a_rare_word_does_not_decide_unspaced_texts():
+    """As in Chinese, whole texts are words that no other text has; one word stands by itself, rarely."""
+    rng = np.random.default_rng(0)
+    words = {"A": ["抽奖", "促销", "发票", "贷款"], "B": ["午餐", "报告", "花园", "电影"]}
+
+    def unspaced(label, n):
+        return ["".join(rng.choice([*words[label] * 2, "的", "了", "今天", "明天"], 7)) for _ in range(n)]
+
+    texts = [*unspaced("A", 150), *unspaced("B", 150)]
+    for row in (150, 200, 250):
+        texts[row] += " 谢谢"
+    model = LMClassifier(recipe="ngram", random_state=0).fit(texts, ["A"] * 150 + ["B"] * 150)
+    new = [text + " 谢谢" for text in unspaced("A", 20)]
+    assert (model.predict(new) == "A").mean() >= 0.9
+    explanation = model.explain(new[0])
+    assert max(abs(word["part"]) for word in explanation["words"]) < 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_text_with_both_labels_equally_often_has_both_equally_likely(seed):
+    model = LMClassifier(recipe="ngram", random_state=seed).fit(["same text"] * 40, ["ham", "spam"] * 20)
+    assert model.predict_proba(["same text"])[0] == pytest.approx([0.5, 0.5], abs=0.05)
+
+
+def test_texts_longer_than_the_training_texts_are_not_decided_by_their_length():
+    """Evidence of longer texts counts like that of texts of usual length; what is said of words still sums."""
+    long = [" ".join(TEXTS[start : start + 20]) for start in (0, 20, 80, 100)]
+    model = LMClassifier(recipe="ngram", random_state=0).fit(TEXTS, LABELS).model_
+    length = model.combination.usual_length
+    assert np.mean([len(ids) > length for ids in model.subwords.sequences(TEXTS)]) <= 0.05
+    joint = model.predict_joint_log_proba(long)
+    usual = abs(np.diff(model.held_out.joint, axis=1)).max()
+    assert abs(np.diff(joint, axis=1)).max() < 2 * usual
+    for text, expected in zip(long, joint, strict=True):
+        explanation = model.explain(text)
+        parts = [explanation["prior"], *explanation["words"], explanation["end_of_text"]]
+        for name, value in zip(model.label_names, expected, strict=True):
+            assert sum(part["parts"][name] for part in parts) == pytest.approx(value, abs=1e-6)
