@@ -21,14 +21,15 @@ _DATED = re.compile(
     rb"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+" + _MONTH + rb"\s+\d{1,2},?"  # Sat Jan  3
     rb"|(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?\d{1,2}[\s-]" + _MONTH + rb"[\s-]\d{4}"  # 3 Jan 1996
     rb"|\d{4}-\d\d-\d\dt?"  # 1996-01-03
-    rb")\s*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:\s*[ap]m)?"
-    rb"(?:\s*z|\s+(?:(?-i:[A-Z]{2,5})|[+-]\d\d:?\d\d|\d{4}|\([a-z ]+\))|[+-]\d\d:?\d\d)*"
+    rb")\s*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:z|\s*[ap]m)?"
+    rb"(?:\s+(?:(?-i:[A-Z]{2,5})|[+-]\d\d:?\d\d|\d{4}|\([a-z ]+\))|[+-]\d\d:?\d\d)*"
     rb"(?:\s+remote from \S+)?\s*$",
     re.IGNORECASE,
 )
 _ONE_SENDER = re.compile(rb"From +\S+ +[A-Z\d]")
 _YEAR = re.compile(rb"\b\d{4}\b")
-_OTHER_DATE = re.compile(rb"From (?:\S*[@!]\S*|-|MAILER-DAEMON) .*\d:\d\d.*\b\d{4}\b")  # of other languages
+_SENDER = re.compile(rb"From (?:\S*[@!]\S*|-|MAILER-DAEMON) ")
+_TIME = re.compile(rb"\d:\d\d")
 _BARE = re.compile(rb"From \S*\s*$")
 _HEADER = re.compile(rb"[!-9;-~]+[ \t]*:|>From ")
 MAIL_HEADER = (
@@ -65,9 +66,12 @@ def starts_message(data: bytes, start: int, *, after_blank: bool, at_end: bool =
         return None
     if _DATED.match(line) and _YEAR.search(line):
         return bool(_HEADER.match(following) or (after_blank and _ONE_SENDER.match(line)))
-    if not after_blank or not (_BARE.match(line) or _OTHER_DATE.match(line)):
+    if not after_blank or not _MAIL_HEADER.match(following):
         return False
-    return bool(_MAIL_HEADER.match(following))
+    if _BARE.match(line):
+        return True
+    time = _TIME.search(line) if _SENDER.match(line) else None  # of a date in another language
+    return time is not None and _YEAR.search(line, time.end()) is not None
 
 
 def split_mbox(

@@ -20,6 +20,7 @@ _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _LINE_END = re.compile(rb"[\r\n]+")
 _MAX_HEADER_BYTES = 1 << 16  # looked at of one header
 _MAX_PARAMETERS = 1000
+_MAX_PARTS = 1000  # of one part: more than any mailer writes
 _UUENCODE = ("x-uuencode", "uuencode", "uue", "x-uue")
 
 
@@ -92,7 +93,7 @@ class Part:
             if start >= 0:
                 pieces.append(self.body[start : line.start()])
             start = line.end() + 1
-            if line[1]:
+            if line[1] or len(pieces) == _MAX_PARTS:
                 break
         else:
             if start < 0:

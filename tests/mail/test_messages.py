@@ -252,8 +252,10 @@ NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n
         b"Content-Disposition: " + b"(" * MAX_MESSAGE_BYTES,
         b"Subject: " + b"=?utf-8?q?a?= " * MAX_MESSAGE_BYTES,
         NESTED,
+        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n" * MAX_MESSAGE_BYTES,
+        b"\n" + b"-----BEGIN PGP MESSAGE-----\n" * MAX_MESSAGE_BYTES,
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_hostile_messages_take_linear_time(message):
     """Quadratic time would be minutes; CPU time does not depend on what else the machine does."""
