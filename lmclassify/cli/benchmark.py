@@ -83,6 +83,10 @@ def benchmark(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    quoting: common.Quoting = None,
+    header: common.Header = None,
+    columns: common.Columns = None,
+    merge_labels: common.MergeLabels = False,
     format: common.TextOrJson = "text",
 ) -> None:
     """Compare lmclassify with other classifiers.
@@ -95,6 +99,7 @@ def benchmark(
     if "-" in (data, test):
         raise OptionError("benchmark reads files, not standard input (-): its results name them")
     wanted = _parse_sizes(sizes)
+    dialect = common.parse_dialect(quoting, header, columns)
     names = None if methods is None else [name.strip() for name in methods.split(",")]
     folds = None if test is not None else folds or 5
     seeds = seeds or (3 if test is not None else 1)
@@ -114,7 +119,12 @@ def benchmark(
 
     def read(path: str) -> DataFile:
         how = LabelledTableReader(
-            text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
+            text_column=text_column,
+            label_column=label_column,
+            format=input_format,
+            encoding=encoding,
+            dialect=dialect,
+            merge_labels=merge_labels,
         )
         rows = read_tables([path], how, say=run.say)
         return DataFile(path, file_sha256(path), rows)

@@ -17,16 +17,21 @@ from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
     Address,
+    Columns,
     Encoding,
     Engine,
     Fields,
+    Header,
     InputFormat,
     LabelColumn,
+    MergeLabels,
+    Quoting,
     TextColumn,
+    parse_dialect,
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
 from lmclassify.cli.fit_guard import FitGuard
-from lmclassify.cli.fit_inputs import FitInputs, parse_labels
+from lmclassify.cli.fit_inputs import FitInputs, note_labels, parse_labels
 from lmclassify.cli.fit_options import (
     ClassPrior,
     ClassWeight,
@@ -76,6 +81,10 @@ def fit(
     group_column: GroupColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    columns: Columns = None,
+    merge_labels: MergeLabels = False,
     fields: Fields = DEFAULT_FIELDS,
     unlabelled: Unlabelled = None,
     resume: Resume = False,
@@ -110,6 +119,8 @@ def fit(
         group_column=group_column,
         format=input_format,
         encoding=encoding,
+        dialect=parse_dialect(quoting, header, columns),
+        merge_labels=merge_labels,
         fields=parse_fields(fields),
         fail_on_bad_row=on_bad_row == "fail",
     )
@@ -125,7 +136,7 @@ def fit(
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
         training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
-        _note_one_label(run, training.labels)
+        note_labels(run, training, remainder)
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
@@ -150,11 +161,6 @@ def fit(
 def _check_cluster(engine: str, address: str | None, shards: int, storage: str | None) -> None:
     if engine != "ray" and (address is not None or shards > 1 or storage is not None):
         raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
-
-
-def _note_one_label(run: Run, labels: list[str]) -> None:
-    if len(set(labels)) == 1:
-        run.say(f"note: all texts have one label ({labels[0]}); the model predicts it for every text")
 
 
 @contextlib.contextmanager
@@ -219,6 +225,10 @@ def _check(name: str, value: Any) -> None:
         from lmclassify.mail.fields import parse_fields
 
         parse_fields(value)
+    elif name == "columns":
+        from lmclassify.tables.dialect import parse_columns
+
+        parse_columns(value)
     elif name in ("labels", "label"):
         parse_labels(*([value or [], []] if name == "labels" else [[], value or []]))
 

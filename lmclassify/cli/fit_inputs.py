@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli.command import Run
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from lmclassify.classify.training.sampling import StreamedRemainder
     from lmclassify.cluster.tasks import RayTasks
     from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
+    from lmclassify.tables.dialect import Dialect
+
+FEW_TEXTS = 20
+"""With fewer texts, at most two or three of a label are held out at a time: too few to judge it."""
+_RAREST = 5  # labels that the note on few texts names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,8 @@ class FitInputs:
     group_column: str | None
     format: Any
     encoding: str | None
+    dialect: Dialect
+    merge_labels: bool
     fields: Any
     fail_on_bad_row: bool
 
@@ -40,6 +48,12 @@ class FitInputs:
             raise OptionError("--labels NAME=FILE has no columns; drop --text-column and --label-column")
         if self.files and self.group_column is not None:
             raise OptionError("--labels NAME=FILE has no columns; drop --group-column")
+        if self.files and (self.dialect.has_header is not None or self.merge_labels):
+            raise OptionError(
+                "--labels NAME=FILE has no columns; drop --no-header, --columns, --merge-labels"
+            )
+        if self.merge_labels and on_ray:
+            raise OptionError("--merge-labels counts labels in one process: drop it or --engine ray")
         if self.group_column is not None and on_ray:
             raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
         if self.unlabelled and recipe != "tuned":
@@ -89,6 +103,7 @@ class FitInputs:
             fields=self.fields,
             fail_on_bad_row=self.fail_on_bad_row,
             encoding=self.encoding,
+            dialect=replace(self.dialect, header=None, columns=None),
             say=run.say,
         )
         if texts:
@@ -113,6 +128,28 @@ class FitInputs:
             fail_on_bad_row=self.fail_on_bad_row,
             format=self.format,
             encoding=self.encoding,
+            dialect=self.dialect,
+            merge_labels=self.merge_labels,
+        )
+
+
+def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder | None) -> None:
+    """Say if there is only one label, or labels have few texts."""
+    from lmclassify.datasets.label_forms import with_counts
+
+    counts = Counter(training.labels) + Counter(remainder.counts if remainder is not None else {})
+    if len(counts) == 1:
+        run.say(
+            f"note: all texts have one label ({training.labels[0]}); the model predicts it for every text"
+        )
+    few = {label: count for label, count in counts.items() if count < FEW_TEXTS}
+    if few:
+        rarest = dict(sorted(few.items(), key=lambda item: (item[1], item[0]))[:_RAREST])
+        more = f", and {len(few) - len(rarest):,} more" if len(few) > len(rarest) else ""
+        which = f"{len(few):,} of {len(counts):,} labels have" if len(counts) > 1 else "the label has"
+        run.say(
+            f"note: {which} fewer than {FEW_TEXTS} texts, too few to learn and to choose thresholds: "
+            f"{with_counts(rarest)}{more}"
         )
 
 

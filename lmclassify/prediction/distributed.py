@@ -10,7 +10,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,6 +25,7 @@ from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, lis
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.prediction.labelling import TableLabeller, check_new_columns
 from lmclassify.prediction.part_files import PartFolder
+from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.rows import CHUNK_ROWS, Column, Rows
 from lmclassify.tables.urls import is_url
 
@@ -45,6 +46,7 @@ class TableLayout:
     format: InputFormat | None = None
     encoding: str | None = None
     fields: Sequence[str] = ("subject",)
+    dialect: Dialect | None = None
     chunk_rows: int = CHUNK_ROWS
 
 
@@ -56,12 +58,18 @@ class LabellingCounts:
     """Rows with text and label, by true and by predicted label."""
     rows: int = 0
     without_text: int = 0
+    renamed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rows whose label counts as a label of the model; see `TableLabeller`."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know of the files."""
 
     def add(self, other: LabellingCounts) -> None:
         """Add the counts of other rows."""
         self.counts += other.counts
         self.rows += other.rows
         self.without_text += other.without_text
+        self.renamed += other.renamed
+        self.notes += other.notes
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,8 @@ class _Chunk:
     file: _InputFile
     rows: Rows
     bytes_read: int
+    notes: Sequence[str] = ()
+    """Of the last chunk: what the user should know of the file."""
 
 
 @dataclass(frozen=True)
@@ -204,13 +214,22 @@ class _Split:
         layout = self.layout
         try:
             source = open_rows(
-                file.path, format=layout.format, encoding=layout.encoding, fields=layout.fields
+                file.path,
+                format=layout.format,
+                encoding=layout.encoding,
+                fields=layout.fields,
+                dialect=layout.dialect,
             )
             with source:
                 check_columns(source, layout.columns, file.first_name)
                 source.describe(layout.text_at, layout.label_at)
+                chunk = None
                 for rows in source.chunks(layout.chunk_rows):
-                    yield _Chunk(file, rows, source.bytes_read)
+                    if chunk is not None:
+                        yield chunk
+                    chunk = _Chunk(file, rows, source.bytes_read)
+                if chunk is not None:
+                    yield replace(chunk, notes=source.notes)
         except LMClassifyError as error:
             yield _FailedFile(file, error)
 
@@ -234,7 +253,9 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
             job.output.write(name, _with_ids(labelled, chunk.file.name))
         except LMClassifyError as error:
             return _FailedFile(chunk.file, error)
-        counts = LabellingCounts(labeller.counts, len(rows), labeller.without_text)
+        counts = LabellingCounts(
+            labeller.counts, len(rows), labeller.without_text, labeller.renamed, list(chunk.notes)
+        )
         messages = [str(item.message) for item in caught if issubclass(item.category, LMClassifyWarning)]
         return _LabelledChunk(chunk.file, name, counts, chunk.bytes_read, messages)
 
