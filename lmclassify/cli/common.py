@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lmclassify.cli.command import Options
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -101,6 +103,12 @@ Columns = Annotated[
         help="Names of the columns of a CSV or TSV file without header, such as `label,text`.",
     ),
 ]
+DIALECT_OPTIONS: Options = {
+    "quoting": (Quoting, None),
+    "header": (Header, None),
+    "columns": (Columns, None),
+}
+"""The options of `parse_dialect`."""
 MergeLabels = Annotated[
     bool,
     typer.Option(

@@ -16,22 +16,20 @@ from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
+    DIALECT_OPTIONS,
     Address,
-    Columns,
     Encoding,
     Engine,
     Fields,
-    Header,
     InputFormat,
     LabelColumn,
     MergeLabels,
-    Quoting,
     TextColumn,
     parse_dialect,
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
 from lmclassify.cli.fit_guard import FitGuard
-from lmclassify.cli.fit_inputs import FitInputs, note_labels, parse_labels
+from lmclassify.cli.fit_inputs import FitInputs, parse_labels
 from lmclassify.cli.fit_options import (
     ClassPrior,
     ClassWeight,
@@ -81,9 +79,6 @@ def fit(
     group_column: GroupColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
-    quoting: Quoting = None,
-    header: Header = None,
-    columns: Columns = None,
     merge_labels: MergeLabels = False,
     fields: Fields = DEFAULT_FIELDS,
     unlabelled: Unlabelled = None,
@@ -103,12 +98,11 @@ def fit(
 
     Without DATA and without a file per label, the bundled sample of subject lines is used.
     """
+    dialect = parse_dialect(*(settings.pop(name) for name in DIALECT_OPTIONS))
     chosen = Settings(**settings)  # wrong options are reported before anything is read
     limit = None if time is None else TimeLimit(parse_time(time, "--time"), run.started)
     names, files = parse_labels(labels or [], label or [])
     _check_cluster(engine, address, shards, storage)
-    from lmclassify.mail.fields import parse_fields
-
     inputs = FitInputs(
         data=data or [],
         names=names,
@@ -119,9 +113,9 @@ def fit(
         group_column=group_column,
         format=input_format,
         encoding=encoding,
-        dialect=parse_dialect(quoting, header, columns),
+        dialect=dialect,
         merge_labels=merge_labels,
-        fields=parse_fields(fields),
+        fields=fields,
         fail_on_bad_row=on_bad_row == "fail",
     )
     inputs.check(chosen.recipe, engine == "ray")
@@ -134,9 +128,7 @@ def fit(
         guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
-        training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
-        more = inputs.read_unlabelled(run)
-        note_labels(run, training, remainder)
+        training, remainder, more = inputs.read(run, chosen.recipe, cluster, address is not None)
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
@@ -274,5 +266,5 @@ def _summary(entry: dict[str, Any]) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    options = {**setting_options(), **CONFIG_OPTIONS}
+    options = {**DIALECT_OPTIONS, **setting_options(), **CONFIG_OPTIONS}
     add_command(app, "fit", fit, options, prepare=_prepare, examples=_EXAMPLES)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli.command import Run
 from lmclassify.errors import OptionError, listing
+from lmclassify.mail.fields import parse_fields
 
 if TYPE_CHECKING:
     from lmclassify.classify.training.sampling import StreamedRemainder
@@ -37,11 +38,12 @@ class FitInputs:
     encoding: str | None
     dialect: Dialect
     merge_labels: bool
-    fields: Any
+    fields: str
     fail_on_bad_row: bool
 
     def check(self, recipe: str, on_ray: bool) -> None:
-        """Raise where options contradict each other."""
+        """Raise where options contradict each other, or --fields is wrong."""
+        parse_fields(self.fields)
         if self.files and (self.data or self.names):
             raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
         if self.files and (self.label_column or (self.text_column and not self.unlabelled)):
@@ -63,19 +65,27 @@ class FitInputs:
 
     def read(
         self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
-    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
-        """Read the labelled texts.
+    ) -> tuple[LabelledTexts, StreamedRemainder | None, list[str]]:
+        """Read the labelled texts and those without labels.
 
-        A cluster's processes read tables, except for recipe plain; then the texts are a sample, and the
-        second value streams the other texts. `absolute` says that the processes may run in other folders.
+        A cluster's processes read tables, except for recipe plain; then the labelled texts are a sample, and
+        the second value streams the others. `absolute` says that the processes may run in other folders.
         """
+        training, remainder = self._read_labelled(run, recipe, cluster, absolute)
+        unlabelled = self._read_unlabelled(run)
+        note_labels(run, training, remainder)
+        return training, remainder, unlabelled
+
+    def _read_labelled(
+        self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
+    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
         from lmclassify.datasets.labelled import read_files, read_tables
         from lmclassify.datasets.multiple_files import expand
 
         if self.files:
             texts = read_files(
                 self.files,
-                fields=self.fields,
+                fields=parse_fields(self.fields),
                 fail_on_bad_row=self.fail_on_bad_row,
                 format=self.format,
                 encoding=self.encoding,
@@ -92,15 +102,14 @@ class FitInputs:
             paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
         return sample_tables(paths, self._table_reader(), cluster, seed=run.seed, say=run.say)
 
-    def read_unlabelled(self, run: Run) -> list[str]:
-        """Read the texts without labels."""
+    def _read_unlabelled(self, run: Run) -> list[str]:
         from lmclassify.datasets.labelled import read_unlabelled
         from lmclassify.datasets.multiple_files import expand
 
         texts = read_unlabelled(
             expand(self.unlabelled),
             text_column=self.text_column,
-            fields=self.fields,
+            fields=parse_fields(self.fields),
             fail_on_bad_row=self.fail_on_bad_row,
             encoding=self.encoding,
             dialect=replace(self.dialect, header=None, columns=None),
