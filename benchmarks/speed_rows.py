@@ -15,7 +15,7 @@ from lmclassify.classify.model import load
 from lmclassify.comparison.baselines import svm
 from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.errors import LMClassifyError
-from lmclassify.tables.columns import require_column
+from lmclassify.tables.columns import named_column
 from lmclassify.tables.delimited import DelimitedReader
 from lmclassify.text.sequences import Ids
 
@@ -88,7 +88,7 @@ def read_texts(path: Path) -> list[str]:
 
 def _column(path: str | Path, name: str) -> list[str]:
     with DelimitedReader(str(path)) as table:
-        column = require_column(table.columns, name, (), "text", table.name)
+        column = named_column(table, name)
         return [cell for rows in table.chunks() for cell in rows.column(column)]
 
 

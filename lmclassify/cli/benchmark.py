@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +16,10 @@ from lmclassify.comparison.methods import METHODS
 from lmclassify.errors import LMClassifyError, OptionError
 
 if TYPE_CHECKING:
+    from lmclassify.comparison.plan import DataFile
     from lmclassify.comparison.results import Cell, Record, Size
     from lmclassify.comparison.runner import Benchmark
+    from lmclassify.datasets.labelled import LabelledTableReader
 
 _METHODS_HELP = (
     f"Methods to compare: {', '.join(METHODS)}. Default: all except "
@@ -83,6 +87,10 @@ def benchmark(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    quoting: common.Quoting = None,
+    header: common.Header = None,
+    columns: common.Columns = None,
+    merge_labels: common.MergeLabels = False,
     format: common.TextOrJson = "text",
 ) -> None:
     """Compare lmclassify with other classifiers.
@@ -106,22 +114,24 @@ def benchmark(
     if plot is not None:
         check_plot(plot)
 
-    from lmclassify.comparison.plan import DataFile, Plan, file_sha256
+    from lmclassify.comparison.plan import Plan
     from lmclassify.comparison.results import ResultsFile
     from lmclassify.comparison.runner import Benchmark
-    from lmclassify.datasets.labelled import LabelledTableReader, read_tables
+    from lmclassify.datasets.labelled import LabelledTableReader
     from lmclassify.parallel import number_of_threads
 
-    def read(path: str) -> DataFile:
-        how = LabelledTableReader(
-            text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
-        )
-        rows = read_tables([path], how, say=run.say)
-        return DataFile(path, file_sha256(path), rows)
-
+    reader = LabelledTableReader(
+        text_column=text_column,
+        label_column=label_column,
+        format=input_format,
+        encoding=encoding,
+        dialect=common.parse_dialect(quoting, header, columns),
+        merge_labels=merge_labels,
+    )
+    training = _read(run, data, reader)
     plan = Plan(
-        read(data),
-        None if test is None else read(test),
+        training,
+        None if test is None else _read(run, test, reader, training.rows.labels),
         chosen,
         sizes=wanted,
         seeds=range(run.seed, run.seed + seeds),
@@ -143,6 +153,21 @@ def benchmark(
         run.say(f"learning curves written to {plot}")
     if all(record.error is not None for record in job.records):
         raise LMClassifyError(f"every run failed, the first with {job.records[0].error}")
+
+
+def _read(run: Run, path: str, reader: LabelledTableReader, labels: Sequence[str] = ()) -> DataFile:
+    """Read a table; labels that differ in form only from one of `labels` become that one."""
+    from lmclassify.comparison.plan import DataFile, file_sha256
+    from lmclassify.datasets.label_forms import LabelMatcher
+    from lmclassify.datasets.labelled import read_tables
+
+    rows = read_tables([path], reader, say=run.say)
+    matcher = LabelMatcher({*labels})
+    found = [matcher.match(label) or label for label in rows.labels]
+    renamed = Counter(pair for pair in zip(rows.labels, found, strict=True) if pair[0] != pair[1])
+    common.say_renamed(run, renamed)
+    rows.labels = found
+    return DataFile(path, file_sha256(path), rows)
 
 
 def _run(run: Run, job: Benchmark, results: str | None, format: str) -> None:

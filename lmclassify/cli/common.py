@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lmclassify.cli.command import Options
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lmclassify.classify.model import FittedModel
     from lmclassify.cli.command import Run
+    from lmclassify.tables.dialect import Dialect
 
 DEFAULT_MODEL = "./lmclassify-model"
 DEFAULT_FIELDS = "subject"
@@ -72,6 +77,46 @@ Encoding = Annotated[
         "UTF-16 if the file begins with its byte order mark.",
     ),
 ]
+Quoting = Annotated[
+    Literal["none", "minimal"] | None,
+    typer.Option(
+        "--quoting",
+        help="Quotes in CSV and TSV. `none`: quotes are characters like others, and every line is a row. "
+        "`minimal`: cells with a separator, a quote or a line end are in quotes. Default: `minimal`, but in "
+        "TSV a quote that does not enclose a cell is a character.",
+    ),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first row of CSV and TSV is a header. Without header, columns that are not "
+        "recognized are named by their numbers, from 1. Default: a header, unless its label occurs in other "
+        "rows.",
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="NAME,NAME",
+        help="Names of the columns of a CSV or TSV file without header, such as `label,text`.",
+    ),
+]
+DIALECT_OPTIONS: Options = {
+    "quoting": (Quoting, None),
+    "header": (Header, None),
+    "columns": (Columns, None),
+}
+"""The options of `parse_dialect`."""
+MergeLabels = Annotated[
+    bool,
+    typer.Option(
+        "--merge-labels",
+        help="Join labels that differ only in case, in blanks or as numbers (`Ham` and `ham`, `1.0` and `1`) "
+        "with the most frequent one, or with the one that --labels names.",
+    ),
+]
 Engine = Annotated[
     Literal["local", "ray"],
     typer.Option("--engine", help="Run on this machine (`local`) or on a Ray cluster (`ray`)."),
@@ -94,3 +139,20 @@ def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
     fitted = load(folder)
     fitted.n_jobs, fitted.exact = run.threads, exact
     return fitted
+
+
+def parse_dialect(
+    quoting: Literal["none", "minimal"] | None, header: bool | None, columns: str | None
+) -> Dialect:
+    """Return what the options say about CSV and TSV. Raises OptionError if they contradict each other."""
+    from lmclassify.tables.dialect import Dialect, parse_columns
+
+    return Dialect(quoting, header, parse_columns(columns))
+
+
+def say_renamed(run: Run, renamed: Mapping[tuple[str, str], int]) -> None:
+    """Say which labels of the data count as labels of the model, from which they differ in form only."""
+    from lmclassify.datasets.label_forms import describe_renamed
+
+    for line in describe_renamed(renamed):
+        run.say(f"note: {line}")

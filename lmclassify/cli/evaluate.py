@@ -59,6 +59,9 @@ def evaluate(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    quoting: common.Quoting = None,
+    header: common.Header = None,
+    columns: common.Columns = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
     format: common.TextOrJson = "text",
     drift: DriftOption = False,
@@ -76,6 +79,7 @@ def evaluate(
     from lmclassify.classify.decisions import decisions_of
     from lmclassify.mail.fields import parse_fields
 
+    dialect = common.parse_dialect(quoting, header, columns)
     if not drift and (plot is not None or time_column is not None):
         raise OptionError("--plot and --time-column go with --drift")
     if plot is not None:
@@ -89,8 +93,13 @@ def evaluate(
             run,
             data,
             fitted,
-            reading={"format": input_format, "encoding": encoding, "fields": parse_fields(fields)},
-            columns={"text": text_column, "label": label_column, "time": time_column},
+            reading={
+                "format": input_format,
+                "encoding": encoding,
+                "fields": parse_fields(fields),
+                "dialect": dialect,
+            },
+            wanted={"text": text_column, "label": label_column, "time": time_column},
             labels_required=not drift or page is not None,
             decisions=decisions,
             keep_cross_entropies=drift,
@@ -146,32 +155,34 @@ def _score(
     fitted: FittedModel,
     *,
     reading: Mapping[str, Any],
-    columns: Mapping[str, str | None],
+    wanted: Mapping[str, str | None],
     labels_required: bool,
     **labelling: Any,
 ) -> _Scored:
     """Label the rows of the data and keep what their evaluation needs."""
     from lmclassify.prediction.labelling import TableLabeller
-    from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+    from lmclassify.tables.columns import find_label_column, label_column, named_column, text_column
 
-    with _open(data, reading, columns) as table:
-        text_at = require_column(table.columns, columns["text"], TEXT_COLUMNS, "text", table.name)
+    with _open(data, reading, wanted) as table:
+        text_at = text_column(table, wanted["text"])
         label_at: int | None
         if labels_required:
-            label_at = require_column(table.columns, columns["label"], LABEL_COLUMNS, "label", table.name)
+            label_at = label_column(table, wanted["label"])
         else:
-            label_at = find_column(table.columns, columns["label"], LABEL_COLUMNS, table.name)
-        time_at = None
-        if columns["time"] is not None:
-            time_at = require_column(table.columns, columns["time"], (), "time", table.name)
+            label_at = find_label_column(table, wanted["label"], usual_only=True)
+        time_at = None if wanted["time"] is None else named_column(table, wanted["time"])
         run.say(table.describe(text_at, label_at))
-        labeller = TableLabeller(fitted, text_at, label_at, keep_known=True, **labelling)
+        labeller = TableLabeller(
+            fitted, text_at, label_at, data_name=table.name, keep_known=True, **labelling
+        )
         times: list[str] = []
         with RowProgress(run, table.size) as progress:
             for chunk in table.chunks():
                 labeller.label(chunk)
                 times += [] if time_at is None else chunk.column(time_at)
                 progress.add(len(chunk), table.bytes_read)
+    for note in table.notes:
+        run.say(f"note: {note}")
     if labels_required and not labeller.true:
         raise DataError(f"{table.name}: no row has both a text and a label")
     left_out = table.rows_read - len(labeller.true)
@@ -202,6 +213,7 @@ def _evaluate(run: Run, scored: _Scored) -> Evaluation:
     labeller = scored.labeller
     if scored.left_out:
         run.say(f"note: {scored.left_out:,} rows without text or label left out")
+    common.say_renamed(run, labeller.renamed)
     unknown = sorted(set(labeller.true) - {*labeller.labels, labeller.decisions.unknown_label})
     if unknown:
         run.say(f"note: the model has no label {listing(unknown)}; rows with it count as wrong")

@@ -66,6 +66,9 @@ def explain(
     text_column: common.TextColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    quoting: common.Quoting = None,
+    header: common.Header = None,
+    columns: common.Columns = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
     n: WordCount = 10,
     format: ExplanationFormat = "text",
@@ -79,13 +82,16 @@ def explain(
     from lmclassify.evaluation.explanation import informative_words_to_text, to_html, to_text
     from lmclassify.mail.fields import parse_fields
 
+    dialect = common.parse_dialect(quoting, header, columns)
     if (text is None) == (texts is None):
         raise OptionError("explain needs a TEXT or --texts FILE, and not both")
     if texts is not None and (format == "html" or label is not None or against is not None):
         raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
     fitted = common.load_model(run, model, exact)
     if texts is not None:
-        with open_rows(texts, format=input_format, encoding=encoding, fields=parse_fields(fields)) as table:
+        with open_rows(
+            texts, format=input_format, encoding=encoding, fields=parse_fields(fields), dialect=dialect
+        ) as table:
             found = _read_texts(run, table, text_column)
         words = _informative_words(run, fitted, found, n)
         print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
@@ -144,13 +150,15 @@ def _plain(text: str, _: bool) -> str:
 
 
 def _read_texts(run: Run, table: RowReader, column: str | None) -> list[str]:
-    from lmclassify.tables.columns import TEXT_COLUMNS, require_column
+    from lmclassify.tables.columns import text_column
 
     found: list[str] = []
-    text_at = require_column(table.columns, column, TEXT_COLUMNS, "text", table.name)
+    text_at = text_column(table, column)
     run.say(table.describe(text_at, None))
     for chunk in table.chunks():
         found += [text for text in chunk.column(text_at) if text.strip()]
+    for note in table.notes:
+        run.say(f"note: {note}")
     return found
 
 

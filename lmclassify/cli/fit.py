@@ -16,13 +16,16 @@ from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
+    DIALECT_OPTIONS,
     Address,
     Encoding,
     Engine,
     Fields,
     InputFormat,
     LabelColumn,
+    MergeLabels,
     TextColumn,
+    parse_dialect,
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
 from lmclassify.cli.fit_guard import FitGuard
@@ -76,6 +79,7 @@ def fit(
     group_column: GroupColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    merge_labels: MergeLabels = False,
     fields: Fields = DEFAULT_FIELDS,
     unlabelled: Unlabelled = None,
     resume: Resume = False,
@@ -94,12 +98,11 @@ def fit(
 
     Without DATA and without a file per label, the bundled sample of subject lines is used.
     """
+    dialect = parse_dialect(*(settings.pop(name) for name in DIALECT_OPTIONS))
     chosen = Settings(**settings)  # wrong options are reported before anything is read
     limit = None if time is None else TimeLimit(parse_time(time, "--time"), run.started)
     names, files = parse_labels(labels or [], label or [])
     _check_cluster(engine, address, shards, storage)
-    from lmclassify.mail.fields import parse_fields
-
     inputs = FitInputs(
         data=data or [],
         names=names,
@@ -110,7 +113,9 @@ def fit(
         group_column=group_column,
         format=input_format,
         encoding=encoding,
-        fields=parse_fields(fields),
+        dialect=dialect,
+        merge_labels=merge_labels,
+        fields=fields,
         fail_on_bad_row=on_bad_row == "fail",
     )
     inputs.check(chosen.recipe, engine == "ray")
@@ -123,9 +128,7 @@ def fit(
         guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
-        training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
-        more = inputs.read_unlabelled(run)
-        _note_one_label(run, training.labels)
+        training, remainder, more = inputs.read(run, chosen.recipe, cluster, address is not None)
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
@@ -150,11 +153,6 @@ def fit(
 def _check_cluster(engine: str, address: str | None, shards: int, storage: str | None) -> None:
     if engine != "ray" and (address is not None or shards > 1 or storage is not None):
         raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
-
-
-def _note_one_label(run: Run, labels: list[str]) -> None:
-    if len(set(labels)) == 1:
-        run.say(f"note: all texts have one label ({labels[0]}); the model predicts it for every text")
 
 
 @contextlib.contextmanager
@@ -219,6 +217,10 @@ def _check(name: str, value: Any) -> None:
         from lmclassify.mail.fields import parse_fields
 
         parse_fields(value)
+    elif name == "columns":
+        from lmclassify.tables.dialect import parse_columns
+
+        parse_columns(value)
     elif name in ("labels", "label"):
         parse_labels(*([value or [], []] if name == "labels" else [[], value or []]))
 
@@ -264,5 +266,5 @@ def _summary(entry: dict[str, Any]) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    options = {**setting_options(), **CONFIG_OPTIONS}
+    options = {**DIALECT_OPTIONS, **setting_options(), **CONFIG_OPTIONS}
     add_command(app, "fit", fit, options, prepare=_prepare, examples=_EXAMPLES)

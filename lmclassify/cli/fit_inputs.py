@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli.command import Run
 from lmclassify.errors import OptionError, listing
+from lmclassify.mail.fields import parse_fields
 
 if TYPE_CHECKING:
     from lmclassify.classify.training.sampling import StreamedRemainder
     from lmclassify.cluster.tasks import RayTasks
     from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
+    from lmclassify.tables.dialect import Dialect
+
+FEW_TEXTS = 20
+"""With fewer texts, at most two or three of a label are held out at a time: too few to judge it."""
+_RAREST = 5  # labels that the note on few texts names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +36,26 @@ class FitInputs:
     group_column: str | None
     format: Any
     encoding: str | None
-    fields: Any
+    dialect: Dialect
+    merge_labels: bool
+    fields: str
     fail_on_bad_row: bool
 
     def check(self, recipe: str, on_ray: bool) -> None:
-        """Raise where options contradict each other."""
+        """Raise where options contradict each other, or --fields is wrong."""
+        parse_fields(self.fields)
         if self.files and (self.data or self.names):
             raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
         if self.files and (self.label_column or (self.text_column and not self.unlabelled)):
             raise OptionError("--labels NAME=FILE has no columns; drop --text-column and --label-column")
         if self.files and self.group_column is not None:
             raise OptionError("--labels NAME=FILE has no columns; drop --group-column")
+        if self.files and (self.dialect.has_header is not None or self.merge_labels):
+            raise OptionError(
+                "--labels NAME=FILE has no columns; drop --no-header, --columns, --merge-labels"
+            )
+        if self.merge_labels and on_ray:
+            raise OptionError("--merge-labels counts labels in one process: drop it or --engine ray")
         if self.group_column is not None and on_ray:
             raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
         if self.unlabelled and recipe != "tuned":
@@ -49,19 +65,27 @@ class FitInputs:
 
     def read(
         self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
-    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
-        """Read the labelled texts.
+    ) -> tuple[LabelledTexts, StreamedRemainder | None, list[str]]:
+        """Read the labelled texts and those without labels.
 
-        A cluster's processes read tables, except for recipe plain; then the texts are a sample, and the
-        second value streams the other texts. `absolute` says that the processes may run in other folders.
+        A cluster's processes read tables, except for recipe plain; then the labelled texts are a sample, and
+        the second value streams the others. `absolute` says that the processes may run in other folders.
         """
+        training, remainder = self._read_labelled(run, recipe, cluster, absolute)
+        unlabelled = self._read_unlabelled(run)
+        note_labels(run, training, remainder)
+        return training, remainder, unlabelled
+
+    def _read_labelled(
+        self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
+    ) -> tuple[LabelledTexts, StreamedRemainder | None]:
         from lmclassify.datasets.labelled import read_files, read_tables
         from lmclassify.datasets.multiple_files import expand
 
         if self.files:
             texts = read_files(
                 self.files,
-                fields=self.fields,
+                fields=parse_fields(self.fields),
                 fail_on_bad_row=self.fail_on_bad_row,
                 format=self.format,
                 encoding=self.encoding,
@@ -78,17 +102,17 @@ class FitInputs:
             paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
         return sample_tables(paths, self._table_reader(), cluster, seed=run.seed, say=run.say)
 
-    def read_unlabelled(self, run: Run) -> list[str]:
-        """Read the texts without labels."""
+    def _read_unlabelled(self, run: Run) -> list[str]:
         from lmclassify.datasets.labelled import read_unlabelled
         from lmclassify.datasets.multiple_files import expand
 
         texts = read_unlabelled(
             expand(self.unlabelled),
             text_column=self.text_column,
-            fields=self.fields,
+            fields=parse_fields(self.fields),
             fail_on_bad_row=self.fail_on_bad_row,
             encoding=self.encoding,
+            dialect=replace(self.dialect, header=None, columns=None),
             say=run.say,
         )
         if texts:
@@ -113,6 +137,28 @@ class FitInputs:
             fail_on_bad_row=self.fail_on_bad_row,
             format=self.format,
             encoding=self.encoding,
+            dialect=self.dialect,
+            merge_labels=self.merge_labels,
+        )
+
+
+def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder | None) -> None:
+    """Say if there is only one label, or labels have few texts."""
+    from lmclassify.datasets.label_forms import with_counts
+
+    counts = Counter(training.labels) + Counter(remainder.counts if remainder is not None else {})
+    if len(counts) == 1:
+        run.say(
+            f"note: all texts have one label ({training.labels[0]}); the model predicts it for every text"
+        )
+    few = {label: count for label, count in counts.items() if count < FEW_TEXTS}
+    if few:
+        rarest = dict(sorted(few.items(), key=lambda item: (item[1], item[0]))[:_RAREST])
+        more = f", and {len(few) - len(rarest):,} more" if len(few) > len(rarest) else ""
+        which = f"{len(few):,} of {len(counts):,} labels have" if len(counts) > 1 else "the label has"
+        run.say(
+            f"note: {which} fewer than {FEW_TEXTS} texts, too few to learn and to choose thresholds: "
+            f"{with_counts(rarest)}{more}"
         )
 
 

@@ -36,6 +36,9 @@ def add_label(
     text_column: common.TextColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    quoting: common.Quoting = None,
+    header: common.Header = None,
+    columns: common.Columns = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
 ) -> None:
     """Add a label to a model.
@@ -57,6 +60,7 @@ def add_label(
         fields=mail_fields,
         format=input_format,
         encoding=encoding,
+        dialect=common.parse_dialect(quoting, header, columns),
         say=run.say,
     )
     run.say(f"training label {shorten(label)} on {len(found):,} texts")
@@ -81,6 +85,9 @@ def update(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    quoting: common.Quoting = None,
+    header: common.Header = None,
+    columns: common.Columns = None,
 ) -> None:
     """Train a model further on corrected rows.
 
@@ -101,6 +108,7 @@ def update(
         label_column=label_column,
         format=input_format,
         encoding=encoding,
+        dialect=common.parse_dialect(quoting, header, columns),
         say=run.say,
     )
     labels = [by_name[name] for name in rows.labels]

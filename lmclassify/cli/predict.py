@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +17,8 @@ from lmclassify.errors import OptionError, listing, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.decisions import Decisions
+    from lmclassify.prediction.distributed import LabellingCounts
+    from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.tables.writing import OutputFormat
 
 Output = Annotated[
@@ -87,6 +88,9 @@ def predict(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    quoting: common.Quoting = None,
+    header: common.Header = None,
+    columns: common.Columns = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
     overwrite_columns: OverwriteColumns = False,
     escape_formulas: EscapeFormulas = False,
@@ -112,7 +116,12 @@ def predict(
         model=model,
         exact=exact,
         format=format,
-        reading={"format": input_format, "encoding": encoding, "fields": parse_fields(fields)},
+        reading={
+            "format": input_format,
+            "encoding": encoding,
+            "fields": parse_fields(fields),
+            "dialect": common.parse_dialect(quoting, header, columns),
+        },
         text_column=text_column,
         label_column=label_column,
         overwrite_columns=overwrite_columns,
@@ -143,7 +152,8 @@ def predict_here(
     from lmclassify.datasets.multiple_files import open_many
     from lmclassify.datasets.sources import open_rows
     from lmclassify.prediction.labelling import TableLabeller
-    from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+    from lmclassify.tables.columns import find_label_column
+    from lmclassify.tables.columns import text_column as find_text_column
     from lmclassify.tables.writing import TableWriter, check_escape_formulas, choose_output_format
 
     written = choose_output_format(output, options.format)
@@ -153,8 +163,8 @@ def predict_here(
     fitted = common.load_model(run, options.model, options.exact)
     decisions = decisions_of(fitted, options.decision_options, run.say)
     with open_many(data, functools.partial(open_rows, **options.reading, stream=stream)) as table:
-        text_at = require_column(table.columns, options.text_column, TEXT_COLUMNS, "text", table.name)
-        label_at = find_column(table.columns, options.label_column, LABEL_COLUMNS, table.name)
+        text_at = find_text_column(table, options.text_column)
+        label_at = find_label_column(table, options.label_column)
         run.say(table.describe(text_at, label_at))
         labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
         if not options.overwrite_columns:
@@ -170,7 +180,7 @@ def predict_here(
     unlike = labeller.comparison.note(fitted.held_out)
     if unlike is not None:
         run.say(unlike)
-    _report(run, labeller.counts, labeller.without_text, labeller.decisions, column)
+    _report(run, labeller, table.notes, labeller.decisions, column)
 
 
 def predict_on_ray(
@@ -188,7 +198,8 @@ def predict_on_ray(
     from lmclassify.prediction.distributed import TableLayout, check_id_columns, label_files, total_size
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.prediction.part_files import PartFolder, choose_part_format
-    from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, find_column, require_column
+    from lmclassify.tables.columns import find_label_column
+    from lmclassify.tables.columns import text_column as find_text_column
     from lmclassify.tables.writing import check_escape_formulas
 
     if output == "-":
@@ -204,8 +215,8 @@ def predict_on_ray(
     fitted = common.load_model(run, options.model, options.exact)
     decisions = decisions_of(fitted, options.decision_options, run.say)
     with open_rows(files[0], **options.reading) as table:
-        text_at = require_column(table.columns, options.text_column, TEXT_COLUMNS, "text", table.name)
-        label_at = find_column(table.columns, options.label_column, LABEL_COLUMNS, table.name)
+        text_at = find_text_column(table, options.text_column)
+        label_at = find_label_column(table, options.label_column)
         described = table.describe(text_at, label_at)
     run.say(f"{described}; {len(files):,} files" if len(files) > 1 else described)
     if not options.overwrite_columns:
@@ -223,23 +234,26 @@ def predict_on_ray(
             progress.add,
         )
     column = None if label_at is None else table.columns[label_at]
-    _report(run, outcome.counts, outcome.without_text, decisions, column)
+    _report(run, outcome, outcome.notes, decisions, column)
 
 
 def _report(
     run: Run,
-    counts: Counter[tuple[str, str]],
-    without_text: int,
+    labelled: LabellingCounts | TableLabeller,
+    notes: Sequence[str],
     decisions: Decisions,
     label_column: str | None,
 ) -> None:
     """Print notes about the rows, and a classification report if they have labels of the model."""
-    if without_text:
-        run.say(f"note: {without_text:,} rows have no text and get no label")
+    for note in notes:
+        run.say(f"note: {note}")
+    if labelled.without_text:
+        run.say(f"note: {labelled.without_text:,} rows have no text and get no label")
     if label_column is None:
         run.say("note: no classification report: no label column found; --label-column names one")
         return
-    true = {label for label, _ in counts}
+    common.say_renamed(run, labelled.renamed)
+    true = {label for label, _ in labelled.counts}
     if not true & {*decisions.labels, decisions.unknown_label}:
         known = listing(decisions.labels)
         run.say(
@@ -248,7 +262,7 @@ def _report(
     elif not run.quiet:
         from lmclassify.evaluation.classification_report import classification_report
 
-        run.report(classification_report(counts, sorted(true | set(decisions.labels))))
+        run.report(classification_report(labelled.counts, sorted(true | set(decisions.labels))))
 
 
 def register(app: typer.Typer) -> None:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lmclassify.datasets.label_forms import (
+    LabelMatcher,
+    describe_forms,
+    describe_joined,
+    difference,
+    label_key,
+    merged_labels,
+    with_counts,
+)
 from lmclassify.datasets.multiple_files import expand
-from lmclassify.datasets.sources import InputFormat, detect_format, open_rows
+from lmclassify.datasets.sources import InputFormat, RowReader, detect_format, open_rows
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import looks_like_mail
-from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, require_column
+from lmclassify.tables.columns import label_column as find_label_column
+from lmclassify.tables.columns import named_column
+from lmclassify.tables.columns import text_column as find_text_column
+from lmclassify.tables.dialect import Dialect
 
 Say = Callable[[str], object]
 """Shows one line to the user: which columns are used, how many rows are skipped."""
@@ -53,8 +66,11 @@ class LabelledTableReader:
         Column with the groups of texts.
     fail_on_bad_row : bool
         Raise for the first row without text or label.
-    format, encoding : str, optional
+    format, encoding, dialect : optional
         See `lmclassify.datasets.sources.open_rows`.
+    merge_labels : bool
+        Join labels that differ in form only (`lmclassify.datasets.label_forms`): with the label asked for,
+        else with the most frequent one, by `read_tables`.
     """
 
     labels: Sequence[str] = ()
@@ -64,83 +80,86 @@ class LabelledTableReader:
     fail_on_bad_row: bool = False
     format: InputFormat | None = None
     encoding: str | None = None
+    dialect: Dialect | None = None
+    merge_labels: bool = False
 
-    def chunks(self, path: str, seen: dict[str, None], say: Say) -> Iterator[LabelledTexts]:
+    def chunks(self, path: str, seen: Counter[str], say: Say) -> Iterator[LabelledTexts]:
         """Yield a table's texts and labels in chunks; rows that lack either are skipped and counted.
 
         Raises DataError if the table cannot be read, or one column is used for two things.
 
         Parameters
         ----------
-        seen : dict
-            Receives every label of the table as a key, kept or not.
+        seen : Counter
+            Receives the number of rows of every label of the table, kept or not.
         """
-        skipped = 0
+        skipped = blanks = 0
         _check_is_table(path)
-        with open_rows(path, format=self.format, encoding=self.encoding) as table:
-            text_at = require_column(table.columns, self.text_column, TEXT_COLUMNS, "text", table.name)
-            label_at = require_column(table.columns, self.label_column, LABEL_COLUMNS, "label", table.name)
-            group_at = self._group_at(table.columns, text_at, label_at, table.name)
+        joined: Counter[tuple[str, str]] = Counter()
+        asked = LabelMatcher(self.labels if self.merge_labels else ())
+        with open_rows(path, format=self.format, encoding=self.encoding, dialect=self.dialect) as table:
+            text_at = find_text_column(table, self.text_column)
+            label_at = find_label_column(table, self.label_column)
+            group_at = self._group_at(table, text_at, label_at)
             say(table.describe(text_at, label_at))
             for chunk in table.chunks():
                 kept = LabelledTexts()
-                for row, cells in enumerate(chunk.cells, chunk.first):
-                    text, label = cells[text_at], cells[label_at]
-                    has_label = bool(label.strip())
-                    if has_label:
-                        seen[label] = None
+                labels = chunk.labels(label_at, table.name)
+                for row, (cells, given) in enumerate(zip(chunk.cells, labels, strict=True), chunk.first):
+                    text, label = cells[text_at], asked.match(given) or given
+                    if label != given:
+                        joined[given, label] += 1
+                    blanks += cells[label_at] != cells[label_at].strip() != ""
+                    if label:
+                        seen[label] += 1
                         if self.labels and label not in self.labels:
                             continue
-                    if has_label and text.strip():
+                    if label and text.strip():
                         kept.texts.append(text)
                         kept.labels.append(label)
                         if group_at is not None:
                             kept.groups.append(cells[group_at].strip() or None)
                     elif self.fail_on_bad_row:
-                        missing = "text" if has_label else "label"
+                        missing = "text" if label else "label"
                         raise DataError(f"{table.name}, row {row:,}: {_MISSING.format(missing)}")
                     else:
                         skipped += 1
                 yield kept
+        say_notes(table, say)
+        if blanks:
+            say(f"note: {table.name}: blanks around {blanks:,} labels removed")
+        for line in describe_joined(joined):
+            say(f"note: {table.name}: {line}")
         if skipped:
             say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
 
-    def _group_at(self, columns: Sequence[str], text_at: int, label_at: int, name: str) -> int | None:
+    def _group_at(self, table: RowReader, text_at: int, label_at: int) -> int | None:
         if self.group_column is None:
             return None
-        found = require_column(columns, self.group_column, (), "group", name)
+        found = named_column(table, self.group_column)
         if found in (text_at, label_at):
             kind = "text" if found == text_at else "label"
             raise DataError(
-                f"{name}: {shorten(columns[found])} is used for both {kind} and group; choose another column "
-                "with --group-column"
+                f"{table.name}: {shorten(table.columns[found])} is used for both {kind} and group; choose "
+                "another column with --group-column"
             )
         return found
 
-    def check(self, paths: Sequence[str], seen: Iterable[str], with_text: Collection[str], say: Say) -> None:
-        """Raise DataError unless every requested label has a text; report other labels that have none.
+    def check(self, paths: Sequence[str], seen: Counter[str], with_text: Collection[str], say: Say) -> None:
+        """Raise DataError unless every requested label has a text; report what becomes of other labels.
 
         Parameters
         ----------
         paths : sequence of str
             The tables that were read.
-        seen : iterable of str
-            The labels in them.
+        seen : Counter
+            The number of rows of each label in them.
         with_text : collection of str
             The labels that have a text.
         """
-        seen = list(seen)
         unknown = [label for label in self.labels if label not in seen]
         if unknown:
-            raise DataError(
-                f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
-                f"the labels are: {listing(map(shorten, sorted(seen))) or 'none'}"
-                + (
-                    " (--label names a label that contains a comma)"
-                    if any("," in one for one in seen)
-                    else ""
-                )
-            )
+            raise self._unknown(paths, unknown, seen)
         without = [label for label in self.labels or seen if label not in with_text]
         if self.labels and without:
             raise DataError(f"label {listing(map(shorten, without))} has no text: all its rows lack one")
@@ -148,6 +167,36 @@ class LabelledTableReader:
             raise DataError(f"{listing(paths)}: no row has both a text and a label")
         if without:
             say(f"note: label {listing(map(shorten, without))} has no text and is left out")
+        left_out = {label: count for label, count in seen.items() if self.labels and label not in self.labels}
+        if left_out:
+            rows = sum(left_out.values())
+            say(f"note: {rows:,} rows of labels that are not asked for left out: {with_counts(left_out)}")
+        if not self.merge_labels:
+            for line in describe_forms(seen):
+                say(f"note: {line}")
+
+    def _unknown(self, paths: Sequence[str], unknown: Sequence[str], seen: Collection[str]) -> DataError:
+        hints = []
+        for label in unknown:
+            forms = [other for other in seen if label_key(other) == label_key(label)]
+            if forms:
+                hints.append(
+                    f"{listing(map(shorten, forms))} differs from {shorten(label)} only in "
+                    f"{difference([label, *forms])}: write it so, or add --merge-labels"
+                )
+        if any("," in label for label in seen):
+            hints.append("--label names a label that contains a comma")
+        return DataError(
+            f"no row of {listing(paths)} has label {listing(map(shorten, unknown))}; "
+            f"the labels are: {listing(map(shorten, sorted(seen))) or 'none'}"
+            + (f" ({'; '.join(hints)})" if hints else "")
+        )
+
+
+def say_notes(table: RowReader, say: Say) -> None:
+    """Say what the user should know of the rows of a table, after they were read."""
+    for note in table.notes:
+        say(f"note: {note}")
 
 
 def _check_is_table(path: str) -> None:
@@ -177,13 +226,19 @@ def read_tables(
     """
     reader = reader or LabelledTableReader()
     result = LabelledTexts()
-    seen: dict[str, None] = {}
+    seen: Counter[str] = Counter()
     for path in paths:
         for chunk in reader.chunks(path, seen, say):
             result.texts += chunk.texts
             result.labels += chunk.labels
             result.groups += chunk.groups
     reader.check(paths, seen, set(result.labels), say)
+    if reader.merge_labels:
+        counts = Counter(result.labels)
+        names = merged_labels(counts, reader.labels)
+        for line in describe_joined({(label, name): counts[label] for label, name in names.items()}):
+            say(f"note: {line}")
+        result.labels = [names.get(label, label) for label in result.labels]
     return result
 
 
@@ -242,6 +297,7 @@ def read_unlabelled(
     fail_on_bad_row: bool = False,
     format: InputFormat | None = None,
     encoding: str | None = None,
+    dialect: Dialect | None = None,
     say: Say = print,
 ) -> list[str]:
     """Read texts from a column of tables, from mail or from files with one text per line.
@@ -256,14 +312,18 @@ def read_unlabelled(
         The text of a mail message.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
-    format, encoding : str, optional
+    format, encoding, dialect : optional
         See `lmclassify.datasets.sources.open_rows`; but a file whose suffix tells no format holds one text
         per line.
     """
     result = []
     for path in paths:
         kind = format or detect_format(path) or (None if os.path.isdir(path) else "text")
-        kept = _read_texts(path, kind, encoding, fields, text_column, fail_on_bad_row, say)
+        without_header = dialect is not None and dialect.has_header is False
+        known = dialect if without_header or kind in ("csv", "tsv") else None
+        if without_header and kind == "text" and format is None:
+            kind = "csv"
+        kept = _read_texts(path, kind, encoding, fields, text_column, fail_on_bad_row, say, known)
         if not kept:
             raise DataError(f"{path} holds no text")
         result += kept
@@ -278,13 +338,14 @@ def _read_texts(
     text_column: str | None,
     fail_on_bad_row: bool,
     say: Say,
+    dialect: Dialect | None = None,
 ) -> list[str]:
     """Return the texts of one file that are not blank."""
     kept: list[str] = []
     unit = "line" if format == "text" else "row"
-    with open_rows(path, format=format, encoding=encoding, fields=fields) as reader:
-        wanted = text_column if text_column in reader.columns else None
-        text_at = require_column(reader.columns, wanted, TEXT_COLUMNS, "text", reader.name)
+    with open_rows(path, format=format, encoding=encoding, fields=fields, dialect=dialect) as reader:
+        wanted = text_column if text_column in reader.columns or reader.header == "none" else None
+        text_at = find_text_column(reader, wanted)
         say(reader.describe(text_at, None))
         for chunk in reader.chunks():
             for row, text in enumerate(chunk.column(text_at), chunk.first):
@@ -293,6 +354,7 @@ def _read_texts(
                 elif fail_on_bad_row:
                     raise DataError(f"{reader.name}, {unit} {row:,}: {_MISSING.format('text')}")
         skipped = reader.rows_read - len(kept)
+    say_notes(reader, say)
     if skipped:
         say(f"note: {reader.name}: {skipped:,} {unit}s without text skipped")
     return kept
@@ -306,6 +368,7 @@ def read_corrections(
     label_column: str | None = None,
     format: InputFormat | None = None,
     encoding: str | None = None,
+    dialect: Dialect | None = None,
     say: Say = print,
 ) -> CorrectedTexts:
     """Read corrected rows: a text, its label and, in the column learned_as, its wrong label if any.
@@ -319,34 +382,45 @@ def read_corrections(
         ``-`` is standard input.
     known_labels : collection of str
         The labels of the model.
-    text_column, label_column, format, encoding
+    text_column, label_column, format, encoding, dialect
         See `LabelledTableReader`.
     """
     found = CorrectedTexts()
-    with open_rows(path, format=format, encoding=encoding) as table:
-        text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
-        label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
+    with open_rows(path, format=format, encoding=encoding, dialect=dialect) as table:
+        text_at = find_text_column(table, text_column)
+        label_at = find_label_column(table, label_column)
         say(table.describe(text_at, label_at))
         wrong_at = table.columns.index(LEARNED_AS) if LEARNED_AS in table.columns else None
         for chunk in table.chunks():
-            for row, cells in enumerate(chunk.cells, chunk.first):
-                text, label = cells[text_at], cells[label_at]
-                wrong = None if wrong_at is None or not cells[wrong_at].strip() else cells[wrong_at]
-                if not text.strip() or not label.strip():
+            labels = chunk.labels(label_at, table.name)
+            wrong_labels = labels if wrong_at is None else chunk.labels(wrong_at, table.name)
+            rows = zip(chunk.column(text_at), labels, wrong_labels, strict=True)
+            for row, (text, label, given) in enumerate(rows, chunk.first):
+                wrong = None if wrong_at is None or not given else given
+                if not text.strip() or not label:
                     continue
                 where = f"{table.name}, row {row}"
-                for given in (label, wrong):
-                    if given is not None and given not in known_labels:
-                        raise DataError(
-                            f"{where}: the model has no label {shorten(given)}; add-label adds one"
-                        )
+                for name in (label, wrong):
+                    if name is not None and name not in known_labels:
+                        raise DataError(f"{where}: {_no_label(name, known_labels)}")
                 if label == wrong:
                     raise DataError(f"{where}: {shorten(label)} is both label and learned_as of one text")
                 found.texts.append(text)
                 found.labels.append(label)
                 found.learned_as.append(wrong)
+    say_notes(table, say)
     if not found.texts:
         raise DataError(f"{table.name}: no row has both a text and a label")
     if len(found.texts) < table.rows_read:
         say(f"note: {table.rows_read - len(found.texts):,} rows without text or label left out")
     return found
+
+
+def _no_label(label: str, known: Collection[str]) -> str:
+    similar = LabelMatcher(known).match(label)
+    if similar is None:
+        return f"the model has no label {shorten(label)}; add-label adds one"
+    return (
+        f"the model has no label {shorten(label)}, which differs from its label {shorten(similar)} only in "
+        f"{difference([similar, label])}; write it so"
+    )

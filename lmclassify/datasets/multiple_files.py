@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from lmclassify.datasets.sources import SUFFIXES, RowReader
 from lmclassify.errors import DataError, OptionError, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
+from lmclassify.tables.columns import Header
 from lmclassify.tables.compression import COMPRESSIONS
 from lmclassify.tables.json_lines import JsonLinesReader
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
@@ -114,6 +115,7 @@ class _Concatenated(ClosingReader):
         self._current: RowReader | None = None
         self._kept: dict[int, RowReader] = {}  # standard input and pipes, which cannot be opened again
         self._rows_before = self._bytes_before = 0
+        self._notes: list[str] = []
         sizes: list[int | None] = []
         try:
             for index in range(len(paths)):
@@ -156,6 +158,23 @@ class _Concatenated(ClosingReader):
         """How many rows have been read."""
         return self._rows_before + (0 if self._current is None else self._current.rows_read)
 
+    @property
+    def sample(self) -> Sequence[Sequence[str]]:
+        """The first rows of the first file."""
+        with self._opened(0) as reader:
+            return reader.sample
+
+    @property
+    def header(self) -> Header:
+        """Where the names of the columns of the first file come from."""
+        with self._opened(0) as reader:
+            return reader.header
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the files that have been read."""
+        return self._notes
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use, and the files read otherwise than the first."""
         self._described = (text_at, label_at)
@@ -182,6 +201,7 @@ class _Concatenated(ClosingReader):
                     yield dataclasses.replace(chunk, first=self._rows_before + chunk.first)
                 self._rows_before += reader.rows_read
                 self._bytes_before += reader.bytes_read
+                self._notes += reader.notes
                 self._current = None
 
 

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, Self
 
-from lmclassify.errors import OptionError
+from lmclassify.errors import DataError, OptionError
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import looks_like_mail
-from lmclassify.tables.columns import suffix_of
+from lmclassify.tables.columns import Header, suffix_of
 from lmclassify.tables.delimited import DelimitedReader
+from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
 InputFormat = Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"]
@@ -47,6 +48,21 @@ class RowReader(Protocol):
         """How many rows have been read."""
         ...
 
+    @property
+    def sample(self) -> Sequence[Sequence[str]]:
+        """The first rows, to recognize columns by their content; may be empty."""
+        ...
+
+    @property
+    def header(self) -> Header:
+        """Where the names of the columns come from."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the rows read so far, one line each."""
+        ...
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use; a reader may check their values from then on."""
         ...
@@ -75,12 +91,13 @@ def open_rows(
     format: InputFormat | None = None,
     encoding: str | None = None,
     fields: Sequence[str] = DEFAULT_FIELDS,
+    dialect: Dialect | None = None,
     stream: bool = False,
 ) -> RowReader:
     """Open a file of rows, mail, or a folder of texts.
 
     Raises DataError if the file cannot be read in the format. Raises OptionError if there is no such
-    encoding, or the format cannot be streamed.
+    encoding, the format cannot be streamed, or it has no dialect.
 
     Parameters
     ----------
@@ -93,10 +110,15 @@ def open_rows(
         A Python encoding; ``detect`` guesses. By default UTF-8, or what a byte order mark tells.
     fields : sequence of str
         The text of a mail message: ``subject``, ``body`` or both.
+    dialect : Dialect, optional
+        Quotes and header of a CSV or TSV file.
     stream : bool, default=False
         Read no further ahead than the first row.
     """
     kind = format or detect_format(path)
+    dialect = dialect or Dialect()
+    if kind not in ("csv", "tsv", None) and (kind != "text" or format is not None):
+        dialect.require_delimited(path, kind)
     if kind in (None, "text") and os.path.isdir(path):
         from lmclassify.tables.text_files import TextFilesReader
 
@@ -118,7 +140,28 @@ def open_rows(
             )
         return ParquetReader(path)
     if kind == "text":
+        table = None if format else _table_in_text_file(path, encoding, dialect, stream)
+        if table is not None:
+            return table
         from lmclassify.tables.plain_text import PlainTextReader
 
         return PlainTextReader(path, encoding)
-    return DelimitedReader(path, format, encoding)
+    return DelimitedReader(path, format, encoding, dialect, stream=stream)
+
+
+def _table_in_text_file(
+    path: str, encoding: str | None, dialect: Dialect, stream: bool
+) -> DelimitedReader | None:
+    """Return the reader of a .txt file that is a table: so the user says, or it has texts and labels."""
+    if dialect.options:
+        return DelimitedReader(path, None, encoding, dialect, stream=stream)
+    if stream or not os.path.isfile(path):  # it cannot be opened twice
+        return None
+    try:
+        table = DelimitedReader(path, None, encoding)
+    except DataError:  # not a table, or the error that reading lines gives too
+        return None
+    if table.has_text_and_label:
+        return table
+    table.close()
+    return None

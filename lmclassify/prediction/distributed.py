@@ -25,6 +25,7 @@ from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, lis
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.prediction.labelling import TableLabeller, check_new_columns
 from lmclassify.prediction.part_files import PartFolder
+from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.rows import CHUNK_ROWS, Column, Rows
 from lmclassify.tables.urls import is_url
 
@@ -45,6 +46,7 @@ class TableLayout:
     format: InputFormat | None = None
     encoding: str | None = None
     fields: Sequence[str] = ("subject",)
+    dialect: Dialect | None = None
     chunk_rows: int = CHUNK_ROWS
 
 
@@ -56,12 +58,18 @@ class LabellingCounts:
     """Rows with text and label, by true and by predicted label."""
     rows: int = 0
     without_text: int = 0
+    renamed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rows whose label counts as a label of the model; see `TableLabeller`."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know of the files."""
 
     def add(self, other: LabellingCounts) -> None:
         """Add the counts of other rows."""
         self.counts += other.counts
         self.rows += other.rows
         self.without_text += other.without_text
+        self.renamed += other.renamed
+        self.notes += other.notes
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,8 @@ class _Chunk:
     bytes_read: int
     warnings: list[str]
     """What the reader warned of."""
+    notes: Sequence[str] = ()
+    """Of the last chunk: what the user should know of the file."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +216,11 @@ class _Split:
         layout = self.layout
         try:
             source = open_rows(
-                file.path, format=layout.format, encoding=layout.encoding, fields=layout.fields
+                file.path,
+                format=layout.format,
+                encoding=layout.encoding,
+                fields=layout.fields,
+                dialect=layout.dialect,
             )
             with source:
                 check_columns(source, layout.columns, file.first_name)
@@ -216,7 +230,8 @@ class _Split:
                 while rows is not None:
                     bytes_read = source.bytes_read
                     following, more = _next(chunks)  # readers warn at the end
-                    yield _Chunk(file, rows, bytes_read, [*warned, *more])
+                    notes = source.notes if following is None else ()
+                    yield _Chunk(file, rows, bytes_read, [*warned, *more], notes)
                     rows, warned = following, []
         except LMClassifyError as error:
             yield _FailedFile(file, error)
@@ -253,7 +268,9 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
             job.output.write(name, _with_ids(labelled, chunk.file.name))
         except LMClassifyError as error:
             return _FailedFile(chunk.file, error)
-        counts = LabellingCounts(labeller.counts, len(rows), labeller.without_text)
+        counts = LabellingCounts(
+            labeller.counts, len(rows), labeller.without_text, labeller.renamed, list(chunk.notes)
+        )
         messages = [*chunk.warnings, *_messages(caught)]
         return _LabelledChunk(chunk.file, name, counts, chunk.bytes_read, messages)
 

@@ -16,6 +16,7 @@ from lmclassify.classify.decisions import Decisions
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.novelty import cross_entropies
+from lmclassify.datasets.label_forms import LabelMatcher
 from lmclassify.errors import DataError, listing
 from lmclassify.prediction.unlike_texts import TextComparison
 from lmclassify.tables.rows import Column, Rows
@@ -36,6 +37,8 @@ class TableLabeller:
         Index of a column of true labels.
     decisions : Decisions, optional
         Decision rule; by default the most probable label. With an unknown label, `label` adds novelty.
+    data_name : str, optional
+        Name of the data. If given, several labels for one text are an error; else they are no label.
     keep_known : bool, default=False
         Whether to keep `true`, `texts`, `log_posteriors` and `novelty` of rows that have a true label.
     keep_cross_entropies : bool, default=False
@@ -51,6 +54,9 @@ class TableLabeller:
         an unknown label, ``novelty``.
     counts : Counter of (str, str)
         Number of rows so far with text and label, by true and by predicted label.
+    renamed : Counter of (str, str)
+        Number of rows whose label differs from a label of the model in form only, and counts as it: by label
+        of the row and of the model.
     true : list of str
         True labels of the rows kept.
     texts : list of str
@@ -72,12 +78,13 @@ class TableLabeller:
         label_at: int | None = None,
         *,
         decisions: Decisions | None = None,
+        data_name: str | None = None,
         keep_known: bool = False,
         keep_cross_entropies: bool = False,
     ) -> None:
         self._model = model
         self._text_at = text_at
-        self._label_at = label_at
+        self._label_at, self._data_name = label_at, data_name
         self._keep_known, self._keep_cross_entropies = keep_known, keep_cross_entropies
         self.labels = model.label_names
         self.decisions = decisions or Decisions(self.labels)
@@ -85,6 +92,8 @@ class TableLabeller:
         if self._has_novelty:
             self.new_columns.append("novelty")
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.renamed: Counter[tuple[str, str]] = Counter()
+        self._matcher = LabelMatcher(self.labels)
         self.without_text = 0
         self.comparison = TextComparison()
         self.true: list[str] = []
@@ -115,7 +124,8 @@ class TableLabeller:
         log_posteriors, novelty = self._score(scored, rows.first + with_text)
         labels = self.decisions.decide(log_posteriors, novelty).tolist()
         if self._label_at is not None:
-            true = [rows.cells[row][self._label_at] for row in with_text]
+            given = rows.labels(self._label_at, self._data_name)
+            true = [self._model_label(given[row]) for row in with_text]
             self._note(true, labels, scored, log_posteriors, novelty)
         predicted = [""] * len(texts)
         for row, label in zip(with_text, labels, strict=True):
@@ -144,6 +154,14 @@ class TableLabeller:
             self.predicted += [self.labels[code] for code in log_posteriors.argmax(axis=1)]
         return log_posteriors, novelty if self._has_novelty else None
 
+    def _model_label(self, given: str) -> str:
+        """Return the label of the model that a true label stands for; others unchanged."""
+        label = None if given == self.decisions.unknown_label else self._matcher.match(given)
+        if label is None:
+            return given
+        self.renamed[given, label] += 1
+        return label
+
     def _note(
         self,
         true: list[str],
@@ -153,7 +171,7 @@ class TableLabeller:
         novelty: Array | None,
     ) -> None:
         """Count and, if asked for, keep the rows that have a true label."""
-        known = np.flatnonzero([bool(label.strip()) for label in true])
+        known = np.flatnonzero([bool(label) for label in true])
         labels = [sys.intern(true[row]) for row in known]  # one string per label instead of one per row
         self.counts.update(zip(labels, [predicted[row] for row in known], strict=True))
         if self._keep_known:

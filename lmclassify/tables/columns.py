@@ -2,16 +2,71 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, Protocol
 
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.tables.compression import split_compression
+from lmclassify.tables.recognition import (
+    Cells,
+    first_row_is_data,
+    is_header,
+    label_columns,
+    text_and_label,
+    text_columns,
+)
 
 TEXT_COLUMNS = ("text", "subject", "message", "body", "title", "content")
 """Names of a text column, most usual first."""
 LABEL_COLUMNS = ("label", "class", "category", "target", "spam/ham")
 """Names of a label column, most usual first."""
+
+_USUAL = (*TEXT_COLUMNS, *LABEL_COLUMNS)
+
+# fmt: off
+OTHER_TEXT_COLUMNS = (
+    "v2", "review", "reviewtext", "reviewbody", "tweet", "tweettext", "originaltweet", "utterance",
+    "sentence", "messagebody", "commenttext", "comment", "cleancomment", "cleantext", "fulltext",
+    "emailtext", "email", "mail", "sms", "smstext", "posttext", "post", "questiontext", "question", "query",
+    "document", "article", "description", "transcript", "transcription", "narrative",
+    "consumercomplaintnarrative", "complaint", "headline", "phrase", "statement", "verifiedreviews",
+    "reviews", "translatedreview", "resumestr", "resume", "abstract", "medicalabstract", "lyrics", "news",
+    "txt", "texts", "messages", "sentences", "comments", "tweets",
+)
+"""Names of public data sets for a text column, in lower case and without blanks and punctuation."""
+OTHER_LABEL_COLUMNS = (
+    "v1", "labels", "sentiment", "airlinesentiment", "labelname", "labeltext", "classlabel", "classname",
+    "classindex", "categoryname", "intent", "emotion", "spam", "isspam", "spamham", "spamorham",
+    "emailtype", "messagetype", "cyberbullyingtype", "type", "tag", "topic", "genre", "language", "lang",
+    "product", "department", "section", "conditionlabel", "medicalspecialty", "coarselabel", "labelcoarse",
+    "issarcastic", "sarcasm", "clickbait", "fraudulent", "isresponse", "liked", "toxic", "hate", "stars",
+    "score", "rating", "overall", "status", "feedback", "annotation", "y", "output", "result",
+)
+"""The same for a label column."""
+# fmt: on
+
+Header = Literal["given", "row", "none"]
+"""Where the names of columns come from: from the format, from the first row, which could be data, or from no
+header at all. Without header, columns can also be named by their numbers, from 1."""
+
+
+class Table(Protocol):
+    """What a reader tells of its columns."""
+
+    name: str
+    columns: list[str]
+
+    @property
+    def sample(self) -> Cells:
+        """The first rows, to recognize columns by their content; may be empty."""
+        ...
+
+    @property
+    def header(self) -> Header:
+        """Where the names of the columns come from."""
+        ...
 
 
 def suffix_of(path: str) -> str:
@@ -70,24 +125,136 @@ def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str]
     return None
 
 
-def require_column(
-    columns: Sequence[str], wanted: str | None, usual: Sequence[str], what: str, name: str
-) -> int:
-    """Return the index of a column as `find_column` does; `what` is ``text`` or ``label``, for messages.
+def named_column(table: Table, wanted: str) -> int:
+    """Return the index of the column with a name. Raises DataError if there is none."""
+    is_number = wanted.isdecimal() and wanted.isascii() and wanted not in table.columns
+    if table.header == "none" and is_number and 1 <= int(wanted) <= len(table.columns):
+        return int(wanted) - 1
+    index = find_column(table.columns, wanted, (), table.name)
+    assert index is not None
+    return index
 
-    Raises DataError if no column is found.
+
+def text_column(table: Table, wanted: str | None) -> int:
+    """Return the index of the text column: by its name, or else the only one that holds texts.
+
+    Raises DataError if there is none.
     """
-    index = find_column(columns, wanted, usual, name)
+    index = _by_name(table, wanted, TEXT_COLUMNS, OTHER_TEXT_COLUMNS)
     if index is not None:
         return index
+    if _is_header_certain(table):
+        candidates = text_columns(table.sample) if table.sample else []
+        label_at = _by_name(table, None, LABEL_COLUMNS, OTHER_LABEL_COLUMNS)
+        both = text_and_label(table.sample)
+        if both is not None:
+            return both.text_at
+        if len(candidates) == 1 and candidates[0] != label_at:
+            return candidates[0]
+    raise _no_column(table, "text", TEXT_COLUMNS)
+
+
+def label_column(table: Table, wanted: str | None) -> int:
+    """Return the index of the label column: by its name, or else the other one of two if it holds labels.
+
+    Raises DataError if there is none.
+    """
+    index = find_label_column(table, wanted)
+    if index is None:
+        raise _no_column(table, "label", LABEL_COLUMNS)
+    return index
+
+
+def find_label_column(table: Table, wanted: str | None, *, usual_only: bool = False) -> int | None:
+    """Return what `label_column` returns, or None if there is no label column.
+
+    Parameters
+    ----------
+    usual_only : bool, default=False
+        Look for the names of `LABEL_COLUMNS` only, where a column of another name may be something else.
+    """
+    index = _by_name(table, wanted, LABEL_COLUMNS, () if usual_only else OTHER_LABEL_COLUMNS)
+    if index is None and not usual_only and _is_header_certain(table):
+        both = text_and_label(table.sample)
+        return None if both is None else both.label_at
+    return index
+
+
+def has_usual_names(columns: Sequence[str]) -> bool:
+    """Return whether there are columns with the usual names of both text and label."""
+    folded = {column.strip().casefold() for column in columns}
+    return not folded.isdisjoint(TEXT_COLUMNS) and not folded.isdisjoint(LABEL_COLUMNS)
+
+
+def has_known_name(column: str) -> bool:
+    """Return whether a column has a name of a text column."""
+    return column.strip().casefold() in TEXT_COLUMNS or _plain([column])[0] in OTHER_TEXT_COLUMNS
+
+
+def _by_name(table: Table, wanted: str | None, usual: Sequence[str], others: Sequence[str]) -> int | None:
+    if wanted is not None:
+        return named_column(table, wanted)
+    index = find_column(table.columns, None, usual, table.name)
+    if index is not None:
+        return index
+    index = find_column(_plain(table.columns), None, others, table.name)
+    if index is not None and table.header == "row" and first_row_is_data(table.columns, table.sample, index):
+        return None  # such as the label spam in a file without header
+    return index
+
+
+def _plain(columns: Sequence[str]) -> list[str]:
+    """Return names in lower case, without blanks and punctuation."""
+    return [re.sub(r"[\W_]", "", column.casefold()) for column in columns]
+
+
+def _is_header_certain(table: Table) -> bool:
+    """Return whether the names of the columns are names for certain, and no data."""
+    if table.header != "row":
+        return True
+    usual = any(find_column(table.columns, None, [name], table.name) is not None for name in _USUAL)
+    return usual or is_header(table.columns, table.sample)
+
+
+def _no_column(table: Table, what: str, usual: Sequence[str]) -> DataError:
+    """Return the error that a table has no text or no label column, with what could be done."""
+    columns, name = table.columns, table.name
     if len(columns) == 1 and "\t" in columns[0]:
-        raise DataError(f"{name} looks tab-separated; read it as such with --input-format tsv")
+        return DataError(f"{name} looks tab-separated; read it as such with --input-format tsv")
     if list(columns) == ["text"] and suffix_of(name) == ".txt":
-        raise DataError(
+        return DataError(
             f"{name} has no {what} column: a .txt file is read as one text per line; if it is a table, use "
             "--input-format csv"
         )
-    raise DataError(
-        f"{name} has no {what} column: none of its columns ({listing(columns)}) is named "
-        f"{', '.join(usual)}; name it with --{what}-column"
+    rows = table.sample
+    texts, labels = (text_columns(rows), label_columns(rows)) if rows else ([], [])
+    found = texts if what == "text" else [at for at in labels if at not in texts]
+    example = f" (such as {', '.join(shorten(columns[at]) for at in found[:3])})" if found else ""
+    header = ""
+    if table.header == "row":
+        if any(first_row_is_data(columns, rows, at) for at in labels):
+            header = (
+                f", or --no-header: its first row looks like data; {_columns_option(columns, texts, labels)}"
+            )
+        else:
+            header = ", or give --no-header if its first row is data"
+    elif table.header == "none":
+        header = f", or all columns: {_columns_option(columns, texts, labels)}"
+    return DataError(
+        f"{name} has no {what} column: none of its columns ({listing(map(_brief, columns))}) is named "
+        f"{', '.join(usual)} or the like; name it with --{what}-column{example}{header}"
     )
+
+
+def _columns_option(columns: Sequence[str], texts: Sequence[int], labels: Sequence[int]) -> str:
+    """Return how the columns of a file without header can be named."""
+    names = [str(index + 1) for index in range(len(columns))]
+    if texts:
+        names[texts[0]] = "text"
+    for index in labels[:1]:
+        names[index] = "label" if index not in texts[:1] else "text"
+    return f"--columns {','.join(names)} names them"
+
+
+def _brief(column: str) -> str:
+    return column if len(column) <= 60 else f"{column[:59]}…"

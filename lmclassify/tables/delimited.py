@@ -6,28 +6,44 @@ Cells are strings, kept character for character: types and missing values are no
 from __future__ import annotations
 
 import contextlib
-import csv
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lmclassify.errors import DataError, listing
-from lmclassify.tables.columns import describe_columns, suffix_of
-from lmclassify.tables.encodings import DecodingError, LineReader, Lines, decode_lines
+from lmclassify.tables.columns import Header, describe_columns, has_known_name, has_usual_names, suffix_of
+from lmclassify.tables.dialect import Dialect
+from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.recognition import (
+    SAMPLE_ROWS,
+    Cells,
+    first_row_is_data,
+    name_columns,
+    text_and_label,
+)
+from lmclassify.tables.records import RecordError, RecordReader, sample_rows
 from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
+from lmclassify.tables.separators import (
+    SEPARATOR_NOTES,
+    Lookahead,
+    default_separator,
+    separator_from_header,
+    sniff_separator,
+)
 
-_TSV_SUFFIXES = (".tsv", ".tab")
-_TABLE_SUFFIXES = (".csv", *_TSV_SUFFIXES)
-
-_SEPARATOR_NOTES = {
-    "\t": "tab-separated",
-    ";": "semicolon-separated",
-    "|": "separated by vertical bars",
-}
-_UNUSUAL_SEPARATORS = ("\t", ";", "|")  # tried in this order after the comma
-
-_MAX_CELL_CHARACTERS = 1 << 26  # the csv module takes four bytes per character of the cell it reads
-_MAX_SNIFFED_LINES = 1000  # of header and first row; an unclosed quote must not read the whole file
 _STEP_ROWS = 128  # rows read between two looks at how long they are
+
+
+@dataclass
+class _Occurrences:
+    """How many rows have something unusual, and the position of the first."""
+
+    count: int = 0
+    first: str = ""
+
+    def add(self, position: str) -> None:
+        self.count += 1
+        self.first = self.first or position
 
 
 class DelimitedReader(LineReader):
@@ -42,10 +58,15 @@ class DelimitedReader(LineReader):
         ``-`` is standard input.
     format : {"csv", "tsv"}, optional
         By default the format that the suffix of the name tells. TSV is tab-separated. The separator of CSV is
-        the comma if header and first row then have the same number of cells, else a tab, a semicolon or a
+        the comma if header and first rows then have the same number of cells, else a tab, a semicolon or a
         vertical bar. If the suffix tells nothing, a header with a tab and no comma means tab-separated.
     encoding : str, optional
         See `lmclassify.tables.encodings.decode_lines`.
+    dialect : Dialect, optional
+        What the user says about quotes and header. By default a file of two columns has no header if one
+        column holds texts and the other labels, and the label of the first row occurs in other rows too.
+    stream : bool, default=False
+        Read no further ahead than the first row.
 
     Attributes
     ----------
@@ -55,42 +76,119 @@ class DelimitedReader(LineReader):
         Size in bytes, if known.
     """
 
-    def __init__(self, path: str, format: str | None = None, encoding: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        format: str | None = None,
+        encoding: str | None = None,
+        dialect: Dialect | None = None,
+        *,
+        stream: bool = False,
+    ) -> None:
         self._open(path)
         self._row = 0
-        self._line = 1  # first line of the next row
+        self._dialect = dialect or Dialect()
+        self._header: Header = "none" if self._dialect.has_header is False else "row"
+        self._sample: Cells = ()
+        self._spanning, self._doubtful, self._literal = _Occurrences(), _Occurrences(), _Occurrences()
         try:
             self._lines = decode_lines(self._input, encoding)
-            self._read_header(path, format)
+            self._begin(path, format, 2 if stream else SAMPLE_ROWS)
         except BaseException:
             self.close()
             raise
 
-    def _read_header(self, path: str, format: str | None) -> None:
-        lines = iter(self._lines)
-        with self._errors():
+    def _begin(self, path: str, format: str | None, sample: int) -> None:
+        """Find the separator and the names of the columns, and read the first row."""
+        lines, quoting = iter(self._lines), self._dialect.quoting
+        try:
             first = next((line for line in lines if line.strip("\r\n")), None)
+        except DecodingError as error:
+            raise self._error(error, self._lines.number) from None
         if first is None:
             raise DataError(f"{self.name} is empty; expected a header and rows")
-        self._line = self._lines.number
-        csv.field_size_limit(_MAX_CELL_CHARACTERS)  # the default of 128 KB is too little for mail
-        all_lines: Iterator[str] = itertools.chain([first], lines)
-        separator = _separator_from_header(path, format, first)
+        number = self._lines.number
+        lookahead = Lookahead(self._lines, first, lines)
+        separator = separator_from_header(path, format, first)
         if separator is None:
-            lookahead = _Lookahead(self._lines, first, lines)
-            separator = _sniff_separator(lookahead)
-            all_lines = itertools.chain(lookahead.replay(), lines)
-        note = "" if separator == _default_separator(path, format) else _SEPARATOR_NOTES[separator]
-        self._notes = [each for each in (note, self._lines.note) if each]
-        reader = csv.reader(all_lines, delimiter=separator, strict=True)
+            separator = sniff_separator(lookahead, quoting, sample)
+        seen, _ = sample_rows(iter(lookahead), separator, quoting, sample)
+        all_lines = itertools.chain(lookahead.replay(), lines)
+        self._separator = separator
+        self._records = RecordReader(all_lines, separator, quoting, number)
         with self._errors():
-            self.columns = next(reader)
-        self._line = self._lines.number + 1
-        rows = self._checked(reader)
+            header = next(iter(self._records))
+        self._records.width = len(header)
+        note = "" if separator == default_separator(path, format) else SEPARATOR_NOTES[separator]
+        self._notes = [each for each in (note, self._lines.note) if each]
+        if suffix_of(path) == ".txt" and format is None:
+            self._notes.append("a table; --input-format text reads one text per line")
+        self._name_columns(header, [row for row in seen if len(row) == len(header)])
+        rows = self._checked([header] if self._header == "none" else [])
         first_row = next(rows, None)
         if first_row is None:
             raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows")
         self._rows = itertools.chain([first_row], rows)
+
+    def _name_columns(self, first: list[str], seen: list[list[str]]) -> None:
+        """Name the columns: as the user says, by the first row, or by their content."""
+        if self._dialect.has_header is None and _is_data(first, seen[1:]):
+            self._header = "none"
+        if self._header == "row":
+            self.columns, self._sample = first, seen[1:]
+            return
+        names = self._dialect.columns
+        self.columns = name_columns(seen or [first]) if names is None else list(names)
+        self._sample = seen
+        if names is None:
+            where = [f"column {at + 1} is {self.columns[at]}" for at in sorted(_recognized(self.columns))]
+            self._notes.append("no header, " + (", ".join(where) or "columns have numbers"))
+        elif len(names) != len(first):
+            raise DataError(
+                f"{self.name}: its first row has {len(first)} columns, but --columns names {len(names)}"
+            )
+        elif [cell.strip().casefold() for cell in first] == [name.casefold() for name in names]:
+            raise DataError(f"{self.name}: its first row is the header that --columns names; drop --columns")
+
+    @property
+    def has_text_and_label(self) -> bool:
+        """Whether a file of no certain format is a table for sure: it has texts, labels and a separator.
+
+        Commas and bars are no separators here, because lines of text may hold them.
+        """
+        is_table = self._header == "none" or has_usual_names(self.columns)
+        return is_table and self._separator in ("\t", ";")
+
+    @property
+    def sample(self) -> Cells:
+        """The first rows, to recognize columns by their content; may be empty."""
+        return self._sample
+
+    @property
+    def header(self) -> Header:
+        """Where the names of the columns come from."""
+        return self._header
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of quotes in the rows read so far."""
+        found = []
+        if self._doubtful.count:
+            found.append(
+                f"{self.name}: {_cells(self._doubtful, 'quoted cell spans', 'quoted cells span')} lines that "
+                f"could be rows of their own{_first(self._doubtful)}; if they are, use --quoting none"
+            )
+        if self._spanning.count:
+            found.append(
+                f"{self.name}: {_cells(self._spanning, 'quoted cell spans', 'quoted cells span')} "
+                f"lines{_first(self._spanning)}"
+            )
+        if self._literal.count:
+            found.append(
+                f"{self.name}: {_cells(self._literal, 'cell begins', 'cells begin')} with a quote that is "
+                f"read as a character{_first(self._literal)}; --quoting none|minimal sets one rule for all"
+            )
+        return found
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use, and separator and encoding if they are unusual.
@@ -119,122 +217,66 @@ class DelimitedReader(LineReader):
             yield Rows(self.columns, cells, first)
             first += len(cells)
 
-    def _checked(self, reader: Iterable[list[str]]) -> Iterator[list[str]]:
-        width = len(self.columns)
+    def _checked(self, first: list[list[str]]) -> Iterator[list[str]]:
+        width, records = len(self.columns), self._records
         with self._errors():
-            for row in reader:
+            for row in itertools.chain(first, records):
                 cells = row or [""]
                 if len(cells) == width:
                     self._row += 1
-                    self._line = self._lines.number + 1
+                    if records.last_line > records.line or records.literal:
+                        self._note_quotes()
                     yield cells
                 elif row:
+                    first_row = "the header" if self._header == "row" else "the first row"
                     raise DataError(
-                        f"{self._position(self._line)}: {len(cells)} fields, but the header has {width}; "
+                        f"{self._position(records.line)}: {len(cells)} fields, but {first_row} has {width}; "
                         "put quotes around fields that contain a separator"
-                    )
-                else:  # a blank line is a row only if the table has one column
-                    self._line = self._lines.number + 1
+                    )  # a blank line is a row only if the table has one column
+
+    def _note_quotes(self) -> None:
+        first, last = self._records.line, self._records.last_line
+        lines = f"line {first:,}" if first == last else f"lines {first:,} to {last:,}"
+        position = f"row {self._row:,} ({lines})"
+        if self._records.literal:
+            self._literal.add(position)
+        if first < last:
+            (self._doubtful if self._records.could_be_rows else self._spanning).add(position)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except DecodingError as error:
-            raise DataError(f"{self._position(self._lines.number)}: {error}") from None
-        except csv.Error as error:
-            problem = str(error)
-            if "unexpected end of data" in problem:
-                problem = "a quote that opens here is never closed; close it, or double quotes inside quotes"
-            elif "expected after" in problem:
-                problem = "text after a closing quote; double quotes inside quoted fields"
-            elif "new-line character" in problem:
-                problem = "a carriage return outside quotes; end lines with a line feed"
-            elif "field larger" in problem:
-                limit = _MAX_CELL_CHARACTERS >> 20
-                problem = f"a cell of more than {limit} million characters; is a quote never closed?"
-            raise DataError(f"{self._position(self._line)}: {problem}") from None
+            raise self._error(error, self._lines.number) from None
+        except RecordError as error:
+            raise self._error(error, self._records.last_line + 1) from None
+
+    def _error(self, error: Exception, line: int) -> DataError:
+        return DataError(f"{self._position(line)}: {error}")
 
     def _position(self, line: int) -> str:
         """Return the file, row and line of the row after the last good one."""
-        if not hasattr(self, "columns"):
+        if not hasattr(self, "columns") and self._header == "row":
             return f"{self.name}, header (line {line:,})"
         return f"{self.name}, row {self._row + 1:,} (line {line:,})"
 
 
-def _default_separator(path: str, format: str | None) -> str:
-    is_tsv = format == "tsv" or (format is None and suffix_of(path) in _TSV_SUFFIXES)
-    return "\t" if is_tsv else ","
+def _is_data(first: list[str], rows: Cells) -> bool:
+    """Return whether the first row of a file of two columns has a text and a label, and no names."""
+    both = text_and_label([first, *rows])
+    if both is None or has_known_name(first[both.text_at]):
+        return False
+    return first_row_is_data(first, rows, both.label_at)
 
 
-def _separator_from_header(path: str, format: str | None, header: str) -> str | None:
-    """Return the separator if the name or the header line alone tells it."""
-    if _default_separator(path, format) == "\t":
-        return "\t"
-    if suffix_of(path) not in _TABLE_SUFFIXES and "\t" in header and "," not in header:
-        return "\t"
-    continues = header.count('"') % 2 == 1
-    return None if continues or any(separator in header for separator in _UNUSUAL_SEPARATORS) else ","
+def _recognized(names: list[str]) -> list[int]:
+    return [names.index(name) for name in ("label", "text") if name in names]
 
 
-class _Lookahead:
-    """Lines read ahead that can be read again, with the line and byte counts that belong to each.
-
-    Parameters
-    ----------
-    lines : Lines
-        Counts the lines and bytes.
-    first : str
-        Its newest line.
-    rest : iterator of str
-        The lines after that.
-    """
-
-    def __init__(self, lines: Lines, first: str, rest: Iterator[str]) -> None:
-        self._lines = lines
-        self._rest = rest
-        self._seen = [(first, lines.number, lines.bytes)]
-        self._error: DecodingError | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield the lines from the first on, up to the limit of looking ahead."""
-        for index in range(_MAX_SNIFFED_LINES):
-            if index == len(self._seen) and not self._read():
-                return
-            yield self._seen[index][0]
-
-    def _read(self) -> bool:
-        if self._error is not None:
-            return False
-        try:
-            line = next(self._rest, None)
-        except DecodingError as error:  # raised by `replay` when it gets there
-            self._error = error
-            self._seen.append(("", self._lines.number, self._lines.bytes))
-            return False
-        if line is None:
-            return False
-        self._seen.append((line, self._lines.number, self._lines.bytes))
-        return True
-
-    def replay(self) -> Iterator[str]:
-        """Yield the lines that were read, and set the counts of `lines` as if they were read now."""
-        for index, (line, number, consumed) in enumerate(self._seen):
-            self._lines.number, self._lines.bytes = number, consumed
-            if self._error is not None and index == len(self._seen) - 1:
-                raise self._error
-            yield line
+def _cells(found: _Occurrences, one: str, several: str) -> str:
+    return f"{found.count:,} {one if found.count == 1 else several}"
 
 
-def _sniff_separator(lookahead: _Lookahead) -> str:
-    """Return the first separator for which header and first row have the same number of cells, over one."""
-    for separator in (",", *_UNUSUAL_SEPARATORS):
-        reader = csv.reader(iter(lookahead), delimiter=separator, strict=True)
-        try:
-            header = next(reader)
-            first = next((row for row in reader if row), header)
-        except (csv.Error, StopIteration):
-            continue
-        if len(header) == len(first) > 1:
-            return separator
-    return ","
+def _first(found: _Occurrences) -> str:
+    return f", {'in' if found.count == 1 else 'the first in'} {found.first}"

@@ -10,6 +10,7 @@ from typing import Any, Final
 from lmclassify.errors import DataError, shorten
 from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.recognition import SAMPLE_ROWS
 from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
 _TYPE_NAMES: Final = {
@@ -25,10 +26,10 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def to_cell(value: Any) -> str:
-    """Return a JSON value as a cell: a string unchanged, null as an empty cell, anything else as JSON."""
+    """Return a JSON value as a cell: a string unchanged, null and NaN as an empty cell, others as JSON."""
     if isinstance(value, str):
         return value
-    return "" if value is None else _ENCODE(value)
+    return "" if value is None or value != value else _ENCODE(value)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class JsonLinesReader(LineReader):
             raise
         self.columns = list(dict.fromkeys(key for _, record in self._buffered for key in record))
 
+    @property
+    def sample(self) -> list[list[str]]:
+        """The first rows, to recognize columns by their content."""
+        first = [record for _, record in self._buffered[:SAMPLE_ROWS]]
+        return [[to_cell(record.get(column)) for column in self.columns] for record in first]
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use; from now on, texts must be strings or null.
 
@@ -105,7 +112,7 @@ class JsonLinesReader(LineReader):
         cells, stray = [], ""
         for number, (line, record) in enumerate(taken, first):
             text = None if self._text_column is None else record.get(self._text_column)
-            if text is not None and not isinstance(text, str):
+            if text is not None and text == text and not isinstance(text, str):  # NaN is no text
                 raise DataError(
                     f"{self.name}, row {number:,}: {shorten(self._text_column)} is {_type_name(text)} "
                     f"({shorten(to_cell(text))}); texts must be strings, or null for no text"

@@ -17,6 +17,7 @@ from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.compression import split_compression
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.json_lines import to_cell
+from lmclassify.tables.recognition import SAMPLE_ROWS
 from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, ClosingReader, Rows
 
 
@@ -103,6 +104,18 @@ class ParquetReader(ClosingReader):
     def bytes_read(self) -> int:
         """The approximate position in the file, in bytes."""
         return int(self.size * self.rows_read / self._file.metadata.num_rows)
+
+    @property
+    def sample(self) -> list[list[str]]:
+        """The first rows, to recognize columns by their content."""
+        import pyarrow
+
+        try:
+            table = pyarrow.Table.from_batches([next(self._file.iter_batches(batch_size=SAMPLE_ROWS))])
+            columns = [[to_cell(value) for value in _values(column)] for column in table.columns]
+        except self._errors as error:
+            raise self._damaged(error) from None
+        return [list(row) for row in zip(*columns, strict=True)]
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from lmclassify.errors import DataError, shorten
+from lmclassify.tables.columns import Header
 
 CHUNK_ROWS = 8192
 """Rows per chunk: enough to score in large batches, and few enough to hold in memory."""
@@ -32,6 +36,21 @@ class OriginalRows(Protocol):
 
 class ClosingReader:
     """Base of readers: a context manager that closes its files at the end."""
+
+    @property
+    def sample(self) -> Sequence[Sequence[str]]:
+        """The first rows, to recognize columns by their content; may be empty."""
+        return ()
+
+    @property
+    def header(self) -> Header:
+        """Where the names of the columns come from."""
+        return "given"
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the rows read so far, one line each."""
+        return []
 
     def close(self) -> None:
         """Close the files."""
@@ -72,6 +91,41 @@ class Rows:
     def column(self, index: int) -> list[str]:
         """Return the cells of the column at an index of the header."""
         return [row[index] for row in self.cells]
+
+    def labels(self, index: int, name: str | None = None) -> list[str]:
+        """Return the cells of a column of labels, stripped of blanks; empty where a label is missing.
+
+        In JSON Lines and Parquet a list of one label is that label, and an empty list is none. Raises
+        DataError at a list of several labels or an object, if the `name` of the file is given; without it,
+        these are no label.
+        """
+        labels = [row[index].strip() for row in self.cells]
+        if self.original is not None:
+            for at, label in enumerate(labels):
+                if label[:1] in ("[", "{"):
+                    labels[at] = self._label(label, f"row {self.first + at:,}", self.columns[index], name)
+        return labels
+
+    def _label(self, cell: str, row: str, column: str, name: str | None) -> str:
+        try:
+            value: Any = json.loads(cell)
+        except ValueError:  # a string that looks like a list
+            return cell
+        while isinstance(value, list) and len(value) < 2:
+            value = value[0] if value else None
+        if name is not None and isinstance(value, list):
+            raise DataError(
+                f"{name}, {row}: {shorten(column)} is a list ({shorten(cell)}); several labels for one text "
+                "are not supported: keep one"
+            )
+        if name is not None and isinstance(value, dict):
+            raise DataError(
+                f"{name}, {row}: {shorten(column)} is an object ({shorten(cell)}); a label must be a string, "
+                "a number, or true or false"
+            )
+        if value is None or isinstance(value, list | dict) or value != value:
+            return ""
+        return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def with_columns(self, added: dict[str, Column]) -> Rows:
         """Return the rows with columns appended; they replace existing columns of the same name."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from lmclassify import DataError
-from lmclassify.tables.columns import TEXT_COLUMNS, describe_columns, find_column, require_column
+from lmclassify.tables.columns import TEXT_COLUMNS, describe_columns, find_column, text_column
+from lmclassify.tables.rows import ClosingReader
+
+
+class Header(ClosingReader):
+    """The columns of a table without rows."""
+
+    name = "t"
+
+    def __init__(self, columns: list[str]) -> None:
+        self.columns = columns
 
 
 def test_columns_are_found():
@@ -20,9 +30,9 @@ def test_columns_are_found():
     with pytest.raises(DataError, match="2 columns named 'x'"):
         find_column(["x", "x"], "x", TEXT_COLUMNS, "t")
     with pytest.raises(DataError, match=r"no text column: none of its columns \(id, x\).*--text-column"):
-        require_column(["id", "x"], None, TEXT_COLUMNS, "text", "t")
+        text_column(Header(["id", "x"]), None)
     with pytest.raises(DataError, match="t looks tab-separated.*--input-format tsv"):
-        require_column(["id\tx"], None, TEXT_COLUMNS, "text", "t")
+        text_column(Header(["id\tx"]), None)
 
 
 def test_one_column_cannot_be_text_and_label():

@@ -42,7 +42,7 @@ class _Survey:
 
     digest: bytes = b""
     counts: Counter[str] = field(default_factory=Counter)
-    seen: dict[str, None] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
     messages: list[str] = field(default_factory=list)
     sample: list[_Row] = field(default_factory=list)
 
@@ -81,7 +81,7 @@ class FileShard:
     def batches(self) -> Iterator[LabelledBatch]:
         """Read the file again, chunk by chunk."""
         position = 0
-        for chunk in self.reader.chunks(self.path, {}, lambda line: None):
+        for chunk in self.reader.chunks(self.path, Counter(), lambda line: None):
             rest = [row for row in range(len(chunk.texts)) if position + row not in self.sampled]
             position += len(chunk.texts)
             if rest:
@@ -126,7 +126,7 @@ def sample_tables(
             say(line)
         digest.update(survey.digest)
         whole.counts += survey.counts
-        whole.seen |= survey.seen
+        whole.seen += survey.seen
         whole.sample = _lowest([*whole.sample, *survey.sample], size)
     reader.check(paths, whole.seen, whole.counts, say)
     rows = sorted(whole.sample, key=lambda row: row[1:3])
