@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lmclassify.classify.decisions import Decisions
+from lmclassify.evaluation.confusion import confused_pairs
 from lmclassify.evaluation.metrics import evaluate
 from lmclassify.evaluation.mistakes import Mistake
-from lmclassify.evaluation.page.views import confused_pairs, informative_word_rows, matrix_rows, mistake_view
+from lmclassify.evaluation.page.views import informative_word_rows, matrix_rows, mistake_view
 
 from .pages import explanation
 
@@ -28,7 +29,7 @@ def test_matrix_rows_leave_out_unsure_and_share_each_row():
     first, second = matrix_rows(evaluation)
     assert [(cell.count, cell.kind) for cell in first.cells] == [(1, "right"), (1, "wrong"), (1, "wrong")]
     assert (second.label, second.texts, second.cells[1].share) == ("b", 1, 1.0)
-    assert confused_pairs(evaluation) == {
+    assert confused_pairs(evaluation.labels, evaluation.confusion_matrix) == {
         "rows": [
             {"true": "a", "predicted": "b", "count": 1, "share": 1 / 3},
             {"true": "a", "predicted": "unsure", "count": 1, "share": 1 / 3},
