@@ -11,6 +11,7 @@ import typer
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
 from lmclassify.errors import OptionError, printable
+from lmclassify.text.display import shown
 
 _MAX_LABELS = 50
 """Labels shown as text: one screen."""
@@ -43,7 +44,7 @@ def _to_text(facts: dict[str, Any]) -> str:
     if len(labels) > _MAX_LABELS:
         labels = sorted(labels, key=lambda entry: -float(entry["prior"]))[:_MAX_LABELS]
     for entry in labels:
-        line = f"label       {printable(str(entry['label']))}: prior {entry['prior']:.4f}"
+        line = f"label       {shown(str(entry['label']))}: prior {entry['prior']:.4f}"
         if entry["training_texts"] is not None:
             line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
         if entry["epochs"]:

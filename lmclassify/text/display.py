@@ -6,21 +6,28 @@ import unicodedata
 from collections.abc import Sequence
 
 from lmclassify.errors import printable
+from lmclassify.text.terminal import END_ISOLATE, ISOLATE, visible
 
 MAX_CELL = 40
 """Characters shown of a word or a label by default: a table should fit into 80 columns."""
 _RIGHT_TO_LEFT = ("R", "AL", "AN")  # bidirectional classes (Unicode Standard Annex 9)
-_ISOLATE, _END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
 
-def shown(text: str, most: int = MAX_CELL) -> str:
+def shown(text: str, most: int | None = MAX_CELL, *, terminal: bool = False) -> str:
     """Return a text as a cell of a table: printable, cut to `most` characters, isolated.
 
+    Parameters
+    ----------
+    terminal : bool, default=False
+        Whether the table is for a terminal, which shows all invisible characters as escapes.
+
+    Examples
+    --------
     >>> shown("a\\nb"), shown("abcdef", 4)
     ('a\\\\nb', 'abc…')
     """
-    text = printable(text)
-    return isolated(text if len(text) <= most else text[: most - 1] + "…")
+    text = visible(printable(text)) if terminal else printable(text)
+    return isolated(text if most is None or len(text) <= most else text[: most - 1] + "…")
 
 
 def isolated(text: str) -> str:
@@ -33,7 +40,7 @@ def isolated(text: str) -> str:
         unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text
     ):
         return text
-    return f"{_ISOLATE}{text}{_END_ISOLATE}"
+    return f"{ISOLATE}{text}{END_ISOLATE}"
 
 
 def aligned(cells: Sequence[Sequence[str]], left: int = 1, *, equal: bool = False) -> list[list[str]]:
