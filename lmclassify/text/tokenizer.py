@@ -63,8 +63,26 @@ _WORDS = (
 )
 _OPENING, _CLOSING = "([{$£€#@", ".,:;!?)]}%"
 """Characters without a space after them or before them, when words are joined to a text."""
-_UNSPACED = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
-"""Characters that are words by themselves (a part of `_CJK`), without spaces between them."""
+CJK = (
+    "\u2e80-\u2fd5\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309b-\u309f\u30a1-\u30ff\u3105-\u312f"
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+)
+"""Ranges of the characters of Chinese and Japanese, for a character class."""
+UNSPACED = CJK + (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ec6\u0ec8-\u0ece\u0edc-\u0edf\u0f40-\u0fbc"  # Thai, Lao, Tibetan
+    "\u1000-\u103f\u1050-\u108f\ua9e0-\ua9ef\uaa60-\uaa7f\u1780-\u17d3\u17dc\u17dd"  # Burmese, Khmer
+    "\u1950-\u19cf\u1a20-\u1a7c\u1b00-\u1b4c\ua980-\ua9c0\uaa80-\uaadf"  # Tai scripts, Balinese, Javanese
+)
+"""The same of all scripts without spaces between words."""
+_ALWAYS_WORD = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
+"""Characters that are words by themselves (a part of `_CJK`)."""
+_NO_SPACE = re.compile(f"[{CJK}]")
+"""Characters that have no space between them and one of `_ALWAYS_WORD`."""
+_NO_SPACE_AROUND = re.compile(
+    "[\u3001-\u3004\u3008-\u3020\u3030\u3036\u3037\u303d-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40"
+    "\uff5b-\uff65\u200c\u200d]"
+)
+"""Punctuation of Chinese and Japanese, and zero-width joiners."""
 _PIECES = rf"{_SPACE}?[\p{{L}}\p{{M}}]+|{_SPACE}?\p{{N}}+|{_SPACE}?[^\p{{L}}\p{{M}}\p{{N}}{_SPACE}]+"
 
 
@@ -250,6 +268,30 @@ class Tokenizer:
         # The end of a token determines its word: its last character is never white space, unlike its first.
         return spans, np.searchsorted(ends, self.offsets(text)[:, 1], side="left")
 
+    def parts(self, token_id: int, most: int) -> list[int]:
+        """Return how many characters the parts of a token have that its last merges join.
+
+        Parts of at most `most` characters are not split further.
+        """
+        result = []
+        pending = [self._names[token_id].removeprefix(_SPACE)]
+        while pending:
+            part = pending.pop()
+            pair = self._merged_from.get(part) if len(part) > most else None
+            if pair is None:
+                result.append(len(part))
+            else:
+                pending += reversed([piece for piece in pair if piece])
+        return result
+
+    @cached_property
+    def _merged_from(self) -> dict[str, tuple[str, str]]:
+        """The two parts of each merged token, without the mark of a word's beginning."""
+        return {
+            (left + right).removeprefix(_SPACE): (left.removeprefix(_SPACE), right)
+            for left, right in reversed(self.merges)
+        }
+
     def token_bytes(self, token_id: int) -> bytes:
         """Return the UTF-8 bytes of a token, without the mark of a word's beginning."""
         if self._first_byte <= token_id < self._first_byte + 256:
@@ -377,7 +419,12 @@ def _needs_space(text: str, word: str) -> bool:
         return False
     if before == first:  # keeps two runs of the same character apart
         return True
-    return not (before in _OPENING or first in _CLOSING or all(map(_UNSPACED.match, (before, first))))
+    if before in _OPENING or first in _CLOSING:
+        return False
+    pair = (before, first)
+    if any(map(_NO_SPACE_AROUND.match, pair)):
+        return False
+    return not (any(map(_ALWAYS_WORD.match, pair)) and all(map(_NO_SPACE.match, pair)))
 
 
 def _most_frequent(counts: Counter[str], limit: int) -> list[str]:
