@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypedDict
 
 import numpy as np
@@ -15,6 +16,10 @@ from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.inference.generation import next_words, sample
 from lmclassify.lm.inference.interpolation import Interpolation, NextTokenModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.text.tokenizer import CJK
+from lmclassify.text.words import is_unspaced
+
+_STRAY_SPACE = re.compile(f"(?<=[{CJK}]) (?=[{CJK}])")
 
 
 class Suggestion(TypedDict):
@@ -37,7 +42,9 @@ def suggest(predictor: Predictor, prefix: str, label: object = None, n: int = 5)
     else:
         labels, weights = [predictor.label_index(label)], np.zeros(1)
     models = [next_token_model(predictor, index) for index in labels]
-    words = next_words(models, weights, predictor.tokenizer, begun, n)
+    words = next_words(
+        models, weights, predictor.tokenizer, begun, n, continues=is_unspaced(as_texts([prefix])[0][-1:])
+    )
     return [Suggestion(word=word, probability=probability) for word, probability in words]
 
 
@@ -67,9 +74,18 @@ def generate(
         top_k=top_k,
         top_p=top_p,
         max_tokens=max_tokens,
+        continues=is_unspaced(prefix[-1:]),
         seed=seed,
     )
-    return [predictor.tokenizer.decode(text, after=prefix.rstrip()) for text in texts]
+    begun = prefix.rstrip()
+    return [
+        _without_stray_spaces(predictor.tokenizer.decode(text, after=begun), len(begun)) for text in texts
+    ]
+
+
+def _without_stray_spaces(text: str, begun: int) -> str:
+    """Remove spaces between characters of Chinese and Japanese, from a position on."""
+    return _STRAY_SPACE.sub(lambda space: "" if space.start() >= begun else " ", text)
 
 
 def next_token_model(predictor: Predictor, index: int, purpose: str = "suggest") -> NextTokenModel:
