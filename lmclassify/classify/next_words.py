@@ -17,7 +17,7 @@ from lmclassify.lm.inference.generation import next_words, sample
 from lmclassify.lm.inference.interpolation import Interpolation, NextTokenModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.text.tokenizer import CJK
-from lmclassify.text.words import is_unspaced
+from lmclassify.text.words import ends_unspaced
 
 _STRAY_SPACE = re.compile(f"(?<=[{CJK}]) (?=[{CJK}])")
 
@@ -43,7 +43,7 @@ def suggest(predictor: Predictor, prefix: str, label: object = None, n: int = 5)
         labels, weights = [predictor.label_index(label)], np.zeros(1)
     models = [next_token_model(predictor, index) for index in labels]
     words = next_words(
-        models, weights, predictor.tokenizer, begun, n, continues=is_unspaced(as_texts([prefix])[0][-1:])
+        models, weights, predictor.tokenizer, begun, n, continues=ends_unspaced(as_texts([prefix])[0])
     )
     return [Suggestion(word=word, probability=probability) for word, probability in words]
 
@@ -74,7 +74,7 @@ def generate(
         top_k=top_k,
         top_p=top_p,
         max_tokens=max_tokens,
-        continues=is_unspaced(prefix[-1:]),
+        continues=ends_unspaced(prefix),
         seed=seed,
     )
     begun = prefix.rstrip()

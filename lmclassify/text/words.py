@@ -24,6 +24,10 @@ MAX_JOINED = 6
 """Characters of a token that is taken for a word. Longer ones are phrases that the training texts repeat."""
 
 _HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
+_ENDS_UNSPACED = re.compile(
+    f"[{UNSPACED}\u3001-\u3003\u3008-\u3011\u3014-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
+    "[\u3099\u309a]*$"
+)
 _PIECE = re.compile(r"\S+")
 _MARKS = r"(?>[\p{M}\x{e33}\x{eb3}\x{200c}\x{200d}]*)"  # they belong to the letter before them
 _STACKED = r"(?<=[\x{f39}\x{1039}\x{17d2}\x{1a60}])"  # after these, a letter is written below the one before
@@ -35,6 +39,11 @@ _UNITS = rf"{GRAPHEME}|(?>[\p{{L}}\p{{M}}\p{{N}}_\x{{200c}}\x{{200d}}&&[^{UNSPAC
 def is_unspaced(text: str) -> bool:
     """Return whether a text has characters of a script without spaces between words."""
     return not text.isascii() and _HAS_UNSPACED.search(text) is not None
+
+
+def ends_unspaced(text: str) -> bool:
+    """Return whether a text ends in a script without spaces, or its punctuation: no space comes after it."""
+    return not text.isascii() and _ENDS_UNSPACED.search(text[-4:]) is not None
 
 
 def words_of(text: str, tokenizer: Tokenizer | None = None) -> list[Span]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmclassify.text.tokenizer import Tokenizer
-from lmclassify.text.words import word_numbers, words_of
+from lmclassify.text.words import ends_unspaced, word_numbers, words_of
 
 TEXTS = [f"{other}免费{other}大奖" for other in "甲乙丙丁戊己庚辛壬癸的"]
 
@@ -56,3 +56,10 @@ def test_words_cover_all_but_white_space(text):
         assert "".join(text[start:end] for start, end in words) == "".join(text.split())
         assert all(start < end for start, end in words)
         assert len(set(word_numbers(text, words).tolist())) == len(text.split())
+
+
+def test_no_space_comes_after_scripts_without_spaces():
+    for text in ("免费", "カー", "か\u3099", "你好。", "ที่", "ក្រុម"):
+        assert ends_unspaced(text)
+    for text in ("", "free", "免费 ", "नमस्ते", "مرحبا", "안녕"):
+        assert not ends_unspaced(text)

@@ -104,12 +104,14 @@ class ShadedWord:
     """Share of the largest contribution, 0 to 1."""
     kind: str | None
     """``for`` or ``against``: the CSS class; None for a word that contributes too little to be coloured."""
+    spaced: bool = True
+    """Whether a space comes before it; not within a text of a script without spaces."""
 
 
-def _shaded(text: str, contribution: float, largest: float) -> ShadedWord:
+def _shaded(text: str, contribution: float, largest: float, spaced: bool) -> ShadedWord:
     strength = abs(contribution) / largest
     kind = None if strength < _MIN_STRENGTH else "for" if contribution > 0 else "against"
-    return ShadedWord(text, contribution, strength, kind)
+    return ShadedWord(text, contribution, strength, kind, spaced)
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,15 @@ def mistake_view(mistake: Mistake, explanation: Explanation) -> MistakeView:
     """Return a mistake with its words shaded."""
     words = explanation["words"]
     largest = max((abs(word["part"]) for word in words), default=0.0) or 1.0
+    ends = [-1, *(word["end"] for word in words)]
     ranked = sorted(words, key=lambda word: -abs(word["part"]))
     return MistakeView(
         mistake,
         explanation,
-        [_shaded(word["word"], word["part"], largest) for word in words[:_MAX_WORDS]],
+        [
+            _shaded(word["word"], word["part"], largest, word["start"] > end)
+            for word, end in zip(words[:_MAX_WORDS], ends, strict=False)
+        ],
         max(0, len(words) - _MAX_WORDS),
         [word for word in ranked if word["part"] > 0][:_MAX_NAMED_WORDS],
         [word for word in ranked if word["part"] < 0][:_MAX_NAMED_WORDS],
