@@ -10,6 +10,7 @@ only.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ BASELINES = {
 """Options of the features of each baseline."""
 
 
-def svm_accuracy(train: LabelledTexts, test: LabelledTexts, features: dict[str, object]) -> float:
+def svm_accuracy(train: LabelledTexts, test: LabelledTexts, features: Mapping[str, object]) -> float:
     """Return the test accuracy of a linear SVM whose C is chosen on a fifth of the training texts."""
 
     def pipeline(strength: float) -> object:

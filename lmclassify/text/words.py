@@ -41,6 +41,12 @@ def is_unspaced(text: str) -> bool:
     return not text.isascii() and _HAS_UNSPACED.search(text) is not None
 
 
+def unspaced_share(texts: Sequence[str]) -> float:
+    """Return the share of the characters that are of a script without spaces between words."""
+    unspaced = sum(len(_HAS_UNSPACED.findall(text)) for text in texts if not text.isascii())
+    return unspaced / max(1, sum(map(len, texts)))
+
+
 def ends_unspaced(text: str) -> bool:
     """Return whether a text ends in a script without spaces, or its punctuation: no space comes after it."""
     return not text.isascii() and _ENDS_UNSPACED.search(text[-4:]) is not None

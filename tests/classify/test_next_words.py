@@ -67,6 +67,16 @@ def test_scripts_without_spaces_have_no_stray_spaces(chinese):
     assert not any(" " in text for text in chinese.generate("ham", 20, seed=1))
 
 
+def test_tokens_that_go_beyond_the_prefix_are_completed():
+    texts = ["免费领取大奖点击链接", "明天中午一起吃饭"] * 20  # each is one token
+    model = LMClassifier(recipe="ngram", random_state=0).fit(texts, ["spam", "ham"] * 20).model_
+    best = model.suggest("免费领", "spam", 1)[0]
+    assert best["word"] == "取大奖点击链接"
+    assert 0.9 < best["probability"] <= 1.0
+    assert model.generate("spam", prefix="免费领", temperature=0) == ["免费领取大奖点击链接"]
+    assert model.generate("spam", prefix="你好 免", temperature=0)[0].startswith("你好 免")
+
+
 def test_chinese_is_explained_token_by_token(chinese):
     words = chinese.explain("免费领取大奖")["words"]
     assert len(words) > 1

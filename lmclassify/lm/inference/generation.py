@@ -5,8 +5,10 @@ Shapes: M models, B partial words or texts, V vocabulary.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -36,7 +38,7 @@ def next_words(
     prefix: Ids,
     n: int,
     *,
-    continues: bool = False,
+    unfinished: Unfinished | None = None,
     beam_width: int | None = None,
 ) -> list[tuple[str, float]]:
     """Return the most probable next words, by beam search over their tokens.
@@ -55,8 +57,8 @@ def next_words(
         Beginning-of-text and the tokens so far.
     n : int
         Maximum number of words.
-    continues : bool, default=False
-        Whether the prefix ends in a script without spaces: no space comes before the next word.
+    unfinished : Unfinished, optional
+        The end of the text so far, which the first word continues.
     beam_width : int, optional
         Partial words kept at each step; by default the maximum of 64 and 4 `n`.
 
@@ -74,8 +76,10 @@ def next_words(
         next_log_probs.append(log_probs)
     joint = np.asarray(log_weights, dtype=np.float64)[:, np.newaxis]  # (M, B) log p(model, partial word)
     words = [b""]
-    allowed = following.first(continues)[np.newaxis]
+    allowed = following.first(unfinished)[np.newaxis]
     finished: dict[bytes, float] = {}
+    begun = b"" if unfinished is None else unfinished.content
+    covered = 0.0 if begun else 1.0  # the probability of all tokenizations of the unfinished end
     for _ in range(MAX_WORD_TOKENS):
         if not allowed.any():  # every token is a whole word
             break
@@ -87,22 +91,35 @@ def next_words(
         if not len(best):
             break
         parents, tokens = np.unravel_index(best, scores.shape)
+        was_covered = [len(words[parent]) >= len(begun) for parent in parents]
         words = [
             words[parent] + tokenizer.token_bytes(int(token))
             for parent, token in zip(parents, tokens, strict=True)
         ]
         joint = extended[:, parents, tokens]
-        allowed, boundary = following.after(words)
+        for word, before, log_prob in zip(words, was_covered, scores.ravel()[best].tolist(), strict=True):
+            covered += 0.0 if before or len(word) < len(begun) else math.exp(log_prob)
+        allowed, boundary = following.after(words, begun)
         next_log_probs = []
         for number, model in enumerate(models):
             log_probs, states[number] = model.read(tokens[:, np.newaxis], take(states[number], parents))
             next_log_probs.append(log_probs)
         ends = np.logaddexp.reduce(np.where(boundary, np.stack(next_log_probs), -np.inf), axis=2)
         for word, log_prob in zip(words, np.logaddexp.reduce(joint + ends, axis=0), strict=True):
+            word = word[len(begun) :]
             if word and _is_utf8(word):
                 finished[word] = finished.get(word, 0.0) + float(np.exp(log_prob))
     ranked = sorted(finished.items(), key=lambda item: (-item[1], item[0]))
-    return [(word.decode(), probability) for word, probability in ranked[:n]]
+    return [(word.decode(), probability / covered) for word, probability in ranked[:n]]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The end of a text in a script without spaces: with what follows, it may have other tokens."""
+
+    content: bytes
+    begins_word: bool
+    """Whether its first token begins a word."""
 
 
 @lru_cache(maxsize=2)
@@ -121,23 +138,38 @@ class _WordBoundaries:
             self._ends[tokenizer.unknown_id] = True
         self._within = ~self._ends
         self._within[[0, tokenizer.begin_id]] = False
+        self._bytes = [tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size)]
         self._unspaced, self._marks = np.zeros((2, tokenizer.vocab_size), dtype=bool)
         for token in np.flatnonzero(self._within & (tokenizer.byte_of < 0)).tolist():
-            first = tokenizer.token_bytes(token).decode()[:1]
+            first = self._bytes[token].decode()[:1]
             self._marks[token] = bool(first) and (
                 unicodedata.category(first) in ("Mn", "Mc") or first in _LIKE_MARKS
             )
             self._unspaced[token] = is_unspaced(first) and not self._marks[token]
 
-    def first(self, continues: bool) -> Mask:
-        """Return the tokens that may begin the next word, (V,)."""
-        return self._within & ~self._marks if continues and self._within.any() else self._starts
+    def first(self, unfinished: Unfinished | None) -> Mask:
+        """Return the tokens that may begin the next word, or the unfinished end of the text, (V,)."""
+        if unfinished is None:
+            return self._starts
+        first = self._starts if unfinished.begins_word else self._within
+        return first & self.matching(unfinished.content)
 
-    def after(self, words: Sequence[bytes]) -> tuple[Mask, Mask]:
-        """Return the tokens that may continue each word, and those that end it, (B, V) each."""
+    def matching(self, rest: bytes) -> Mask:
+        """Return the tokens that begin with some bytes or are the beginning of them, (V,)."""
+        return np.array([rest.startswith(own) or own.startswith(rest) for own in self._bytes], dtype=bool)
+
+    def after(self, words: Sequence[bytes], begun: bytes) -> tuple[Mask, Mask]:
+        """Return the tokens that may continue each word, and those that end it, (B, V) each.
+
+        `begun` is the unfinished end of the text, with which words begin.
+        """
         allowed, boundary = np.tile(self._within, (len(words), 1)), np.tile(self._ends, (len(words), 1))
-        for row, word in enumerate(words):
-            if is_unspaced(word.decode(errors="ignore")[-1:]) and _is_utf8(word):
+        for row, whole in enumerate(words):
+            word = whole[len(begun) :]
+            if begun and not word:
+                boundary[row] = False
+                allowed[row] &= self.matching(begun[len(whole) :])
+            elif is_unspaced(word.decode(errors="ignore")[-1:]) and _is_utf8(word):
                 allowed[row] = self._marks
                 boundary[row] |= self._within & ~self._marks
             elif word:
@@ -175,7 +207,7 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     max_tokens: int = 100,
-    continues: bool = False,
+    unfinished: Unfinished | None = None,
     seed: int | None = None,
 ) -> list[list[int]]:
     """Sample texts from a language model, token by token.
@@ -199,8 +231,8 @@ def sample(
         sampling, Holtzman et al. 2020). Applied after `top_k`.
     max_tokens : int, default=100
         Maximum length of a text.
-    continues : bool, default=False
-        Whether the prefix ends in a script without spaces: no space comes after it.
+    unfinished : Unfinished, optional
+        The end of the text so far, with which the tokens begin.
     seed : int, optional
         Random seed. Texts do not depend on `n`: a larger `n` adds texts. None: different texts each time.
 
@@ -211,7 +243,7 @@ def sample(
     """
     _check(temperature, top_k, top_p, max_tokens, seed)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]
-    following = _Following(tokenizer, may_end=len(prefix) > 1, continues=continues)
+    following = _Following(tokenizer, may_end=len(prefix) > 1, unfinished=unfinished)
     log_probs, state = model.read(prefix[np.newaxis])
     texts: list[list[int]] = []
     while len(texts) < n:
@@ -279,7 +311,7 @@ def _draw(
 class _Following:
     """Which tokens may follow those of a text so that it stays UTF-8."""
 
-    def __init__(self, tokenizer: Tokenizer, may_end: bool, continues: bool) -> None:
+    def __init__(self, tokenizer: Tokenizer, may_end: bool, unfinished: Unfinished | None) -> None:
         self._byte_of = tokenizer.byte_of
         whole = np.ones(tokenizer.vocab_size, dtype=bool)
         whole[[0, tokenizer.begin_id]] = False
@@ -288,12 +320,19 @@ class _Following:
         alone = (self._byte_of < 0x80) | ((self._byte_of >= 0xC2) & (self._byte_of <= 0xF4))
         self._whole = whole & alone
         self._first = self._whole & tokenizer.starts_word
-        if continues and (self._whole & ~tokenizer.starts_word).any():
-            self._first = self._whole & ~tokenizer.starts_word
+        self._begun = unfinished
+        self._words = _word_boundaries(tokenizer)
+        self._token_bytes = tokenizer.token_bytes
         self._first[tokenizer.end_id] = may_end or not self._first.any()
 
     def allowed(self, text: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Return which tokens may come next, (V,)."""
+        if self._begun is not None:
+            content = b"".join(map(self._token_bytes, text))
+            if not text:
+                return self._words.first(self._begun)
+            if len(content) < len(self._begun.content):
+                return self._words.after([content], self._begun.content)[0][0]
         if not text:
             return self._first
         lead, missing = _unfinished(self._byte_of[list(text[-3:])].tolist())
