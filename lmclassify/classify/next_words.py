@@ -75,7 +75,7 @@ def generate(
         top_k=top_k,
         top_p=top_p,
         max_tokens=max_tokens + (0 if unfinished is None else MAX_UNFINISHED),
-        unfinished=unfinished,
+        begun=unfinished,
         seed=seed,
     )
     if unfinished is None:

@@ -164,11 +164,14 @@ class _WordBoundaries:
         `begun` is the unfinished end of the text, with which words begin.
         """
         allowed, boundary = np.tile(self._within, (len(words), 1)), np.tile(self._ends, (len(words), 1))
+        matching: dict[int, Mask] = {}
         for row, whole in enumerate(words):
-            word = whole[len(begun) :]
+            word, covered = whole[len(begun) :], len(whole)
             if begun and not word:
+                if covered not in matching:
+                    matching[covered] = self.matching(begun[covered:])
                 boundary[row] = False
-                allowed[row] &= self.matching(begun[len(whole) :])
+                allowed[row] &= matching[covered]
             elif is_unspaced(word.decode(errors="ignore")[-1:]) and _is_utf8(word):
                 allowed[row] = self._marks
                 boundary[row] |= self._within & ~self._marks
@@ -207,7 +210,7 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     max_tokens: int = 100,
-    unfinished: Unfinished | None = None,
+    begun: Unfinished | None = None,
     seed: int | None = None,
 ) -> list[list[int]]:
     """Sample texts from a language model, token by token.
@@ -231,7 +234,7 @@ def sample(
         sampling, Holtzman et al. 2020). Applied after `top_k`.
     max_tokens : int, default=100
         Maximum length of a text.
-    unfinished : Unfinished, optional
+    begun : Unfinished, optional
         The end of the text so far, with which the tokens begin.
     seed : int, optional
         Random seed. Texts do not depend on `n`: a larger `n` adds texts. None: different texts each time.
@@ -243,7 +246,7 @@ def sample(
     """
     _check(temperature, top_k, top_p, max_tokens, seed)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]
-    following = _Following(tokenizer, may_end=len(prefix) > 1, unfinished=unfinished)
+    following = _Following(tokenizer, may_end=len(prefix) > 1, begun=begun)
     log_probs, state = model.read(prefix[np.newaxis])
     texts: list[list[int]] = []
     while len(texts) < n:
@@ -311,7 +314,7 @@ def _draw(
 class _Following:
     """Which tokens may follow those of a text so that it stays UTF-8."""
 
-    def __init__(self, tokenizer: Tokenizer, may_end: bool, unfinished: Unfinished | None) -> None:
+    def __init__(self, tokenizer: Tokenizer, may_end: bool, begun: Unfinished | None) -> None:
         self._byte_of = tokenizer.byte_of
         whole = np.ones(tokenizer.vocab_size, dtype=bool)
         whole[[0, tokenizer.begin_id]] = False
@@ -320,7 +323,7 @@ class _Following:
         alone = (self._byte_of < 0x80) | ((self._byte_of >= 0xC2) & (self._byte_of <= 0xF4))
         self._whole = whole & alone
         self._first = self._whole & tokenizer.starts_word
-        self._begun = unfinished
+        self._begun = begun
         self._words = _word_boundaries(tokenizer)
         self._token_bytes = tokenizer.token_bytes
         self._first[tokenizer.end_id] = may_end or not self._first.any()
@@ -332,7 +335,7 @@ class _Following:
             if not text:
                 return self._words.first(self._begun)
             if len(content) < len(self._begun.content):
-                return self._words.after([content], self._begun.content)[0][0]
+                return self._words.after([content], self._begun.content)[0].ravel()
         if not text:
             return self._first
         lead, missing = _unfinished(self._byte_of[list(text[-3:])].tolist())

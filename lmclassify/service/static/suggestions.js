@@ -56,13 +56,9 @@ function describe() {
   else area.setAttribute("aria-describedby", "suggestions-hint");
 }
 
-/** The last letter, with its marks, of a text in a script without spaces; null in other scripts. */
-const unspacedEnd = (text) => text.match(UNSPACED_END)?.[0] ?? null;
-
 async function additionsTo(text, options) {
-  const letter = unspacedEnd(text);
-  const last = letter ?? text.slice(text.search(/\s\S*$/) + 1);
-  const unfinished = text === completed ? "" : last;
+  const unspaced = UNSPACED_END.test(text); // there the service completes unfinished words itself
+  const unfinished = text === completed || unspaced ? "" : text.slice(text.search(/\s\S*$/) + 1);
   if (unfinished !== "") {
     const before = text.slice(0, text.length - unfinished.length);
     const begun = (word) => word.slice(0, unfinished.length).toLowerCase() === unfinished.toLowerCase();
@@ -71,7 +67,7 @@ async function additionsTo(text, options) {
     const longer = [...rests].slice(0, SHOWN); // one of the words that differ only in case
     if (longer.length > 0) return longer.map((added) => ({ word: unfinished + added, added }));
   }
-  const gap = text === "" || /\s$/.test(text) || letter !== null ? "" : " ";
+  const gap = text === "" || /\s$/.test(text) || unspaced ? "" : " ";
   const words = await requestWords(text, Math.min(SHOWN, maxSuggestions), options);
   return words.map((word) => ({ word, added: gap + word }));
 }
