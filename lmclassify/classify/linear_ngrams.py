@@ -107,7 +107,8 @@ def attribute_to_words(
         ngrams = columns_of_length[ends]
         pair = np.searchsorted(pairs, text_index[ends] * size + ngrams)
         first, last = words_of_symbol[0][ends - length], words_of_symbol[1][ends]
-        parts = weights[ngrams] * (values[pair] / counts.count[pair])[:, np.newaxis]
+        products = weights[ngrams] * values[pair, np.newaxis].astype(np.float32)  # as in `weighted_sums`
+        parts = products / counts.count[pair].astype(np.float64)[:, np.newaxis]
         result += share_equally(parts, first, last, words)
     return result
 

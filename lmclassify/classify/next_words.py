@@ -16,9 +16,9 @@ from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.inference.generation import Unfinished, next_words, sample
 from lmclassify.lm.inference.interpolation import Interpolation, NextTokenModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.text.scripts import CJK, ends_unspaced
 from lmclassify.text.sequences import Ids
-from lmclassify.text.tokenizer import CJK, Tokenizer
-from lmclassify.text.words import ends_unspaced
+from lmclassify.text.tokenizer import Tokenizer
 
 MAX_UNFINISHED = 8
 """Tokens at the end of a prefix in a script without spaces that what follows may change."""

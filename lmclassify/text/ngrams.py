@@ -19,8 +19,9 @@ import numpy.typing as npt
 from tokenizers import normalizers
 
 from lmclassify.text.parts import MAX_PART, split_long_text
+from lmclassify.text.scripts import UNSPACED
 from lmclassify.text.sequences import Ids, positions_within
-from lmclassify.text.tokenizer import UNSPACED, encodable
+from lmclassify.text.tokenizer import encodable
 from lmclassify.text.words import GRAPHEME, Span, split
 
 Keys = npt.NDArray[np.uint64]

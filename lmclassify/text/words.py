@@ -15,7 +15,8 @@ import numpy.typing as npt
 from tokenizers import Regex, pre_tokenizers
 
 from lmclassify.text.parts import split_long_text
-from lmclassify.text.tokenizer import UNSPACED, Tokenizer, encodable
+from lmclassify.text.scripts import UNSPACED, is_unspaced
+from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Span = tuple[int, int]
 Indices = npt.NDArray[np.intp]
@@ -23,33 +24,12 @@ Indices = npt.NDArray[np.intp]
 MAX_JOINED = 6
 """Characters of a token that is taken for a word. Longer ones are phrases that the training texts repeat."""
 
-_HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
-_ENDS_UNSPACED = re.compile(
-    f"[{UNSPACED}\u3001-\u3003\u3008-\u3011\u3014-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
-    "[\u3099\u309a]*$"
-)
 _PIECE = re.compile(r"\S+")
 _MARKS = r"(?>[\p{M}\x{e33}\x{eb3}\x{200c}\x{200d}]*)"  # they belong to the letter before them
 _STACKED = r"(?<=[\x{f39}\x{1039}\x{17d2}\x{1a60}])"  # after these, a letter is written below the one before
 GRAPHEME = rf"[{UNSPACED}]{_MARKS}(?:{_STACKED}[{UNSPACED}]{_MARKS}){{0,8}}"
 """A grapheme cluster of a script without spaces."""
 _UNITS = rf"{GRAPHEME}|(?>[\p{{L}}\p{{M}}\p{{N}}_\x{{200c}}\x{{200d}}&&[^{UNSPACED}]]+)|\X"
-
-
-def is_unspaced(text: str) -> bool:
-    """Return whether a text has characters of a script without spaces between words."""
-    return not text.isascii() and _HAS_UNSPACED.search(text) is not None
-
-
-def unspaced_share(texts: Sequence[str]) -> float:
-    """Return the share of the characters that are of a script without spaces between words."""
-    unspaced = sum(len(_HAS_UNSPACED.findall(text)) for text in texts if not text.isascii())
-    return unspaced / max(1, sum(map(len, texts)))
-
-
-def ends_unspaced(text: str) -> bool:
-    """Return whether a text ends in a script without spaces, or its punctuation: no space comes after it."""
-    return not text.isascii() and _ENDS_UNSPACED.search(text[-4:]) is not None
 
 
 def words_of(text: str, tokenizer: Tokenizer | None = None) -> list[Span]:

@@ -13,8 +13,8 @@ from lmclassify.classify.attribution import MAX_SHOWN_TOKENS
 from lmclassify.classify.cascade import Cascade
 from lmclassify.classify.explain import MAX_WORDS
 from lmclassify.errors import LMClassifyWarning, OptionError
+from lmclassify.text.scripts import is_unspaced
 from lmclassify.text.tokenizer import encodable
-from lmclassify.text.words import is_unspaced
 from tests.conftest import bundled
 
 TOPICS = ["soup for dinner", "the final match", "hotel and train", "score at the airport"]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmclassify.text.scripts import ends_unspaced
 from lmclassify.text.tokenizer import Tokenizer
-from lmclassify.text.words import ends_unspaced, word_numbers, words_of
+from lmclassify.text.words import word_numbers, words_of
 
 TEXTS = [f"{other}免费{other}大奖" for other in "甲乙丙丁戊己庚辛壬癸的"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmclassify.classify.settings import Settings
+from lmclassify.text.scripts import unspaced_share
 from lmclassify.text.tokenizer import Tokenizer, TokenizerKind
-from lmclassify.text.words import unspaced_share
 
 VOCABULARY_SIZES = {"subword": 1000, "word": 4000, "char": 1000}
 """By tokenizer, where `vocab_size` is None: larger ones fit slower and gain little on short texts."""

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from lmclassify.errors import OptionError
 from lmclassify.lm.inference.interpolation import NextTokenModel, take
+from lmclassify.text.scripts import is_unspaced
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
-from lmclassify.text.words import is_unspaced
 
 Mask = npt.NDArray[np.bool_]
 
