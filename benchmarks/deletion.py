@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,13 +19,13 @@ import numpy.typing as npt
 from benchmarks.common import read_table, table_head
 from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.thresholds import log_odds
+from lmclassify.text.words import words_of
 
 Array = npt.NDArray[np.float64]
 Chooser = Callable[[str, int], int]
 """Maps a text and the index of its predicted label to the position of a word."""
 
 NUM_TEXTS, NUM_LIME_SAMPLES = 200, 1000
-_WORD = re.compile(r"\S+")
 
 
 def by_explain(model: FittedModel) -> Chooser:
@@ -34,7 +33,8 @@ def by_explain(model: FittedModel) -> Chooser:
 
     def choose(text: str, label: int) -> int:
         words = model.explain(text, model.classes_[label].item())["words"]
-        return int(np.argmax([word["part"] for word in words]))
+        starts = [start for start, _ in words_of(text)]  # an explanation may join several to one
+        return starts.index(words[int(np.argmax([word["part"] for word in words]))]["start"])
 
     return choose
 
@@ -43,10 +43,10 @@ def by_lime(model: FittedModel) -> Chooser:
     """Choose the word with LIME's largest weight for the label."""
     from lime.lime_text import LimeTextExplainer
 
-    explainer = LimeTextExplainer(split_expression=r"\s+", bow=False, random_state=0)
+    explainer = LimeTextExplainer(split_expression=_words, bow=False, random_state=0)
 
     def choose(text: str, label: int) -> int:
-        words = len(_WORD.findall(text))
+        words = len(words_of(text))
         found = explainer.explain_instance(
             text, model.predict_proba, labels=(label,), num_features=words, num_samples=NUM_LIME_SAMPLES
         )
@@ -55,16 +55,20 @@ def by_lime(model: FittedModel) -> Chooser:
     return choose
 
 
+def _words(text: str) -> list[str]:
+    return [text[start:end] for start, end in words_of(text)]
+
+
 def at_random(seed: int) -> Chooser:
     """Choose a random word."""
     rng = np.random.default_rng(seed)
-    return lambda text, label: int(rng.integers(len(_WORD.findall(text))))
+    return lambda text, label: int(rng.integers(len(words_of(text))))
 
 
 def delete_word(text: str, position: int) -> str:
     """Return the text without one of its words."""
-    words = _WORD.findall(text)
-    return " ".join(words[:position] + words[position + 1 :])
+    start, end = words_of(text)[position]
+    return " ".join(f"{text[:start]}{text[end:]}".split())
 
 
 def measure(model: FittedModel, texts: Sequence[str], choosers: dict[str, Chooser]) -> list[str]:
@@ -109,7 +113,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=NUM_TEXTS, help="number of texts (default: 200)")
     options = parser.parse_args()
     model = load(options.model)
-    texts = [text for text in read_table(options.data).texts if len(text.split()) > 1]
+    texts = [text for text in read_table(options.data).texts if len(words_of(text)) > 1]
     chosen = np.random.default_rng(0).choice(len(texts), min(options.texts, len(texts)), replace=False)
     choosers = {"by explain": by_explain(model)}
     if importlib.util.find_spec("lime") is not None:

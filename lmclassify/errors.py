@@ -3,7 +3,14 @@
 Every message is one line that states the problem and its remedy. The command line prints it unchanged.
 """
 
+import re
+
 _MAX_ITEM_LENGTH = 200  # characters of a value in a message, which must stay one readable line
+_UNPRINTABLE = re.compile(
+    "[\0-\x1f\x7f-\x9f\u2028\u2029"  # control characters and line ends
+    "\u202a-\u202e\u2066-\u2069"  # change the direction of the text around them
+    "\ud800-\udfff]"
+)
 
 
 class LMClassifyError(Exception):
@@ -43,10 +50,14 @@ class LMClassifyWarning(UserWarning):
 
 
 def printable(text: str) -> str:
-    """Return a text with unprintable characters replaced by visible escapes."""
+    """Return a text as one line: control and direction-changing characters become visible escapes.
+
+    Other invisible characters are kept: many scripts and emoji need zero-width joiners. Terminals get escapes
+    for them (`lmclassify.text.terminal`).
+    """
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def shorten(value: object, limit: int = 60) -> str:

@@ -7,6 +7,12 @@ def test_printable():
     assert printable("a\tb\x1b[0m\u202eé😀") == "a\\tb\\x1b[0m\\u202eé😀"
 
 
+def test_joiners_and_spaces_of_scripts_are_printable():
+    for text in ("می‌خواهم", "👩‍💻", "ភាសា\u200bខ្មែរ", "全角　空白", "\u200fעברית"):
+        assert printable(text) == text
+    assert printable("a\u2066b\u2028c\ud800") == "a\\u2066b\\u2028c\\ud800"
+
+
 def test_shorten_and_listing():
     assert shorten("x" * 100, 10) == "'xxxxxxxx…"
     assert shorten("x") == "'x'"

@@ -16,12 +16,16 @@ import numpy.typing as npt
 
 from lmclassify.classify.cascade import merge
 from lmclassify.classify.ensemble import LSTMS, SVM
+from lmclassify.classify.linear_ngrams import share_equally
 from lmclassify.classify.predictor import LabelModel, Predictor
 from lmclassify.classify.scoring import chunks_of, token_log_probs
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.classify.variants import TextVariant
 from lmclassify.lm.ngram.sums import sum_by_text
+from lmclassify.text.ngrams import words_of_spans
 from lmclassify.text.sequences import Ids
+from lmclassify.text.tokenizer import Tokenizer
+from lmclassify.text.words import word_numbers, words_of
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -151,12 +155,15 @@ def _ngram_parts(
     """Return what the n-gram experts add to each word, (w, K)."""
     combination = predictor.combination
     parts = np.zeros((words.rows, len(predictor.classes_)))
-    word_of_subword = [predictor.subwords.words(text)[1] for text in texts]
+    tokens = [predictor.subwords.offsets(text) for text in texts]
     experts = iter(zip(combination.experts, combination.weights, strict=True))
     for ngrams in predictor.ngrams:
         occurrences = ngrams.analyzer.occurrences(texts, subwords)
-        rows = words.starts[occurrences.text_index] + ngrams.analyzer.words(texts, word_of_subword)
-        for scores in ngrams.word_scores(occurrences, rows, words.rows, len(texts)):
+        first, last = ngrams.analyzer.words(texts, words.spans, tokens)
+        starts = words.starts[occurrences.text_index]
+        for scores in ngrams.word_scores(
+            occurrences, (starts + first, starts + last), words.rows, len(texts)
+        ):
             name, weight = next(experts)
             factor = combination.length_factor(name, lengths)[words.text_of_row]
             parts += (weight * factor)[:, np.newaxis] * scores
@@ -169,7 +176,9 @@ def _by_variant(predictor: TunedPredictor, attributions: Attributions, variant: 
     (scored,) = _attribute_as_they_stand(predictor, [variant.text], approximate=True)
     parts = np.zeros_like(attributions.parts)
     parts[-1] = scored.parts[-1]
-    for (first, end), word_parts in zip(variant.sources, scored.parts[:-1], strict=True):
+    piece_of_word = word_numbers(attributions.text, attributions.spans)
+    for piece, word_parts in zip(word_numbers(scored.text, scored.spans), scored.parts[:-1], strict=True):
+        first, end = np.searchsorted(piece_of_word, variant.sources[piece])
         parts[first:end] += word_parts / (end - first)
     prior = scored.prior + variant.shift
     prior[label] -= variant.penalty
@@ -187,8 +196,8 @@ class _WordTable:
     """(n + 1,) the first row of each text."""
     sequences: list[Ids]
     """The tokens of each text."""
-    row_of_token: Indices
-    """For each token scored, of all texts."""
+    rows_of_token: tuple[Indices, Indices]
+    """The first and the last row of each token scored, of all texts."""
 
     @property
     def rows(self) -> int:
@@ -210,14 +219,24 @@ class _WordTable:
 
 
 def _word_table(predictor: Predictor, texts: Sequence[str]) -> _WordTable:
-    words = [predictor.tokenizer.words(text) for text in texts]
-    starts = np.cumsum([0, *(len(spans) + 1 for spans, _ in words)])
+    words = [words_of(text, _tokenizer_of_words(predictor)) for text in texts]
+    starts = np.cumsum([0, *(len(spans) + 1 for spans in words)])
     sequences = predictor.tokenizer.sequences(texts)
     limit = predictor.settings.limit
-    rows = [np.zeros(0, np.intp)]
-    for start, (spans, word_of_token), sequence in zip(starts[:-1], words, sequences, strict=True):
-        rows.append(start + np.append(word_of_token, len(spans))[: len(sequence[:limit]) - 1])
-    return _WordTable(texts, [spans for spans, _ in words], starts, sequences, np.concatenate(rows))
+    first, last = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+    for start, text, spans, sequence in zip(starts[:-1], texts, words, sequences, strict=True):
+        scored = len(sequence[:limit]) - 1
+        for rows, found in zip(
+            (first, last), words_of_spans(spans, predictor.tokenizer.offsets(text)), strict=True
+        ):
+            rows.append(start + np.append(found, len(spans))[:scored])
+    return _WordTable(texts, words, starts, sequences, (np.concatenate(first), np.concatenate(last)))
+
+
+def _tokenizer_of_words(predictor: Predictor) -> Tokenizer | None:
+    """Return the tokenizer whose tokens are words in scripts without spaces; see `words_of`."""
+    tokenizer = predictor.subwords if isinstance(predictor, TunedPredictor) else predictor.tokenizer
+    return tokenizer if tokenizer.kind == "subword" else None
 
 
 def _word_log_probs(
@@ -231,12 +250,12 @@ def _word_log_probs(
         sequence if needed else sequence[:MAX_SHOWN_TOKENS]
         for sequence, needed in zip(words.sequences, decides.tolist(), strict=True)
     ]
-    limit, shape = predictor.settings.limit, (words.rows, len(models))
+    limit = predictor.settings.limit
     nats = token_log_probs(models, sequences, max_length=limit, threads=predictor.threads)
-    tokens = [np.zeros((0, shape[1]))]
+    tokens = [np.zeros((0, len(models)))]
     for sequence, found in zip(words.sequences, nats, strict=True):
-        tokens += [found, np.zeros((len(sequence[:limit]) - 1 - len(found), shape[1]))]
-    return _sum_rows(np.concatenate(tokens), words.row_of_token, shape)
+        tokens += [found, np.zeros((len(sequence[:limit]) - 1 - len(found), len(models)))]
+    return share_equally(np.concatenate(tokens), *words.rows_of_token, words.rows)
 
 
 def _sum_rows(values: Array, rows: Indices, shape: tuple[int, ...]) -> Array:
@@ -250,10 +269,12 @@ def _with_cut_words(predictor: Predictor, text: str, attributions: Attributions)
     """Return the attributions of the whole text: words that were cut off add nothing."""
     if predictor.settings.limit is None:
         return attributions
-    spans = predictor.tokenizer.words(text)[0]
-    none = np.zeros((len(spans) - len(attributions.spans), len(attributions.prior)))
+    spans = words_of(text, _tokenizer_of_words(predictor))
+    if not attributions.spans:
+        return replace(attributions, text=text)
+    first, last = words_of_spans(spans, np.array(attributions.spans))
     log_probabilities, parts = (
-        np.concatenate([rows[:-1], none, rows[-1:]])
+        np.concatenate([share_equally(rows[:-1], first, last, len(spans)), rows[-1:]])
         for rows in (attributions.log_probabilities, attributions.parts)
     )
     return replace(attributions, text=text, spans=spans, log_probabilities=log_probabilities, parts=parts)

@@ -30,7 +30,7 @@ MAX_WORD_LABELS = 100_000
 
 
 class ExplainedWord(TypedDict):
-    """A whitespace-delimited word of the text and its contribution."""
+    """A word of the text (in scripts without spaces a token) and its contribution."""
 
     word: str
     start: int

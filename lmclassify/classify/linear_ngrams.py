@@ -8,6 +8,8 @@ n-gram of it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,9 @@ Indices = npt.NDArray[np.intp]
 
 SMOOTHING = 0.1
 """Added to each count of an n-gram under a label (Lidstone). Below 1, as most n-grams are rare."""
+
+_MOST_AT_ONCE = 16
+"""Words of an n-gram up to which all n-grams are shared at once; more are rare."""
 
 
 def tf_idf(counts: NgramCounts, idf: Floats) -> Array:
@@ -75,7 +80,7 @@ def attribute_to_words(
     weights: Floats,
     columns: npt.NDArray[np.int32],
     text_index: Indices,
-    word_of_symbol: Indices,
+    words_of_symbol: tuple[Indices, Indices],
     words: int,
 ) -> Array:
     """Attribute `weighted_sums` to the words that the n-grams span, (w, K).
@@ -91,8 +96,8 @@ def attribute_to_words(
         The n-grams that were counted, as `NgramIndex.look_up` returns them.
     text_index : ndarray of int, (m,)
         The text of each symbol.
-    word_of_symbol : ndarray of int, (m,)
-        Ascending, without gaps within a text.
+    words_of_symbol : pair of ndarray of int, (m,) each
+        The first and the last word of each symbol; ascending, without gaps within a text.
     words : int
         w.
     """
@@ -103,12 +108,33 @@ def attribute_to_words(
         ends = np.flatnonzero(columns_of_length >= 0)
         ngrams = columns_of_length[ends]
         pair = np.searchsorted(pairs, text_index[ends] * size + ngrams)
-        first = word_of_symbol[ends - length]
-        spanned = word_of_symbol[ends] - first + 1
-        shares = weights[ngrams] * (values[pair] / counts.count[pair] / spanned)[:, np.newaxis]
-        for offset in range(int(spanned.max(initial=0))):
-            reaches = spanned > offset
-            sums = np.zeros_like(result)
-            sum_by_text(sums, shares[reaches], first[reaches] + offset, 0, words)
-            result += sums
+        first, last = words_of_symbol[0][ends - length], words_of_symbol[1][ends]
+        products = weights[ngrams] * values[pair, np.newaxis].astype(np.float32)  # as in `weighted_sums`
+        parts = products / counts.count[pair].astype(np.float64)[:, np.newaxis]
+        result += share_equally(parts, first, last, words)
+    return result
+
+
+def share_equally(parts: npt.NDArray[Any], first: Indices, last: Indices, words: int) -> Array:
+    """Return sums over words of parts that are shared equally by the words from `first` to `last`, (w, K).
+
+    Parameters
+    ----------
+    parts : ndarray, (m, K)
+    first, last : ndarray of int, (m,)
+        `first` is ascending.
+    words : int
+        w.
+    """
+    result = np.zeros((words, parts.shape[1]))
+    spanned = last - first + 1
+    shares = parts / spanned[:, np.newaxis]
+    few = spanned <= _MOST_AT_ONCE
+    for offset in range(int(spanned[few].max(initial=0))):
+        reaches = few & (spanned > offset)
+        sums = np.zeros_like(result)
+        sum_by_text(sums, shares[reaches], first[reaches] + offset, 0, words)
+        result += sums
+    for index in np.flatnonzero(~few).tolist():
+        result[first[index] : last[index] + 1] += shares[index]
     return result

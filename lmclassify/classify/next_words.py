@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypedDict
 
 import numpy as np
@@ -12,9 +13,16 @@ from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.errors import OptionError
 from lmclassify.lm.inference.directions import DirectedLanguageModel
 from lmclassify.lm.inference.forward import NumpyLanguageModel
-from lmclassify.lm.inference.generation import next_words, sample
+from lmclassify.lm.inference.generation import Unfinished, next_words, sample
 from lmclassify.lm.inference.interpolation import Interpolation, NextTokenModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
+from lmclassify.text.scripts import CJK, ends_unspaced
+from lmclassify.text.sequences import Ids
+from lmclassify.text.tokenizer import Tokenizer
+
+MAX_UNFINISHED = 8
+"""Tokens at the end of a prefix in a script without spaces that what follows may change."""
+_STRAY_SPACE = re.compile(f"(?<=[^!-~]) (?=[{CJK}])")
 
 
 class Suggestion(TypedDict):
@@ -29,15 +37,14 @@ def suggest(predictor: Predictor, prefix: str, label: object = None, n: int = 5)
     if n < 1:
         raise OptionError(f"n must be at least 1, not {n}")
     forward = forward_models(predictor, "suggest")
-    sequence = predictor.tokenizer.sequences(as_texts([prefix]))[0]
-    begun = sequence[:-1]  # the text goes on: its end is not scored
+    begun, unfinished = _begun(predictor.tokenizer, as_texts([prefix])[0])
     if label is None:
         joint = (predictor.log_priors + log_likelihoods(forward, [begun]))[0]
         labels, weights = list(range(len(forward))), joint - np.logaddexp.reduce(joint)
     else:
         labels, weights = [predictor.label_index(label)], np.zeros(1)
     models = [next_token_model(predictor, index) for index in labels]
-    words = next_words(models, weights, predictor.tokenizer, begun, n)
+    words = next_words(models, weights, predictor.tokenizer, begun, n, unfinished=unfinished)
     return [Suggestion(word=word, probability=probability) for word, probability in words]
 
 
@@ -58,18 +65,43 @@ def generate(
         raise OptionError(f"n must be at least 1, not {n}")
     model = next_token_model(predictor, predictor.label_index(label), "generate")
     prefix = as_texts([prefix])[0]
+    begun, unfinished = _begun(predictor.tokenizer, prefix)
     texts = sample(
         model,
         predictor.tokenizer,
-        predictor.tokenizer.sequences([prefix])[0][:-1],
+        begun,
         n,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
-        max_tokens=max_tokens,
+        max_tokens=max_tokens + (0 if unfinished is None else MAX_UNFINISHED),
+        begun=unfinished,
         seed=seed,
     )
-    return [predictor.tokenizer.decode(text, after=prefix.rstrip()) for text in texts]
+    if unfinished is None:
+        decoded = [predictor.tokenizer.decode(text, after=prefix.rstrip()) for text in texts]
+    else:
+        length = len(unfinished.content.decode(errors="ignore"))
+        decoded = [prefix + predictor.tokenizer.decode(text)[length:] for text in texts]
+    return [_without_stray_spaces(text, len(prefix)) for text in decoded]
+
+
+def _begun(tokenizer: Tokenizer, prefix: str) -> tuple[Ids, Unfinished | None]:
+    """Return the tokens that a text begins with, and its end whose tokens depend on what follows."""
+    sequence = tokenizer.sequences([prefix])[0][:-1]  # the text goes on: its end is not scored
+    if tokenizer.kind == "word" or len(sequence) == 1 or not ends_unspaced(prefix):
+        return sequence, None
+    starts = tokenizer.starts_word[sequence]
+    first = len(sequence) - 1
+    while first > 1 and not starts[first] and len(sequence) - first < MAX_UNFINISHED:
+        first -= 1
+    content = b"".join(map(tokenizer.token_bytes, sequence[first:].tolist()))
+    return sequence[:first], Unfinished(content, bool(starts[first]))
+
+
+def _without_stray_spaces(text: str, begun: int) -> str:
+    """Remove spaces before characters of Chinese and Japanese, except after ASCII, from a position on."""
+    return _STRAY_SPACE.sub(lambda space: "" if space.start() >= begun else " ", text)
 
 
 def next_token_model(predictor: Predictor, index: int, purpose: str = "suggest") -> NextTokenModel:

@@ -22,9 +22,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.linear_ngrams import attribute_to_words, naive_bayes_weights, tf_idf, weighted_sums
+from lmclassify.classify.linear_ngrams import (
+    attribute_to_words,
+    naive_bayes_weights,
+    share_equally,
+    tf_idf,
+    weighted_sums,
+)
 from lmclassify.lm.ngram.index import NgramCounts, NgramIndex, count_known, merge_counts
-from lmclassify.lm.ngram.sums import sum_by_text
 from lmclassify.lm.ngram.witten_bell import WittenBell
 from lmclassify.text.ngrams import CHUNK_SYMBOLS, Keys, NgramAnalyzer, NgramOccurrences
 from lmclassify.text.sequences import Ids
@@ -197,7 +202,7 @@ class NgramModel:
     def score_names(self) -> list[str]:
         """Names of the two experts, in the order of `scores`. Saved models use these names."""
         likelihood = "bag" if self.contexts is None else "language model"
-        return [f"{kind} of {self.analyzer.symbols}s" for kind in ("tuned", likelihood)]
+        return [f"{kind} of {self.analyzer.unit}s" for kind in ("tuned", likelihood)]
 
     @property
     def num_parameters(self) -> int:
@@ -321,20 +326,20 @@ class NgramModel:
         return [svm, likelihood]
 
     def word_scores(
-        self, occurrences: NgramOccurrences, word_of_symbol: Indices, words: int, texts: int
+        self, occurrences: NgramOccurrences, words_of_symbol: tuple[Indices, Indices], words: int, texts: int
     ) -> list[Array]:
         """Return both experts' scores attributed to the words of some texts, (w, K) each.
 
         A text's score is the sum over its words, plus `svm_bias` for the SVM. What an n-gram adds is shared
         equally by the words that it spans; see `attribute_to_words`. A language model attributes each
-        symbol's log-probability to the symbol's word.
+        symbol's log-probability to the symbol's words.
 
         Parameters
         ----------
         occurrences : NgramOccurrences
             The texts' n-grams, by `analyzer`.
-        word_of_symbol : ndarray of int, (m,)
-            Ascending, without gaps within a text.
+        words_of_symbol : pair of ndarray of int, (m,) each
+            The first and the last word of each symbol; ascending, without gaps within a text.
         words : int
             w.
         texts : int
@@ -342,14 +347,12 @@ class NgramModel:
         """
         columns = self.look_up(occurrences)
         counts = count_known(columns, occurrences.text_index, texts)
-        spans = columns, occurrences.text_index, word_of_symbol, words
+        spans = columns, occurrences.text_index, words_of_symbol, words
         svm = attribute_to_words(counts, tf_idf(counts, self.idf), self.svm_weights, *spans)
         if self.contexts is None:
             return [svm, attribute_to_words(counts, counts.count, self._naive_bayes, *spans)]
-        likelihood = np.zeros_like(svm)
         log_probs = self._language_models.symbol_log_probs(columns, occurrences.position)
-        sum_by_text(likelihood, log_probs, word_of_symbol, 0, words)
-        return [svm, likelihood]
+        return [svm, share_equally(log_probs, *words_of_symbol, words)]
 
 
 def _without_overlap(occurrences: NgramOccurrences, overlap: int) -> Indices:

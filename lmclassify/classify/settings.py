@@ -33,7 +33,7 @@ class Settings(LanguageModelSettings):
     tokenizer: str = setting(
         "auto",
         "Tokens of the language models. `auto`: words, or subwords if most words of the held-out texts are "
-        "unknown (recipe plain: subwords).",
+        "unknown or the script has no spaces between words (recipe plain: subwords).",
         choices=("auto", "subword", "word", "char"),
     )
     direction: str = setting(

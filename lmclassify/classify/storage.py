@@ -151,7 +151,7 @@ def _tuned_fields(
     ngrams = read_ngram_models(files, labels)
     if not ngrams or ngrams[0].contexts is None or ngrams[0].analyzer.symbols == "subword":
         raise ValueError("no n-gram language model of characters")
-    word_analyzers = [model.analyzer for model in ngrams if model.analyzer.symbols == "word"]
+    word_analyzers = [model.analyzer for model in ngrams if model.analyzer.unit == "word"]
     if len(word_analyzers) != 1 or word_analyzers[0].longest < 2:
         raise ValueError("no n-gram model of words and pairs of words")
     combination = _combination(only_file(files, "combination"), ngrams, labels)

@@ -11,6 +11,7 @@ Shapes: n texts, K labels, v variants, w words and m symbols of all texts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -59,7 +60,7 @@ class TextVariant:
 
 def word_model(models: Sequence[NgramModel]) -> NgramModel:
     """Return the word n-gram model, which knows single words and pairs."""
-    return next(model for model in models if model.analyzer.symbols == "word")
+    return next(model for model in models if model.analyzer.unit == "word")
 
 
 def candidate_variants(
@@ -192,7 +193,9 @@ def _cuts(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int
     starts = np.cumsum(sizes) - sizes
     occurrences = words.analyzer.occurrences(texts, [])
     columns = words.look_up(occurrences)
-    word = words.analyzer.words([" ".join(texts)], [np.zeros(0, np.intp)])
+    joined = " ".join(texts)
+    pieces = [match.span() for match in re.finditer(r"\S+", joined)]
+    word = words.analyzer.words([joined], [pieces], [])[0]
     gains, later = np.zeros(len(word)), np.flatnonzero(occurrences.position > 0)
     gains[later] = _mutual_information(words, columns[0, later - 1], columns[0, later], columns[1, later])
     log_odds = _log_odds(words, columns[0], label)

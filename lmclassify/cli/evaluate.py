@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import functools
 import json
+import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -42,11 +44,20 @@ Html = Annotated[
         "--html", metavar="FILE", help="Also write an HTML report with plots and the worst mistakes."
     ),
 ]
+Format = Annotated[
+    Literal["text", "json", "csv"],
+    typer.Option(
+        "--format",
+        help="Output format. `text` shows the most confused labels if there are many; `json` has all "
+        "figures, `csv` the whole confusion matrix.",
+    ),
+]
 
 _EXAMPLES = (
     "lmclassify evaluate test.csv -m model",
     "lmclassify evaluate spam=junk.mbox ham=Inbox",
     "lmclassify evaluate test.csv --html report.html",
+    "lmclassify evaluate test.csv --format csv > confusion-matrix.csv",
     "lmclassify evaluate new.csv --drift --time-column date --plot drift.png",
 )
 
@@ -63,7 +74,7 @@ def evaluate(
     header: common.Header = None,
     columns: common.Columns = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
-    format: common.TextOrJson = "text",
+    format: Format = "text",
     drift: DriftOption = False,
     time_column: TimeColumn = None,
     plot: Plot = None,
@@ -82,6 +93,8 @@ def evaluate(
     dialect = common.parse_dialect(quoting, header, columns)
     if not drift and (plot is not None or time_column is not None):
         raise OptionError("--plot and --time-column go with --drift")
+    if drift and format == "csv":
+        raise OptionError("--format csv is the confusion matrix only; choose text or json with --drift")
     if plot is not None:
         from lmclassify.evaluation.plots import check_plot
 
@@ -243,6 +256,13 @@ def _print(evaluation: Evaluation | None, drift: Drift | None, format: str) -> N
     if format == "json":
         result = {} if evaluation is None else evaluation.to_dict()
         print(json.dumps(result if drift is None else result | {"drift": drift.to_dict()}))
+    elif format == "csv":
+        assert evaluation is not None, "there are labels unless --drift allows that there are none"
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["true_label", *evaluation.labels])
+        writer.writerows(
+            [label, *row] for label, row in zip(evaluation.labels, evaluation.confusion_matrix, strict=True)
+        )
     else:
         print("\n\n".join(part.to_text() for part in (evaluation, drift) if part is not None))
 

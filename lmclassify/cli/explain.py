@@ -94,7 +94,11 @@ def explain(
         ) as table:
             found = _read_texts(run, table, text_column)
         words = _informative_words(run, fitted, found, n)
-        print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))
+        print(
+            json.dumps({"words": words})
+            if format == "json"
+            else informative_words_to_text(words, terminal=sys.stdout.isatty())
+        )
         return
     given = _read_standard_input() if text == "-" else str(text)
     chosen = [None if name is None else fitted.label_named(name) for name in (label, against)]
@@ -105,8 +109,9 @@ def explain(
         encoding = sys.stdout.encoding
         print(to_html(explanation).encode(encoding, "xmlcharrefreplace").decode(encoding))
     else:
-        style = _coloured if sys.stdout.isatty() else _plain
-        shown = to_text(explanation, style, _BAR if _can_print(_BAR) else "#")
+        terminal = sys.stdout.isatty()
+        style = _coloured if terminal else _plain
+        shown = to_text(explanation, style, _BAR if _can_print(_BAR) else "#", terminal=terminal)
         print(shown, file=unescaped(sys.stdout))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, Model, TextOrJson
 from lmclassify.errors import printable
+from lmclassify.text.display import isolated
 
 
 def suggest(
@@ -36,7 +38,8 @@ def suggest(
         print(json.dumps({"suggestions": suggestions}))
         return
     for suggestion in suggestions:
-        print(f"{suggestion['probability']:.4f}  {printable(suggestion['word'])}")
+        word = printable(suggestion["word"])
+        print(f"{suggestion['probability']:.4f}  {isolated(word) if sys.stdout.isatty() else word}")
 
 
 def generate(

@@ -11,6 +11,10 @@ import typer
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
 from lmclassify.errors import OptionError, printable
+from lmclassify.text.display import shown
+
+_MAX_LABELS = 50
+"""Labels shown as text: one screen."""
 
 
 def info(
@@ -36,8 +40,11 @@ def info(
 
 def _to_text(facts: dict[str, Any]) -> str:
     lines = [f"model       {printable(facts['model'])} ({facts['bytes'] / 1e6:.1f} MB)"]
-    for entry in facts["labels"]:
-        line = f"label       {printable(str(entry['label']))}: prior {entry['prior']:.4f}"
+    labels = facts["labels"]
+    if len(labels) > _MAX_LABELS:
+        labels = sorted(labels, key=lambda entry: -float(entry["prior"]))[:_MAX_LABELS]
+    for entry in labels:
+        line = f"label       {shown(str(entry['label']))}: prior {entry['prior']:.4f}"
         if entry["training_texts"] is not None:
             line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
         if entry["epochs"]:
@@ -45,6 +52,8 @@ def _to_text(facts: dict[str, Any]) -> str:
         if entry["validation_perplexity"] is not None:
             line += f", held-out perplexity {entry['validation_perplexity']:.1f}"
         lines.append(line)
+    if len(facts["labels"]) > _MAX_LABELS:
+        lines.append(f"labels      {len(facts['labels']):,} in all: --format json shows the others")
     tokenizer = facts["tokenizer"]
     case = "folded" if tokenizer["lowercase"] else "kept"
     lines.append(f"tokenizer   {tokenizer['kind']}, {tokenizer['vocab_size']:,} ids, letter case {case}")

@@ -7,14 +7,35 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.cells import cell_len
 
-from lmclassify.errors import printable
+from lmclassify.text.display import shown
 
+MAX_LABELS = 50
+"""Labels of a report: one or two screens. Of more, those that occur are shown."""
 _HEADER = ("precision", "recall", "f1-score", "support")
+
+
+def reported_labels(texts: Mapping[str, int], most: int = MAX_LABELS) -> list[str]:
+    """Return which labels a report shows: all if they are few, else the most frequent ones that occur.
+
+    Parameters
+    ----------
+    texts : mapping of str to int
+        Number of texts that have or got each label; the result has the same order.
+    most : int, optional
+    """
+    if len(texts) <= most:
+        return list(texts)
+    occurring = sorted((label for label in texts if texts[label]), key=lambda label: (-texts[label], label))
+    chosen = {*occurring[:most]}
+    return [label for label in texts if label in chosen]
 
 
 def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequence[str]) -> str:
     """Return the text of `sklearn.metrics.classification_report` with 4 digits and ``zero_division=0``.
+
+    Of more than `MAX_LABELS` labels, only those that occur have a row; a line says how many are left out.
 
     Parameters
     ----------
@@ -37,15 +58,16 @@ def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequenc
     metrics = _metrics(right, predicted, true)
     texts = true.sum()
     overall = _metrics(right.sum(), predicted.sum(), texts)
-    names = [printable(label) for label in labels]
-    width = max(map(len, [*names, "weighted avg"]))
+    reported = reported_labels(dict(zip(labels, (true + predicted).tolist(), strict=True)))
+    names = {label: shown(label) for label in reported}
+    width = max(map(cell_len, [*names.values(), "weighted avg"]))
 
     def line(name: str, *cells: object) -> str:
-        shown = [f"{cell:9.4f}" if isinstance(cell, float) else f"{cell:>9}" for cell in cells]
-        return " ".join([f"{name:>{width}} ", *shown])
+        shown_cells = [f"{cell:9.4f}" if isinstance(cell, float) else f"{cell:>9}" for cell in cells]
+        return " ".join([f"{' ' * (width - cell_len(name))}{name} ", *shown_cells])
 
     lines = [line("", *_HEADER), ""]
-    lines += [line(name, *row, count) for name, row, count in zip(names, metrics.T, true, strict=True)]
+    lines += [line(names[label], *metrics.T[row_of[label]], true[row_of[label]]) for label in reported]
     total = ("micro avg", *overall) if has_other_labels else ("accuracy", "", "", overall[2])
     lines += [
         "",
@@ -53,7 +75,17 @@ def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequenc
         line("macro avg", *metrics.mean(axis=1), texts),
         line("weighted avg", *np.average(metrics, axis=1, weights=true), texts),
     ]
+    if len(reported) < len(labels):
+        lines += ["", _left_out(len(labels), len(reported), int(((true + predicted) == 0).sum()))]
     return "\n".join(lines) + "\n"
+
+
+def _left_out(labels: int, reported: int, absent: int) -> str:
+    """Return a line about the labels that have no row."""
+    fewer = labels - reported - absent
+    kinds = [f"{absent:,} that do not occur"] if absent else []
+    kinds += [f"{fewer:,} with fewer texts"] if fewer else []
+    return f"not shown: {' and '.join(kinds)}; macro avg is the mean of all {labels:,} labels"
 
 
 def _metrics(right: Any, predicted: Any, true: Any) -> npt.NDArray[np.float64]:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from lmclassify.classify.thresholds import HeldOut
-from lmclassify.errors import DataError, printable
+from lmclassify.errors import DataError
+from lmclassify.text.display import shown
 
 Array = npt.NDArray[np.float64]
 
@@ -26,6 +27,8 @@ _MIN_TEXTS = 5
 """Texts of a label in a chunk: a mean of fewer says little."""
 _SIGNIFICANCE_LEVEL = 0.01
 """Probability of a false alarm, for all chunks of a label together."""
+_MAX_SHOWN = 20
+"""Labels with a table of their own as text: a few screens."""
 _MIN_CHANGE = 0.05
 """Relative change of the cross-entropy: with many texts, changes too small to matter are significant too."""
 
@@ -78,8 +81,11 @@ class Drift:
     def to_text(self) -> str:
         """Return the figures as text, with the verdict in the last line."""
         lines = []
-        for part in self.labels:
-            name = "all texts" if part.label is None else f"texts predicted as {printable(part.label)}"
+        parts = self.labels[1:]
+        if len(parts) > _MAX_SHOWN:
+            parts = sorted(parts, key=lambda part: -sum(chunk.texts for chunk in part.chunks))[:_MAX_SHOWN]
+        for part in [self.labels[0], *parts]:
+            name = "all texts" if part.label is None else f"texts predicted as {shown(part.label)}"
             lines += [
                 f"{name}: {part.held_out_nats_per_word:.3f} nats per word on "
                 f"{part.held_out_texts:,} held-out texts",
@@ -92,6 +98,8 @@ class Drift:
                     f"  {chunk.p_value:8.2g}{'  drifted' if chunk.drifted else ''}"
                 )
             lines.append("")
+        if len(self.labels) - 1 > _MAX_SHOWN:
+            lines.append(f"{len(self.labels) - 1 - _MAX_SHOWN:,} more labels: --format json shows all\n")
         return "\n".join([*lines, f"drift: {self.verdict()}"])
 
     def verdict(self) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rich.cells import cell_len
-
 from lmclassify.classify.explain import ByLabel, ExplainedEnd, ExplainedWord, Explanation, InformativeWord
-from lmclassify.errors import printable
 from lmclassify.evaluation.page.formats import percent
+from lmclassify.text.display import aligned, shown
 
 _BAR_WIDTH = 20
 """Characters of the longest bar: the table should fit into 80 columns."""
-_MAX_WORD = 40
-"""Characters shown of a word, for the same reason."""
+_MAX_LABELS = 20
+"""Labels whose informative words are shown as text: a few screens."""
 _MAX_VARIANT = 200
 """Characters shown of the text as it was scored."""
 
@@ -21,7 +19,7 @@ Style = Callable[[str, bool], str]
 """Returns a text in colour; the second argument is whether it speaks for the label."""
 
 
-def to_text(explanation: Explanation, style: Style, bar: str) -> str:
+def to_text(explanation: Explanation, style: Style, bar: str, *, terminal: bool = False) -> str:
     """Return an explanation as a table with one line per word and a bar for its contribution.
 
     Parameters
@@ -30,24 +28,30 @@ def to_text(explanation: Explanation, style: Style, bar: str) -> str:
         See `Style`.
     bar : str
         Character that bars are made of.
+    terminal : bool, default=False
+        Whether it is for a terminal; see `lmclassify.text.display.shown`.
     """
-    shown = _labels(explanation)
+
+    def cell(text: str) -> str:
+        return shown(text, terminal=terminal)
+
+    labels = _labels(explanation)
     rows: list[tuple[str, ByLabel | None, float]] = [("(prior)", None, explanation["prior"]["part"])]
-    rows += [(_shown(word["word"]), word["log_probability"], word["part"]) for word in explanation["words"]]
+    rows += [(cell(word["word"]), word["log_probability"], word["part"]) for word in explanation["words"]]
     end = explanation["end_of_text"]
     rows.append(("(end of text)", end["log_probability"], end["part"]))
     largest = max(abs(part) for _, _, part in rows) or 1.0
-    cells = [["word", *(f"log p({_shown(name)})" for name in shown), "part"]]
+    cells = [["word", *(f"log p({cell(name)})" for name in labels), "part"]]
     bars = [""]
     for word, log_probability, part in rows:
-        nats = [f"{log_probability[name]:.3f}" if log_probability else "" for name in shown]
+        nats = [f"{log_probability[name]:.3f}" if log_probability else "" for name in labels]
         cells.append([word, *nats, f"{part:+.3f}"])
         bars.append(style(bar * round(abs(part) / largest * _BAR_WIDTH), part > 0))
-    cells.append(["sum", *([""] * len(shown)), f"{explanation['decision']:+.3f}"])
+    cells.append(["sum", *([""] * len(labels)), f"{explanation['decision']:+.3f}"])
     bars.append("")
-    lines = ["  ".join([*row, bar]).rstrip() for row, bar in zip(_aligned(cells), bars, strict=True)]
-    note = _variant_note(explanation)
-    return "\n".join([_title(explanation), *([printable(note)] if note else []), "", *lines])
+    lines = ["  ".join([*row, bar]).rstrip() for row, bar in zip(aligned(cells), bars, strict=True)]
+    note = shown(_variant_note(explanation), None, terminal=terminal)
+    return "\n".join([_title(explanation, terminal=terminal), *([note] if note else []), "", *lines])
 
 
 def to_html(explanation: Explanation) -> str:
@@ -71,31 +75,46 @@ def to_html(explanation: Explanation) -> str:
         done = word["end"]
     end_title = f"end of text: {title(end)}"
     pieces.append({"before": text[done:] + " ", "text": "⏎", "title": end_title, "contribution": end["part"]})
-    note = f"prior {explanation['prior']['part']:+.3f}, sum {explanation['decision']:+.3f} nats. "
-    note += f"Green speaks for {explanation['label']}, red against it. {_variant_note(explanation)}"
     return (
         environment()
         .get_template("explanation.html")
         .render(
-            title=_title(explanation),
+            labels=[(label, explanation["probabilities"][label]) for label in labels],
+            explanation=explanation,
             pieces=pieces,
             largest=max(abs(item["part"]) for item in [*words, end]) or 1.0,
-            note=note,
+            note=_variant_note(explanation),
         )
     )
 
 
-def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]]) -> str:
-    """Return the most informative words of each label, one table per label."""
+def informative_words_to_text(
+    words: Mapping[str, Sequence[InformativeWord]], *, terminal: bool = False
+) -> str:
+    """Return the most informative words of each label, one table per label.
+
+    With many labels, those whose words say most.
+    """
+    chosen = list(words)
+    if len(chosen) > _MAX_LABELS:
+        chosen.sort(key=lambda label: -sum(word["total"] for word in words[label]))
+        chosen = [label for label in chosen[:_MAX_LABELS] if words[label]]
     tables = []
-    for label, found in words.items():
+    for label in chosen:
         cells = [["word", "count", "part", "total"]]
         cells += [
-            [_shown(word["word"]), f"{word['count']:,}", f"{word['part']:+.3f}", f"{word['total']:+.1f}"]
-            for word in found
+            [
+                shown(word["word"], terminal=terminal),
+                f"{word['count']:,}",
+                f"{word['part']:+.3f}",
+                f"{word['total']:+.1f}",
+            ]
+            for word in words[label]
         ]
-        lines = ["  ".join(row) for row in _aligned(cells)]
-        tables.append("\n".join([f"for {_shown(label)}", *lines]))
+        lines = ["  ".join(row) for row in aligned(cells)]
+        tables.append("\n".join([f"for {shown(label, terminal=terminal)}", *lines]))
+    if len(chosen) < len(words):
+        tables.append(f"{len(words) - len(chosen):,} more labels: --format json shows all")
     return "\n\n".join(tables)
 
 
@@ -108,30 +127,14 @@ def _variant_note(explanation: Explanation) -> str:
     return f"disguised text, scored as “{short}”; words that are not in it contribute nothing"
 
 
-def _title(explanation: Explanation) -> str:
+def _title(explanation: Explanation, *, terminal: bool = False) -> str:
     """Return, for example, "spam (98.2%), compared with ham (1.8%)"."""
     return ", compared with ".join(
-        f"{_shown(label)} ({percent(explanation['probabilities'][label])})" for label in _labels(explanation)
+        f"{shown(label, terminal=terminal)} ({percent(explanation['probabilities'][label])})"
+        for label in _labels(explanation)
     )
 
 
 def _labels(explanation: Explanation) -> list[str]:
     """Return the label and the one it is compared with, if any."""
     return [label for label in (explanation["label"], explanation["against"]) if label is not None]
-
-
-def _shown(text: str) -> str:
-    text = printable(text)
-    return text if len(text) <= _MAX_WORD else text[: _MAX_WORD - 1] + "…"
-
-
-def _aligned(cells: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Align the first column to the left and the others to the right; wide characters take two columns."""
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    return [
-        [
-            cell + " " * (width - cell_len(cell)) if column == 0 else " " * (width - cell_len(cell)) + cell
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in cells
-    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -16,15 +17,16 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
-    classification_report,
     confusion_matrix,
     precision_recall_fscore_support,
     roc_auc_score,
 )
 
 from lmclassify.classify.decisions import UNSURE, Decisions
-from lmclassify.errors import printable
+from lmclassify.evaluation.classification_report import classification_report, reported_labels
+from lmclassify.evaluation.confusion import confusion_text
 from lmclassify.prediction.labelling import TableLabeller
+from lmclassify.text.display import shown
 
 Array = npt.NDArray[np.float64]
 
@@ -78,7 +80,7 @@ class Evaluation:
     perplexity: dict[str, float]
     """Per token, of each label's texts under its own language model."""
     report: str
-    """scikit-learn's classification report."""
+    """scikit-learn's classification report; of many labels only those that occur."""
     per_label: dict[str, dict[str, float]]
     """Precision, recall, F1 (``f1-score``) and number of texts (``support``) of each label."""
     unsure: int
@@ -97,13 +99,8 @@ class Evaluation:
         return {key: _finite(value) if isinstance(value, float) else value for key, value in plain.items()}
 
     def to_text(self) -> str:
-        """Return the metrics as text."""
-        lines = [self.report.rstrip("\n"), "", "confusion matrix (rows: true, columns: predicted)"]
-        names = [printable(label) for label in self.labels]
-        cells = [["", *names]]
-        cells += [[name, *map(str, row)] for name, row in zip(names, self.confusion_matrix, strict=True)]
-        width = max(len(cell) for row in cells for cell in row)
-        lines += ["  ".join(cell.rjust(width) for cell in row) for row in cells]
+        """Return the metrics as text: of many labels those that occur, and the most confused pairs."""
+        lines = [self.report.rstrip("\n"), "", confusion_text(self.labels, self.confusion_matrix)]
         lines += [
             "",
             f"texts      {self.texts:,}",
@@ -123,9 +120,10 @@ class Evaluation:
                 f"{unknown['false_alarms']:,} false alarms; "
                 f"AUROC {unknown['auroc']:.4f}, FPR at 95% TPR {unknown['fpr_at_95_tpr']:.4f}"
             )
+        texts = {label: int(self.per_label[label]["support"]) for label in self.perplexity}
         lines += [
-            f"perplexity {value:.1f} ({printable(label)}: its texts, its model)"
-            for label, value in self.perplexity.items()
+            f"perplexity {self.perplexity[label]:.1f} ({shown(label)}: its texts, its model)"
+            for label in reported_labels(texts)
         ]
         lines += ["", "coverage  min. confidence  accuracy (if only the most confident texts are labelled)"]
         lines += [
@@ -178,13 +176,11 @@ def evaluate(
         accuracy=float(accuracy_score(true, predicted)),
         accuracy_interval=wilson_interval(int((predicted == truth).sum()), len(truth)),
         macro_f1=float(np.mean(columns[2])),
-        log_loss=-float(np.mean(true_log_posteriors)) if true_log_posteriors else math.nan,
+        log_loss=0.0 - float(np.mean(true_log_posteriors)) if true_log_posteriors else math.nan,
         ece=expected_calibration_error(top[known], top_is_true[known]) if known.any() else math.nan,
         confusion_matrix=_confusion_matrix(true, predicted, all_names),
         perplexity=dict(perplexity or {}),
-        report=classification_report(
-            true, predicted, digits=4, target_names=[printable(label) for label in labels], **options
-        ),
+        report=classification_report(Counter(zip(true, predicted.tolist(), strict=True)), labels),
         per_label={
             label: dict(zip(_PER_LABEL, map(float, row), strict=True))
             for label, row in zip(labels, zip(*columns, strict=True), strict=True)

@@ -15,10 +15,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from lmclassify.errors import DataError, OptionError, OutputError, listing, printable
+from lmclassify.errors import DataError, OptionError, OutputError, listing
 from lmclassify.persistence.atomic_file import FileWriter, write_errors
 from lmclassify.tables.compression import compressing, split_compression
 from lmclassify.tables.rows import Column, Rows
+from lmclassify.text.display import shown
 
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet", "table"]
 
@@ -95,7 +96,7 @@ class TableWriter(FileWriter):
             from lmclassify.tables.parquet import require_pyarrow
 
             require_pyarrow(OutputError)
-        self._fit_terminal = path == "-" and sys.stdout.isatty()
+        self._to_terminal = path == "-" and sys.stdout.isatty()
         super().__init__(path)
         if format == "parquet" and self._stream.isatty():
             self._close()
@@ -168,7 +169,7 @@ class TableWriter(FileWriter):
 
     def _commit(self) -> None:
         if self._aligned_rows:
-            self._sink.write(_aligned(self._aligned_rows, fit_terminal=self._fit_terminal).encode())
+            self._sink.write(_aligned(self._aligned_rows, terminal=self._to_terminal).encode())
         if self._parquet is not None:
             self._parquet.close()
         if self._compressed is not None:
@@ -231,7 +232,7 @@ def _merge_objects(one: str, other: str) -> str:
     return f"{begun}{'' if begun.rstrip() == '{' else ', '}{other[1:]}\n"
 
 
-def _aligned(chunks: Sequence[Rows], *, fit_terminal: bool) -> str:
+def _aligned(chunks: Sequence[Rows], *, terminal: bool) -> str:
     """Return rows as lines of aligned columns, with control characters escaped."""
     from rich.console import Console
     from rich.table import Table
@@ -239,11 +240,11 @@ def _aligned(chunks: Sequence[Rows], *, fit_terminal: bool) -> str:
 
     table = Table(box=None, pad_edge=False)
     for name in chunks[0].names:
-        table.add_column(Text(printable(name)), overflow="fold")
+        table.add_column(Text(shown(name, None, terminal=terminal)), overflow="fold")
     for rows in chunks:
         for record in _records(rows, "{:.4f}".format, ""):
-            table.add_row(*(Text(printable(cell)) for cell in record))
-    width = None if fit_terminal else 10_000
+            table.add_row(*(Text(shown(cell, None, terminal=terminal)) for cell in record))
+    width = None if terminal else 10_000
     console = Console(width=width, color_system=None, highlight=False)
     with console.capture() as capture:
         console.print(table)

@@ -19,12 +19,14 @@ import numpy.typing as npt
 from tokenizers import normalizers
 
 from lmclassify.text.parts import MAX_PART, split_long_text
+from lmclassify.text.scripts import UNSPACED
 from lmclassify.text.sequences import Ids, positions_within
 from lmclassify.text.tokenizer import encodable
+from lmclassify.text.words import GRAPHEME, Span, split
 
 Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
-Symbols = Literal["character", "subword", "word"]
+Symbols = Literal["character", "subword", "word", "marked-word"]
 
 CHUNK_SYMBOLS = 1 << 18
 """Symbols processed at a time by default: the n-grams of a chunk then take some tens of megabytes."""
@@ -34,6 +36,7 @@ MAX_LONGEST = 16
 """Longest n-gram allowed, in symbols. A saved model could otherwise ask for any amount of memory."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
+_MARKED_WORD = rf"{GRAPHEME}|(?>[\p{{L}}\p{{M}}\p{{N}}_&&[^{UNSPACED}]]+)|[^\s]"
 _NFC = normalizers.NFC()  # unicodedata.normalize takes quadratic time for a run of combining marks
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -65,7 +68,9 @@ class NgramAnalyzer:
     symbols : {"character", "subword", "word"}
         ``character``: characters of the text, case kept, with single spaces between words and one at
         either end. ``subword``: token ids of the text's sequence, beginning and end of text included.
-        ``word``: lower-cased words (runs of letters and digits) and other characters.
+        ``marked-word``: lower-cased words (runs of letters, their marks and digits) and other characters; in
+        scripts without spaces, grapheme clusters. ``word``: the rule of models saved by 0.7.0, which breaks
+        words at combining marks and takes all letters between spaces for one word.
     longest : int
         N. N-grams of 1 to this many symbols are extracted.
     """
@@ -123,11 +128,18 @@ class NgramAnalyzer:
             lengths = [len(text) for text in spaced]
             symbols = _code_points("".join(spaced)).astype(np.uint64)
         else:
-            lengths, symbols = _word_symbols(texts)
+            lengths, symbols = _word_symbols(texts, self.symbols)
         return symbols, np.array(lengths, dtype=np.intp)
 
-    def words(self, texts: Sequence[str], word_of_token: Sequence[Indices]) -> Indices:
-        """Return which whitespace-delimited word of its text each symbol of `occurrences` belongs to, (m,).
+    @property
+    def unit(self) -> str:
+        """What a symbol is: ``word`` for both rules of words."""
+        return self.symbols.removeprefix("marked-")
+
+    def words(
+        self, texts: Sequence[str], words: Sequence[Sequence[Span]], tokens: Sequence[Indices]
+    ) -> tuple[Indices, Indices]:
+        """Return the first and the last word that each symbol of `occurrences` belongs to, (m,) each.
 
         White space belongs to the word after it and the beginning of text to the first word. The end of text
         gets an index of its own, the number of words.
@@ -135,33 +147,70 @@ class NgramAnalyzer:
         Parameters
         ----------
         texts : sequence of str, (n,)
-        word_of_token : sequence of ndarray of int, (n,)
-            The word of each token of the text, without beginning and end of text; only used for subwords.
+        words : sequence of sequence of (int, int), (n,)
+            Start and end of each word, as `lmclassify.text.words.words_of` returns them.
+        tokens : sequence of ndarray of int, (n,)
+            Start and end of each token of the text, (tokens, 2), without beginning and end of text; only used
+            for subwords.
         """
-        result: list[npt.ArrayLike] = []
-        for text, tokens in zip(texts, word_of_token, strict=True):
-            words = text.split()
+        first, last = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+        for number, (text, spans) in enumerate(zip(texts, words, strict=True)):
             if self.symbols == "subword":
-                result.append([0, *tokens, len(words)])
+                begin, end = words_of_spans(spans, tokens[number])
+                begin, end = (np.array([0, *found, len(spans)]) for found in (begin, end))
             elif self.symbols == "character":
-                symbols = [*(1 + len(word) for word in words), 1 if words else 2]
-                result.append(np.repeat(np.arange(len(words) + 1), symbols))
+                lengths = [end - start + _begins(text, start) for start, end in spans]
+                begin = end = np.repeat(np.arange(len(spans) + 1), [*lengths, 1 if spans else 2])
             else:
-                result.append(np.repeat(np.arange(len(words)), symbols_of_words(words)))
-        return np.concatenate([np.zeros(0, np.intp), *result]).astype(np.intp)
+                begin, end = self._words_of_symbols(text, spans)
+            first.append(begin)
+            last.append(end)
+        return np.concatenate(first).astype(np.intp), np.concatenate(last).astype(np.intp)
+
+    def _words_of_symbols(self, text: str, spans: Sequence[Span]) -> tuple[Indices, Indices]:
+        """Return the first and the last word of each symbol of an analyzer of words."""
+        pieces = text.split()
+        known = _known_words([pieces], self.symbols)
+        begins = np.flatnonzero([_begins(text, start) for start, _ in spans])
+        counts = np.diff(np.append(begins, len(spans)))
+        first, last = [], []
+        for piece, begin, words in zip(pieces, begins.tolist(), counts.tolist(), strict=True):
+            if words == 1:
+                found = np.zeros(len(known[piece]), np.intp), np.zeros(len(known[piece]), np.intp)
+            else:
+                ends = np.cumsum(
+                    [len("".join(_parts(text[start:end]))) for start, end in spans[begin : begin + words]]
+                )
+                found = words_of_spans(
+                    [*zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)],
+                    np.array([*_symbol_spans(piece, self.symbols)]).reshape(-1, 2),
+                )
+            first.append(begin + found[0])
+            last.append(begin + found[1])
+        none = [np.zeros(0, np.intp)]
+        return np.concatenate(none + first), np.concatenate(none + last)
+
+
+def words_of_spans(words: Sequence[Span], spans: Indices) -> tuple[Indices, Indices]:
+    """Return the first and the last word that each span, (m, 2), shares characters with, (m,) each."""
+    if not len(words):
+        return np.zeros(len(spans), np.intp), np.zeros(len(spans), np.intp)
+    ends = np.array(words, dtype=np.intp).reshape(-1, 2)[:, 1]
+    # The end of a token determines its last word: its last character is never white space, unlike its first.
+    last = np.minimum(np.searchsorted(ends, spans[:, 1], side="left"), len(words) - 1)
+    return np.minimum(np.searchsorted(ends, spans[:, 0], side="right"), last), last
+
+
+def _begins(text: str, start: int) -> bool:
+    """Return whether a word that starts here is the first after white space."""
+    return start == 0 or text[start - 1].isspace()
 
 
 def _code_points(text: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
-def symbols_of_words(words: Sequence[str]) -> list[int]:
-    """Return how many symbols of an analyzer of words each whitespace-delimited word has."""
-    known = _known_words([words])
-    return [len(known[word]) for word in words]
-
-
-def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
+def _word_symbols(texts: Sequence[str], rule: Symbols) -> tuple[list[int], Keys]:
     """Return how many symbols each text has, and the symbols: hashes of lower-cased words."""
     symbols = [np.zeros(0, np.uint64)]
     first = characters = 0
@@ -169,44 +218,68 @@ def _word_symbols(texts: Sequence[str]) -> tuple[list[int], Keys]:
         characters += len(text)
         if characters >= CHUNK_SYMBOLS or number == len(texts):
             words = [text.split() for text in texts[first:number]]
-            known = _known_words(words)
+            known = _known_words(words, rule)
             for found in words:
                 symbols.append(np.array([*chain.from_iterable(map(known.__getitem__, found))], np.uint64))
             first, characters = number, 0
     return [len(found) for found in symbols[1:]], np.concatenate(symbols)
 
 
-_cache: tuple[dict[str, list[int]], int] = {}, 0
-"""The symbols of whitespace-delimited words, and how many characters these have."""
+_cache: dict[Symbols, tuple[dict[str, list[int]], int]] = {}
+"""By rule: the symbols of whitespace-delimited words, and how many characters these have."""
 
 
-def _known_words(words: Iterable[Sequence[str]]) -> dict[str, list[int]]:
+def _known_words(words: Iterable[Sequence[str]], rule: Symbols) -> dict[str, list[int]]:
     """Return the symbols of at least these whitespace-delimited words: no symbol spans white space."""
-    global _cache
-    known, characters = _cache
+    known, characters = _cache.get(rule, ({}, 0))
     missing = list(set().union(*words).difference(known))
     characters += sum(map(len, missing))
     if characters > CACHED_CHARACTERS:  # a new dictionary, as another thread may read the old one
         known, missing = {}, list(set().union(*words))
         characters = sum(map(len, missing))
-    parts = _split_words(missing)
+    parts = _split_words(missing, rule)
     hashes = iter(_hashes([*chain.from_iterable(parts)]).tolist())
     known.update(zip(missing, ([*islice(hashes, len(part))] for part in parts), strict=True))
-    _cache = (known, characters) if characters <= CACHED_CHARACTERS else ({}, 0)
+    _cache[rule] = (known, characters) if characters <= CACHED_CHARACTERS else ({}, 0)
     return known
 
 
-def _split_words(words: Sequence[str]) -> list[list[str]]:
-    """Return the symbols of each whitespace-delimited word: composed and in lower case."""
+def _split_words(words: Sequence[str], rule: Symbols) -> list[list[str]]:
+    """Return the symbols of each whitespace-delimited word as text, composed and in lower case."""
     if not words:
         return []
-    short = "\n".join(word if len(word) <= MAX_PART else "" for word in words)  # all at once is faster
-    result = [_WORD.findall(word) for word in _composed(short).lower().split("\n")]
-    for index, word in enumerate(words):
-        if len(word) > MAX_PART:
-            parts = (_composed(part).lower() for _, part in split_long_text(word))
-            result[index] = [*chain.from_iterable(map(_WORD.findall, parts))]
+    plain = [len(word) <= MAX_PART and (rule == "word" or word.isascii()) for word in words]
+    joined = "\n".join(word if is_plain else "" for word, is_plain in zip(words, plain, strict=True))
+    result = [_WORD.findall(word) for word in _composed(joined).lower().split("\n")]  # faster at once
+    for index, is_plain in enumerate(plain):
+        if not is_plain:
+            result[index] = _symbol_texts(words[index], rule)
     return result
+
+
+def _symbol_texts(word: str, rule: Symbols) -> list[str]:
+    """Return the symbols of a whitespace-delimited word as text."""
+    if rule == "word" or word.isascii():  # the rules differ in marks and scripts without spaces only
+        return [*chain.from_iterable(map(_WORD.findall, _parts(word)))]
+    whole = "".join(_parts(word))
+    return [whole[start:end] for start, end in split(_MARKED_WORD, whole)]
+
+
+def _symbol_spans(word: str, rule: Symbols) -> Iterator[Span]:
+    """Yield start and end of each symbol in a whitespace-delimited word, composed and in lower case."""
+    if rule == "marked-word":
+        yield from split(_MARKED_WORD, "".join(_parts(word)))
+        return
+    offset = 0
+    for part in _parts(word):
+        yield from ((offset + found.start(), offset + found.end()) for found in _WORD.finditer(part))
+        offset += len(part)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield a text's parts, composed and in lower case."""
+    parts = [text] if len(text) <= MAX_PART else (part for _, part in split_long_text(text))
+    return (_composed(part).lower() for part in parts)
 
 
 def _composed(text: str) -> str:

@@ -1,7 +1,8 @@
 """Protects terminals from control characters in data, names and models.
 
-On a terminal, every character that is not printable is shown as an escape sequence, including characters that
-reverse the direction of text (Boucher & Anderson 2021). Files and pipes receive each character unchanged.
+On a terminal, every character that is not printable is shown as an escape sequence, including zero-width
+joiners and characters that reverse the direction of text (Boucher & Anderson 2021). Files and pipes receive
+each character unchanged.
 Uses the standard library only.
 """
 
@@ -12,13 +13,23 @@ import io
 import re
 import sys
 
-from lmclassify.errors import printable
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, TextIO
 
 _SHOWN = re.compile(r"[^\n\t]+")  # all but line ends and tabs
+ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+"""They keep the direction of a text to itself (`lmclassify.text.display`), so terminals receive them."""
+
+
+def visible(text: str) -> str:
+    """Return a text with every character that is not printable as a visible escape, except the isolates."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character in (ISOLATE, END_ISOLATE) else repr(character)[1:-1]
+        for character in text
+    )
 
 
 class TerminalWriter(io.BufferedIOBase):
@@ -39,7 +50,7 @@ class TerminalWriter(io.BufferedIOBase):
         """Write bytes and return their number."""
         text = self._decoder.decode(bytes(data))
         if not text.isprintable():
-            text = _SHOWN.sub(lambda run: printable(run[0]), text)
+            text = _SHOWN.sub(lambda run: visible(run[0]), text)
         self._stream.write(text.encode(self._encoding, "backslashreplace"))
         return len(data)
 

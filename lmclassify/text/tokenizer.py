@@ -31,6 +31,7 @@ from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
 
 from lmclassify.errors import ModelError, OptionError
 from lmclassify.text.parts import split_long_text
+from lmclassify.text.scripts import needs_space
 from lmclassify.text.sequences import PADDING_ID, Ids
 
 TokenizerKind = Literal["word", "subword", "char"]
@@ -61,10 +62,6 @@ _WORDS = (
     rf"|(?>[\p{{L}}\p{{M}}\p{{N}}_&&[^{_CJK}]]+)(?:['’](?>\p{{L}}+)){{0,100}}"
     r"|([^\s\p{L}\p{M}\p{N}_])\1{0,9999}"  # punctuation and symbols: runs of the same character
 )
-_OPENING, _CLOSING = "([{$£€#@", ".,:;!?)]}%"
-"""Characters without a space after them or before them, when words are joined to a text."""
-_UNSPACED = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
-"""Characters that are words by themselves (a part of `_CJK`), without spaces between them."""
 _PIECES = rf"{_SPACE}?[\p{{L}}\p{{M}}]+|{_SPACE}?\p{{N}}+|{_SPACE}?[^\p{{L}}\p{{M}}\p{{N}}{_SPACE}]+"
 
 
@@ -252,6 +249,30 @@ class Tokenizer:
         # The end of a token determines its word: its last character is never white space, unlike its first.
         return spans, np.searchsorted(ends, self.offsets(text)[:, 1], side="left")
 
+    def parts(self, token_id: int, most: int) -> list[int]:
+        """Return how many characters the parts of a token have that its last merges join.
+
+        Parts of at most `most` characters are not split further.
+        """
+        result = []
+        pending = [self._names[token_id].removeprefix(_SPACE)]
+        while pending:
+            part = pending.pop()
+            pair = self._merged_from.get(part) if len(part) > most else None
+            if pair is None:
+                result.append(len(part))
+            else:
+                pending += reversed([piece for piece in pair if piece])
+        return result
+
+    @cached_property
+    def _merged_from(self) -> dict[str, tuple[str, str]]:
+        """The two parts of each merged token, without the mark of a word's beginning."""
+        return {
+            (left + right).removeprefix(_SPACE): (left.removeprefix(_SPACE), right)
+            for left, right in reversed(self.merges)
+        }
+
     def token_bytes(self, token_id: int) -> bytes:
         """Return the UTF-8 bytes of a token, without the mark of a word's beginning."""
         if self._first_byte <= token_id < self._first_byte + 256:
@@ -287,7 +308,7 @@ class Tokenizer:
         if self.kind == "word":
             for token in ids:
                 word = self.token_bytes(token).decode()
-                after += f" {word}" if word and _needs_space(after, word) else word
+                after += f" {word}" if word and needs_space(after, word) else word
             return after
         content = b"".join(
             (b" " if self.starts_word[token] else b"") + self.token_bytes(token) for token in ids
@@ -370,16 +391,6 @@ def _engine(kind: TokenizerKind, lowercase: bool) -> tokenizers.Tokenizer:
     engine.normalizer = normalizers.Sequence(steps)
     engine.pre_tokenizer = pre_tokenizers.Sequence(splits)
     return engine
-
-
-def _needs_space(text: str, word: str) -> bool:
-    """Return whether a space precedes a word appended to a text; tokenized again, it is the same word."""
-    before, first = text[-1:], word[0]
-    if not before or before.isspace():
-        return False
-    if before == first:  # keeps two runs of the same character apart
-        return True
-    return not (before in _OPENING or first in _CLOSING or all(map(_UNSPACED.match, (before, first))))
 
 
 def _most_frequent(counts: Counter[str], limit: int) -> list[str]:

@@ -16,3 +16,4 @@ def test_deleting_by_explain_moves_more_than_at_random(tuned):
 def test_a_word_is_taken_out():
     assert delete_word(" a  b c ", 1) == "a c"
     assert delete_word("a", 0) == ""
+    assert delete_word("免费 领取", 1) == "免 领取"

@@ -1,6 +1,13 @@
 import numpy as np
+import pytest
 
-from lmclassify.classify.linear_ngrams import attribute_to_words, naive_bayes_weights, tf_idf, weighted_sums
+from lmclassify.classify.linear_ngrams import (
+    attribute_to_words,
+    naive_bayes_weights,
+    share_equally,
+    tf_idf,
+    weighted_sums,
+)
 from lmclassify.lm.ngram.index import count_known
 
 COLUMNS = np.array([[0, 1, 0, 1, 2], [-1, 3, -1, -1, 4]], np.int32)
@@ -33,9 +40,17 @@ def test_weighted_sums():
 def test_ngrams_are_shared_equally_by_their_words():
     counts = count_known(COLUMNS, TEXT_INDEX, 3)
     words = np.arange(5)
-    parts = attribute_to_words(counts, counts.count, WEIGHTS, COLUMNS, TEXT_INDEX, words, 5)
+    parts = attribute_to_words(counts, counts.count, WEIGHTS, COLUMNS, TEXT_INDEX, (words, words), 5)
     np.testing.assert_allclose(parts[0], WEIGHTS[0] + WEIGHTS[3] / 2, rtol=1e-6)
     np.testing.assert_allclose(parts[2], WEIGHTS[0], rtol=1e-6)
     np.testing.assert_allclose(parts[4], WEIGHTS[2] + WEIGHTS[4] / 2, rtol=1e-6)
     sums = weighted_sums(counts, counts.count, WEIGHTS)
     np.testing.assert_allclose(np.add.reduceat(parts, [0, 2, 3]), sums, rtol=1e-6)
+
+
+def test_parts_are_shared_by_all_their_words():
+    first, last = np.array([0, 1, 1, 3]), np.array([0, 2, 40, 3])
+    shared = share_equally(np.array([[1.0], [2.0], [80.0], [3.0]]), first, last, 42)[:, 0]
+    np.testing.assert_allclose(shared[:5], [1.0, 3.0, 3.0, 5.0, 2.0])
+    assert shared.sum() == pytest.approx(86.0)
+    assert shared[41] == 0.0

@@ -46,3 +46,39 @@ def test_unknown_tokens_are_neither_suggested_nor_generated(kind, by_kind):
         assert text
         assert model.tokenizer.unknown_id not in model.tokenizer.sequences([text])[0]
         text.encode()
+
+
+CHINESE = ["免费领取大奖", "免费领取红包", "点击免费领取", "明天开会吧", "明天吃饭吧", "明天见面吧"] * 4
+
+
+@pytest.fixture(scope="module")
+def chinese():
+    labels = (["spam"] * 3 + ["ham"] * 3) * 4
+    return LMClassifier(recipe="ngram", random_state=0).fit(CHINESE, labels).model_
+
+
+def test_scripts_without_spaces_have_no_stray_spaces(chinese):
+    suggested = [found["word"] for found in chinese.suggest("免费", "spam", 3)]
+    assert suggested[0].startswith("领")  # the next word continues the text
+    assert all(len(found["word"]) <= 6 for found in chinese.suggest("", n=5))
+    for text in chinese.generate("spam", 5, prefix="免费", seed=0):
+        assert text.startswith("免费")
+        assert " " not in text
+    assert not any(" " in text for text in chinese.generate("ham", 20, seed=1))
+
+
+def test_tokens_that_go_beyond_the_prefix_are_completed():
+    texts = ["免费领取大奖点击链接", "明天中午一起吃饭"] * 20  # each is one token
+    model = LMClassifier(recipe="ngram", random_state=0).fit(texts, ["spam", "ham"] * 20).model_
+    best = model.suggest("免费领", "spam", 1)[0]
+    assert best["word"] == "取大奖点击链接"
+    assert 0.9 < best["probability"] <= 1.0
+    assert model.generate("spam", prefix="免费领", temperature=0) == ["免费领取大奖点击链接"]
+    assert model.generate("spam", prefix="你好 免", temperature=0)[0].startswith("你好 免")
+
+
+def test_chinese_is_explained_token_by_token(chinese):
+    words = chinese.explain("免费领取大奖")["words"]
+    assert len(words) > 1
+    assert "".join(word["word"] for word in words) == "免费领取大奖"
+    assert max(len(word["word"]) for word in chinese.informative_words(CHINESE)["spam"]) <= 6

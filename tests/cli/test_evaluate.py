@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import io
 import json
 import os
 from pathlib import Path
@@ -38,6 +40,17 @@ def test_evaluate(saved, tmp_path):
     assert result["accuracy"] == pytest.approx(right / 200)
     assert sum(map(sum, result["confusion_matrix"])) == 200
     assert result["perplexity"]["spam"] > 1
+
+
+def test_the_whole_matrix_as_csv(saved, data):
+    data.write_text("text,label\nwin a prize,spam\nlunch,eggs\n")
+    done = run_cli("evaluate", data, "-m", saved, "--format", "csv", cwd=data.parent)
+    rows = [*csv.reader(io.StringIO(done.stdout.decode()))]
+    assert rows[0] == ["true_label", "eggs", "ham", "spam"]
+    assert [row[0] for row in rows[1:]] == rows[0][1:]
+    assert sum(int(cell) for row in rows[1:] for cell in row[1:]) == 2
+    error = one_line(run_cli("evaluate", data, "--drift", "--format", "csv", cwd=data.parent), 2)
+    assert "--format csv is the confusion matrix only" in error
 
 
 def test_evaluate_with_other_labels(saved, data):

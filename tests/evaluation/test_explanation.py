@@ -67,6 +67,18 @@ def test_text_has_a_line_and_a_bar_for_each_word(explanation):
     assert lines[-1].split() == ["sum", "+2.000"]
 
 
+def test_words_from_right_to_left_keep_their_direction_to_themselves(explanation):
+    explanation["words"][0]["word"] = "می‌خواهم"
+    text = to_text(explanation, lambda bar, _: bar, "#")
+    assert text.splitlines()[4].startswith("\u2068می‌خواهم\u2069   ")
+    on_terminal = to_text(explanation, lambda bar, _: bar, "#", terminal=True)
+    assert "\u2068می\\u200cخواهم\u2069" in on_terminal
+    html = to_html(explanation)
+    assert '<p dir="auto"' in html
+    assert "می‌خواهم" in html
+    assert "\u2068" not in html
+
+
 def test_the_variant_that_was_scored_is_named(explanation):
     explanation["reading"] = "Win" * 100
     note = (

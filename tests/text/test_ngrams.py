@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify.text.ngrams import NgramAnalyzer
+from lmclassify.text.words import words_of
 
 TEXTS = st.lists(st.text(max_size=12), min_size=1, max_size=6)
 
@@ -52,7 +53,7 @@ def test_different_ngrams_have_different_keys():
 
 @settings(max_examples=25)
 @given(texts=TEXTS)
-@pytest.mark.parametrize("symbols", ["character", "subword", "word"])
+@pytest.mark.parametrize("symbols", ["character", "subword", "word", "marked-word"])
 def test_keys_do_not_depend_on_the_other_texts(symbols, texts):
     analyzer = NgramAnalyzer(symbols, 3)
     assert keys_by_text(analyzer, *texts) == [keys_by_text(analyzer, text)[0] for text in texts]
@@ -92,8 +93,38 @@ def test_combining_marks_take_linear_time():
     assert seconds("a" + "\u0301\u0316" * 40_000) < 30 * seconds("a\u0301" * 40_000)
 
 
-@given(TEXTS)
-def test_words_have_as_many_symbols_alone_as_within_their_text(texts):
-    analyzer = NgramAnalyzer("word", 1)
-    words = analyzer.words(texts, [np.zeros(0, np.intp)] * len(texts))
-    assert len(words) == len(analyzer.occurrences(texts, []).text_index)
+@pytest.mark.parametrize("symbols", ["character", "word", "marked-word"])
+@given(st.lists(st.text() | st.text("aé 中かก็ក្រុម\u0301ー\u200cİ"), min_size=1, max_size=6))
+def test_each_symbol_belongs_to_words(symbols, texts):
+    analyzer = NgramAnalyzer(symbols, 1)
+    spans = [words_of(text) for text in texts]
+    first, last = analyzer.words(texts, spans, [])
+    text_index = analyzer.occurrences(texts, []).text_index
+    assert len(first) == len(last) == len(text_index)
+    assert (first <= last).all()
+    for number, found in enumerate(spans):
+        own = text_index == number
+        assert (np.diff(first[own]) >= 0).all()
+        if symbols == "character" or not own.any():
+            continue
+        covered = {word for a, b in zip(first[own], last[own], strict=True) for word in range(a, b + 1)}
+        assert covered <= set(range(len(found)))
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        ("Don't miss it!!", 7, 7),
+        ("नमस्ते दुनिया", 10, 2),  # the old rule breaks words at combining marks
+        ("مَرْحَبًا", 9, 1),
+        ("免费领取", 1, 4),
+        ("ขอบคุณ", 3, 5),
+        ("ក្រុម", 5, 2),  # a letter with one below it, and a letter
+        ("iPhone手机", 1, 3),
+    ],
+)
+def test_the_rules_of_words(text, old, new):
+    def symbols(rule):
+        return len(NgramAnalyzer(rule, 1).occurrences([text], []).text_index)
+
+    assert (symbols("word"), symbols("marked-word")) == (old, new)

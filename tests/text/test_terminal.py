@@ -32,7 +32,7 @@ def test_control_characters_are_escaped():
 @given(data=st.binary(), at=st.integers(0, 20))
 def test_split_writes_pass_nothing_unprintable(encoding, data, at):
     text = shown([data[:at], data[at:]], encoding)
-    assert text.replace("\n", "").replace("\t", "").isprintable()
+    assert text.translate(dict.fromkeys([0x2068, 0x2069])).replace("\n", "").replace("\t", "").isprintable()
     assert text == shown([data], encoding)
 
 
@@ -40,6 +40,10 @@ def test_split_writes_pass_nothing_unprintable(encoding, data, at):
 @given(st.text().filter(str.isprintable))
 def test_printable_text_is_not_changed(text):
     assert shown([text.encode()]) == text
+
+
+def test_joiners_are_escaped_and_isolates_are_kept():
+    assert shown(["\u2068می‌خواهم\u2069 👩‍💻\n".encode()]) == "\u2068می\\u200cخواهم\u2069 👩\\u200d💻\n"
 
 
 def test_unguarded_streams_are_returned_unchanged():

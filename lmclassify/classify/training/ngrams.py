@@ -49,7 +49,7 @@ Mask = npt.NDArray[np.bool_]
 ANALYZERS = {
     NgramAnalyzer("character", 5): True,
     NgramAnalyzer("subword", 3): True,
-    NgramAnalyzer("word", 2): False,
+    NgramAnalyzer("marked-word", 2): False,
 }
 """Whether each analyzer's likelihood is a language model's; else it is that of multinomial naive Bayes."""
 

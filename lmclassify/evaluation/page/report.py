@@ -14,6 +14,7 @@ from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.thresholds import subsample
+from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confused_pairs
 from lmclassify.evaluation.curves import (
     Bin,
     CoverageCurve,
@@ -131,7 +132,8 @@ def build_report(
 def render(report: Report) -> str:
     """Return the report as an HTML document; equal contents give equal bytes."""
     evaluation, decisions = report.evaluation, report.decisions
-    many = len(evaluation.per_label) > views.MAX_MATRIX_LABELS
+    many = len(evaluation.per_label) > MAX_MATRIX_LABELS
+    reported = views.reported(evaluation)
     learning = _learning_curves(report)
     decided = None
     if evaluation.unsure and evaluation.accuracy_of_decided is not None:
@@ -149,9 +151,10 @@ def render(report: Report) -> str:
             positive_probability=_positive_probability(decisions),
             missing_labels=sorted(set(evaluation.per_label) - {*decisions.labels, decisions.unknown_label}),
             matrix=None if many else views.matrix_rows(evaluation),
-            pairs=views.confused_pairs(evaluation) if many else None,
+            pairs=confused_pairs(evaluation.labels, evaluation.confusion_matrix) if many else None,
             picture=views.matrix_picture(evaluation) if many else None,
             label_rows=views.label_rows(evaluation),
+            left_out_labels=len(evaluation.per_label) - len(reported),
             plots=_plots(report, decided, learning),
             decided=decided,
             largest_bin=max(report.bins, key=lambda part: part.texts, default=None),
@@ -161,7 +164,10 @@ def render(report: Report) -> str:
             learning=learning,
             labels_with_epochs=len({entry["label"] for entry in report.epochs}),
             mistakes=[views.mistake_view(*mistake) for mistake in report.mistakes],
-            word_rows=views.informative_word_rows(report.words),
+            word_rows=views.informative_word_rows(
+                {label: words for label, words in report.words.items() if label in reported}
+            ),
+            model_labels=[label for label in report.model_info["labels"] if str(label["label"]) in reported],
             facts=views.fact_pairs(report.model_info, report.data, report.model),
             settings=views.setting_pairs(report.model_info),
             max_name=plots.MAX_NAME,

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lmclassify.classify.explain import ExplainedWord, Explanation, InformativeWord
+from lmclassify.evaluation.classification_report import reported_labels
+from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS
 from lmclassify.evaluation.metrics import Evaluation
 from lmclassify.evaluation.mistakes import Mistake
 
-MAX_MATRIX_LABELS = 12
-"""More labels make a table too wide to read: the report then shows the worst pairs and a picture."""
-_MAX_PAIRS = 25
-"""Confused pairs in the table: as many rows as fit on a screen."""
+MAX_LABELS = 200
+"""Labels in a table: with more, those that occur in the data are shown, the most frequent ones first."""
 _SHADES = 5
 """Shades of the picture, so that all cells of a shade are one SVG path."""
 _MAX_WORDS = 150
@@ -61,51 +63,31 @@ def matrix_rows(evaluation: Evaluation) -> list[MatrixRow]:
     return rows
 
 
-def confused_pairs(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the most frequent confusions, with how many pairs and mistakes there are in all."""
-    pairs = sorted(
-        (-cell.count, row, column)
-        for row, matrix_row in enumerate(matrix_rows(evaluation))
-        for column, cell in enumerate(matrix_row.cells)
-        if cell.count and cell.kind == "wrong"
-    )
-    rows = matrix_rows(evaluation)
-    shown = [
-        {
-            "true": rows[row].label,
-            "predicted": evaluation.labels[column],
-            "count": -count,
-            "share": -count / rows[row].texts,
-        }
-        for count, row, column in pairs[:_MAX_PAIRS]
-    ]
-    return {
-        "rows": shown,
-        "pairs": len(pairs),
-        "mistakes": sum(-count for count, *_ in pairs),
-        "mistakes_shown": sum(-count for count, *_ in pairs[:_MAX_PAIRS]),
-    }
+def reported(evaluation: Evaluation) -> list[str]:
+    """Return the labels that the tables show."""
+    counts = np.asarray(evaluation.confusion_matrix, dtype=np.int64)
+    texts = dict(zip(evaluation.labels, (counts.sum(axis=0) + counts.sum(axis=1)).tolist(), strict=True))
+    return reported_labels({label: texts[label] for label in evaluation.per_label}, MAX_LABELS)
 
 
 def matrix_picture(evaluation: Evaluation) -> dict[str, Any]:
     """Return the whole confusion matrix as SVG paths: a unit square per cell, one path per shade."""
     squares: dict[tuple[str, int], list[str]] = defaultdict(list)
-    rows = matrix_rows(evaluation)
-    for y, row in enumerate(rows):
-        for x, cell in enumerate(row.cells):
-            if cell.count:
-                shade = min(int(cell.share * _SHADES), _SHADES - 1)
-                squares[cell.kind, shade].append(f"M{x} {y}h1v1h-1z")
+    chosen = [at for at, label in enumerate(evaluation.labels) if label in evaluation.per_label]
+    counts = np.asarray(evaluation.confusion_matrix, dtype=np.int64)[chosen]
+    for y, x in np.argwhere(counts).tolist():
+        shade = min(int(counts[y, x] / counts[y].sum() * _SHADES), _SHADES - 1)
+        squares["right" if x == chosen[y] else "wrong", shade].append(f"M{x} {y}h1v1h-1z")
     paths = [
         {"kind": kind, "opacity": 0.3 + 0.7 * shade / (_SHADES - 1), "d": "".join(parts)}
         for (kind, shade), parts in sorted(squares.items())
     ]
-    return {"width": len(evaluation.labels), "height": len(rows), "paths": paths}
+    return {"width": len(evaluation.labels), "height": len(chosen), "paths": paths}
 
 
 def label_rows(evaluation: Evaluation) -> list[tuple[str, dict[str, float]]]:
-    """Return the metrics of each label; the weakest labels first where there are many."""
-    rows = list(evaluation.per_label.items())
+    """Return the metrics of the labels to report; the weakest labels first where there are many."""
+    rows = [(label, evaluation.per_label[label]) for label in reported(evaluation)]
     if len(rows) > MAX_MATRIX_LABELS:
         rows.sort(key=lambda row: (row[1]["f1-score"], row[0]))
     return rows
@@ -122,12 +104,14 @@ class ShadedWord:
     """Share of the largest contribution, 0 to 1."""
     kind: str | None
     """``for`` or ``against``: the CSS class; None for a word that contributes too little to be coloured."""
+    spaced: bool = True
+    """Whether a space comes before it; not within a text of a script without spaces."""
 
 
-def _shaded(text: str, contribution: float, largest: float) -> ShadedWord:
+def _shaded(text: str, contribution: float, largest: float, spaced: bool) -> ShadedWord:
     strength = abs(contribution) / largest
     kind = None if strength < _MIN_STRENGTH else "for" if contribution > 0 else "against"
-    return ShadedWord(text, contribution, strength, kind)
+    return ShadedWord(text, contribution, strength, kind, spaced)
 
 
 @dataclass(frozen=True)
@@ -148,11 +132,15 @@ def mistake_view(mistake: Mistake, explanation: Explanation) -> MistakeView:
     """Return a mistake with its words shaded."""
     words = explanation["words"]
     largest = max((abs(word["part"]) for word in words), default=0.0) or 1.0
+    ends = [-1, *(word["end"] for word in words)]
     ranked = sorted(words, key=lambda word: -abs(word["part"]))
     return MistakeView(
         mistake,
         explanation,
-        [_shaded(word["word"], word["part"], largest) for word in words[:_MAX_WORDS]],
+        [
+            _shaded(word["word"], word["part"], largest, word["start"] > end)
+            for word, end in zip(words[:_MAX_WORDS], ends, strict=False)
+        ],
         max(0, len(words) - _MAX_WORDS),
         [word for word in ranked if word["part"] > 0][:_MAX_NAMED_WORDS],
         [word for word in ranked if word["part"] < 0][:_MAX_NAMED_WORDS],

@@ -12,6 +12,9 @@ export function element(tag, attributes = {}, ...children) {
 /** A label's name in a sentence, isolated so that its writing direction does not affect the rest. */
 export const labelName = (label) => element("bdi", {}, label);
 
+/** The same for text that is no element, such as a title: between FIRST STRONG ISOLATE and its end. */
+export const isolated = (text) => (/^[\x20-\x7e]*$/.test(text) ? text : `\u2068${text}\u2069`);
+
 export const counted = (number, one, several = `${one}s`) =>
   `${number.toLocaleString("en")} ${number === 1 ? one : several}`;
 

@@ -5,6 +5,10 @@ import { byId, element } from "./dom.js";
 
 const SHOWN = 5;
 const SEARCHED = 100; // words among which to look for completions of an unfinished word
+const SCRIPTS = ["Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Tibetan", "Myanmar", "Khmer"];
+const PUNCTUATION = "ー\u3001-\u3003\u3008-\u3011\u3014-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65";
+const LETTERS = SCRIPTS.map((name) => `\\p{sc=${name}}`).join("");
+const UNSPACED_END = new RegExp(`[${LETTERS}${PUNCTUATION}]\\p{M}*$`, "u");
 const area = byId("text");
 const place = byId("suggestions");
 const buttons = byId("next-words");
@@ -53,7 +57,8 @@ function describe() {
 }
 
 async function additionsTo(text, options) {
-  const unfinished = text === completed ? "" : text.slice(text.search(/\s\S*$/) + 1);
+  const unspaced = UNSPACED_END.test(text); // there the service completes unfinished words itself
+  const unfinished = text === completed || unspaced ? "" : text.slice(text.search(/\s\S*$/) + 1);
   if (unfinished !== "") {
     const before = text.slice(0, text.length - unfinished.length);
     const begun = (word) => word.slice(0, unfinished.length).toLowerCase() === unfinished.toLowerCase();
@@ -62,7 +67,7 @@ async function additionsTo(text, options) {
     const longer = [...rests].slice(0, SHOWN); // one of the words that differ only in case
     if (longer.length > 0) return longer.map((added) => ({ word: unfinished + added, added }));
   }
-  const gap = text === "" || /\s$/.test(text) ? "" : " ";
+  const gap = text === "" || /\s$/.test(text) || unspaced ? "" : " ";
   const words = await requestWords(text, Math.min(SHOWN, maxSuggestions), options);
   return words.map((word) => ({ word, added: gap + word }));
 }

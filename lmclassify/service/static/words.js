@@ -1,6 +1,6 @@
 /* The explanation: the words of the text, coloured by their contribution (see /v1/explain). */
 
-import { byId, element, labelName, nats } from "./dom.js";
+import { byId, element, isolated, labelName, nats } from "./dom.js";
 
 const words = byId("words");
 const details = byId("word-details");
@@ -47,8 +47,8 @@ function option(item, text, largest) {
 }
 
 function described({ part, log_probability: logProbability }) {
-  const favoured = shown.against === null ? "" : ` for ${part > 0 ? shown.label : shown.against}`;
-  const each = compared().map((label) => `log p(${label}) ${logProbability[label].toFixed(3)}`);
+  const favoured = shown.against === null ? "" : ` for ${isolated(part > 0 ? shown.label : shown.against)}`;
+  const each = compared().map((label) => `log p(${isolated(label)}) ${logProbability[label].toFixed(3)}`);
   return [`${nats(part)} nats${part === 0 ? "" : favoured}`, ...each].join("; ");
 }
 
@@ -71,7 +71,7 @@ function showSum({ words: all, prior, end_of_text: end, decision, reading }) {
     element("div", {}, element("dt", {}, name), element("dd", {}, nats(value))),
   );
   if (reading !== null) {
-    pairs.push(element("div", {}, element("dt", {}, "normalized text"), element("dd", {}, reading)));
+    pairs.push(element("div", {}, element("dt", {}, "normalized text"), element("dd", { dir: "auto" }, reading)));
   }
   byId("sum").replaceChildren(...pairs);
 }
@@ -87,9 +87,9 @@ function fillTable() {
       ...labels.map((label) => cell(item.log_probability?.[label].toFixed(3) ?? "")),
       cell(nats(item.part)),
     );
-  const heads = ["word", ...labels.map((label) => `log p(${label})`), "contribution"];
+  const heads = [["word"], ...labels.map((label) => ["log p(", labelName(label), ")"]), ["contribution"]];
   table.tHead.replaceChildren(
-    element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head))),
+    element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, ...head))),
   );
   table.tBodies[0].replaceChildren(
     row("(prior)", shown.prior),

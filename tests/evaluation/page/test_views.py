@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lmclassify.classify.decisions import Decisions
+from lmclassify.evaluation.confusion import confused_pairs
 from lmclassify.evaluation.metrics import evaluate
 from lmclassify.evaluation.mistakes import Mistake
-from lmclassify.evaluation.page.views import confused_pairs, informative_word_rows, matrix_rows, mistake_view
+from lmclassify.evaluation.page.views import informative_word_rows, matrix_rows, mistake_view
 
 from .pages import explanation
 
@@ -21,6 +22,15 @@ def test_long_mistakes_are_cut_and_their_strongest_words_named():
     assert [word.kind for word in view.words[:14]] == [None] * 11 + ["against", "for", "against"]
 
 
+def test_words_without_spaces_between_them():
+    mistake = Mistake("免费 a", "ham", "spam", 0.9, 1)
+    words = [
+        {"word": w, "start": at, "end": at + 1, "part": 1.0} for w, at in (("免", 0), ("费", 1), ("a", 3))
+    ]
+    view = mistake_view(mistake, {"words": words})
+    assert [word.spaced for word in view.words] == [True, False, True]
+
+
 def test_matrix_rows_leave_out_unsure_and_share_each_row():
     decisions = Decisions(["a", "b"], min_confidence=0.7)
     log_posteriors = np.log([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9]])
@@ -28,7 +38,7 @@ def test_matrix_rows_leave_out_unsure_and_share_each_row():
     first, second = matrix_rows(evaluation)
     assert [(cell.count, cell.kind) for cell in first.cells] == [(1, "right"), (1, "wrong"), (1, "wrong")]
     assert (second.label, second.texts, second.cells[1].share) == ("b", 1, 1.0)
-    assert confused_pairs(evaluation) == {
+    assert confused_pairs(evaluation.labels, evaluation.confusion_matrix) == {
         "rows": [
             {"true": "a", "predicted": "b", "count": 1, "share": 1 / 3},
             {"true": "a", "predicted": "unsure", "count": 1, "share": 1 / 3},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lmclassify import FittedModel
+from lmclassify import FittedModel, LMClassifier
 from tests.service.conftest import running
 from tests.service.page.browser import ask, expect, opened, settled, type_text, upload, word
 
@@ -46,6 +46,22 @@ def test_a_text_is_labelled_while_it_is_typed(page: Any, address: str) -> None:
     page.get_by_label("Text", exact=True).fill("")
     expect(page.locator("#result")).to_be_hidden()
     expect(page.locator("#verdict")).to_be_empty()
+
+
+def test_a_text_without_spaces(browser: Any, tmp_path: Path) -> None:
+    texts = ["免费领取大奖点击链接", "恭喜您中奖了赢现金", "明天中午一起吃饭", "会议改到星期五了"] * 6
+    model = LMClassifier(recipe="ngram", random_state=0).fit(texts, ["spam", "spam", "ham", "ham"] * 6)
+    model.save(tmp_path / "model")
+    with (
+        running("-m", tmp_path / "model", "--port", 0, "--timeout", 600, cwd=tmp_path) as service,
+        opened(browser, service.url) as page,
+    ):
+        page.get_by_label("Text", exact=True).fill("免费领")
+        expect(page.locator("#words [role=option]")).to_have_count(4)  # three characters, the end of text
+        expect(page.locator("#words")).to_contain_text("免费领")
+        expect(settled(page).first).to_have_text("取")
+        page.get_by_label("Text", exact=True).press("Tab")
+        expect(page.get_by_label("Text", exact=True)).to_have_value("免费领取")
 
 
 def test_the_numbers_of_a_word_are_shown_on_hover_and_by_keyboard(page: Any, address: str) -> None:
