@@ -168,9 +168,7 @@ def predict_here(
                 progress.add(len(chunk), table.bytes_read)
     column = None if label_at is None else table.columns[label_at]
     unlike = labeller.comparison.note(fitted.held_out)
-    if unlike is not None:
-        run.say(unlike)
-    _report(run, labeller.counts, labeller.without_text, labeller.decisions, column)
+    _report(run, labeller.counts, labeller.without_text, labeller.decisions, column, unlike)
 
 
 def predict_on_ray(
@@ -223,7 +221,8 @@ def predict_on_ray(
             progress.add,
         )
     column = None if label_at is None else table.columns[label_at]
-    _report(run, outcome.counts, outcome.without_text, decisions, column)
+    unlike = outcome.comparison.note(fitted.held_out)
+    _report(run, outcome.counts, outcome.without_text, decisions, column, unlike)
 
 
 def _report(
@@ -232,8 +231,11 @@ def _report(
     without_text: int,
     decisions: Decisions,
     label_column: str | None,
+    unlike: str | None,
 ) -> None:
     """Print notes about the rows, and a classification report if they have labels of the model."""
+    if unlike is not None:
+        run.say(unlike)
     if without_text:
         run.say(f"note: {without_text:,} rows have no text and get no label")
     if label_column is None:

@@ -25,6 +25,7 @@ from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, lis
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.prediction.labelling import TableLabeller, check_new_columns
 from lmclassify.prediction.part_files import PartFolder
+from lmclassify.prediction.unlike_texts import TextComparison
 from lmclassify.tables.rows import CHUNK_ROWS, Column, Rows
 from lmclassify.tables.urls import is_url
 
@@ -56,12 +57,14 @@ class LabellingCounts:
     """Rows with text and label, by true and by predicted label."""
     rows: int = 0
     without_text: int = 0
+    comparison: TextComparison = field(default_factory=TextComparison, compare=False)
 
     def add(self, other: LabellingCounts) -> None:
         """Add the counts of other rows."""
         self.counts += other.counts
         self.rows += other.rows
         self.without_text += other.without_text
+        self.comparison.merge(other.comparison)
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,7 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
             job.output.write(name, _with_ids(labelled, chunk.file.name))
         except LMClassifyError as error:
             return _FailedFile(chunk.file, error)
-        counts = LabellingCounts(labeller.counts, len(rows), labeller.without_text)
+        counts = LabellingCounts(labeller.counts, len(rows), labeller.without_text, labeller.comparison)
         messages = [str(item.message) for item in caught if issubclass(item.category, LMClassifyWarning)]
         return _LabelledChunk(chunk.file, name, counts, chunk.bytes_read, messages)
 
