@@ -31,10 +31,6 @@ SVM_GROWTH, MAX_SVM_FACTOR = 0.25, 2.0
 factor. Of the values tried, the best on texts that are 3 to 100 times as long as the training texts
 (docs/benchmarks.md)."""
 
-MAX_LSTM_RATIO = 2.0
-"""Texts that are longer than usual by more than this factor are not scored by the LSTMs: it takes most of the
-time, and whether they help was not seen on such texts."""
-
 
 @dataclass(frozen=True)
 class Combination:
@@ -122,6 +118,9 @@ class Combination:
     def cascade_mask(self, approximate: Array, lengths: npt.ArrayLike, *, exact: bool = False) -> Mask:
         """Return which labels of each text the LSTMs score, (n, K); see `Cascade.mask`.
 
+        Texts longer than usual are left to the n-gram models: LSTMs take most of the time there, and are
+        worse than nothing on texts that are unlike those they were trained on (docs/benchmarks.md).
+
         Parameters
         ----------
         approximate : ndarray, (n, K)
@@ -134,9 +133,9 @@ class Combination:
         if not self.lstms_decide:
             return np.zeros(approximate.shape, dtype=bool)
         cascade = replace(self.cascade, gap=math.inf) if exact else self.cascade
-        mask = cascade.mask(approximate, np.minimum(lengths, self.usual_length))
+        mask = cascade.mask(approximate, lengths)
         if not exact:
-            mask &= (np.asarray(lengths) <= MAX_LSTM_RATIO * self.usual_length)[:, np.newaxis]
+            mask &= (np.asarray(lengths) <= self.usual_length)[:, np.newaxis]
         return mask
 
     def cascade_joint(self, scores: Sequence[Array], lengths: npt.ArrayLike) -> Array:

@@ -118,14 +118,7 @@ def evaluate(
             keep_cross_entropies=drift,
         )
         evaluation = _evaluate(run, scored) if scored.labeller.true else None
-        found = None
-        if drift:
-            found = _drift(scored, fitted)
-            if plot is not None:
-                from lmclassify.evaluation.plots import plot_drift
-
-                plot_drift(found, plot)
-                run.say(f"drift plotted in {plot}")
+        found = _drift(run, scored, fitted, plot) if drift else None
         _print(evaluation, found, format)
         if page is not None and evaluation is not None:
             from lmclassify.evaluation.page.report import build_report, render
@@ -267,7 +260,18 @@ def _print(evaluation: Evaluation | None, drift: Drift | None, format: str) -> N
         print("\n\n".join(part.to_text() for part in (evaluation, drift) if part is not None))
 
 
-def _drift(scored: _Scored, fitted: FittedModel) -> Drift:
+def _drift(run: Run, scored: _Scored, fitted: FittedModel, plot: str | None) -> Drift:
+    """Compare the texts with the model's held-out texts, and plot that if asked for."""
+    found = _measure_drift(scored, fitted)
+    if plot is not None:
+        from lmclassify.evaluation.plots import plot_drift
+
+        plot_drift(found, plot)
+        run.say(f"drift plotted in {plot}")
+    return found
+
+
+def _measure_drift(scored: _Scored, fitted: FittedModel) -> Drift:
     """Compare the texts, in order of row or time, with the model's held-out texts."""
     import numpy as np
     import pandas as pd

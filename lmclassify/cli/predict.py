@@ -178,9 +178,7 @@ def predict_here(
                 progress.add(len(chunk), table.bytes_read)
     column = None if label_at is None else table.columns[label_at]
     unlike = labeller.comparison.note(fitted.held_out)
-    if unlike is not None:
-        run.say(unlike)
-    _report(run, labeller, table.notes, labeller.decisions, column)
+    _report(run, labeller, [*table.notes, *([] if unlike is None else [unlike])], labeller.decisions, column)
 
 
 def predict_on_ray(
@@ -234,7 +232,8 @@ def predict_on_ray(
             progress.add,
         )
     column = None if label_at is None else table.columns[label_at]
-    _report(run, outcome, outcome.notes, decisions, column)
+    unlike = outcome.comparison.note(fitted.held_out)
+    _report(run, outcome, [*outcome.notes, *([] if unlike is None else [unlike])], decisions, column)
 
 
 def _report(

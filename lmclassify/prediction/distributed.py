@@ -25,6 +25,7 @@ from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, lis
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.prediction.labelling import TableLabeller, check_new_columns
 from lmclassify.prediction.part_files import PartFolder
+from lmclassify.prediction.unlike_texts import TextComparison
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.rows import CHUNK_ROWS, Column, Rows
 from lmclassify.tables.urls import is_url
@@ -62,6 +63,7 @@ class LabellingCounts:
     """Rows whose label counts as a label of the model; see `TableLabeller`."""
     notes: list[str] = field(default_factory=list)
     """What the user should know of the files."""
+    comparison: TextComparison = field(default_factory=TextComparison, compare=False)
 
     def add(self, other: LabellingCounts) -> None:
         """Add the counts of other rows."""
@@ -70,6 +72,7 @@ class LabellingCounts:
         self.without_text += other.without_text
         self.renamed += other.renamed
         self.notes += other.notes
+        self.comparison.merge(other.comparison)
 
 
 @dataclass(frozen=True)
@@ -269,7 +272,12 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
         except LMClassifyError as error:
             return _FailedFile(chunk.file, error)
         counts = LabellingCounts(
-            labeller.counts, len(rows), labeller.without_text, labeller.renamed, list(chunk.notes)
+            labeller.counts,
+            len(rows),
+            labeller.without_text,
+            labeller.renamed,
+            list(chunk.notes),
+            labeller.comparison,
         )
         messages = [*chunk.warnings, *_messages(caught)]
         return _LabelledChunk(chunk.file, name, counts, chunk.bytes_read, messages)

@@ -52,6 +52,13 @@ class TextComparison:
         self.total += float(cross_entropies.sum())
         self.squares += float(np.square(cross_entropies).sum())
 
+    def merge(self, other: TextComparison) -> None:
+        """Add what another comparison counted."""
+        self.texts += other.texts
+        self.longer += other.longer
+        self.total += other.total
+        self.squares += other.squares
+
     def note(self, held_out: HeldOut) -> str | None:
         """Return one line that says in what the texts are unlike the training texts; None if they are not."""
         if self.texts < MIN_TEXTS:
@@ -66,7 +73,7 @@ class TextComparison:
             )
         if not signs:
             return None
-        return f"note: the texts are unlike the training texts ({'; '.join(signs)}): labels are less reliable"
+        return f"the texts are unlike the training texts ({'; '.join(signs)}): labels are less reliable"
 
     def _differ(self, before: Array) -> bool:
         mean = self.total / self.texts

@@ -24,12 +24,13 @@ HELD_OUT = HeldOut.from_scores(
     ],
 )
 def test_unlike_texts_are_noted(nats, longer, texts, expected):
-    comparison = TextComparison()
+    comparison, other = TextComparison(), TextComparison()
     values = RNG.normal(nats, 2, texts)
     values += nats - values.mean()
     flags = np.arange(texts) < longer * texts
-    for part in (slice(0, 10), slice(10, None)):
-        comparison.add(values[part], flags[part])
+    comparison.add(values[:10], flags[:10])
+    other.add(values[10:], flags[10:])
+    comparison.merge(other)
     note = comparison.note(HELD_OUT)
     if expected is None:
         assert note is None

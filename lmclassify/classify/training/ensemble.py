@@ -33,7 +33,7 @@ WEIGHT_PENALTY = 10.0
 
 USEFUL, MIN_USEFULNESS, MIN_SHARE = 0.5, 0.1, 1e-3
 """An expert that is less than half as useful as the best one gets less weight, down to nearly none. Even the
-best one has to be a tenth as useful as one that is always right; see `_usefulness`."""
+best one has to be a tenth as useful as one that is always right; see `_spread_and_usefulness`."""
 
 BIAS_PENALTY = 1.0
 """Quadratic penalty for biases, in log-loss."""
@@ -79,16 +79,18 @@ def fit_combination(
     """
     combination = Combination(tuple(experts), np.zeros(len(experts)), np.zeros_like(log_priors))
     if lengths is not None:
-        usual_length = float(np.quantile(np.asarray(lengths), USUAL_SHARE))
+        usual_length = max(1.0, float(np.quantile(np.asarray(lengths), USUAL_SHARE)))
         combination = replace(combination, usual_length=usual_length)
-        scores = _scaled(combination, experts, scores, lengths)
-    scale = np.array([_spread(*expert) for expert in zip(experts, scores, strict=True)])
-    share = _shares(experts, scores, codes)
+    factors = _length_factors(combination, experts, codes, lengths)
+    known = zip(experts, scores, factors, strict=True)
+    scale, useful = np.transpose([_spread_and_usefulness(*expert, codes) for expert in known])
+    share = np.clip(useful / (USEFUL * max(MIN_USEFULNESS, useful.max())), 0.0, 1.0) ** 2
+    share = np.maximum(MIN_SHARE, share)
     start = TOTAL_WEIGHT / len(scores) * share
     most = scale * [_max_weight(name) for name in experts]
     found, prior_weight, bias = _fit(
         scores,
-        scale,
+        [factor / by for factor, by in zip(factors, scale, strict=True)],
         codes,
         log_priors,
         _Prior(np.minimum(start, most), WEIGHT_PENALTY / share, most, 1.0, BIAS_PENALTY),
@@ -126,15 +128,17 @@ def add_experts(
     lengths : array_like, (n,), optional
         See `fit_combination`.
     """
-    if lengths is not None:
-        scores = _scaled(combination, experts, scores, lengths)
-    scale = np.array([1.0, *(_spread(*expert) for expert in zip(experts, scores, strict=True))])
+    factors = _length_factors(combination, experts, codes, lengths)
+    known = zip(experts, scores, factors, strict=True)
+    scale = np.array([1.0, *(_spread_and_usefulness(*expert, codes)[0] for expert in known)])
     start = np.zeros(1 + len(scores))
     start[0] = 1.0
     most = scale * [MAX_WEIGHT, *(_max_weight(name) for name in experts)]
     no_priors = np.zeros(joint.shape[1])
     prior = _Prior(start, np.full(len(start), WEIGHT_PENALTY), most, 0.0, ADDED_BIAS_PENALTY)
-    found, _, bias = _fit([joint, *scores], scale, codes, no_priors, prior, weights)
+    unscaled = np.ones(len(codes))
+    scaled = [factor / by for factor, by in zip([unscaled, *factors], scale, strict=True)]
+    found, _, bias = _fit([joint, *scores], scaled, codes, no_priors, prior, weights)
     return replace(
         combination,
         experts=(*combination.experts, *experts),
@@ -194,14 +198,13 @@ def best_scale(scores: Array, log_priors: Array, codes: Codes, weights: Array | 
     return float(np.exp(minimize_scalar(loss, bounds=(-6.0, 1.0), method="bounded").x))
 
 
-def _scaled(
-    combination: Combination, experts: Sequence[str], scores: Sequence[Array], lengths: npt.ArrayLike
+def _length_factors(
+    combination: Combination, experts: Sequence[str], codes: Codes, lengths: npt.ArrayLike | None
 ) -> list[Array]:
-    """Return scores as they count for texts of these lengths."""
-    return [
-        combination.length_factor(expert, lengths)[:, np.newaxis] * expert_scores
-        for expert, expert_scores in zip(experts, scores, strict=True)
-    ]
+    """Return what each expert's scores are multiplied by for texts of these lengths, (n,) each."""
+    if lengths is None:
+        return [np.ones(len(codes)) for _ in experts]
+    return [combination.length_factor(expert, lengths) for expert in experts]
 
 
 def _is_svm(name: str) -> bool:
@@ -216,35 +219,24 @@ def _smallest_spread(name: str, labels: int) -> float:
     return 2 * SVM_SPREAD * float(np.sqrt(labels - 1)) / labels if _is_svm(name) else LIKELIHOOD_SPREAD
 
 
-def _spread(name: str, scores: Array) -> float:
-    """Return the standard deviation of scores from each text's mean, or the smallest one that counts."""
-    deviation = float((scores - scores.mean(axis=1, keepdims=True)).std())
-    return max(deviation, _smallest_spread(name, scores.shape[1]))
+def _spread_and_usefulness(name: str, scores: Array, factors: Array, codes: Codes) -> tuple[float, float]:
+    """Return how far an expert's scores differ, and what they say about the labels.
 
-
-def _shares(experts: Sequence[str], scores: Sequence[Array], codes: Codes) -> Array:
-    """Return which share of its usual weight each expert gets, (E,): 1 unless it surely knows little."""
-    useful = np.array(
-        [_usefulness(name, expert, codes) for name, expert in zip(experts, scores, strict=True)]
-    )
-    best = max(MIN_USEFULNESS, useful.max())
-    shares: Array = np.clip(useful / (USEFUL * best), 0.0, 1.0) ** 2
-    return np.maximum(MIN_SHARE, shares)
-
-
-def _usefulness(name: str, scores: Array, codes: Codes) -> float:
-    """Return how far the scores of the true labels are above the others: 1 if always, 0 if at random.
-
-    It is measured in deviations of each text's scores, so a few texts with large scores count little. What
+    The spread is the standard deviation from each text's mean, or the smallest one that counts. The
+    usefulness is how far the scores of the true labels are above the others: 1 if always, 0 if at random. It
+    is measured in deviations of each text's scores, so a few texts with large scores count little. What
     random scores reach by chance (a standard error) is added: few texts do not prove an expert useless.
     """
     n, labels = scores.shape
     deviations = scores - scores.mean(axis=1, keepdims=True)
+    deviations *= factors[:, np.newaxis]
     of_text = np.sqrt(np.square(deviations).mean(axis=1))
-    scale = np.maximum(of_text, _smallest_spread(name, labels))
-    advantage = float((deviations[np.arange(n), codes] / scale).mean())
-    by_chance = float(np.sqrt(np.square(of_text / scale).mean() / n))
-    return (advantage + by_chance) / float(np.sqrt(max(1, labels - 1)))
+    smallest = _smallest_spread(name, labels)
+    scale = np.maximum(of_text, smallest)
+    advantage = (deviations[np.arange(n), codes] / scale).mean()
+    by_chance = np.sqrt(np.square(of_text / scale).mean() / n)
+    spread = max(float(np.sqrt(np.square(of_text).mean())), smallest)
+    return spread, float((advantage + by_chance) / np.sqrt(max(1, labels - 1)))
 
 
 @dataclass(frozen=True)
@@ -264,7 +256,7 @@ class _Prior:
 
 def _fit(
     scores: Sequence[Array],
-    scale: Array,
+    factors: Sequence[Array],
     codes: Codes,
     log_priors: Array,
     prior: _Prior,
@@ -272,15 +264,15 @@ def _fit(
 ) -> tuple[Array, float, Array]:
     """Return the weights of experts (E,) and log priors, and biases (K,), regularized towards a prior and 0.
 
-    The weights are those of scores divided by their scale.
+    The weights are those of scores multiplied by their factors, (n,) each.
     """
     count, (n, labels) = len(scores), scores[0].shape
     text_weights = np.ones(n) if weights is None else weights / weights.mean()
     step = max(1, CACHED_NUMBERS // labels)
-    experts = list(zip(scores, scale, strict=True))
+    experts = [(expert, factor[:, np.newaxis]) for expert, factor in zip(scores, factors, strict=True)]
+    parts = [slice(first, first + step) for first in range(0, n, step)]
     batches = [
-        (np.array([expert[first : first + step] / by for expert, by in experts]), slice(first, first + step))
-        for first in range(0, n, step)
+        (np.array([expert[part] * factor[part] for expert, factor in experts]), part) for part in parts
     ]
 
     def objective(parameters: Array) -> tuple[float, Array]:
