@@ -11,7 +11,6 @@ Shapes: n texts, K labels, v variants, w words and m symbols of all texts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -193,9 +192,8 @@ def _cuts(texts: Sequence[str], words: NgramModel, label: int) -> list[tuple[int
     starts = np.cumsum(sizes) - sizes
     occurrences = words.analyzer.occurrences(texts, [])
     columns = words.look_up(occurrences)
-    joined = " ".join(texts)
-    pieces = [match.span() for match in re.finditer(r"\S+", joined)]
-    word = words.analyzer.words([joined], [pieces], [])[0]
+    pieces = " ".join(texts).split()
+    word = np.repeat(np.arange(len(pieces)), words.analyzer.symbols_of_words(pieces))
     gains, later = np.zeros(len(word)), np.flatnonzero(occurrences.position > 0)
     gains[later] = _mutual_information(words, columns[0, later - 1], columns[0, later], columns[1, later])
     log_odds = _log_odds(words, columns[0], label)

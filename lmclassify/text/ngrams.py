@@ -167,12 +167,20 @@ class NgramAnalyzer:
             last.append(end)
         return np.concatenate(first).astype(np.intp), np.concatenate(last).astype(np.intp)
 
+    def symbols_of_words(self, pieces: Sequence[str]) -> list[int]:
+        """Return how many symbols of an analyzer of words each whitespace-delimited piece of text has."""
+        known = _known_words([pieces], self.symbols)
+        return [len(known[piece]) for piece in pieces]
+
     def _words_of_symbols(self, text: str, spans: Sequence[Span]) -> tuple[Indices, Indices]:
         """Return the first and the last word of each symbol of an analyzer of words."""
         pieces = text.split()
         known = _known_words([pieces], self.symbols)
         begins = np.flatnonzero([_begins(text, start) for start, _ in spans])
         counts = np.diff(np.append(begins, len(spans)))
+        if (counts == 1).all():
+            index = np.repeat(np.arange(len(spans)), self.symbols_of_words(pieces))
+            return index, index
         first, last = [], []
         for piece, begin, words in zip(pieces, begins.tolist(), counts.tolist(), strict=True):
             if words == 1:
