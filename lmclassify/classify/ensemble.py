@@ -156,7 +156,7 @@ class Combination:
 
     def to_json(self) -> str:
         """Return everything as JSON text; `from_json` reads it back exactly."""
-        content = {
+        content: dict[str, object] = {
             "lmclassify": "combination",
             "experts": list(self.experts),
             "weights": self.weights.tolist(),
@@ -164,8 +164,9 @@ class Combination:
             "gap": self.cascade.gap if math.isfinite(self.cascade.gap) else None,
             "slope": self.cascade.slope,
             "length": self.cascade.length,
-            "usual_length": self.usual_length if math.isfinite(self.usual_length) else None,
         }
+        if math.isfinite(self.usual_length):
+            content["usual_length"] = self.usual_length
         return json.dumps(content)
 
     @classmethod
@@ -181,13 +182,12 @@ class Combination:
         if not isinstance(content["experts"], list):
             raise TypeError("experts that are no list")
         gap = math.inf if content["gap"] is None else float(content["gap"])
-        usual_length = content.get("usual_length")  # models saved by 0.7 have none
         return cls(
             tuple(str(name) for name in content["experts"]),
             np.array(content["weights"], dtype=np.float64),
             np.array(content["bias"], dtype=np.float64),
             Cascade(gap, float(content["slope"]), float(content["length"])),
-            math.inf if usual_length is None else float(usual_length),
+            float(content.get("usual_length", math.inf)),  # models saved by 0.7 have none
         )
 
 

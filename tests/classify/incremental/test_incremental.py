@@ -225,7 +225,7 @@ def test_a_correction_concerns_hardly_any_other_text(ngram, index, unlearn):
     assert after[index] == label
     words = texts[index].split()
     assert corrected.predict([" ".join([*words, "again"])]) == [label]
-    assert np.count_nonzero(after != before) <= 3
+    assert np.count_nonzero(after != before) <= 0.03 * len(texts)
 
 
 def test_many_corrections_together_improve_the_rest(ngram):
