@@ -83,6 +83,7 @@ def benchmark(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    sheet: common.Sheet = None,
     format: common.TextOrJson = "text",
 ) -> None:
     """Compare lmclassify with other classifiers.
@@ -114,7 +115,11 @@ def benchmark(
 
     def read(path: str) -> DataFile:
         how = LabelledTableReader(
-            text_column=text_column, label_column=label_column, format=input_format, encoding=encoding
+            text_column=text_column,
+            label_column=label_column,
+            format=input_format,
+            encoding=encoding,
+            sheet=sheet,
         )
         rows = read_tables([path], how, say=run.say)
         return DataFile(path, file_sha256(path), rows)

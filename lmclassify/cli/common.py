@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "./lmclassify-model"
 DEFAULT_FIELDS = "subject"
 
-TABLE = "CSV, TSV, JSON Lines, Parquet, text or mail, compressed or not"
+TABLE = "CSV, TSV, JSON, Parquet, Excel, fastText, text or mail, compressed or not"
 """The formats of input, for help texts."""
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="Model folder.")]
@@ -56,11 +56,17 @@ Exact = Annotated[
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="Output format.")]
 
 InputFormat = Annotated[
-    Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"] | None,
+    Literal["csv", "tsv", "jsonl", "parquet", "excel", "fasttext", "text", "mail"] | None,
     typer.Option(
         "--input-format",
-        help="Input format. `text` means one text per line. Default: taken from the file name's ending, "
-        "else `csv`.",
+        help="Input format. `text` means one text per line, `jsonl` any JSON, `excel` any workbook (.xlsx, "
+        ".xls, .ods). Default: taken from the content and the file name's ending, else `csv`.",
+    ),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option(
+        "--sheet", metavar="NAME", help="Sheet of a workbook, by name or number. Default: the first one."
     ),
 ]
 Encoding = Annotated[

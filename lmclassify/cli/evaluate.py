@@ -57,6 +57,7 @@ def evaluate(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    sheet: common.Sheet = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
     format: common.TextOrJson = "text",
     drift: DriftOption = False,
@@ -86,7 +87,13 @@ def evaluate(
             run,
             data,
             fitted,
-            reading={"format": input_format, "encoding": encoding, "fields": parse_fields(fields)},
+            reading={
+                "format": input_format,
+                "encoding": encoding,
+                "fields": parse_fields(fields),
+                "sheet": sheet,
+                "named_columns": (text_column, label_column, time_column),
+            },
             columns={"text": text_column, "label": label_column, "time": time_column},
             labels_required=not drift or page is not None,
             decisions=decisions,
@@ -127,13 +134,15 @@ class _Scored:
     ----------
     name : str
         The data's name, for messages.
-    times : list of str, optional
-        The time of each row.
+    times : dict of int to str, optional
+        The time of each row, by its number.
     left_out : int
         Number of rows without text or label.
     """
 
-    def __init__(self, name: str, labeller: TableLabeller, times: list[str] | None, left_out: int) -> None:
+    def __init__(
+        self, name: str, labeller: TableLabeller, times: dict[int, str] | None, left_out: int
+    ) -> None:
         self.name, self.labeller, self.times, self.left_out = name, labeller, times, left_out
 
 
@@ -165,11 +174,12 @@ def _score(
             time_at = require_column(table.columns, columns["time"], (), "time", table.name)
         run.say(table.describe(text_at, label_at))
         labeller = TableLabeller(fitted, text_at, label_at, keep_known=True, **labelling)
-        times: list[str] = []
+        times: dict[int, str] = {}
         with RowProgress(run, table.size) as progress:
             for chunk in table.chunks():
                 labeller.label(chunk)
-                times += [] if time_at is None else chunk.column(time_at)
+                if time_at is not None:
+                    times.update(enumerate(chunk.column(time_at), chunk.first))
                 progress.add(len(chunk), table.bytes_read)
     if labels_required and not labeller.true:
         raise DataError(f"{table.name}: no row has both a text and a label")
@@ -226,7 +236,7 @@ def _drift(scored: _Scored, fitted: FittedModel) -> Drift:
     labeller = scored.labeller
     order, marks = np.arange(len(labeller.rows)), [f"row {row:,}" for row in labeller.rows]
     if scored.times is not None:
-        given = [scored.times[row - 1] for row in labeller.rows]
+        given = [scored.times[row] for row in labeller.rows]
         parsed = pd.to_datetime(pd.Series(given), errors="coerce", utc=True, format="mixed")
         if parsed.isna().any():
             at = int(np.flatnonzero(parsed.isna())[0])

@@ -66,6 +66,7 @@ def explain(
     text_column: common.TextColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    sheet: common.Sheet = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
     n: WordCount = 10,
     format: ExplanationFormat = "text",
@@ -85,7 +86,14 @@ def explain(
         raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
     fitted = common.load_model(run, model, exact)
     if texts is not None:
-        with open_rows(texts, format=input_format, encoding=encoding, fields=parse_fields(fields)) as table:
+        with open_rows(
+            texts,
+            format=input_format,
+            encoding=encoding,
+            fields=parse_fields(fields),
+            sheet=sheet,
+            named_columns=(text_column,),
+        ) as table:
             found = _read_texts(run, table, text_column)
         words = _informative_words(run, fitted, found, n)
         print(json.dumps({"words": words}) if format == "json" else informative_words_to_text(words))

@@ -22,6 +22,7 @@ from lmclassify.cli.common import (
     Fields,
     InputFormat,
     LabelColumn,
+    Sheet,
     TextColumn,
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
@@ -76,6 +77,7 @@ def fit(
     group_column: GroupColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    sheet: Sheet = None,
     fields: Fields = DEFAULT_FIELDS,
     unlabelled: Unlabelled = None,
     resume: Resume = False,
@@ -110,12 +112,14 @@ def fit(
         group_column=group_column,
         format=input_format,
         encoding=encoding,
+        sheet=sheet,
         fields=parse_fields(fields),
         fail_on_bad_row=on_bad_row == "fail",
     )
     inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
     from lmclassify.classify.training.checkpoints import Checkpoints
+    from lmclassify.datasets.labelled import note_first_words
     from lmclassify.persistence.commit import check_target
 
     check_target(output)
@@ -126,6 +130,7 @@ def fit(
         training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
         _note_one_label(run, training.labels)
+        note_first_words(training, run.say)
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))

@@ -29,6 +29,7 @@ class FitInputs:
     group_column: str | None
     format: Any
     encoding: str | None
+    sheet: str | None
     fields: Any
     fail_on_bad_row: bool
 
@@ -65,6 +66,7 @@ class FitInputs:
                 fail_on_bad_row=self.fail_on_bad_row,
                 format=self.format,
                 encoding=self.encoding,
+                sheet=self.sheet,
                 say=run.say,
             )
             return texts, None
@@ -113,6 +115,7 @@ class FitInputs:
             fail_on_bad_row=self.fail_on_bad_row,
             format=self.format,
             encoding=self.encoding,
+            sheet=self.sheet,
         )
 
 

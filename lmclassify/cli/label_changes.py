@@ -36,6 +36,7 @@ def add_label(
     text_column: common.TextColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    sheet: common.Sheet = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
 ) -> None:
     """Add a label to a model.
@@ -57,6 +58,7 @@ def add_label(
         fields=mail_fields,
         format=input_format,
         encoding=encoding,
+        sheet=sheet,
         say=run.say,
     )
     run.say(f"training label {shorten(label)} on {len(found):,} texts")
@@ -81,6 +83,7 @@ def update(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    sheet: common.Sheet = None,
 ) -> None:
     """Train a model further on corrected rows.
 
@@ -101,6 +104,7 @@ def update(
         label_column=label_column,
         format=input_format,
         encoding=encoding,
+        sheet=sheet,
         say=run.say,
     )
     labels = [by_name[name] for name in rows.labels]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lmclassify.datasets.sources import InputFormat, detect_format, open_rows
+from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import LABEL_COLUMNS, TEXT_COLUMNS, require_column
+from lmclassify.tables.fasttext import FastTextReader
+from lmclassify.tables.plain_text import PlainTextReader
 
 Say = Callable[[str], object]
 """Shows one line to the user: which columns are used, how many rows are skipped."""
@@ -18,6 +20,7 @@ LEARNED_AS = "learned_as"
 """Column of corrected rows with the label that a text was wrongly trained as."""
 
 _MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail is given"
+_MIN_DISTINCT = 3  # so many distinct texts do not begin with the same word by chance
 
 
 @dataclass
@@ -51,7 +54,7 @@ class LabelledTableReader:
         Column with the groups of texts.
     fail_on_bad_row : bool
         Raise for the first row without text or label.
-    format, encoding : str, optional
+    format, encoding, sheet : str, optional
         See `lmclassify.datasets.sources.open_rows`.
     """
 
@@ -62,6 +65,7 @@ class LabelledTableReader:
     fail_on_bad_row: bool = False
     format: InputFormat | None = None
     encoding: str | None = None
+    sheet: str | None = None
 
     def chunks(self, path: str, seen: dict[str, None], say: Say) -> Iterator[LabelledTexts]:
         """Yield a table's texts and labels in chunks; rows that lack either are skipped and counted.
@@ -76,7 +80,10 @@ class LabelledTableReader:
         skipped = 0
         if looks_like_mail(path):
             raise DataError(f"{path} is mail, which has no labels: use --labels NAME={path} for each label")
-        with open_rows(path, format=self.format, encoding=self.encoding) as table:
+        named = (self.text_column, self.label_column, self.group_column)
+        with open_rows(
+            path, format=self.format, encoding=self.encoding, sheet=self.sheet, named_columns=named
+        ) as table:
             text_at = require_column(table.columns, self.text_column, TEXT_COLUMNS, "text", table.name)
             label_at = require_column(table.columns, self.label_column, LABEL_COLUMNS, "label", table.name)
             group_at = self._group_at(table.columns, text_at, label_at, table.name)
@@ -181,12 +188,13 @@ def read_files(
     fail_on_bad_row: bool = False,
     format: InputFormat | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
     say: Say = print,
 ) -> LabelledTexts:
     """Read one mailbox or file of texts per label; blank texts are skipped and counted.
 
-    By default, a file that is not mail, JSON Lines or Parquet holds one text per line. Raises DataError if a
-    file cannot be read or holds no text.
+    By default, CSV and TSV, too, are read as one text per line. Of a fastText file, the label in each line is
+    left out. Raises DataError if a file cannot be read, holds no text, or holds several labels.
 
     Parameters
     ----------
@@ -196,14 +204,15 @@ def read_files(
         The text of a mail message.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
-    format, encoding : str, optional
+    format, encoding, sheet : str, optional
         See `lmclassify.datasets.sources.open_rows`.
     """
     result = LabelledTexts()
     for label, path in files.items():
-        detected = format or detect_format(path)
-        kind = detected if format or detected in ("mail", "jsonl", "parquet") else "text"
-        kept = _read_texts(path, kind, encoding, fields, None, fail_on_bad_row, say)
+        reader = open_rows(
+            path, format=format, encoding=encoding, fields=fields, sheet=sheet, default="text", lines=True
+        )
+        kept = _read_texts(reader, None, fail_on_bad_row, say, only_label=label)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} holds none")
         result.texts += kept
@@ -219,6 +228,7 @@ def read_unlabelled(
     fail_on_bad_row: bool = False,
     format: InputFormat | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
     say: Say = print,
 ) -> list[str]:
     """Read texts from a column of tables, from mail or from files with one text per line.
@@ -233,14 +243,22 @@ def read_unlabelled(
         The text of a mail message.
     fail_on_bad_row : bool, default=False
         Raise for the first blank text.
-    format, encoding : str, optional
-        See `lmclassify.datasets.sources.open_rows`; but a file whose suffix tells no format holds one text
-        per line.
+    format, encoding, sheet : str, optional
+        See `lmclassify.datasets.sources.open_rows`; but a file whose format neither its content nor its
+        suffix tells holds one text per line.
     """
     result = []
     for path in paths:
-        kind = format or detect_format(path) or "text"
-        kept = _read_texts(path, kind, encoding, fields, text_column, fail_on_bad_row, say)
+        reader = open_rows(
+            path,
+            format=format,
+            encoding=encoding,
+            fields=fields,
+            sheet=sheet,
+            named_columns=(text_column,),
+            default="text",
+        )
+        kept = _read_texts(reader, text_column, fail_on_bad_row, say)
         if not kept:
             raise DataError(f"{path} holds no text")
         result += kept
@@ -248,31 +266,68 @@ def read_unlabelled(
 
 
 def _read_texts(
-    path: str,
-    format: InputFormat | None,
-    encoding: str | None,
-    fields: Sequence[str],
+    opened: RowReader,
     text_column: str | None,
     fail_on_bad_row: bool,
     say: Say,
+    *,
+    only_label: str | None = None,
 ) -> list[str]:
-    """Return the texts of one file that are not blank."""
+    """Return the texts of one file that are not blank.
+
+    Labels in a fastText file are left out; raises DataError if there are several and `only_label` is given.
+    """
     kept: list[str] = []
-    unit = "line" if format == "text" else "row"
-    with open_rows(path, format=format, encoding=encoding, fields=fields) as reader:
+    unit = "line" if isinstance(opened, PlainTextReader) else "row"
+    labels: dict[str, None] = {}
+    with opened as reader:
         wanted = text_column if text_column in reader.columns else None
         text_at = require_column(reader.columns, wanted, TEXT_COLUMNS, "text", reader.name)
         say(reader.describe(text_at, None))
         for chunk in reader.chunks():
+            if isinstance(reader, FastTextReader):
+                labels |= dict.fromkeys(filter(None, chunk.column(reader.columns.index("label"))))
             for row, text in enumerate(chunk.column(text_at), chunk.first):
                 if text.strip():
                     kept.append(text)
                 elif fail_on_bad_row:
                     raise DataError(f"{reader.name}, {unit} {row:,}: {_MISSING.format('text')}")
         skipped = reader.rows_read - len(kept)
+    words = listing([f"__label__{label.split()[0]}" for label in labels], 3)
+    if len(labels) > 1 and only_label is not None:
+        raise DataError(
+            f"{reader.name}: its texts begin with several labels ({words}), but all are given to label "
+            f"{shorten(only_label)}; name the file as DATA, without --labels"
+        )
+    if len(labels) == 1:
+        say(f"note: {reader.name}: every text begins with {words}, which is read as a label, not as text")
+    elif labels:
+        say(f"note: {reader.name}: the labels of the texts ({words}) are not read as text")
     if skipped:
         say(f"note: {reader.name}: {skipped:,} {unit}s without text skipped")
     return kept
+
+
+def note_first_words(texts: LabelledTexts, say: Say) -> None:
+    """Report labels whose texts all begin with the same word, which may be no part of the texts."""
+    words: dict[str, str | None] = {}
+    distinct: dict[str, set[str]] = {}
+    for text, label in zip(texts.texts, texts.labels, strict=True):
+        word = text.split(maxsplit=1)[0]
+        if words.setdefault(label, word) != word:
+            words[label] = None
+        if len(some := distinct.setdefault(label, set())) < _MIN_DISTINCT:
+            some.add(text)
+    found = [
+        f"those of {shorten(label)} with {shorten(word)}"
+        for label, word in words.items()
+        if word is not None and len(distinct[label]) >= _MIN_DISTINCT
+    ]
+    if found:
+        say(
+            f"note: all texts of a label begin with the same word ({listing(found)}); remove it if it is no "
+            "part of the text, because the model learns it"
+        )
 
 
 def read_corrections(
@@ -283,6 +338,7 @@ def read_corrections(
     label_column: str | None = None,
     format: InputFormat | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
     say: Say = print,
 ) -> CorrectedTexts:
     """Read corrected rows: a text, its label and, in the column learned_as, its wrong label if any.
@@ -296,11 +352,12 @@ def read_corrections(
         ``-`` is standard input.
     known_labels : collection of str
         The labels of the model.
-    text_column, label_column, format, encoding
+    text_column, label_column, format, encoding, sheet
         See `LabelledTableReader`.
     """
     found = CorrectedTexts()
-    with open_rows(path, format=format, encoding=encoding) as table:
+    named = (text_column, label_column)
+    with open_rows(path, format=format, encoding=encoding, sheet=sheet, named_columns=named) as table:
         text_at = require_column(table.columns, text_column, TEXT_COLUMNS, "text", table.name)
         label_at = require_column(table.columns, label_column, LABEL_COLUMNS, "label", table.name)
         say(table.describe(text_at, label_at))

@@ -169,14 +169,17 @@ class _Concatenated(ClosingReader):
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all rows, numbered across the files, at most `rows` at a time."""
+        last = 0
         for index in range(len(self._paths)):
             with self._opened(index) as reader:
                 self._current = reader
                 check_columns(reader, self.columns, self.name)
                 if self._described is not None:
                     reader.describe(*self._described)
+                before = last
                 for chunk in reader.chunks(rows):
-                    yield dataclasses.replace(chunk, first=self._rows_before + chunk.first)
+                    last = before + chunk.first + len(chunk) - 1  # the rows of a sheet do not begin with 1
+                    yield dataclasses.replace(chunk, first=before + chunk.first)
                 self._rows_before += reader.rows_read
                 self._bytes_before += reader.bytes_read
                 self._current = None

@@ -44,6 +44,8 @@ class TableLayout:
     label_at: int | None
     format: InputFormat | None = None
     encoding: str | None = None
+    sheet: str | None = None
+    named_columns: Sequence[str | None] = ()
     fields: Sequence[str] = ("subject",)
     chunk_rows: int = CHUNK_ROWS
 
@@ -204,7 +206,12 @@ class _Split:
         layout = self.layout
         try:
             source = open_rows(
-                file.path, format=layout.format, encoding=layout.encoding, fields=layout.fields
+                file.path,
+                format=layout.format,
+                encoding=layout.encoding,
+                fields=layout.fields,
+                sheet=layout.sheet,
+                named_columns=layout.named_columns,
             )
             with source:
                 check_columns(source, layout.columns, file.first_name)

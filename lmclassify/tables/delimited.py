@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 
 from lmclassify.errors import DataError, listing
 from lmclassify.tables.columns import describe_columns, suffix_of
+from lmclassify.tables.content import SEPARATOR_LINE
 from lmclassify.tables.encodings import DecodingError, LineReader, Lines, decode_lines
+from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
 
 _TSV_SUFFIXES = (".tsv", ".tab")
@@ -43,9 +45,12 @@ class DelimitedReader(LineReader):
     format : {"csv", "tsv"}, optional
         By default the format that the suffix of the name tells. TSV is tab-separated. The separator of CSV is
         the comma if header and first row then have the same number of cells, else a tab, a semicolon or a
-        vertical bar. If the suffix tells nothing, a header with a tab and no comma means tab-separated.
+        vertical bar; a first line such as ``sep=;`` names it. If the suffix tells nothing, a header with a
+        tab and no comma means tab-separated.
     encoding : str, optional
         See `lmclassify.tables.encodings.decode_lines`.
+    source : Input, optional
+        The open file, if it is open already.
 
     Attributes
     ----------
@@ -55,8 +60,10 @@ class DelimitedReader(LineReader):
         Size in bytes, if known.
     """
 
-    def __init__(self, path: str, format: str | None = None, encoding: str | None = None) -> None:
-        self._open(path)
+    def __init__(
+        self, path: str, format: str | None = None, encoding: str | None = None, source: Input | None = None
+    ) -> None:
+        self._open(path, source)
         self._row = 0
         self._line = 1  # first line of the next row
         try:
@@ -70,17 +77,23 @@ class DelimitedReader(LineReader):
         lines = iter(self._lines)
         with self._errors():
             first = next((line for line in lines if line.strip("\r\n")), None)
+        declared = SEPARATOR_LINE.fullmatch(first.rstrip("\r\n")) if first is not None else None
+        if declared is not None:
+            with self._errors():
+                first = next((line for line in lines if line.strip("\r\n")), None)
         if first is None:
             raise DataError(f"{self.name} is empty; expected a header and rows")
         self._line = self._lines.number
         csv.field_size_limit(_MAX_CELL_CHARACTERS)  # the default of 128 KB is too little for mail
         all_lines: Iterator[str] = itertools.chain([first], lines)
-        separator = _separator_from_header(path, format, first)
+        separator = declared[1] if declared is not None else _separator_from_header(path, format, first)
         if separator is None:
             lookahead = _Lookahead(self._lines, first, lines)
             separator = _sniff_separator(lookahead)
             all_lines = itertools.chain(lookahead.replay(), lines)
-        note = "" if separator == _default_separator(path, format) else _SEPARATOR_NOTES[separator]
+        note = _SEPARATOR_NOTES.get(separator, f"separated by {separator!r}")
+        if separator == _default_separator(path, format):
+            note = ""
         self._notes = [each for each in (note, self._lines.note) if each]
         reader = csv.reader(all_lines, delimiter=separator, strict=True)
         with self._errors():
