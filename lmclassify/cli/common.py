@@ -28,13 +28,18 @@ Data = Annotated[
 TextColumn = Annotated[
     str | None,
     typer.Option(
-        "--text-column", metavar="NAME", help="Column with the texts. Default: a column with a usual name."
+        "--text-column",
+        metavar="NAME",
+        help="Column with the texts; in JSON also a nested field, such as `message.body`. Default: a column "
+        "with a usual name.",
     ),
 ]
 LabelColumn = Annotated[
     str | None,
     typer.Option(
-        "--label-column", metavar="NAME", help="Column with the labels. Default: a column with a usual name."
+        "--label-column",
+        metavar="NAME",
+        help="Column with the labels, as in --text-column. Default: a column with a usual name.",
     ),
 ]
 Fields = Annotated[

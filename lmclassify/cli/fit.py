@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
     from lmclassify.classify.training.progress import Display
     from lmclassify.cluster.tasks import RayTasks
+    from lmclassify.datasets.labelled import LabelledTexts
 
 _EXAMPLES = (
     "lmclassify fit mail.csv -o model",
@@ -100,7 +101,8 @@ def fit(
     limit = None if time is None else TimeLimit(parse_time(time, "--time"), run.started)
     names, files = parse_labels(labels or [], label or [])
     _check_cluster(engine, address, shards, storage)
-    from lmclassify.mail.fields import parse_fields
+    from lmclassify.classify.training.checkpoints import Checkpoints
+    from lmclassify.persistence.commit import check_target
 
     inputs = FitInputs(
         data=data or [],
@@ -113,15 +115,11 @@ def fit(
         format=input_format,
         encoding=encoding,
         sheet=sheet,
-        fields=parse_fields(fields),
+        fields=fields,
         fail_on_bad_row=on_bad_row == "fail",
     )
     inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
-    from lmclassify.classify.training.checkpoints import Checkpoints
-    from lmclassify.datasets.labelled import note_first_words
-    from lmclassify.persistence.commit import check_target
-
     check_target(output)
     with contextlib.ExitStack() as stack:
         guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
@@ -129,8 +127,7 @@ def fit(
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
         training, remainder = inputs.read(run, chosen.recipe, cluster, absolute=address is not None)
         more = inputs.read_unlabelled(run)
-        _note_one_label(run, training.labels)
-        note_first_words(training, run.say)
+        _note_labels(run, training)
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
@@ -157,9 +154,14 @@ def _check_cluster(engine: str, address: str | None, shards: int, storage: str |
         raise OptionError("--address, --shards and --storage are for a Ray cluster; add --engine ray")
 
 
-def _note_one_label(run: Run, labels: list[str]) -> None:
-    if len(set(labels)) == 1:
-        run.say(f"note: all texts have one label ({labels[0]}); the model predicts it for every text")
+def _note_labels(run: Run, training: LabelledTexts) -> None:
+    from lmclassify.datasets.labelled import note_first_words
+
+    if len(set(training.labels)) == 1:
+        run.say(
+            f"note: all texts have one label ({training.labels[0]}); the model predicts it for every text"
+        )
+    note_first_words(training, run.say)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli.command import Run
 from lmclassify.errors import OptionError, listing
+from lmclassify.mail.fields import parse_fields
 
 if TYPE_CHECKING:
     from lmclassify.classify.training.sampling import StreamedRemainder
@@ -30,11 +31,12 @@ class FitInputs:
     format: Any
     encoding: str | None
     sheet: str | None
-    fields: Any
+    fields: str
     fail_on_bad_row: bool
 
     def check(self, recipe: str, on_ray: bool) -> None:
-        """Raise where options contradict each other."""
+        """Raise where options contradict each other, or --fields names no parts of a message."""
+        parse_fields(self.fields)
         if self.files and (self.data or self.names):
             raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
         if self.files and (self.label_column or (self.text_column and not self.unlabelled)):
@@ -62,7 +64,7 @@ class FitInputs:
         if self.files:
             texts = read_files(
                 self.files,
-                fields=self.fields,
+                fields=parse_fields(self.fields),
                 fail_on_bad_row=self.fail_on_bad_row,
                 format=self.format,
                 encoding=self.encoding,
@@ -88,7 +90,7 @@ class FitInputs:
         texts = read_unlabelled(
             expand(self.unlabelled),
             text_column=self.text_column,
-            fields=self.fields,
+            fields=parse_fields(self.fields),
             fail_on_bad_row=self.fail_on_bad_row,
             encoding=self.encoding,
             say=run.say,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.tables.columns import describe_columns
@@ -13,6 +16,11 @@ from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 
 _CHUNK_CHARACTERS = 1 << 22
+_MAX_CELLS = 1 << 27  # 128 columns of the longest sheet; calamine takes 32 bytes for each cell
+_BLOCK_BYTES = 1 << 20
+_REFERENCE_BYTES = 16  # as long as the reference of a cell
+_CELL_COLUMN = re.compile(rb'\br="([A-Z]{1,3})\d')
+_CELL_ROW = re.compile(rb'\br="[A-Z]{1,3}(\d{1,7})"')
 _TITLE_ROWS = 20  # rows in which a title above the header is looked for
 
 
@@ -47,6 +55,7 @@ class ExcelReader(ClosingReader):
         self._short_name = ""
         try:
             self._input.make_seekable()
+            _check_extent(self._input.stream, self.name)
             try:
                 self._workbook = calamine.CalamineWorkbook.from_filelike(self._input.stream)
                 found = self._find_sheet(calamine, sheet)
@@ -162,6 +171,37 @@ def _require_calamine(path: str) -> Any:
     return python_calamine
 
 
+def _check_extent(stream: BinaryIO, name: str) -> None:
+    """Raise DataError if a sheet of an .xlsx file has cells so far apart that it does not fit in memory.
+
+    calamine holds the whole rectangle of a sheet, and ends the process if it does not fit.
+    """
+    try:
+        archive = zipfile.ZipFile(stream)
+        sheets = [member for member in archive.namelist() if member.startswith("xl/worksheets/sheet")]
+        for sheet in sheets:
+            columns: set[bytes] = set()
+            rows: set[bytes] = set()
+            with archive.open(sheet) as file:
+                end = b""
+                while block := file.read(_BLOCK_BYTES):
+                    block = end + block
+                    columns.update(_CELL_COLUMN.findall(block))
+                    rows.update(_CELL_ROW.findall(block))
+                    end = block[-_REFERENCE_BYTES:]
+            width = max((_number(letters.decode()) for letters in columns), default=0)
+            height = max(map(int, rows), default=0)
+            if width * height > _MAX_CELLS:
+                raise DataError(
+                    f"{name}: a sheet has cells down to row {height:,} in {width:,} columns; delete the "
+                    "cells that are far from the table, or save the table as CSV"
+                )
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        pass  # .xls, or damaged, which calamine reports
+    finally:
+        stream.seek(0)
+
+
 def _numbered_rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of each row that is not blank."""
     for number, values in enumerate(sheet.iter_rows(), 1):
@@ -181,6 +221,14 @@ def _to_cell(value: Any) -> str:
     if isinstance(value, datetime.datetime):
         return str(value.date() if value.time() == datetime.time() else value)
     return str(value)
+
+
+def _number(letters: str) -> int:
+    """Return the number of a column, from 1, by its letters."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number
 
 
 def _letters(column: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import zipfile
 
 import pytest
 
@@ -167,3 +168,22 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         DataError, match=r't\.xlsx: reading a spreadsheet needs .*: pip install "lmclassify\[excel\]"'
     ):
         open_rows(str(write_xlsx(tmp_path / "t.xlsx", {"S": MAIL})))
+
+
+def test_a_cell_far_from_the_table_does_not_fill_the_memory(tmp_path):
+    path = write_xlsx(tmp_path / "t.xlsx", {"S": MAIL})
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    sheet = contents["xl/worksheets/sheet1.xml"]
+    for reference, is_far in ((b"B1048576", False), (b"XFD3", False), (b"XFD1048576", True)):
+        contents["xl/worksheets/sheet1.xml"] = sheet.replace(b'r="B3"', b'r="' + reference + b'"')
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+        if is_far:
+            with pytest.raises(
+                DataError, match="cells down to row 1,048,576 in 16,384 columns; delete the cells"
+            ):
+                open_rows(str(path))
+        else:
+            assert numbered_rows(path)[0][1][0] == "win a prize"
