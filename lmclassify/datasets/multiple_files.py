@@ -19,6 +19,9 @@ from lmclassify.tables.urls import is_data_file, is_url, list_files, without_fil
 OpenFile = Callable[[str], RowReader]
 """Opens one file of rows."""
 
+_IN_FOLDERS = tuple(suffix for suffix in SUFFIXES if suffix != ".json")
+"""Suffixes of the data files of a folder. A JSON file beside them usually describes the data."""
+
 
 def expand(paths: Sequence[str]) -> list[str]:
     """Replace paths with wildcards by the files that match, sorted.
@@ -55,8 +58,8 @@ def expand_all(paths: Sequence[str], *, any_suffix: bool = False) -> list[str]:
     any_suffix : bool, default=False
         Take all files of a folder, whatever their suffix.
     """
-    compressed = [suffix + compression for suffix in SUFFIXES for compression in COMPRESSIONS]
-    suffixes = None if any_suffix else (*SUFFIXES, *compressed)
+    compressed = [suffix + compression for suffix in _IN_FOLDERS for compression in COMPRESSIONS]
+    suffixes = None if any_suffix else (*_IN_FOLDERS, *compressed)
     result: list[str] = []
     for path in map(without_file_scheme, paths):
         if is_url(path):
@@ -65,7 +68,7 @@ def expand_all(paths: Sequence[str], *, any_suffix: bool = False) -> list[str]:
             inside = sorted(os.path.join(at, name) for at, _, names in os.walk(path) for name in names)
             found = [file for file in inside if is_data_file(file, path, suffixes)]
             if not found:
-                raise DataError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
+                raise DataError(f"{path} holds no file that ends in {', '.join(_IN_FOLDERS)}")
             result += found
         else:
             result += expand([path])

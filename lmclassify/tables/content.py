@@ -40,7 +40,7 @@ _NOT_TEXT: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x80[\x02-\x05][\x95\]}c(]", "a Python pickle", _CONVERT),
     (rb"\$FL[23]@", "an SPSS file", _TO_CSV),
     (rb"<stata_dta>", "a Stata file", _TO_CSV),
-    (rb"RD[AX][23]\n", "an R data file", "write it with write.csv"),
+    (rb"RD[AX][23]\n|X\n\0\0\0", "an R data file", "write it with write.csv"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (rb"Rar!\x1a\x07", "a RAR archive", _UNPACK),
     (rb".{257}ustar", "a tar archive", _UNPACK),
@@ -51,6 +51,12 @@ _NOT_TEXT: tuple[tuple[bytes, str, str], ...] = (
     (rb"RIFF|OggS|ID3[\x02-\x04]|fLaC|\x1a\x45\xdf\xa3|.{4}ftyp", "audio or video", "lmclassify reads text"),
     (rb"\x7fELF|MZ.{1,100}\0|\xca\xfe\xba\xbe", "a program", "lmclassify reads text"),
     (rb"bplist00", "a binary property list", _CONVERT),
+)
+_OLD_OFFICE = (
+    ("EncryptedPackage", "protected by a password"),
+    ("WordDocument", "an old Word document"),
+    ("PowerPoint Document", "an old PowerPoint presentation"),
+    ("__substg1.0_", "a message of Outlook"),
 )
 _KINDS = tuple((re.compile(pattern, re.DOTALL), kind, remedy) for pattern, kind, remedy in _NOT_TEXT)
 
@@ -112,6 +118,11 @@ def check_text(head: bytes, name: str, *, markup: bool) -> None:
         raise DataError(
             f"{name} is {kind}, not a table; open it in a spreadsheet program and save it as CSV or .xlsx"
         )
+
+
+def old_office_kind(content: bytes) -> str:
+    """Return what a file of Office 97 to 2003 is if it is no workbook, by the names in it; else empty."""
+    return next((kind for name, kind in _OLD_OFFICE if name.encode("utf-16-le") in content), "")
 
 
 def _decode(head: bytes, encoding: str | None) -> str:

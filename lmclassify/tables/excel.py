@@ -12,11 +12,13 @@ from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.tables.columns import describe_columns
+from lmclassify.tables.content import old_office_kind
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 
 _CHUNK_CHARACTERS = 1 << 22
 _MAX_CELLS = 1 << 27  # 128 columns of the longest sheet; calamine takes 32 bytes for each cell
+_MAX_OLD_BYTES = 1 << 26
 _BLOCK_BYTES = 1 << 20
 _REFERENCE_BYTES = 16  # as long as the reference of a cell
 _CELL_COLUMN = re.compile(rb'\br="([A-Z]{1,3})\d')
@@ -64,6 +66,10 @@ class ExcelReader(ClosingReader):
             except (calamine.CalamineError, OSError, ValueError) as error:
                 if isinstance(error, DataError):
                     raise
+                self._input.stream.seek(0)
+                kind = old_office_kind(self._input.stream.read(_MAX_OLD_BYTES))
+                if kind:
+                    raise DataError(f"{self.name} is {kind}, not a table; save it as CSV or text") from None
                 problem = " ".join(str(error).split())[:200]
                 raise DataError(f"{self.name} is damaged, or is not a workbook ({problem})") from None
             self._read_header(_numbered_rows(found), (found.start or (0, 0))[1])

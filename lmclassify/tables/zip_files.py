@@ -46,6 +46,8 @@ def open_zip(stream: BinaryIO, name: str) -> tuple[BinaryIO, str]:
             stream.seek(0)
             return stream, ""
         member = _only_table(members, name)
+        if member.lower().endswith((".mbox", ".eml")):
+            raise DataError(f"{name} holds mail ({member}); unpack it")
         content = archive.open(member)
     except DataError:
         raise

@@ -83,6 +83,7 @@ def test_a_zip_file_with_one_table(tmp_path, members):
         ({}, "t.zip is a zip file that holds no file"),
         ({"[Content_Types].xml": b"", "word/document.xml": b""}, "t.zip is a Word document"),
         ({"mimetype": b"application/vnd.oasis.opendocument.text"}, "t.zip is an OpenDocument text"),
+        ({"mail/junk.mbox": b"From a"}, r"t\.zip holds mail \(mail/junk\.mbox\); unpack it"),
         ({"Index/Document.iwa": b""}, "t.zip is a document of Apple's"),
     ],
 )

@@ -14,6 +14,7 @@ from lmclassify.datasets.sources import open_rows
 from lmclassify.tables.excel import ExcelReader
 from tests.tables.workbooks import FOLDER, write_xlsx
 
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 MAIL = [["text", "label"], ["win a prize", 1], ["lunch", 0]]
 
 
@@ -127,7 +128,9 @@ def test_a_workbook_is_recognised_by_its_content(tmp_path):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "t.xls is damaged, or is not a workbook"),
+        (_OLE, "t.xls is damaged, or is not a workbook"),
+        (_OLE + "WordDocument".encode("utf-16-le"), "t.xls is an old Word document, not a table"),
+        (_OLE + "__substg1.0_001A".encode("utf-16-le"), "t.xls is a message of Outlook, not a table"),
         (b"<html><table><tr><td>text</table>", "t.xls is an HTML page, not a table"),
         (
             b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>',
