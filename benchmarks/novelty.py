@@ -23,7 +23,7 @@ from benchmarks.common import fit_or_load, read_table, table_head
 from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.scoring import ngram_scores
 from lmclassify.comparison.baselines import class_scores, logistic_regression, svm
-from lmclassify.datasets.labelled import read_unlabelled
+from lmclassify.datasets.texts import read_unlabelled
 from lmclassify.errors import LMClassifyError
 
 Array = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -87,11 +87,10 @@ def benchmark(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
-    quoting: common.Quoting = None,
-    header: common.Header = None,
-    columns: common.Columns = None,
+    sheet: common.Sheet = None,
     merge_labels: common.MergeLabels = False,
     format: common.TextOrJson = "text",
+    **dialect: Any,
 ) -> None:
     """Compare lmclassify with other classifiers.
 
@@ -125,7 +124,8 @@ def benchmark(
         label_column=label_column,
         format=input_format,
         encoding=encoding,
-        dialect=common.parse_dialect(quoting, header, columns),
+        dialect=common.parse_dialect(**dialect),
+        sheet=sheet,
         merge_labels=merge_labels,
     )
     training = _read(run, data, reader)
@@ -251,4 +251,4 @@ class _RunProgress:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "benchmark", benchmark, examples=_EXAMPLES)
+    add_command(app, "benchmark", benchmark, common.DIALECT_OPTIONS, examples=_EXAMPLES)

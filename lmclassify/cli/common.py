@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "./lmclassify-model"
 DEFAULT_FIELDS = "subject"
 
-TABLE = "CSV, TSV, JSON Lines, Parquet, text or mail, compressed or not"
+TABLE = "CSV, TSV, JSON, Parquet, Excel, fastText, text or mail, compressed or not"
 """The formats of input, for help texts."""
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="Model folder.")]
@@ -33,13 +33,18 @@ Data = Annotated[
 TextColumn = Annotated[
     str | None,
     typer.Option(
-        "--text-column", metavar="NAME", help="Column with the texts. Default: a column with a usual name."
+        "--text-column",
+        metavar="NAME",
+        help="Column with the texts; in JSON also a nested field, such as `message.body`. Default: a column "
+        "with a usual name.",
     ),
 ]
 LabelColumn = Annotated[
     str | None,
     typer.Option(
-        "--label-column", metavar="NAME", help="Column with the labels. Default: a column with a usual name."
+        "--label-column",
+        metavar="NAME",
+        help="Column with the labels, as in --text-column. Default: a column with a usual name.",
     ),
 ]
 Fields = Annotated[
@@ -61,11 +66,18 @@ Exact = Annotated[
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="Output format.")]
 
 InputFormat = Annotated[
-    Literal["csv", "tsv", "jsonl", "parquet", "text", "mail"] | None,
+    Literal["csv", "tsv", "jsonl", "parquet", "excel", "fasttext", "text", "mail"] | None,
     typer.Option(
         "--input-format",
-        help="Input format. `text` means one text per line, or per file of a folder. Default: taken from the "
-        "file name's ending, else `csv`.",
+        help="Input format. `text` means one text per line, or per file of a folder; `jsonl` any JSON; "
+        "`excel` any workbook (.xlsx, .xls, .ods). Default: taken from the content and the file name's "
+        "ending, else `csv`.",
+    ),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option(
+        "--sheet", metavar="NAME", help="Sheet of a workbook, by name or number. Default: the first one."
     ),
 ]
 Encoding = Annotated[

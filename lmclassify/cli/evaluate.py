@@ -70,9 +70,7 @@ def evaluate(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
-    quoting: common.Quoting = None,
-    header: common.Header = None,
-    columns: common.Columns = None,
+    sheet: common.Sheet = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
     format: Format = "text",
     drift: DriftOption = False,
@@ -80,7 +78,7 @@ def evaluate(
     plot: Plot = None,
     html: Html = None,
     exact: common.Exact = False,
-    **decision_options: Any,
+    **options: Any,
 ) -> None:
     """Measure the accuracy of a model on labelled texts.
 
@@ -90,7 +88,7 @@ def evaluate(
     from lmclassify.classify.decisions import decisions_of
     from lmclassify.mail.fields import parse_fields
 
-    dialect = common.parse_dialect(quoting, header, columns)
+    dialect = common.parse_dialect(*(options.pop(name) for name in common.DIALECT_OPTIONS))
     if not drift and (plot is not None or time_column is not None):
         raise OptionError("--plot and --time-column go with --drift")
     if drift and format == "csv":
@@ -101,7 +99,7 @@ def evaluate(
         check_plot(plot)
     with _open_page(html) as page:
         fitted = common.load_model(run, model, exact)
-        decisions = decisions_of(fitted, decision_options, run.say)
+        decisions = decisions_of(fitted, options, run.say)
         scored = _score(
             run,
             data,
@@ -111,6 +109,8 @@ def evaluate(
                 "encoding": encoding,
                 "fields": parse_fields(fields),
                 "dialect": dialect,
+                "sheet": sheet,
+                "named_columns": (text_column, label_column, time_column),
             },
             wanted={"text": text_column, "label": label_column, "time": time_column},
             labels_required=not drift or page is not None,
@@ -145,13 +145,15 @@ class _Scored:
     ----------
     name : str
         The data's name, for messages.
-    times : list of str, optional
-        The time of each row.
+    times : dict of int to str, optional
+        The time of each row, by its number.
     left_out : int
         Number of rows without text or label.
     """
 
-    def __init__(self, name: str, labeller: TableLabeller, times: list[str] | None, left_out: int) -> None:
+    def __init__(
+        self, name: str, labeller: TableLabeller, times: dict[int, str] | None, left_out: int
+    ) -> None:
         self.name, self.labeller, self.times, self.left_out = name, labeller, times, left_out
 
 
@@ -181,11 +183,12 @@ def _score(
         labeller = TableLabeller(
             fitted, text_at, label_at, data_name=table.name, keep_known=True, **labelling
         )
-        times: list[str] = []
+        times: dict[int, str] = {}
         with RowProgress(run, table.size) as progress:
             for chunk in table.chunks():
                 labeller.label(chunk)
-                times += [] if time_at is None else chunk.column(time_at)
+                if time_at is not None:
+                    times.update(enumerate(chunk.column(time_at), chunk.first))
                 progress.add(len(chunk), table.bytes_read)
     for note in table.notes:
         run.say(f"note: {note}")
@@ -197,7 +200,6 @@ def _score(
 
 def _open(data: list[str], reading: Mapping[str, Any], columns: Mapping[str, str | None]) -> RowReader:
     """Open tables, or one file per label."""
-    from lmclassify.datasets.labelled import format_of_texts
     from lmclassify.datasets.multiple_files import labelled_files, open_labelled, open_many
     from lmclassify.datasets.sources import open_rows
 
@@ -208,7 +210,7 @@ def _open(data: list[str], reading: Mapping[str, Any], columns: Mapping[str, str
         raise OptionError("NAME=FILE has no label column; drop --label-column")
 
     def open_texts(path: str) -> RowReader:
-        return open_rows(path, **(dict(reading) | {"format": format_of_texts(path, reading["format"])}))
+        return open_rows(path, **reading, default="text", lines=True)
 
     return open_labelled(files, open_texts)
 
@@ -281,7 +283,7 @@ def _measure_drift(scored: _Scored, fitted: FittedModel) -> Drift:
     labeller = scored.labeller
     order, marks = np.arange(len(labeller.rows)), [f"row {row:,}" for row in labeller.rows]
     if scored.times is not None:
-        given = [scored.times[row - 1] for row in labeller.rows]
+        given = [scored.times[row] for row in labeller.rows]
         parsed = pd.to_datetime(pd.Series(given), errors="coerce", utc=True, format="mixed")
         if parsed.isna().any():
             at = int(np.flatnonzero(parsed.isna())[0])
@@ -300,4 +302,5 @@ def _measure_drift(scored: _Scored, fitted: FittedModel) -> Drift:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "evaluate", evaluate, DECISION_OPTIONS, examples=_EXAMPLES, hidden=("device",))
+    options = {**common.DIALECT_OPTIONS, **DECISION_OPTIONS}
+    add_command(app, "evaluate", evaluate, options, examples=_EXAMPLES, hidden=("device",))

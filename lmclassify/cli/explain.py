@@ -69,6 +69,7 @@ def explain(
     quoting: common.Quoting = None,
     header: common.Header = None,
     columns: common.Columns = None,
+    sheet: common.Sheet = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
     n: WordCount = 10,
     format: ExplanationFormat = "text",
@@ -90,7 +91,13 @@ def explain(
     fitted = common.load_model(run, model, exact)
     if texts is not None:
         with open_rows(
-            texts, format=input_format, encoding=encoding, fields=parse_fields(fields), dialect=dialect
+            texts,
+            format=input_format,
+            encoding=encoding,
+            fields=parse_fields(fields),
+            dialect=dialect,
+            sheet=sheet,
+            named_columns=(text_column,),
         ) as table:
             found = _read_texts(run, table, text_column)
         words = _informative_words(run, fitted, found, n)

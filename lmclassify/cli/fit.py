@@ -12,7 +12,7 @@ import typer
 from lmclassify.classify.settings import LSTM_SETTINGS, Settings, lstm_options_error
 from lmclassify.classify.training.progress import SECONDS_BETWEEN_LINES, LineDisplay
 from lmclassify.classify.training.time_limit import TimeLimit, parse_time
-from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.command import Options, Run, add_command
 from lmclassify.cli.common import (
     DEFAULT_FIELDS,
     DEFAULT_MODEL,
@@ -24,6 +24,7 @@ from lmclassify.cli.common import (
     InputFormat,
     LabelColumn,
     MergeLabels,
+    Sheet,
     TextColumn,
     parse_dialect,
 )
@@ -63,6 +64,7 @@ _EXAMPLES = (
     "lmclassify fit mail.csv --recipe ngram",
     "lmclassify fit mail.csv --time 2m",
 )
+_TABLE_OPTIONS: Options = {"sheet": (Sheet, None), "merge_labels": (MergeLabels, False)}
 _SETTINGS = frozenset(item.name for item in fields(Settings))
 _LSTM_OPTIONS = LSTM_SETTINGS | {"unlabelled", "tensorboard", "shards", "storage"}
 """Options that make no sense with recipe ngram."""
@@ -79,7 +81,6 @@ def fit(
     group_column: GroupColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
-    merge_labels: MergeLabels = False,
     fields: Fields = DEFAULT_FIELDS,
     unlabelled: Unlabelled = None,
     resume: Resume = False,
@@ -98,11 +99,14 @@ def fit(
 
     Without DATA and without a file per label, the bundled sample of subject lines is used.
     """
-    dialect = parse_dialect(*(settings.pop(name) for name in DIALECT_OPTIONS))
+    tables = _pop_table_options(settings)
     chosen = Settings(**settings)  # wrong options are reported before anything is read
     limit = None if time is None else TimeLimit(parse_time(time, "--time"), run.started)
     names, files = parse_labels(labels or [], label or [])
     _check_cluster(engine, address, shards, storage)
+    from lmclassify.classify.training.checkpoints import Checkpoints
+    from lmclassify.persistence.commit import check_target
+
     inputs = FitInputs(
         data=data or [],
         names=names,
@@ -113,16 +117,12 @@ def fit(
         group_column=group_column,
         format=input_format,
         encoding=encoding,
-        dialect=dialect,
-        merge_labels=merge_labels,
         fields=fields,
+        **tables,
         fail_on_bad_row=on_bad_row == "fail",
     )
     inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
-    from lmclassify.classify.training.checkpoints import Checkpoints
-    from lmclassify.persistence.commit import check_target
-
     check_target(output)
     with contextlib.ExitStack() as stack:
         guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
@@ -148,6 +148,12 @@ def fit(
         )
         model = trainer.fit(training.texts, training.labels, None, more, remainder, training.groups or None)
     _summarize(run, model)
+
+
+def _pop_table_options(settings: dict[str, Any]) -> dict[str, Any]:
+    """Take the options that say how tables are read out of the other options."""
+    dialect = parse_dialect(*(settings.pop(name) for name in DIALECT_OPTIONS))
+    return {"dialect": dialect} | {name: settings.pop(name) for name in _TABLE_OPTIONS}
 
 
 def _check_cluster(engine: str, address: str | None, shards: int, storage: str | None) -> None:
@@ -266,5 +272,5 @@ def _summary(entry: dict[str, Any]) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    options = {**DIALECT_OPTIONS, **setting_options(), **CONFIG_OPTIONS}
+    options = {**DIALECT_OPTIONS, **_TABLE_OPTIONS, **setting_options(), **CONFIG_OPTIONS}
     add_command(app, "fit", fit, options, prepare=_prepare, examples=_EXAMPLES)

@@ -38,11 +38,12 @@ class FitInputs:
     encoding: str | None
     dialect: Dialect
     merge_labels: bool
+    sheet: str | None
     fields: str
     fail_on_bad_row: bool
 
     def check(self, recipe: str, on_ray: bool) -> None:
-        """Raise where options contradict each other, or --fields is wrong."""
+        """Raise where options contradict each other, or --fields names no parts of a message."""
         parse_fields(self.fields)
         if self.files and (self.data or self.names):
             raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
@@ -79,8 +80,9 @@ class FitInputs:
     def _read_labelled(
         self, run: Run, recipe: str, cluster: RayTasks | None, absolute: bool
     ) -> tuple[LabelledTexts, StreamedRemainder | None]:
-        from lmclassify.datasets.labelled import read_files, read_tables
+        from lmclassify.datasets.labelled import read_tables
         from lmclassify.datasets.multiple_files import expand
+        from lmclassify.datasets.texts import read_files
 
         if self.files:
             texts = read_files(
@@ -89,6 +91,8 @@ class FitInputs:
                 fail_on_bad_row=self.fail_on_bad_row,
                 format=self.format,
                 encoding=self.encoding,
+                dialect=self.dialect,
+                sheet=self.sheet,
                 say=run.say,
             )
             return texts, None
@@ -103,8 +107,8 @@ class FitInputs:
         return sample_tables(paths, self._table_reader(), cluster, seed=run.seed, say=run.say)
 
     def _read_unlabelled(self, run: Run) -> list[str]:
-        from lmclassify.datasets.labelled import read_unlabelled
         from lmclassify.datasets.multiple_files import expand
+        from lmclassify.datasets.texts import read_unlabelled
 
         texts = read_unlabelled(
             expand(self.unlabelled),
@@ -138,13 +142,15 @@ class FitInputs:
             format=self.format,
             encoding=self.encoding,
             dialect=self.dialect,
+            sheet=self.sheet,
             merge_labels=self.merge_labels,
         )
 
 
 def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder | None) -> None:
-    """Say if there is only one label, or labels have few texts."""
+    """Say if there is only one label, labels have few texts, or texts begin with the same word."""
     from lmclassify.datasets.label_forms import with_counts
+    from lmclassify.datasets.texts import note_first_words
 
     counts = Counter(training.labels) + Counter(remainder.counts if remainder is not None else {})
     if len(counts) == 1:
@@ -160,6 +166,7 @@ def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder 
             f"note: {which} fewer than {FEW_TEXTS} texts, too few to learn and to choose thresholds: "
             f"{with_counts(rarest)}{more}"
         )
+    note_first_words(training, run.say)
 
 
 def parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -9,8 +9,8 @@ from typer.core import TyperCommand
 _GROUPS = {
     "Data": """
         data texts prefix text name label labels text_column label_column group_column time_column
-        input_format encoding quoting header columns merge_labels fields unlabelled on_bad_row test url
-        sha256
+        input_format sheet encoding quoting header columns merge_labels fields unlabelled on_bad_row test
+        url sha256
         """,
     "Output": """
         output format stream overwrite_columns escape_formulas n against drift html plot results tensorboard

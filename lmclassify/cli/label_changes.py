@@ -39,14 +39,15 @@ def add_label(
     quoting: common.Quoting = None,
     header: common.Header = None,
     columns: common.Columns = None,
+    sheet: common.Sheet = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
 ) -> None:
     """Add a label to a model.
 
     The files of the other labels do not change.
     """
-    from lmclassify.datasets.labelled import read_unlabelled
     from lmclassify.datasets.multiple_files import expand
+    from lmclassify.datasets.texts import read_unlabelled
     from lmclassify.mail.fields import parse_fields
     from lmclassify.persistence.commit import check_target
 
@@ -61,6 +62,7 @@ def add_label(
         format=input_format,
         encoding=encoding,
         dialect=common.parse_dialect(quoting, header, columns),
+        sheet=sheet,
         say=run.say,
     )
     run.say(f"training label {shorten(label)} on {len(found):,} texts")
@@ -88,6 +90,7 @@ def update(
     quoting: common.Quoting = None,
     header: common.Header = None,
     columns: common.Columns = None,
+    sheet: common.Sheet = None,
 ) -> None:
     """Train a model further on corrected rows.
 
@@ -109,6 +112,7 @@ def update(
         format=input_format,
         encoding=encoding,
         dialect=common.parse_dialect(quoting, header, columns),
+        sheet=sheet,
         say=run.say,
     )
     labels = [by_name[name] for name in rows.labels]

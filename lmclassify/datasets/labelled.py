@@ -1,10 +1,10 @@
-"""Read texts with labels from tables or from one file per label, and texts without labels."""
+"""Read texts with labels from the columns of tables."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lmclassify.datasets.label_forms import (
@@ -16,10 +16,8 @@ from lmclassify.datasets.label_forms import (
     merged_labels,
     with_counts,
 )
-from lmclassify.datasets.multiple_files import expand
-from lmclassify.datasets.sources import InputFormat, RowReader, detect_format, open_rows
+from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
 from lmclassify.errors import DataError, listing, shorten
-from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import label_column as find_label_column
 from lmclassify.tables.columns import named_column
@@ -32,7 +30,8 @@ Say = Callable[[str], object]
 LEARNED_AS = "learned_as"
 """Column of corrected rows with the label that a text was wrongly trained as."""
 
-_MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail is given"
+MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail is given"
+"""Error for a row that lacks the text or the label."""
 
 
 @dataclass
@@ -66,7 +65,7 @@ class LabelledTableReader:
         Column with the groups of texts.
     fail_on_bad_row : bool
         Raise for the first row without text or label.
-    format, encoding, dialect : optional
+    format, encoding, dialect, sheet : optional
         See `lmclassify.datasets.sources.open_rows`.
     merge_labels : bool
         Join labels that differ in form only (`lmclassify.datasets.label_forms`): with the label asked for,
@@ -81,6 +80,7 @@ class LabelledTableReader:
     format: InputFormat | None = None
     encoding: str | None = None
     dialect: Dialect | None = None
+    sheet: str | None = None
     merge_labels: bool = False
 
     def chunks(self, path: str, seen: Counter[str], say: Say) -> Iterator[LabelledTexts]:
@@ -97,7 +97,7 @@ class LabelledTableReader:
         _check_is_table(path)
         joined: Counter[tuple[str, str]] = Counter()
         asked = LabelMatcher(self.labels if self.merge_labels else ())
-        with open_rows(path, format=self.format, encoding=self.encoding, dialect=self.dialect) as table:
+        with self._open(path) as table:
             text_at = find_text_column(table, self.text_column)
             label_at = find_label_column(table, self.label_column)
             group_at = self._group_at(table, text_at, label_at)
@@ -121,7 +121,7 @@ class LabelledTableReader:
                             kept.groups.append(cells[group_at].strip() or None)
                     elif self.fail_on_bad_row:
                         missing = "text" if label else "label"
-                        raise DataError(f"{table.name}, row {row:,}: {_MISSING.format(missing)}")
+                        raise DataError(f"{table.name}, row {row:,}: {MISSING.format(missing)}")
                     else:
                         skipped += 1
                 yield kept
@@ -132,6 +132,16 @@ class LabelledTableReader:
             say(f"note: {table.name}: {line}")
         if skipped:
             say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
+
+    def _open(self, path: str) -> RowReader:
+        return open_rows(
+            path,
+            format=self.format,
+            encoding=self.encoding,
+            dialect=self.dialect,
+            sheet=self.sheet,
+            named_columns=(self.text_column, self.label_column, self.group_column),
+        )
 
     def _group_at(self, table: RowReader, text_at: int, label_at: int) -> int | None:
         if self.group_column is None:
@@ -242,124 +252,6 @@ def read_tables(
     return result
 
 
-def read_files(
-    files: Mapping[str, str],
-    *,
-    fields: Sequence[str] = DEFAULT_FIELDS,
-    fail_on_bad_row: bool = False,
-    format: InputFormat | None = None,
-    encoding: str | None = None,
-    say: Say = print,
-) -> LabelledTexts:
-    """Read one mailbox, file or folder of texts per label; blank texts are skipped and counted.
-
-    By default, a file that is not mail, JSON Lines or Parquet holds one text per line; each file of a folder
-    that holds no mail is one text. Raises DataError if a
-    file cannot be read or holds no text.
-
-    Parameters
-    ----------
-    files : mapping of str to str
-        Label to path; wildcards stand for several files.
-    fields : sequence of str
-        The text of a mail message.
-    fail_on_bad_row : bool, default=False
-        Raise for the first blank text.
-    format, encoding : str, optional
-        See `lmclassify.datasets.sources.open_rows`.
-    """
-    result = LabelledTexts()
-    for label, path in files.items():
-        kept = []
-        for file in expand([path]):
-            kind = format_of_texts(file, format)
-            kept += _read_texts(file, kind, encoding, fields, None, fail_on_bad_row, say)
-        if not kept:
-            raise DataError(f"label {shorten(label)} has no text: {path} holds none")
-        result.texts += kept
-        result.labels += [label] * len(kept)
-    return result
-
-
-def format_of_texts(path: str, format: InputFormat | None) -> InputFormat | None:
-    """Return the format of a file that holds the texts of one label; None means a folder of texts."""
-    detected = format or detect_format(path)
-    if format or detected in ("mail", "jsonl", "parquet") or os.path.isdir(path):
-        return detected
-    return "text"
-
-
-def read_unlabelled(
-    paths: Sequence[str],
-    *,
-    text_column: str | None = None,
-    fields: Sequence[str] = DEFAULT_FIELDS,
-    fail_on_bad_row: bool = False,
-    format: InputFormat | None = None,
-    encoding: str | None = None,
-    dialect: Dialect | None = None,
-    say: Say = print,
-) -> list[str]:
-    """Read texts from a column of tables, from mail or from files with one text per line.
-
-    Blank texts are skipped and counted. Raises DataError if a file cannot be read or holds no text.
-
-    Parameters
-    ----------
-    text_column : str, optional
-        Used for the tables that have it; else the column is found by its usual names.
-    fields : sequence of str
-        The text of a mail message.
-    fail_on_bad_row : bool, default=False
-        Raise for the first blank text.
-    format, encoding, dialect : optional
-        See `lmclassify.datasets.sources.open_rows`; but a file whose suffix tells no format holds one text
-        per line.
-    """
-    result = []
-    for path in paths:
-        kind = format or detect_format(path) or (None if os.path.isdir(path) else "text")
-        without_header = dialect is not None and dialect.has_header is False
-        known = dialect if without_header or kind in ("csv", "tsv") else None
-        if without_header and kind == "text" and format is None:
-            kind = "csv"
-        kept = _read_texts(path, kind, encoding, fields, text_column, fail_on_bad_row, say, known)
-        if not kept:
-            raise DataError(f"{path} holds no text")
-        result += kept
-    return result
-
-
-def _read_texts(
-    path: str,
-    format: InputFormat | None,
-    encoding: str | None,
-    fields: Sequence[str],
-    text_column: str | None,
-    fail_on_bad_row: bool,
-    say: Say,
-    dialect: Dialect | None = None,
-) -> list[str]:
-    """Return the texts of one file that are not blank."""
-    kept: list[str] = []
-    unit = "line" if format == "text" else "row"
-    with open_rows(path, format=format, encoding=encoding, fields=fields, dialect=dialect) as reader:
-        wanted = text_column if text_column in reader.columns or reader.header == "none" else None
-        text_at = find_text_column(reader, wanted)
-        say(reader.describe(text_at, None))
-        for chunk in reader.chunks():
-            for row, text in enumerate(chunk.column(text_at), chunk.first):
-                if text.strip():
-                    kept.append(text)
-                elif fail_on_bad_row:
-                    raise DataError(f"{reader.name}, {unit} {row:,}: {_MISSING.format('text')}")
-        skipped = reader.rows_read - len(kept)
-    say_notes(reader, say)
-    if skipped:
-        say(f"note: {reader.name}: {skipped:,} {unit}s without text skipped")
-    return kept
-
-
 def read_corrections(
     path: str,
     known_labels: Collection[str],
@@ -369,6 +261,7 @@ def read_corrections(
     format: InputFormat | None = None,
     encoding: str | None = None,
     dialect: Dialect | None = None,
+    sheet: str | None = None,
     say: Say = print,
 ) -> CorrectedTexts:
     """Read corrected rows: a text, its label and, in the column learned_as, its wrong label if any.
@@ -382,11 +275,14 @@ def read_corrections(
         ``-`` is standard input.
     known_labels : collection of str
         The labels of the model.
-    text_column, label_column, format, encoding, dialect
+    text_column, label_column, format, encoding, dialect, sheet
         See `LabelledTableReader`.
     """
     found = CorrectedTexts()
-    with open_rows(path, format=format, encoding=encoding, dialect=dialect) as table:
+    named = (text_column, label_column)
+    with open_rows(
+        path, format=format, encoding=encoding, dialect=dialect, sheet=sheet, named_columns=named
+    ) as table:
         text_at = find_text_column(table, text_column)
         label_at = find_label_column(table, label_column)
         say(table.describe(text_at, label_at))

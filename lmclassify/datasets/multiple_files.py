@@ -23,6 +23,9 @@ LABEL = "label"
 OpenFile = Callable[[str], RowReader]
 """Opens one file of rows."""
 
+_IN_FOLDERS = tuple(suffix for suffix in SUFFIXES if suffix != ".json")
+"""Suffixes of the data files of a folder. A JSON file beside them usually describes the data."""
+
 
 def expand(paths: Sequence[str]) -> list[str]:
     """Replace paths with wildcards by the files that match, sorted.
@@ -59,8 +62,8 @@ def expand_all(paths: Sequence[str], *, any_suffix: bool = False) -> list[str]:
     any_suffix : bool, default=False
         Take all files of a folder, whatever their suffix.
     """
-    compressed = [suffix + compression for suffix in SUFFIXES for compression in COMPRESSIONS]
-    suffixes = None if any_suffix else (*SUFFIXES, *compressed)
+    compressed = [suffix + compression for suffix in _IN_FOLDERS for compression in COMPRESSIONS]
+    suffixes = None if any_suffix else (*_IN_FOLDERS, *compressed)
     result: list[str] = []
     for path in map(without_file_scheme, paths):
         if is_url(path):
@@ -69,7 +72,7 @@ def expand_all(paths: Sequence[str], *, any_suffix: bool = False) -> list[str]:
             inside = sorted(os.path.join(at, name) for at, _, names in os.walk(path) for name in names)
             found = [file for file in inside if is_data_file(file, path, suffixes)]
             if not found:
-                raise DataError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
+                raise DataError(f"{path} holds no file that ends in {', '.join(_IN_FOLDERS)}")
             result += found
         else:
             result += expand([path])
@@ -191,14 +194,17 @@ class _Concatenated(ClosingReader):
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all rows, numbered across the files, at most `rows` at a time."""
+        last = 0
         for index in range(len(self._paths)):
             with self._opened(index) as reader:
                 self._current = reader
                 check_columns(reader, self.columns, self.name)
                 if self._described is not None:
                     reader.describe(*self._described)
+                before = last
                 for chunk in reader.chunks(rows):
-                    yield dataclasses.replace(chunk, first=self._rows_before + chunk.first)
+                    last = before + chunk.first + len(chunk) - 1  # the rows of a sheet do not begin with 1
+                    yield dataclasses.replace(chunk, first=before + chunk.first)
                 self._rows_before += reader.rows_read
                 self._bytes_before += reader.bytes_read
                 self._notes += reader.notes
@@ -281,6 +287,11 @@ class _LabelledFiles(ClosingReader):
         """How many rows have been read."""
         return self._rows_before + (0 if self._current is None else self._current.rows_read)
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the files that have been read."""
+        return [note for _, reader in self._readers for note in reader.notes]
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how each file is read."""
         name = self.columns[text_at]
@@ -290,12 +301,15 @@ class _LabelledFiles(ClosingReader):
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all rows, numbered across the files, at most `rows` at a time."""
+        last = 0
         for label, reader in self._readers:
             self._current = reader
+            before = last
             at = [reader.columns.index(name) for name in self.columns[:-1]]
             for chunk in reader.chunks(rows):
                 cells = [[*(row[index] for index in at), label] for row in chunk.cells]
-                yield Rows(self.columns, cells, self._rows_before + chunk.first)
+                last = before + chunk.first + len(chunk) - 1
+                yield Rows(self.columns, cells, before + chunk.first)
             self._current = None
             self._rows_before += reader.rows_read
             self._bytes_before += reader.bytes_read

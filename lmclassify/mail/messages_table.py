@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 
-from lmclassify.errors import DataError, LMClassifyWarning, listing
+from lmclassify.errors import DataError, listing
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
 from lmclassify.mail.messages import read_message
@@ -29,7 +28,7 @@ class MailReader(ClosingReader):
 
     Malformed messages are read as well as possible; none is an error. The first 256 KiB of each message are
     parsed, and the first 20,000 characters of its text are kept. Files of a folder that hold no mail are left
-    out; a warning after the last message counts them. If no file of the folder looks like mail, each is read
+    out; `notes` counts them. If no file of the folder looks like mail, each is read
     as a message. Raises DataError if the path cannot be read, or holds no mail.
 
     Parameters
@@ -79,6 +78,26 @@ class MailReader(ClosingReader):
         """The position in the files, in bytes; compare with `size`."""
         return self._mailbox.bytes_read
 
+    @property
+    def notes(self) -> list[str]:
+        """What was not read so far: sealed messages, files that are no mail, and sub-folders."""
+        notes = []
+        if self._sealed and "body" in self._fields:
+            what = "1 message is" if self._sealed == 1 else f"{self._sealed:,} messages are"
+            notes.append(
+                f"{self.name}: {what} encrypted or sealed (PGP, S/MIME); what is sealed counts as no text"
+            )
+        files, folders = self._mailbox.left_out, self._mailbox.sub_folders
+        if files:
+            what = "1 file that is no mail" if len(files) == 1 else f"{len(files):,} files that are no mail"
+            notes.append(f"{self.name}: {what} left out: {listing(files, _MAX_NAMES)}")
+        if folders:
+            what = "its sub-folder" if len(folders) == 1 else f"its {len(folders):,} sub-folders"
+            notes.append(
+                f"{self.name}: {what} left out: {listing(folders, _MAX_NAMES)}; name those to be read, too"
+            )
+        return notes
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says which fields are read."""
         column = self.columns[text_at]
@@ -98,27 +117,6 @@ class MailReader(ClosingReader):
                 cells[-1].append(mail.text(self._fields))
                 remaining -= len(mail.body)
             if not cells:
-                self._warn()
                 return
             yield Rows(self.columns, cells, self.rows_read + 1)
             self.rows_read += len(cells)
-
-    def _warn(self) -> None:
-        """Warn of text that is not read."""
-        if self._sealed and "body" in self._fields:
-            what = "1 message is" if self._sealed == 1 else f"{self._sealed:,} messages are"
-            message = (
-                f"{self.name}: {what} encrypted or sealed (PGP, S/MIME); what is sealed counts as no text"
-            )
-            warnings.warn(message, LMClassifyWarning, stacklevel=3)
-        files, folders = self._mailbox.left_out, self._mailbox.sub_folders
-        if files:
-            what = "1 file that is no mail" if len(files) == 1 else f"{len(files):,} files that are no mail"
-            message = f"{self.name}: {what} left out: {listing(files, _MAX_NAMES)}"
-            warnings.warn(message, LMClassifyWarning, stacklevel=3)
-        if folders:
-            what = "its sub-folder" if len(folders) == 1 else f"its {len(folders):,} sub-folders"
-            message = (
-                f"{self.name}: {what} left out: {listing(folders, _MAX_NAMES)}; name those to be read, too"
-            )
-            warnings.warn(message, LMClassifyWarning, stacklevel=3)

@@ -46,6 +46,8 @@ class TableLayout:
     label_at: int | None
     format: InputFormat | None = None
     encoding: str | None = None
+    sheet: str | None = None
+    named_columns: Sequence[str | None] = ()
     fields: Sequence[str] = ("subject",)
     dialect: Dialect | None = None
     chunk_rows: int = CHUNK_ROWS
@@ -88,8 +90,6 @@ class _Chunk:
     file: _InputFile
     rows: Rows
     bytes_read: int
-    warnings: list[str]
-    """What the reader warned of."""
     notes: Sequence[str] = ()
     """Of the last chunk: what the user should know of the file."""
 
@@ -224,32 +224,21 @@ class _Split:
                 encoding=layout.encoding,
                 fields=layout.fields,
                 dialect=layout.dialect,
+                sheet=layout.sheet,
+                named_columns=layout.named_columns,
             )
             with source:
                 check_columns(source, layout.columns, file.first_name)
                 source.describe(layout.text_at, layout.label_at)
                 chunks = source.chunks(layout.chunk_rows)
-                rows, warned = _next(chunks)
+                rows = next(chunks, None)
                 while rows is not None:
                     bytes_read = source.bytes_read
-                    following, more = _next(chunks)  # readers warn at the end
-                    notes = source.notes if following is None else ()
-                    yield _Chunk(file, rows, bytes_read, [*warned, *more], notes)
-                    rows, warned = following, []
+                    following = next(chunks, None)
+                    yield _Chunk(file, rows, bytes_read, source.notes if following is None else ())
+                    rows = following
         except LMClassifyError as error:
             yield _FailedFile(file, error)
-
-
-def _next(chunks: Iterator[Rows]) -> tuple[Rows | None, list[str]]:
-    """Return the next chunk, None at the end, and what the reader warns of meanwhile."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        rows = next(chunks, None)
-    return rows, _messages(caught)
-
-
-def _messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
-    return [str(item.message) for item in caught if issubclass(item.category, LMClassifyWarning)]
 
 
 def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _FailedFile]:
@@ -279,7 +268,7 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
             list(chunk.notes),
             labeller.comparison,
         )
-        messages = [*chunk.warnings, *_messages(caught)]
+        messages = [str(item.message) for item in caught if issubclass(item.category, LMClassifyWarning)]
         return _LabelledChunk(chunk.file, name, counts, chunk.bytes_read, messages)
 
     return label

@@ -114,7 +114,7 @@ class PartFolder:
 
 
 def choose_part_format(requested: OutputFormat | None, input_format: InputFormat | None) -> OutputFormat:
-    """Return the format to write: the requested one, else that of the input, or CSV for text and mail.
+    """Return the format to write: the requested one, else that of the input, else CSV.
 
     Raises OptionError if parts cannot have the requested format.
     """
@@ -122,6 +122,6 @@ def choose_part_format(requested: OutputFormat | None, input_format: InputFormat
         raise OptionError("--format table is for a terminal; parts are csv, tsv, jsonl or parquet")
     if requested is not None:
         return requested
-    if input_format is None or input_format == "text" or input_format == "mail":
-        return "csv"
-    return input_format
+    if input_format in ("tsv", "jsonl", "parquet"):
+        return input_format
+    return "csv"

@@ -5,12 +5,20 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import re
 from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, OutputError
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
 """Name of the format by file suffix."""
+
+_FIRST_BYTES = {
+    rb"\x1f\x8b\x08": ".gz",
+    rb"BZh[1-9](1AY&SY|\x17rE8P\x90)": ".bz2",
+    rb"\xfd7zXZ\0": ".xz",
+    rb"\x28\xb5\x2f\xfd": ".zst",
+}
 
 MAX_LINE_BYTES = 1 << 26
 """Longest line of a compressed file. Lines are held in memory, and a small file can unpack to a huge one."""
@@ -46,7 +54,45 @@ def decompressed(
     """
     if suffix == ".zst" and not _has_zstandard():
         raise DataError(f'{name}: .zst needs zstandard: pip install "lmclassify[zstd]"')
-    return io.BufferedReader(_Decompressed(stream, suffix, name, max_line_bytes), 1 << 16)
+    file, damage_errors = _decompressor(stream, suffix)
+    return as_stream(file, damage_errors, COMPRESSIONS[suffix], name, max_line_bytes)
+
+
+def as_stream(
+    file: Any,
+    damage_errors: tuple[type[Exception], ...],
+    kind: str,
+    name: str,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> BinaryIO:
+    """Return a buffered stream of a file that decompresses; damaged data become a DataError.
+
+    Parameters
+    ----------
+    file : file
+        Has the method ``read1``.
+    damage_errors : tuple of exceptions
+        What it raises for damaged data.
+    kind, name : str
+        Name of the compression and of the file, for messages.
+    """
+    return io.BufferedReader(_Decompressed(file, damage_errors, kind, name, max_line_bytes), 1 << 16)
+
+
+def compression_of(head: bytes) -> str | None:
+    """Return the suffix of the compression that the first bytes of a file tell, if any."""
+    return next((suffix for pattern, suffix in _FIRST_BYTES.items() if re.match(pattern, head)), None)
+
+
+def damaged(name: str, kind: str, error: Exception) -> DataError:
+    """Return the error for a file with damaged data."""
+    if isinstance(error, EOFError):
+        problem = f"is truncated: its {kind} data end too early"
+    elif isinstance(error, RuntimeError) and "encrypted" in str(error):
+        return DataError(f"{name} is encrypted; unpack it with its password")
+    else:
+        problem = f"is damaged, or is not a {kind} file ({' '.join(str(error).split())})"
+    return DataError(f"{name} {problem}; fetch it again")
 
 
 def compressing(stream: BinaryIO, suffix: str) -> Any:
@@ -100,9 +146,16 @@ def _decompressor(stream: BinaryIO, suffix: str) -> tuple[Any, tuple[type[Except
 class _Decompressed(io.RawIOBase):
     """Decompressed bytes; damaged data and lines that are too long become a DataError."""
 
-    def __init__(self, stream: BinaryIO, suffix: str, name: str, max_line_bytes: int) -> None:
-        self._file, self._damage_errors = _decompressor(stream, suffix)
-        self._suffix, self._name, self._max_line_bytes = suffix, name, max_line_bytes
+    def __init__(
+        self,
+        file: Any,
+        damage_errors: tuple[type[Exception], ...],
+        kind: str,
+        name: str,
+        max_line_bytes: int,
+    ) -> None:
+        self._file, self._damage_errors = file, damage_errors
+        self._kind, self._name, self._max_line_bytes = kind, name, max_line_bytes
         self._line_bytes = 0  # length so far of the line being read
 
     def readable(self) -> bool:
@@ -112,12 +165,7 @@ class _Decompressed(io.RawIOBase):
         try:
             data = self._file.read1(len(buffer))
         except self._damage_errors as error:
-            kind = COMPRESSIONS[self._suffix]
-            if isinstance(error, EOFError):
-                problem = f"is truncated: its {kind} data end too early"
-            else:
-                problem = f"is damaged, or is not a {kind} file ({' '.join(str(error).split())})"
-            raise DataError(f"{self._name} {problem}; fetch it again") from None
+            raise damaged(self._name, self._kind, error) from None
         line_end = data.rfind(b"\n")
         self._line_bytes = len(data) - line_end - 1 + (0 if line_end >= 0 else self._line_bytes)
         if self._line_bytes > self._max_line_bytes:

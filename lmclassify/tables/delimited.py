@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from lmclassify.errors import DataError, listing
 from lmclassify.tables.columns import Header, describe_columns, has_known_name, has_usual_names, suffix_of
+from lmclassify.tables.content import SEPARATOR_LINE
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.inputs import Input
 from lmclassify.tables.recognition import (
     SAMPLE_ROWS,
     Cells,
@@ -59,7 +61,8 @@ class DelimitedReader(LineReader):
     format : {"csv", "tsv"}, optional
         By default the format that the suffix of the name tells. TSV is tab-separated. The separator of CSV is
         the comma if header and first rows then have the same number of cells, else a tab, a semicolon or a
-        vertical bar. If the suffix tells nothing, a header with a tab and no comma means tab-separated.
+        vertical bar; a first line such as ``sep=;`` names it. If the suffix tells nothing, a header with a
+        tab and no comma means tab-separated.
     encoding : str, optional
         See `lmclassify.tables.encodings.decode_lines`.
     dialect : Dialect, optional
@@ -67,6 +70,8 @@ class DelimitedReader(LineReader):
         column holds texts and the other labels, and the label of the first row occurs in other rows too.
     stream : bool, default=False
         Read no further ahead than the first row.
+    source : Input, optional
+        The open file, if it is open already.
 
     Attributes
     ----------
@@ -84,8 +89,9 @@ class DelimitedReader(LineReader):
         dialect: Dialect | None = None,
         *,
         stream: bool = False,
+        source: Input | None = None,
     ) -> None:
-        self._open(path)
+        self._open(path, source)
         self._row = 0
         self._dialect = dialect or Dialect()
         self._header: Header = "none" if self._dialect.has_header is False else "row"
@@ -103,13 +109,16 @@ class DelimitedReader(LineReader):
         lines, quoting = iter(self._lines), self._dialect.quoting
         try:
             first = next((line for line in lines if line.strip("\r\n")), None)
+            declared = None if first is None else SEPARATOR_LINE.fullmatch(first.rstrip("\r\n"))
+            if declared is not None:
+                first = next((line for line in lines if line.strip("\r\n")), None)
         except DecodingError as error:
             raise self._error(error, self._lines.number) from None
         if first is None:
             raise DataError(f"{self.name} is empty; expected a header and rows")
         number = self._lines.number
         lookahead = Lookahead(self._lines, first, lines)
-        separator = separator_from_header(path, format, first)
+        separator = declared[1] if declared is not None else separator_from_header(path, format, first)
         if separator is None:
             separator = sniff_separator(lookahead, quoting, sample)
         seen, _ = sample_rows(iter(lookahead), separator, quoting, sample)
@@ -119,7 +128,9 @@ class DelimitedReader(LineReader):
         with self._errors():
             header = next(iter(self._records))
         self._records.width = len(header)
-        note = "" if separator == default_separator(path, format) else SEPARATOR_NOTES[separator]
+        note = SEPARATOR_NOTES.get(separator, f"separated by {separator!r}")
+        if separator == default_separator(path, format):
+            note = ""
         self._notes = [each for each in (note, self._lines.note) if each]
         if suffix_of(path) == ".txt" and format is None:
             self._notes.append("a table; --input-format text reads one text per line")

@@ -22,6 +22,8 @@ class Dialect:
     """Whether the first row is a header; by default its content tells."""
     columns: tuple[str, ...] | None = None
     """Names of the columns of a file without header."""
+    only_tables: bool = False
+    """Whether files that are no CSV or TSV are read without it; by default this is an error."""
 
     def __post_init__(self) -> None:
         if self.columns is not None and self.header:
@@ -45,7 +47,7 @@ class Dialect:
 
     def require_delimited(self, path: str, kind: str) -> None:
         """Raise OptionError if options were given for a file of another kind than CSV or TSV."""
-        if self.options:
+        if self.options and not self.only_tables:
             raise OptionError(f"{listing(self.options)}: for CSV and TSV files only, but {path} is {kind}")
 
 

@@ -22,6 +22,7 @@ SAMPLE_BYTES = 1 << 20
 """Bytes that detection looks at: enough to contain rare characters, and read in a moment."""
 BLOCK_BYTES = 1 << 16
 """Bytes decoded at a time."""
+_PREVIEW = 30  # characters shown on both sides of one that is not UTF-8
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"} | {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -66,8 +67,9 @@ class LineReader(ClosingReader):
     _input: Input
     _lines: Lines
 
-    def _open(self, path: str) -> None:
-        self._input = Input(path)
+    def _open(self, path: str, source: Input | None = None) -> None:
+        """Open a file, unless it is open already as `source`."""
+        self._input = source or Input(path)
         self.name = self._input.name
         self.size = self._input.size
 
@@ -123,7 +125,7 @@ def decode_lines(
         found = check_encoding(encoding) if encoding is not None else mark or "utf-8"
         note = "" if found in _UTF8 else f"encoding {found}"
     if found in _UTF8:
-        return _Utf8Lines(stream, note)
+        return _Utf8Lines(stream, note, source)
     return _DecodedLines(stream, found, note, block_bytes)
 
 
@@ -172,11 +174,32 @@ def _detect(sample: bytes, name: str) -> str:
     return check_encoding("cp1252" if "cp1252" in equivalent else chosen.encoding)
 
 
+def _preview(source: Input, line: bytes, at: int) -> str:
+    """Return what detection makes of a line that is not UTF-8 at byte `at`, in brackets, for a message.
+
+    Returns an empty string if the encoding cannot be detected.
+    """
+    sample = line
+    if source.size is not None and source.stream.seekable():
+        source.stream.seek(0)
+        sample = source.stream.read(SAMPLE_BYTES)
+    try:
+        found = _detect(sample, source.name)
+        found = _detect(line, source.name) if found in _UTF8 else found
+    except DataError:
+        return ""
+    if b"\0" in sample or found in _UTF8:
+        return ""
+    before, after = line[:at].decode(found, "replace"), line[at:].decode(found, "replace")
+    return f" (it finds {found}, which reads {(before[-_PREVIEW:] + after[:_PREVIEW]).strip()!r})"
+
+
 class _Utf8Lines:
     """Lines of UTF-8, with or without a byte order mark: the usual case, and fast."""
 
-    def __init__(self, stream: BinaryIO, note: str) -> None:
+    def __init__(self, stream: BinaryIO, note: str, source: Input) -> None:
         self._stream = stream
+        self._source = source
         self.number = 0
         self.bytes = 0
         self.note = note
@@ -188,9 +211,10 @@ class _Utf8Lines:
                 text = line.decode()
             except UnicodeDecodeError as error:
                 invalid = line[error.start : error.start + 1].hex()
+                preview = _preview(self._source, line, error.start)
                 raise DecodingError(
-                    f"byte {self.bytes + error.start:,} (0x{invalid}) is not valid UTF-8; save "
-                    f"the file as UTF-8, or name its encoding with --encoding ({DETECT} guesses it)"
+                    f"byte {self.bytes + error.start:,} (0x{invalid}) is not valid UTF-8; use --encoding "
+                    f"{DETECT}{preview}, name the encoding with --encoding, or save the file as UTF-8"
                 ) from None
             if "\0" in text:
                 raise DecodingError(_NUL.format(self.bytes + line.index(b"\0")))

@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import shutil
-import sys
-import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,26 +54,25 @@ class ParquetReader(ClosingReader):
     path : str
         ``-`` is standard input. It and pipes are first copied to a temporary file, because reading Parquet
         starts at the end of the file.
+    source : Input, optional
+        The open file, if it is open already.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, source: Input | None = None) -> None:
         require_pyarrow(DataError)
         import pyarrow
         import pyarrow.parquet
 
         if split_compression(path)[1] is not None:
             raise DataError(f"{path}: Parquet compresses its columns itself; decompress the file first")
-        self._input = Input(path)
+        self._input = source or Input(path)
         self.name = self._input.name
         self.rows_read = 0
-        self._copy: Any = None
         self._text_at: int | None = None
         self._errors = (pyarrow.ArrowException, OSError, UnicodeDecodeError)
         try:
+            self._input.make_seekable()
             file: Any = self._input.stream
-            if file is sys.stdin.buffer or not file.seekable():
-                file = self._copy = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
-                shutil.copyfileobj(self._input.stream, file)
             self.size = self._input.size or file.seek(0, 2)
             try:
                 self._file = pyarrow.parquet.ParquetFile(file)
@@ -97,8 +93,6 @@ class ParquetReader(ClosingReader):
     def close(self) -> None:
         """Close the file."""
         self._input.close()
-        if self._copy is not None:
-            self._copy.close()
 
     @property
     def bytes_read(self) -> int:

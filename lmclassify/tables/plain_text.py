@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lmclassify.errors import DataError
 from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
 
@@ -22,10 +23,12 @@ class PlainTextReader(LineReader):
         ``-`` is standard input.
     encoding : str, optional
         See `lmclassify.tables.encodings.decode_lines`.
+    source : Input, optional
+        The open file, if it is open already.
     """
 
-    def __init__(self, path: str, encoding: str | None = None) -> None:
-        self._open(path)
+    def __init__(self, path: str, encoding: str | None = None, source: Input | None = None) -> None:
+        self._open(path, source)
         self.columns = ["text"]
         self.rows_read = 0
         try:

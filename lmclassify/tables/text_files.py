@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Iterator
 
-from lmclassify.errors import DataError, LMClassifyWarning, listing
+from lmclassify.errors import DataError, listing
 from lmclassify.tables.columns import describe_columns, suffix_of
+from lmclassify.tables.content import beginning, is_text
 from lmclassify.tables.encodings import DecodingError, decode_lines
-from lmclassify.tables.inputs import Input
+from lmclassify.tables.inputs import Input, open_file
 from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, ClosingReader, Rows
 
-_TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls", ".ods")
-_HEAD_BYTES = 4096  # read to find out whether a file is text
+_WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+_TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", *_WORKBOOKS)
+_ZIP = b"PK\x03\x04"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")  # of UTF-16 and UTF-32, which contain NUL
 _MAX_NAMES = 5  # of files left out, in a message of one line
 
@@ -22,7 +23,7 @@ _MAX_NAMES = 5  # of files left out, in a message of one line
 class TextFilesReader(ClosingReader):
     """Read the files of a folder and its sub-folders as rows of the columns ``id`` (name) and ``text``.
 
-    Hidden files are not read. Tables and binary files are left out; a warning after the last row counts them.
+    Hidden files are not read. Tables and binary files are left out; `notes` counts them.
     Raises DataError if there is no text file; while reading, if a file cannot be read or decoded.
 
     Parameters
@@ -62,6 +63,15 @@ class TextFilesReader(ClosingReader):
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
+    @property
+    def notes(self) -> list[str]:
+        """The files left out so far."""
+        count = len(self._left_out)
+        if not count:
+            return []
+        what = "1 file that is no text" if count == 1 else f"{count:,} files that are no text"
+        return [f"{self.name}: {what} left out: {listing(sorted(self._left_out), _MAX_NAMES)}"]
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how the folder is read."""
         describe_columns(self.name, self.columns, text_at, label_at)
@@ -85,11 +95,6 @@ class TextFilesReader(ClosingReader):
             yield self._rows(cells)
         if not self.rows_read:
             raise DataError(f"{self.name} holds no text: its files are binary, such as {self._left_out[0]}")
-        if self._left_out:
-            count = len(self._left_out)
-            what = "1 file that is no text" if count == 1 else f"{count:,} files that are no text"
-            names = listing(sorted(self._left_out), _MAX_NAMES)
-            warnings.warn(f"{self.name}: {what} left out: {names}", LMClassifyWarning, stacklevel=2)
 
     def _rows(self, cells: list[list[str]]) -> Rows:
         first = self.rows_read + 1
@@ -98,11 +103,14 @@ class TextFilesReader(ClosingReader):
 
     def _read(self, file: str) -> str | None:
         """Return the text of a file; None if it is binary."""
+        with open_file(file) as stream:
+            if stream.peek(len(_ZIP)).startswith(_ZIP):  # type: ignore[attr-defined]
+                return None  # also a document of a word processor
         source = Input(file)
         try:
-            head = source.stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]  # type: ignore[attr-defined]
+            head = beginning(source.stream)
             is_wide = head.startswith(_WIDE_MARKS) or re.search("16|32", self._encoding or "") is not None
-            if b"\0" in head and not is_wide:
+            if (b"\0" in head and not is_wide) or not is_text(head):
                 return None
             lines = decode_lines(source, self._encoding)
             try:

@@ -17,6 +17,7 @@ import pytest
 from lmclassify import bundled_data
 from tests.cli.helpers import QUICK, one_line, rows_of
 from tests.conftest import run_cli
+from tests.tables.workbooks import write_xlsx
 
 EMAILS = bundled_data("emails.csv")
 PROGRAM = f"{sys.executable} -m lmclassify"
@@ -223,3 +224,56 @@ def test_csv_needs_no_package_of_other_formats(saved, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=tmp_path)
     assert done.stderr.decode().strip() == "[]"
+
+
+def test_workbooks_and_json_lists(saved, tmp_path):
+    mail = [["text", "label"], ["win a prize", "spam"], [], ["lunch", "ham"]]
+    write_xlsx(tmp_path / "mail.xlsx", {"Mail": mail, "More": [["body"], ["win"]]})
+    done = run_cli("predict", "mail.xlsx", "-m", saved, cwd=tmp_path)
+    assert [row["text"] for row in rows_of(done.stdout)] == ["win a prize", "lunch"]
+    assert b"mail.xlsx (sheet 'Mail'; --sheet reads another: 'More'): text column 'text'" in done.stderr
+    done = run_cli(
+        "predict",
+        "-",
+        "--sheet",
+        "More",
+        "-m",
+        saved,
+        "-q",
+        cwd=tmp_path,
+        stdin=(tmp_path / "mail.xlsx").read_bytes(),
+    )
+    assert [row["body"] for row in rows_of(done.stdout)] == ["win"]
+    done = run_cli("predict", EMAILS, "--sheet", "More", "-m", saved, cwd=tmp_path)
+    assert "--sheet names a sheet of a workbook" in one_line(done, status=2)
+    (tmp_path / "t.txt").write_text(json.dumps([{"m": {"body": "win a prize"}, "label": "spam"}], indent=1))
+    done = run_cli(
+        "predict", "t.txt", "--text-column", "m.body", "--format", "jsonl", "-m", saved, cwd=tmp_path
+    )
+    assert list(json.loads(done.stdout))[:3] == ["m", "label", "predicted_label"]
+    done = run_cli(
+        "evaluate", "t.txt", "--text-column", "m.body", "-m", saved, "--format", "json", cwd=tmp_path
+    )
+    assert json.loads(done.stdout)["texts"] == 1
+
+
+def test_fasttext_files(tmp_path):
+    lines = [
+        "__label__spam win a cruise",
+        "__label__ham see you",
+        "__label__spam cash prize",
+        "__label__ham lunch",
+    ]
+    (tmp_path / "ft.txt").write_text("\n".join(lines * 3))
+    done = run_cli("fit", "ft.txt", *QUICK, cwd=tmp_path)
+    assert b"ft.txt: text column 'text', label column 'label'; fastText's format" in done.stderr
+    done = run_cli("evaluate", "ft.txt", "--format", "json", cwd=tmp_path)
+    assert json.loads(done.stdout)["texts"] == 12
+    (tmp_path / "spam.txt").write_text(
+        "".join(f"[list] {text}\n" for text in ("win", "cash", "prize", "now"))
+    )
+    (tmp_path / "ham.txt").write_text("lunch\nsee you\n")
+    done = run_cli("fit", "--labels", "spam=spam.txt", "--labels", "ham=ham.txt", *QUICK, cwd=tmp_path)
+    assert (
+        b"note: all texts of a label begin with the same word (those of 'spam' with '[list]')" in done.stderr
+    )

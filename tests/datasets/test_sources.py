@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmclassify import DataError, OptionError
-from lmclassify.datasets.labelled import LabelledTableReader, read_files, read_tables, read_unlabelled
+from lmclassify.datasets.labelled import LabelledTableReader, read_tables
 from lmclassify.datasets.multiple_files import expand, open_many
 from lmclassify.datasets.sources import detect_format, open_rows
+from lmclassify.datasets.texts import read_files, read_unlabelled
 from lmclassify.tables.rows import Rows
 from lmclassify.tables.writing import TableWriter
 
@@ -30,7 +31,7 @@ def cells(*paths) -> list[list[str]]:
 def test_formats_by_suffix():
     for path, expected in {
         "a.CSV": "csv", "a.tab": "tsv", "a.ndjson.gz": "jsonl", "a.jsonl": "jsonl", "a.txt.zst": "text",
-        "a.parquet": "parquet", "-": None, "a.gz": None, "a": None, "a.xyz": None,
+        "a.parquet": "parquet", "a.xlsx": "excel", "a.json": "jsonl", "-": None, "a.gz": None, "a": None, "a.xyz": None,
     }.items():  # fmt: skip
         assert detect_format(path) == expected
 
@@ -96,8 +97,9 @@ def test_a_requested_format(tmp_path):
         DataError, match="no label column: a .txt file is read as one text per line; .*--input-format csv"
     ):
         read_tables([str(path)], say=lambda line: None)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
     with pytest.raises(OptionError, match="--stream reads row by row"):
-        open_rows("t.parquet", stream=True)
+        open_rows(str(tmp_path / "t.parquet"), stream=True)
 
 
 def test_several_files(tmp_path):
@@ -159,7 +161,18 @@ ANY_FILE = st.fixed_dictionaries(
     {
         "content": st.binary(max_size=60) | st.text('{}[]":,;\\\n\tatex1u ', max_size=40).map(str.encode),
         "name": st.sampled_from(
-            ["t.csv", "t.tsv", "t", "t.jsonl", "t.txt", "t.parquet", "t.csv.gz", "t.csv.zst", "t.csv.xz"]
+            [
+                "t.csv",
+                "t.tsv",
+                "t",
+                "t.jsonl",
+                "t.txt",
+                "t.parquet",
+                "t.xlsx",
+                "t.csv.gz",
+                "t.csv.zst",
+                "t.csv.xz",
+            ]
         ),
         "encoding": st.sampled_from(
             [None, "utf-16", "cp1252", "gb18030", "utf-7", "detect", "shift_jis", "utf-8"]

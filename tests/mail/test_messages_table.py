@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmclassify.datasets.labelled import read_files, read_tables, read_unlabelled
+from lmclassify.datasets.labelled import read_tables
 from lmclassify.datasets.sources import open_rows
-from lmclassify.errors import DataError, LMClassifyWarning
+from lmclassify.datasets.texts import read_files, read_unlabelled
+from lmclassify.errors import DataError
 from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
 from lmclassify.mail.messages_table import MailReader, read_texts
 from lmclassify.tables.delimited import DelimitedReader
@@ -108,8 +109,9 @@ def test_single_messages_and_folders_of_them(tmp_path):
     (folder / "a.EML").write_bytes(FROM + message("a", "text\n\nFrom Bob\nX: no second message\n"))
     (folder / "sub" / "c.eml.gz").write_bytes(gzip.compress(message("c")))
     (folder / "notes.txt").write_bytes(b"no mail")
-    with pytest.warns(LMClassifyWarning, match=r"mail: 1 file that is no mail left out: notes\.txt$"):
-        rows = table(folder)
+    with MailReader(str(folder)) as mail:
+        rows = [row for chunk in mail.chunks() for row in chunk.cells]
+    assert mail.notes == [f"{folder}: 1 file that is no mail left out: notes.txt"]
     assert [row[3] for row in rows] == ["a", "b", "c"]
     assert [row[0] for row in rows] == ["a.EML", "b.eml", "sub/c.eml.gz"]
     assert [row[3] for row in table(folder / "a.EML")] == ["a"]
@@ -183,10 +185,10 @@ def test_labels_and_texts_from_mail(mbox, tmp_path):
 def test_sealed_messages_are_counted_once(tmp_path):
     sealed = message("x", "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n")
     (tmp_path / "a.mbox").write_bytes((FROM + sealed + b"\n") * 2 + FROM + message("y"))
-    with pytest.warns(
-        LMClassifyWarning, match=r"a\.mbox: 2 messages are encrypted or sealed \(PGP, S/MIME\); "
-    ):
-        assert [row[5] for row in table(tmp_path / "a.mbox", ["body"])] == ["", "", "hello"]
+    with MailReader(str(tmp_path / "a.mbox"), ["body"]) as mail:
+        assert [row[5] for chunk in mail.chunks() for row in chunk.cells] == ["", "", "hello"]
+    assert len(mail.notes) == 1
+    assert "a.mbox: 2 messages are encrypted or sealed (PGP, S/MIME); " in mail.notes[0]
     assert [row[5] for row in table(tmp_path / "a.mbox")] == ["x", "x", "y"]
 
 

@@ -156,3 +156,23 @@ def test_truncated_utf_16_without_byte_order_mark(tmp_path):
     path.write_bytes(b"\x00\x00\xdc\x41")
     with pytest.raises(DataError, match="a.csv"):
         open_rows(str(path), encoding="utf-16")
+
+
+def test_the_error_shows_what_detection_makes_of_the_line(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("text,label\nGrüße aus Köln und schöne Tage für alle,ham\n".encode("latin-1"))
+    with (
+        pytest.raises(
+            DataError,
+            match=r"row 1 \(line 2\): byte 13 \(0xfc\) is not valid UTF-8; use --encoding detect \(it finds cp1252, which "
+            r"reads 'Grüße aus Köln und schöne Tage .*'\), name the encoding with --encoding, or save the file as UTF-8$",
+        ),
+        open_rows(str(path)) as table,
+    ):
+        list(table.chunks())
+    path.write_bytes(b"text\n\x00\xff\x00\n")
+    with (
+        pytest.raises(DataError, match=r"use --encoding detect, name the encoding"),
+        open_rows(str(path)) as table,
+    ):
+        list(table.chunks())

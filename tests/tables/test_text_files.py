@@ -6,9 +6,10 @@ import gzip
 
 import pytest
 
-from lmclassify.datasets.labelled import read_files, read_tables, read_unlabelled
+from lmclassify.datasets.labelled import read_tables
 from lmclassify.datasets.sources import open_rows
-from lmclassify.errors import DataError, LMClassifyWarning
+from lmclassify.datasets.texts import read_files, read_unlabelled
+from lmclassify.errors import DataError
 from lmclassify.mail.messages_table import MailReader
 
 
@@ -50,14 +51,21 @@ def test_other_files_are_left_out_and_counted(folder):
     for encoding in (None, "latin-1"):
         if encoding:
             (folder / "pos" / "inner" / "z").unlink()
-        with pytest.warns(
-            LMClassifyWarning, match=r"pos: 2 files that are no text left out: a\.png, t\.csv$"
-        ):
-            read_files({"a": str(folder / "pos")}, encoding=encoding, say=lambda line: None)
-    with pytest.warns(LMClassifyWarning, match=r"pos: 1 file that is no text left out: a\.png$"):
-        assert "text,label\na,b" in read_unlabelled(
-            [str(folder / "pos")], format="text", say=lambda line: None
-        )
+        said: list[str] = []
+        read_files({"a": str(folder / "pos")}, encoding=encoding, say=said.append)
+        assert said[1] == f"note: {folder / 'pos'}: 2 files that are no text left out: a.png, t.csv"
+    said = []
+    assert "text,label\na,b" in read_unlabelled([str(folder / "pos")], format="text", say=said.append)
+    assert said[1] == f"note: {folder / 'pos'}: 1 file that is no text left out: a.png"
+
+
+def test_documents_in_a_folder_of_texts_are_left_out(folder):
+    (folder / "pos" / "a.docx").write_bytes(b"PK\x03\x04 a document")
+    (folder / "pos" / "b.pdf").write_bytes(b"%PDF-1.4\nobj\n")
+    (folder / "pos" / "c.doc").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old")
+    said: list[str] = []
+    assert len(read_files({"a": str(folder / "pos")}, say=said.append).texts) == 4
+    assert said[1] == f"note: {folder / 'pos'}: 3 files that are no text left out: a.docx, b.pdf, c.doc"
 
 
 def test_errors(folder):
@@ -83,11 +91,13 @@ def test_errors(folder):
 
 def test_mail_decides_unless_a_format_is_given(folder):
     (folder / "pos" / "3.eml").write_text("Subject: hello\n\nworld\n")
-    with pytest.warns(LMClassifyWarning, match="5 files that are no mail left out"):
-        assert read_files({"a": str(folder / "pos")}, say=lambda line: None).texts == ["hello"]
+    said: list[str] = []
+    assert read_files({"a": str(folder / "pos")}, say=said.append).texts == ["hello"]
+    assert "5 files that are no mail left out" in said[1]
     texts = read_files({"a": str(folder / "pos")}, format="text", say=lambda line: None).texts
     assert len(texts) == 5
     assert "Subject: hello\n\nworld" in texts
     (folder / "pos" / "3.eml").unlink()
-    with pytest.warns(LMClassifyWarning, match="left out: inner/z"), MailReader(str(folder / "pos")) as mail:
+    with MailReader(str(folder / "pos")) as mail:
         assert sum(len(chunk) for chunk in mail.chunks()) == 4
+        assert mail.notes[0].endswith("left out: inner/z")

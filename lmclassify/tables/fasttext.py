@@ -1,0 +1,100 @@
+"""Read fastText's format: one text per line, with its label as a word that begins with ``__label__``."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from lmclassify.errors import DataError, listing
+from lmclassify.tables.columns import describe_columns
+from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.inputs import Input
+from lmclassify.tables.rows import CHUNK_ROWS, Rows
+
+_PREFIX = "__label__"
+_FIRST_LABEL = re.compile(r"\s*__label__(\S+)(?:\s+|$)")
+
+
+class FastTextReader(LineReader):
+    """Read the lines of a fastText file as rows of two columns, ``label`` and ``text``.
+
+    Labels stand before or after the text. Raises DataError if the file cannot be read or is empty; while
+    reading, if bytes cannot be decoded, or if labels are used and a line has several.
+
+    Parameters
+    ----------
+    path : str
+        ``-`` is standard input.
+    encoding : str, optional
+        See `lmclassify.tables.encodings.decode_lines`.
+    source : Input, optional
+        The open file, if it is open already.
+    """
+
+    def __init__(self, path: str, encoding: str | None = None, source: Input | None = None) -> None:
+        self._open(path, source)
+        self.columns = ["label", "text"]
+        self.rows_read = 0
+        self._uses_labels = False
+        try:
+            self._lines = decode_lines(self._input, encoding)
+            self._rows = self._read()
+            first = next(self._rows, None)
+            if first is None:
+                raise DataError(f"{self.name} is empty; expected one text per line with its __label__")
+        except BaseException:
+            self.close()
+            raise
+        self._rows = itertools.chain([first], self._rows)
+
+    def describe(self, text_at: int, label_at: int | None) -> str:
+        """Return one line that says how the file is read; from now on, a used label must be the only one.
+
+        Raises DataError if text and label are the same column.
+        """
+        self._uses_labels = label_at == 0
+        notes = ["fastText's format", *([self._lines.note] if self._lines.note else [])]
+        return describe_columns(self.name, self.columns, text_at, label_at, notes)
+
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
+        """Yield all rows, at most `rows` at a time; fewer if they are long."""
+        while taken := self._take(self._rows, rows):
+            first = self.rows_read + 1
+            self.rows_read += len(taken)
+            cells = []
+            for row, (labels, text) in enumerate(taken, first):
+                if self._uses_labels and len(labels) > 1:
+                    raise DataError(
+                        f"{self.name}, row {row:,}: {len(labels)} labels ({listing(labels)}); a text has one "
+                        "label: keep one of them"
+                    )
+                cells.append([" ".join(labels), text])
+            yield Rows(self.columns, cells, first)
+
+    def _read(self) -> Iterator[tuple[list[str], str]]:
+        """Yield labels and text of each line that is not blank."""
+        try:
+            for line in self._lines:
+                if line.strip():
+                    yield _split(line)
+        except DecodingError as error:
+            raise DataError(f"{self.name}, line {self._lines.number:,}: {error}") from None
+
+
+def _split(line: str) -> tuple[list[str], str]:
+    """Return the labels before and after a text, and the text."""
+    labels: list[str] = []
+    at = 0
+    while found := _FIRST_LABEL.match(line, at):
+        labels.append(found[1])
+        at = found.end()
+    text = line[at:].strip()
+    after: list[str] = []
+    while _PREFIX in text:
+        before, _, word = text.rpartition(_PREFIX)
+        if not word or len(word.split()) > 1 or before[-1:].strip():
+            break
+        after.append(word)
+        text = before.rstrip()
+    return list(dict.fromkeys([*labels, *reversed(after)])), text
