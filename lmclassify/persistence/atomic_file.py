@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 import sys
-import tempfile
+import weakref
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -62,8 +63,11 @@ class FileWriter:
             if os.path.exists(self._path) and not os.access(self._path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             folder, name = os.path.split(self._path)
-            descriptor, self._temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
-            self._stream = open(descriptor, "wb")  # noqa: SIM115
+            self._temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}")
+            # A signal may end the process before the `with` block begins.
+            self._remove_temporary = weakref.finalize(self, _remove, self._temporary)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            self._stream = open(os.open(self._temporary, flags, 0o600), "wb")  # noqa: SIM115
 
     def write_bytes(self, content: bytes) -> None:
         """Append bytes. Raises OutputError if they cannot be written."""
@@ -94,8 +98,7 @@ class FileWriter:
             with contextlib.suppress(OSError):
                 self._stream.close()
         if self._temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
+            self._remove_temporary()
 
     def _commit(self) -> None:
         """Flush the stream to disk, then replace the target by the temporary file."""
@@ -108,6 +111,12 @@ class FileWriter:
             self._stream.close()
         _copy_permissions(self._path, self._temporary)
         os.replace(self._temporary, self._path)
+
+
+def _remove(path: str) -> None:
+    """Remove a file if it exists."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _is_special(path: str) -> bool:
