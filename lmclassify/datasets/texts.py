@@ -131,30 +131,22 @@ def _read_texts(
     """
     kept: list[str] = []
     unit = "line" if isinstance(opened, PlainTextReader) else "row"
-    labels: dict[str, None] = {}
     with opened as reader:
         wanted = text_column if text_column in reader.columns or reader.header == "none" else None
         text_at = find_text_column(reader, wanted)
         say(reader.describe(text_at, None))
         for chunk in reader.chunks():
-            if isinstance(reader, FastTextReader):
-                labels |= dict.fromkeys(filter(None, chunk.column(reader.columns.index("label"))))
             for row, text in enumerate(chunk.column(text_at), chunk.first):
                 if text.strip():
                     kept.append(text)
                 elif fail_on_bad_row:
                     raise DataError(f"{reader.name}, {unit} {row:,}: {MISSING.format('text')}")
         skipped = reader.rows_read - len(kept)
-    words = listing([f"__label__{label.split()[0]}" for label in labels], 3)
-    if len(labels) > 1 and only_label is not None:
+    if only_label is not None and isinstance(reader, FastTextReader) and len(reader.unused_labels) > 1:
         raise DataError(
-            f"{reader.name}: its texts begin with several labels ({words}), but all are given to label "
-            f"{shorten(only_label)}; name the file as DATA, without --labels"
+            f"{reader.name}: its texts begin with several labels ({reader.unused_words}), but all are given "
+            f"to label {shorten(only_label)}; name the file as DATA, without --labels"
         )
-    if len(labels) == 1:
-        say(f"note: {reader.name}: every text begins with {words}, which is read as a label, not as text")
-    elif labels:
-        say(f"note: {reader.name}: the labels of the texts ({words}) are not read as text")
     say_notes(reader, say)
     if skipped:
         say(f"note: {reader.name}: {skipped:,} {unit}s without text skipped")

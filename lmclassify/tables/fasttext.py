@@ -30,6 +30,11 @@ class FastTextReader(LineReader):
         See `lmclassify.tables.encodings.decode_lines`.
     source : Input, optional
         The open file, if it is open already.
+
+    Attributes
+    ----------
+    unused_labels : dict of str to None
+        The labels of the rows so far, if `describe` was not told to use them.
     """
 
     def __init__(self, path: str, encoding: str | None = None, source: Input | None = None) -> None:
@@ -37,6 +42,7 @@ class FastTextReader(LineReader):
         self.columns = ["label", "text"]
         self.rows_read = 0
         self._uses_labels = False
+        self.unused_labels: dict[str, None] = {}
         try:
             self._lines = decode_lines(self._input, encoding)
             self._rows = self._read()
@@ -47,6 +53,21 @@ class FastTextReader(LineReader):
             self.close()
             raise
         self._rows = itertools.chain([first], self._rows)
+
+    @property
+    def unused_words(self) -> str:
+        """The words that stand for the labels that are not used, for messages."""
+        return listing([f"{_PREFIX}{labels.split()[0]}" for labels in self.unused_labels], 3)
+
+    @property
+    def notes(self) -> list[str]:
+        """What becomes of labels that are not used."""
+        if len(self.unused_labels) == 1:
+            what = f"every text begins with {self.unused_words}, which is read as a label, not as text"
+            return [f"{self.name}: {what}"]
+        if self.unused_labels:
+            return [f"{self.name}: the labels of the texts ({self.unused_words}) are not read as text"]
+        return []
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how the file is read; from now on, a used label must be the only one.
@@ -69,6 +90,8 @@ class FastTextReader(LineReader):
                         f"{self.name}, row {row:,}: {len(labels)} labels ({listing(labels)}); a text has one "
                         "label: keep one of them"
                     )
+                if labels and not self._uses_labels:
+                    self.unused_labels[" ".join(labels)] = None
                 cells.append([" ".join(labels), text])
             yield Rows(self.columns, cells, first)
 
