@@ -170,6 +170,6 @@ def note_first_words(texts: LabelledTexts, say: Say) -> None:
     ]
     if found:
         say(
-            f"note: all texts of a label begin with the same word ({listing(found)}); remove it if it is no "
-            "part of the text, because the model learns it"
+            f"note: all texts of a label begin with the same word ({listing(found, 3)}); remove it if it is "
+            "no part of the text, because the model learns it"
         )

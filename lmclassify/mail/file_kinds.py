@@ -18,6 +18,7 @@ HEAD_BYTES = 4096
 MAILDIR_FOLDERS = ("cur", "new")
 _BY_SUFFIX: dict[str, FileKind] = {".eml": "message", ".emlx": "emlx", ".mbox": "mbox"}
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet")
+_INDEXES = re.compile(r".+\.(?:msf|ev-summary|ibex\.index|cmeta)|table_of_contents|dovecot[.-].+")
 # Maildir names a file by time, a dot and more; mail readers add flags.
 _MAILDIR_NAME = re.compile(r"\d+\..|.*[:;!]2,[A-Za-z]*$")
 _FROM_LINES = re.compile(rb"(?:>?From [^\n]*\n)*")
@@ -36,6 +37,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def kind_by_name(path: str) -> FileKind | None:
     """Return what the suffix of a file's name tells, apart from the suffix of its compression."""
     return _BY_SUFFIX.get(_suffix(path))
+
+
+def is_index(path: str) -> bool:
+    """Return whether a file's name is that of an index beside mailboxes (Thunderbird, Apple Mail, ...)."""
+    return _INDEXES.fullmatch(os.path.basename(path)) is not None
 
 
 def is_table(path: str) -> bool:

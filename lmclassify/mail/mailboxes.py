@@ -12,7 +12,15 @@ from typing import BinaryIO
 
 from lmclassify.errors import DataError
 from lmclassify.mail.fields import MAX_MESSAGE_BYTES
-from lmclassify.mail.file_kinds import HEAD_BYTES, MAILDIR_FOLDERS, FileKind, is_table, kind_by_name, kind_of
+from lmclassify.mail.file_kinds import (
+    HEAD_BYTES,
+    MAILDIR_FOLDERS,
+    FileKind,
+    is_index,
+    is_table,
+    kind_by_name,
+    kind_of,
+)
 from lmclassify.mail.mbox import BLOCK_BYTES, split_mbox
 from lmclassify.tables.compression import decompressed, split_compression
 from lmclassify.tables.inputs import open_file
@@ -164,7 +172,7 @@ def looks_like_mail(path: str) -> bool:
 
     A file is mail if its suffix is .mbox, .eml or .emlx, or if it begins like an mbox file or a message. A
     folder is mail if it is a Maildir, if its first file begins with a mail header, or if any of its files is
-    mail.
+    mail, or an index that mail programs keep beside mailboxes, which may be empty.
     """
     if path == "-":
         peek = getattr(sys.stdin.buffer, "peek", None)
@@ -173,7 +181,7 @@ def looks_like_mail(path: str) -> bool:
         if all(os.path.isdir(os.path.join(path, name)) for name in MAILDIR_FOLDERS):
             return True
         files = [file for _, file, _ in _list_folder(path).files]
-        return any(_is_mail(file, sure=number > 0) for number, file in enumerate(files))
+        return any(is_index(file) or _is_mail(file, sure=number > 0) for number, file in enumerate(files))
     return _is_mail(path, sure=True)
 
 

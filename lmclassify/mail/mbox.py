@@ -28,6 +28,7 @@ _DATED = re.compile(
 )
 _ONE_SENDER = re.compile(rb"From +\S+ +[A-Z\d]")
 _YEAR = re.compile(rb"\b\d{4}\b")
+_ANY_YEAR = re.compile(rb"\b\d{4}\b|[ .]\d\d\s*$")
 _SENDER = re.compile(rb"From (?:\S*[@!]\S*|-|MAILER-DAEMON) ")
 _TIME = re.compile(rb"\d:\d\d")
 _BARE = re.compile(rb"From \S*\s*$")
@@ -70,8 +71,8 @@ def starts_message(data: bytes, start: int, *, after_blank: bool, at_end: bool =
         return False
     if _BARE.match(line):
         return True
-    time = _TIME.search(line) if _SENDER.match(line) else None  # of a date in another language
-    return time is not None and _YEAR.search(line, time.end()) is not None
+    # A date in another language, or with a year of two digits
+    return bool(_SENDER.match(line) and _TIME.search(line) and _ANY_YEAR.search(line))
 
 
 def split_mbox(

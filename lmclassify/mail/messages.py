@@ -23,10 +23,15 @@ _META_CHARSET = re.compile(
 )
 _META_BYTES = 4096  # where a charset is looked for in HTML
 _SKIPPED_TEXT_TYPES = ("calendar", "css", "csv", "directory", "javascript", "vcard", "x-vcard")
-_SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "multipart/encrypted")
+_SEALED_TYPES = (
+    "application/pgp-encrypted",
+    "application/pkcs7-mime",
+    "application/x-pkcs7-mime",
+    "multipart/encrypted",
+)
 _ARMOUR = re.compile(
-    r"^[ \t]*-----BEGIN (PGP (?:MESSAGE|SIGNATURE|PUBLIC KEY BLOCK|PRIVATE KEY BLOCK)|PKCS7|CMS)\b[^\n]*-----"
-    r"[ \t]*$(?s:.*?)(?:^[ \t]*-----END \1\b[^\n]*-----[ \t]*$\n?|\Z)",
+    r"^[> \t]*-----BEGIN (PGP (?:MESSAGE|SIGNATURE|PUBLIC KEY BLOCK|PRIVATE KEY BLOCK)|PKCS7|CMS)\b"
+    r"[^\n]*-----[ \t]*$(?s:.*?)(?:^[> \t]*-----END \1\b[^\n]*-----[ \t]*$\n?|\Z)",
     re.MULTILINE,
 )
 _SIGNED = re.compile(r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[A-Za-z]+: [^\n]*\n)*\n?", re.MULTILINE)
@@ -127,7 +132,7 @@ class _Body:
         if children is not None:
             if depth > _MAX_DEPTH:
                 return
-            children = [child for child in children if not child.is_attachment]
+            children = [child for child in children if not child.is_attachment or child.type in _SEALED_TYPES]
             if part.type == "multipart/alternative":
                 children.sort(key=lambda child: child.type != "text/plain")
                 found = (text for child in children for text in self._texts(child, depth + 1) if text.strip())
@@ -139,7 +144,7 @@ class _Body:
         main, _, sub = part.type.partition("/")
         if main == "text" and sub in _SKIPPED_TEXT_TYPES:
             return
-        if main not in ("text", "multipart") and sub != "xhtml+xml":
+        if main not in ("text", "multipart") and sub not in ("xhtml+xml", "pgp"):
             if part.file_name.lower().endswith(".p7m"):
                 self.is_sealed = True
             return

@@ -29,7 +29,7 @@ from lmclassify.mail.messages import read_message
         ("x-mac-roman macintosh x-macintosh", "mac_roman", "Prämie"),
         ("x-cp1251 win-1251 windows1251 cp-1251 x-windows-1251 windows-1251;x cp1251_x", "cp1251", "приз"),
         ("cp-850 ibm-850 dos-850 x-cp850", "cp850", "Prämie"),
-        ("koi8 koi8-r", "koi8_r", "приз"),
+        ("koi8 koi8r koi8-r", "koi8_r", "приз"),
         ("koi8-ru koi8-u", "koi8_u", "приз ї"),
         ("iso-8859-9 windows-1254", "cp1254", "ödül €"),
         (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lmclassify.datasets.sources import open_rows
 from lmclassify.errors import DataError
 from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
 from lmclassify.mail.messages_table import MailReader
@@ -144,6 +145,15 @@ def test_a_folder_is_mail_if_one_of_its_files_is(tmp_path, first, second, is_mai
         found, said = subjects(tmp_path)  # as --input-format mail asks for
         assert len(found) == 2
         assert len(said) == 1
+
+
+@pytest.mark.parametrize("index", ["Inbox.msf", "Inbox.ev-summary", "table_of_contents", "dovecot-uidlist"])
+def test_an_empty_mailbox_beside_its_index_is_no_folder_of_texts(tmp_path, index):
+    (tmp_path / "Inbox").write_bytes(b"")
+    (tmp_path / index).write_bytes(b"// an index\n")
+    assert looks_like_mail(str(tmp_path))
+    with pytest.raises(DataError, match="holds no mail"):
+        open_rows(str(tmp_path))
 
 
 def test_a_message_without_suffix(tmp_path):

@@ -36,6 +36,13 @@ def test_boundaries(template, body):
     assert [body.replace(b"\n", b"\r\n") in m for m in split(data.replace(b"\n", b"\r\n"))] == [True] * 3
 
 
+@pytest.mark.parametrize("line", ["From a@b 03.01.1996 01:05:34", "From a@b Sa Jan  3 01:05:34 96"])
+def test_unusual_dates(line):
+    data = line.encode() + b"\nSubject: x\n"
+    assert starts_message(data, 0, after_blank=True)
+    assert not starts_message(data, 0, after_blank=False)
+
+
 @pytest.mark.parametrize(
     "line",
     [

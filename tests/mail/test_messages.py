@@ -150,6 +150,26 @@ MESSAGE_BLOCK, KEY_BLOCK, SIGNATURE = (
 SMIME = b"Content-Type: application/pkcs7-mime; name=smime.p7m; smime-type=%s\n\nMIAGCSqGSIb3DQEHA6CAMIACAQAx"
 
 
+@pytest.mark.parametrize("form", ["quoted", "old type", "attached", "parts of multipart/mixed"])
+def test_sealed_text_counts_as_no_text_in_other_forms(form):
+    armour = b"-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n"
+    mixed = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n%s\n--b\nContent-Type: text/plain\n\nfooter\n--b--\n"
+    message, text = {
+        "quoted": (b"Subject: x\n\nhi\n> " + armour[:-1].replace(b"\n", b"\n> ") + b"\nbye\n", "hi\nbye"),
+        "old type": (b"Content-Type: application/pgp; x-action=encrypt\n\n" + armour, ""),
+        "attached": (
+            mixed % b"Content-Type: application/pkcs7-mime\nContent-Disposition: attachment\n\nMIAG",
+            "footer",
+        ),
+        "parts of multipart/mixed": (
+            mixed % b"Content-Type: application/pgp-encrypted\n\nVersion: 1",
+            "footer",
+        ),
+    }[form]
+    mail = read_message(message)
+    assert (mail.body, mail.is_sealed) == (text, True)
+
+
 @pytest.mark.parametrize(
     ("message", "text", "is_sealed"),
     [
