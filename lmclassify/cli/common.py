@@ -102,7 +102,7 @@ Header = Annotated[
     bool | None,
     typer.Option(
         "--header/--no-header",
-        help="Whether the first row of CSV and TSV is a header. Without header, columns that are not "
+        help="Whether the first row of CSV, TSV and Excel is a header. Without header, columns that are not "
         "recognized are named by their numbers, from 1. Default: a header, unless its label occurs in other "
         "rows.",
     ),
@@ -112,7 +112,7 @@ Columns = Annotated[
     typer.Option(
         "--columns",
         metavar="NAME,NAME",
-        help="Names of the columns of a CSV or TSV file without header, such as `label,text`.",
+        help="Names of the columns of a CSV, TSV or Excel file without header, such as `label,text`.",
     ),
 ]
 DIALECT_OPTIONS: Options = {

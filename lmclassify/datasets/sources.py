@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
 from lmclassify.errors import DataError, OptionError
@@ -141,7 +141,7 @@ def open_rows(
     fields : sequence of str
         The text of a mail message: ``subject``, ``body`` or both.
     dialect : Dialect, optional
-        Quotes and header of a CSV or TSV file.
+        Quotes and header of a CSV or TSV file; the header of a workbook.
     stream : bool, default=False
         Read no further ahead than the first row.
     sheet : str, optional
@@ -194,7 +194,9 @@ def _recognise(how: _Reading, name: str, head: bytes) -> InputFormat:
 
 def _check_options(how: _Reading, kind: str) -> None:
     """Raise OptionError if an option is not for a file of this kind."""
-    if kind not in ("csv", "tsv"):
+    if kind == "excel":
+        replace(how.dialect, header=None, columns=None).require_delimited(how.path, kind)
+    elif kind not in ("csv", "tsv"):
         how.dialect.require_delimited(how.path, kind)
     if how.sheet is not None and kind != "excel":
         raise OptionError(f"--sheet names a sheet of a workbook, but {how.path} is none")
@@ -220,7 +222,7 @@ def _open_table(how: _Reading, source: Input, kind: InputFormat) -> RowReader:
     if kind == "excel":
         from lmclassify.tables.excel import ExcelReader
 
-        return ExcelReader(path, how.sheet, source)
+        return ExcelReader(path, how.sheet, source, how.dialect)
     if kind == "fasttext":
         from lmclassify.tables.fasttext import FastTextReader
 

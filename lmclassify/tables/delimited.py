@@ -11,18 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lmclassify.errors import DataError, listing
-from lmclassify.tables.columns import Header, describe_columns, has_known_name, has_usual_names, suffix_of
+from lmclassify.tables.columns import Header, describe_columns, has_usual_names, suffix_of
 from lmclassify.tables.content import SEPARATOR_LINE
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.headers import find_names
 from lmclassify.tables.inputs import Input
-from lmclassify.tables.recognition import (
-    SAMPLE_ROWS,
-    Cells,
-    first_row_is_data,
-    name_columns,
-    text_and_label,
-)
+from lmclassify.tables.recognition import SAMPLE_ROWS, Cells
 from lmclassify.tables.records import RecordError, RecordReader, sample_rows
 from lmclassify.tables.rows import CHUNK_BYTES, CHUNK_ROWS, Rows
 from lmclassify.tables.separators import (
@@ -134,32 +129,15 @@ class DelimitedReader(LineReader):
         self._notes = [each for each in (note, self._lines.note) if each]
         if suffix_of(path) == ".txt" and format is None:
             self._notes.append("a table; --input-format text reads one text per line")
-        self._name_columns(header, [row for row in seen if len(row) == len(header)])
+        same = [row for row in seen if len(row) == len(header)]
+        found = find_names(self.name, same or [header], self._dialect)
+        self.columns, self._header, self._sample = found.columns, found.header, found.sample
+        self._notes += [found.note] if found.note else []
         rows = self._checked([header] if self._header == "none" else [])
         first_row = next(rows, None)
         if first_row is None:
             raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows")
         self._rows = itertools.chain([first_row], rows)
-
-    def _name_columns(self, first: list[str], seen: list[list[str]]) -> None:
-        """Name the columns: as the user says, by the first row, or by their content."""
-        if self._dialect.has_header is None and _is_data(first, seen[1:]):
-            self._header = "none"
-        if self._header == "row":
-            self.columns, self._sample = first, seen[1:]
-            return
-        names = self._dialect.columns
-        self.columns = name_columns(seen or [first]) if names is None else list(names)
-        self._sample = seen
-        if names is None:
-            where = [f"column {at + 1} is {self.columns[at]}" for at in sorted(_recognized(self.columns))]
-            self._notes.append("no header, " + (", ".join(where) or "columns have numbers"))
-        elif len(names) != len(first):
-            raise DataError(
-                f"{self.name}: its first row has {len(first)} columns, but --columns names {len(names)}"
-            )
-        elif [cell.strip().casefold() for cell in first] == [name.casefold() for name in names]:
-            raise DataError(f"{self.name}: its first row is the header that --columns names; drop --columns")
 
     @property
     def has_text_and_label(self) -> bool:
@@ -271,18 +249,6 @@ class DelimitedReader(LineReader):
         if not hasattr(self, "columns") and self._header == "row":
             return f"{self.name}, header (line {line:,})"
         return f"{self.name}, row {self._row + 1:,} (line {line:,})"
-
-
-def _is_data(first: list[str], rows: Cells) -> bool:
-    """Return whether the first row of a file of two columns has a text and a label, and no names."""
-    both = text_and_label([first, *rows])
-    if both is None or has_known_name(first[both.text_at]):
-        return False
-    return first_row_is_data(first, rows, both.label_at)
-
-
-def _recognized(names: list[str]) -> list[int]:
-    return [names.index(name) for name in ("label", "text") if name in names]
 
 
 def _cells(found: _Occurrences, one: str, several: str) -> str:

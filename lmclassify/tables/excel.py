@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, listing, shorten
-from lmclassify.tables.columns import describe_columns
+from lmclassify.tables.columns import Header, describe_columns
 from lmclassify.tables.content import old_office_kind
+from lmclassify.tables.dialect import Dialect
+from lmclassify.tables.headers import find_names
 from lmclassify.tables.inputs import Input
+from lmclassify.tables.recognition import SAMPLE_ROWS, Cells
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 
 _CHUNK_CHARACTERS = 1 << 22
@@ -41,6 +44,9 @@ class ExcelReader(ClosingReader):
         Name or number (from 1) of the sheet. By default the first one that is shown and not empty.
     source : Input, optional
         The open file, if it is open already.
+    dialect : Dialect, optional
+        Whether there is a header, as in CSV files. By default a sheet of two columns has none if one column
+        holds texts and the other labels, and the label of the first row occurs in other rows too.
 
     Attributes
     ----------
@@ -48,13 +54,20 @@ class ExcelReader(ClosingReader):
         For messages; with the sheet, if the workbook has several.
     """
 
-    def __init__(self, path: str, sheet: str | None = None, source: Input | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        sheet: str | None = None,
+        source: Input | None = None,
+        dialect: Dialect | None = None,
+    ) -> None:
         calamine = _require_calamine(path)
         self._input = source or Input(path)
         self.name, self.size = self._input.name, self._input.size
         self.rows_read = 0
         self._row = 0
         self._short_name = ""
+        self._dialect = dialect or Dialect()
         try:
             self._input.make_seekable()
             _check_extent(self._input.stream, self.name)
@@ -120,15 +133,37 @@ class ExcelReader(ClosingReader):
             raise DataError(f"{self.name} is empty; expected a header and rows")
         wide = [index for index, (_, cells) in enumerate(first) if sum(map(bool, cells)) > 1]
         at = wide[0] if 2 * len(wide) > len(first) else 0
-        number, header = first[at]
-        self._notes = [f"header in row {number:,}"] if at else []
-        table = [*first[at + 1 :], *rows]
-        if not table:
-            raise DataError(f"{self.name} has a header ({listing(filter(None, header))}) but no rows")
-        used = [index for index, name in enumerate(header) if name or any(cells[index] for _, cells in table)]
-        self.columns = [header[index] or f"column {_letters(first_column + index)}" for index in used]
-        self._last = table[-1][0]
-        self._rows = ((number, [cells[index] for index in used]) for number, cells in table)
+        number, top = first[at]
+        table = [first[at], *first[at + 1 :], *rows]
+        used = [index for index in range(len(top)) if any(cells[index] for _, cells in table)]
+        filled = [(each, [cells[index] for index in used]) for each, cells in table]
+        names = find_names(self.name, [cells for _, cells in filled[:SAMPLE_ROWS]], self._dialect)
+        self._header, self._sample = names.header, names.sample
+        self._notes = [names.note] if names.note else []
+        self.columns = names.columns
+        if names.header == "row":
+            self._notes = [f"header in row {number:,}"] if at else []
+            self.columns = [
+                name or f"column {_letters(first_column + index)}"
+                for name, index in zip(names.columns, used, strict=True)
+            ]
+            filled = filled[1:]
+        elif at:
+            self._notes.append(f"rows above row {number:,} left out")
+        if not filled:
+            raise DataError(f"{self.name} has a header ({listing(filter(None, top))}) but no rows")
+        self._last = filled[-1][0]
+        self._rows = iter(filled)
+
+    @property
+    def sample(self) -> Cells:
+        """The first rows, to recognize columns by their content."""
+        return self._sample
+
+    @property
+    def header(self) -> Header:
+        """Where the names of the columns come from."""
+        return self._header
 
     def close(self) -> None:
         """Close the file."""

@@ -11,6 +11,7 @@ from lmclassify import DataError, OptionError
 from lmclassify.datasets.labelled import LabelledTableReader, read_tables
 from lmclassify.datasets.multiple_files import open_many
 from lmclassify.datasets.sources import open_rows
+from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.excel import ExcelReader
 from tests.tables.workbooks import FOLDER, write_xlsx
 
@@ -156,6 +157,28 @@ def test_what_is_no_workbook(tmp_path, content, problem):
 def test_empty_sheets(tmp_path, rows, problem):
     with pytest.raises(DataError, match=problem):
         ExcelReader(str(write_xlsx(tmp_path / "t.xlsx", {"S": rows})))
+
+
+def test_a_sheet_without_header(tmp_path):
+    rows = [["spam", "win a prize"], ["ham", "see you soon"], ["spam", "cash for you"], ["ham", "the plan"]]
+    path = str(write_xlsx(tmp_path / "t.xlsx", {"S": rows}))
+    said: list[str] = []
+    for dialect in (None, Dialect(header=False), Dialect(columns=("label", "text"))):
+        texts = read_tables([path], LabelledTableReader(dialect=dialect), say=said.append)
+        assert (texts.texts[0], texts.labels) == ("win a prize", ["spam", "ham", "spam", "ham"])
+    assert "no header, column 1 is label, column 2 is text" in said[0]
+    with pytest.raises(DataError, match="its first row has 2 columns, but --columns names 3"):
+        open_rows(path, dialect=Dialect(columns=("a", "b", "c")))
+    with pytest.raises(OptionError, match="--quoting: for CSV and TSV files only"):
+        open_rows(path, dialect=Dialect(quoting="none", header=False))
+    with open_rows(path, dialect=Dialect(header=True)) as table:
+        assert table.columns == rows[0]
+
+
+def test_text_and_label_are_recognized_by_their_content(tmp_path):
+    rows = [["Kind", "Words"], ["a", "win a prize"], ["b", "see you"], ["a", "cash for you"], ["b", "a plan"]]
+    texts = read_tables([str(write_xlsx(tmp_path / "t.xlsx", {"S": rows}))], say=lambda line: None)
+    assert (texts.texts[0], texts.labels) == ("win a prize", ["a", "b", "a", "b"])
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
