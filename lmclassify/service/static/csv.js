@@ -63,6 +63,8 @@ export const place = (number, line) => `${number.toLocaleString("en")} (line ${l
 function* recordsOf(text, start, separator) {
   const plain = separator === "\t" ? /[^\t\r\n]*/y : /[^,\r\n]*/y;
   const lineEnd = /\r*\n|\r+$/y;
+  const padded = /[ \t]*"([^"\n]*(?:""[^"\n]*)*)"[ \t]*(?=,|\r*(?:\n|$))/y; // blanks around a quoted cell
+  const opened = /[ \t]*"/y;
   let at = start;
   let line = 1 + newlines(text.slice(0, start));
   for (let number = 0; at < text.length; number++) {
@@ -71,9 +73,16 @@ function* recordsOf(text, start, separator) {
       const where = number === 0 ? "The header" : `Row ${place(number, record.line)}`;
       throw new TableError(`${where} ${what}`);
     };
+    let trims = separator !== "\t"; // until a quoted cell does not end on the first line of the row
     for (;;) {
+      padded.lastIndex = opened.lastIndex = at;
+      const trimmed = trims && line === record.line ? padded.exec(text) : null;
+      trims &&= trimmed !== null || !opened.test(text);
       const quoted = text[at] === '"';
-      if (quoted) {
+      if (trimmed !== null) {
+        record.cells.push(trimmed[1].replaceAll('""', '"'));
+        at += trimmed[0].length;
+      } else if (quoted) {
         const close = closingQuote(text, at + 1);
         if (close < 0) fail("has a quote that is never closed. Close it, or double quotes inside quotes.");
         const cell = text.slice(at + 1, close);

@@ -225,8 +225,8 @@ def test_of_many_texts_in_files_a_sample_is_taken_and_the_rest_counted_there(tab
     whole = trainer(settings).fit(TEXTS, LABELS)
     np.testing.assert_allclose(there.log_priors, whole.log_priors)
     np.testing.assert_allclose(there.label_weights, whole.label_weights)
-    (words,) = (model for model in there.ngrams if model.analyzer.symbols == "word")
-    (expected,) = (model for model in whole.ngrams if model.analyzer.symbols == "word")
+    (words,) = (model for model in there.ngrams if model.analyzer.unit == "word")
+    (expected,) = (model for model in whole.ngrams if model.analyzer.unit == "word")
     np.testing.assert_array_equal(words.keys, expected.keys)
     np.testing.assert_allclose(words.counts, expected.counts, rtol=1e-5)
 
