@@ -98,10 +98,12 @@ class JsonLinesReader(LineReader):
             self._buffered = self._take(self._records, 1 if stream else CHUNK_ROWS)
             if not self._buffered:
                 raise DataError(f"{self.name} is empty; expected one JSON object per line")
+            self._find_columns(named_columns)
+            if not self.columns:
+                raise DataError(f"{self.name}: its JSON objects are empty; expected fields such as text")
         except BaseException:
             self.close()
             raise
-        self._find_columns(named_columns)
 
     def _find_columns(self, wanted: Sequence[str | None]) -> None:
         first = [record for _, record in self._buffered]

@@ -124,3 +124,10 @@ def test_invalid_bytes_and_single_surrogates(tmp_path):
         chunks(path)
     written(path, '{"text": "\\ud83d\\ude00"}')
     assert chunks(path)[0].cells == [["😀"]]
+
+
+@pytest.mark.parametrize("content", ["{}\n{}\n", '{"data": [{}]}', "[{}]"])
+def test_objects_without_fields_are_an_error(tmp_path, content):
+    (tmp_path / "t.json").write_text(content)
+    with pytest.raises(DataError, match=r"t\.json: its JSON objects are empty"):
+        JsonLinesReader(str(tmp_path / "t.json"))
