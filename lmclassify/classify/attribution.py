@@ -132,7 +132,7 @@ def _lstm_parts(
 
 
 def _prior(predictor: TunedPredictor, lengths: Indices) -> Array:
-    """Return what belongs to no word, (n, K): the bias of the combination and the SVMs' biases."""
+    """Return the part of the score that no word contributes, (n, K): biases of combination and SVMs."""
     combination = predictor.combination
     prior = np.tile(combination.bias, (len(lengths), 1))
     experts = iter(zip(combination.experts, combination.weights, strict=True))

@@ -17,7 +17,7 @@ _ZIP = b"PK\x03\x04"  # of zip files that are read as archives, nothing is left 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Excel 97 to 2003, but also Word and Outlook of that time
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)\1*"?\1*', re.IGNORECASE)
-"""The first line of a CSV file by which Excel learns the separator."""
+"""A first line such as ``sep=;``, with which CSV files tell Excel the separator."""
 _JSON = re.compile(r'\s*(\[\s*)?\{\s*("(?:[^"\\]|\\.)*"\s*:|\})|\s*\[\s*\]\s*$')
 _FASTTEXT = re.compile(r'\s*(__label__[^\s,;|"]+\s|[^\r\n]*[ \t]__label__[^\s,;|"]+[ \t]*\r?\n)')
 _MARKUP = re.compile(
@@ -97,7 +97,7 @@ def table_saved_as_text(head: bytes) -> Literal["csv", "tsv"] | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Return whether a file that begins with `head` is not known to be something else than text."""
+    """Return whether a file that begins with `head` may be text: no other format is recognized."""
     return not head.startswith(_OLE) and not any(pattern.match(head) for pattern, *_ in _KINDS)
 
 
@@ -126,7 +126,7 @@ def check_text(head: bytes, name: str, *, markup: bool) -> None:
 
 
 def old_office_kind(content: bytes) -> str:
-    """Return what a file of Office 97 to 2003 is if it is no workbook, by the names in it; else empty."""
+    """Return what kind of Office 97-2003 file this is, by the names in it; empty for a workbook."""
     return next((kind for name, kind in _OLD_OFFICE if name.encode("utf-16-le") in content), "")
 
 

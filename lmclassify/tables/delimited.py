@@ -141,7 +141,7 @@ class DelimitedReader(LineReader):
 
     @property
     def has_text_and_label(self) -> bool:
-        """Whether a file of no certain format is a table for sure: it has texts, labels and a separator.
+        """Whether a file of unknown format is certainly a table: it has texts, labels and a separator.
 
         Commas and bars are no separators here, because lines of text may hold them.
         """

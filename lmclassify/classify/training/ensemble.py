@@ -26,7 +26,8 @@ SVM_SPREAD, LIKELIHOOD_SPREAD = 0.1, 0.5
 log-likelihoods: half a nat. Smaller ones come from rounding and from folds of unequal size."""
 
 MAX_WEIGHT, MAX_LIKELIHOOD_WEIGHT = 20.0, 1.0
-"""Largest weights. Log-likelihoods of weight 1 are Bayes' rule, which is too sure of itself already."""
+"""Largest weights. Log-likelihoods of weight 1 are Bayes' rule, whose
+probabilities are already too extreme."""
 
 WEIGHT_PENALTY = 10.0
 """Quadratic penalty for leaving these weights, in log-loss: a few dozen texts are then enough to fit on."""
@@ -220,7 +221,7 @@ def _smallest_spread(name: str, labels: int) -> float:
 
 
 def _spread_and_usefulness(name: str, scores: Array, factors: Array, codes: Codes) -> tuple[float, float]:
-    """Return how far an expert's scores differ, and what they say about the labels.
+    """Return the spread of an expert's scores and their usefulness.
 
     The spread is the standard deviation from each text's mean, or the smallest one that counts. The
     usefulness is how far the scores of the true labels are above the others: 1 if always, 0 if at random. It

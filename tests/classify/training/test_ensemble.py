@@ -115,7 +115,7 @@ def test_an_expert_that_says_nothing():
 
 KNOWS_NOTHING = ("constant", "nearly constant", "unseen words", "one text", "few texts", "noise")
 SIZES = {"tuned of words": 1.5, "bag of words": 8.0}
-"""Of the scores with which an expert may surprise."""
+"""Size of the scores of an expert that knows nothing, by its name."""
 
 
 def ignorant_expert(kind, name, codes, labels, rng):
