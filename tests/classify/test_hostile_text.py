@@ -102,7 +102,8 @@ def test_time_is_linear_in_length(tuned, kind):
     for use in (lambda text: tuned.predict([text]), tuned.explain):
         seconds(use, 1000)
         short = min(seconds(use, 2_000) for _ in range(2))
-        assert seconds(use, 16_000) < 24 * short + 0.2  # 64 times in quadratic time
+        long = min(seconds(use, 16_000) for _ in range(2))
+        assert long < 24 * short + 0.5  # 64 times in quadratic time
 
 
 def test_an_explanation_of_many_words_merges_the_last_ones(model):

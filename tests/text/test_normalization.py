@@ -104,15 +104,15 @@ def test_the_number_of_joined_letters_is_limited():
     assert words[-4:] == ["f", "r", "e", "e"]
 
 
-@pytest.mark.long  # compares times
+@pytest.mark.long  # compares CPU times
 @pytest.mark.parametrize("piece", ["f r e e ", "раураl ", "f\u200b", "x ", "\u0301"])
 def test_normalization_takes_linear_time(piece):
     def seconds(size):
         text = (piece * (size // len(piece) + 1))[:size]
-        started = time.perf_counter()
+        started = time.process_time()
         plain(text)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(1000)
     short = min(seconds(5000) for _ in range(3))
-    assert seconds(40_000) < 8 * 6 * short + 0.5
+    assert min(seconds(80_000) for _ in range(2)) < 80 * short + 1  # 256 times in quadratic time
