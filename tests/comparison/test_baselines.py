@@ -177,9 +177,9 @@ if METHODS["fasttext"].installed:  # an extra that no test environment needs
 def test_methods_are_chosen_by_name():
     assert [method.key for method in choose_methods(["nb", "svm"])] == ["nb", "svm"]
     default = [method.key for method in choose_methods(None)]
-    assert default[:4] == ["lmclassify", "svm", "logreg", "nb"]
+    assert default[:4] == ["lmclassify", "ngram", "svm", "logreg"]
     assert "plain" not in default
-    with pytest.raises(OptionError, match="unknown 'best'; known are lmclassify, plain, ngrams, svm"):
+    with pytest.raises(OptionError, match="unknown 'best'; known are lmclassify, plain, ngram, svm"):
         choose_methods(["nb", "best"])
     with pytest.raises(OptionError, match="names nb twice"):
         choose_methods(["nb", "nb"])
