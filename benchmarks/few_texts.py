@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.few_texts TRAIN.csv... [--sizes 50,200,1000] [--draws 5] [--vectors wordllama]`` draws
 training texts from each file (at least one of every label) and tests on up to 2,000 of its other texts, so
-test parts stay unused. ``--test`` tests on ``NAME.test.csv`` beside ``NAME.train.csv``. It prints mean accuracy and
-log-loss over the draws as a table for each size.
+test parts stay unused. ``--test`` tests on ``NAME.test.csv`` beside ``NAME.train.csv``. It prints mean
+accuracy and log-loss over the draws as a table for each size.
 """
 
 from __future__ import annotations
