@@ -22,8 +22,8 @@ TOTAL_WEIGHT = 2.0
 """Sum of the weights before any text is seen, for experts scaled to a spread of 1."""
 
 VECTORS_FACTOR = 2.0
-"""How much more of it the linear expert of word vectors has: it is the one that knows words which few training
-texts do not have. Of 1, 2, 4 and 8 the best log-loss with 50 and 200 texts of five sets (docs/experiments.md)."""
+"""How much more of it the linear expert of word vectors has, as it knows words that no training text has. Of
+1, 2, 4 and 8 the one with the best log-loss, with 50 and 200 texts of five sets (docs/experiments.md)."""
 
 SVM_SPREAD, LIKELIHOOD_SPREAD = 0.1, 0.5
 """Smallest spread that counts as information. Of SVM scores: a tenth of what margins of 1 have. Of
