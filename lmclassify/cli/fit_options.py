@@ -48,6 +48,14 @@ GroupColumn = Annotated[
         "one are never both trained on and held out.",
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Replace any model. By default `fit` replaces the model in the default folder only with one of "
+        "the same labels, from named data with at least a tenth as many rows.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Resume an interrupted fit of the same data and settings."),

@@ -13,8 +13,8 @@ _GROUPS = {
         url sha256
         """,
     "Output": """
-        output format stream overwrite_columns escape_formulas n against drift html plot results tensorboard
-        temperature top_k top_p max_tokens exit_code quiet verbose log_format help
+        output force format stream overwrite_columns escape_formulas n against drift html plot results
+        tensorboard temperature top_k top_p max_tokens exit_code quiet verbose log_format help
         """,
     "Model": """
         model folder socket recipe tokenizer direction vocab_size lowercase disguised_label embedding_dim cell

@@ -9,6 +9,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
+from lmclassify.cli.replacement import OldModel, replacing
 from lmclassify.errors import OptionError, shorten
 
 if TYPE_CHECKING:
@@ -170,8 +171,10 @@ def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
 
 def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, checksum: str) -> None:
     """Save the model, unless another process has changed it since it was loaded."""
-    classifier.model_.save(output or model, replaces=checksum if output is None else None)
-    run.say(f"model written to {output or model}, {len(classifier.classes_):,} labels")
+    folder = output or model
+    old = OldModel.find(folder)
+    classifier.model_.save(folder, replaces=checksum if output is None else None)
+    run.say(f"model written to {folder}, {len(classifier.classes_):,} labels{replacing(old)}")
 
 
 def _convert_label(classifier: LMClassifier, name: str) -> Any:
