@@ -69,9 +69,10 @@ InputFormat = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet", "excel", "fasttext", "text", "mail"] | None,
     typer.Option(
         "--input-format",
-        help="Input format. `text` means one text per line, or per file of a folder; `jsonl` any JSON; "
-        "`excel` any workbook (.xlsx, .xls, .ods). Default: taken from the content and the file name's "
-        "ending, else `csv`.",
+        metavar="FORMAT",
+        help="Input format: `csv`, `tsv`, `jsonl` (any JSON), `parquet`, `excel` (any workbook: .xlsx, .xls, "
+        ".ods), `fasttext`, `text` (one text per line, or per file of a folder) or `mail`. Default: taken "
+        "from the content and the file name's ending, else `csv`.",
     ),
 ]
 Sheet = Annotated[

@@ -50,7 +50,7 @@ Sha256 = Annotated[
     list[str] | None,
     typer.Option(
         "--sha256",
-        metavar="HEX | FILE=HEX",
+        metavar="HEX|FILE=HEX",
         help="Required SHA-256 of the set's file, or of one of its files. Repeatable. Default: the published "
         "checksum, else that of the first download.",
     ),
@@ -65,7 +65,11 @@ Cache = Annotated[
     ),
 ]
 
-_EXAMPLES = ("lmclassify download", "lmclassify download sms-spam -o sms.csv")
+_EXAMPLES = (
+    "lmclassify download",
+    "lmclassify download sms-spam -o sms.csv",
+    "lmclassify download trec -o trec.jsonl",
+)
 
 
 def download(
@@ -191,4 +195,4 @@ def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWri
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "download", download, examples=_EXAMPLES, hidden=ONLY_READING)
+    add_command(app, "download", download, examples=_EXAMPLES, without=ONLY_READING)

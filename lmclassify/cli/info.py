@@ -84,6 +84,10 @@ def register(app: typer.Typer) -> None:
         app,
         "info",
         info,
-        examples=["lmclassify info model", "lmclassify info model --format json"],
-        hidden=ONLY_READING,
+        examples=(
+            "lmclassify info",
+            "lmclassify info model",
+            "lmclassify info model --format json | jq .labels",
+        ),
+        without=ONLY_READING,
     )

@@ -194,13 +194,33 @@ def _convert_label(classifier: LMClassifier, name: str) -> Any:
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     add_command(
-        app, "add-label", add_label, examples=["lmclassify add-label newsletter newsletters.txt -m model"]
+        app,
+        "add-label",
+        add_label,
+        examples=(
+            "lmclassify add-label newsletter newsletters.txt -m model",
+            "lmclassify add-label newsletter Newsletters.mbox --fields subject,body -m model",
+            "lmclassify add-label newsletter newsletters.csv --text-column subject -m model -o new-model",
+        ),
     )
-    add_command(app, "update", update, examples=["lmclassify update corrected.csv -m model"])
+    add_command(
+        app,
+        "update",
+        update,
+        examples=(
+            "lmclassify update corrected.csv -m model",
+            "lmclassify update corrected.csv --label-column right -m model -o new-model",
+            "grep -v unclear corrected.csv | lmclassify update - -m model",
+        ),
+    )
     add_command(
         app,
         "remove-label",
         remove_label,
-        examples=["lmclassify remove-label newsletter -m model"],
-        hidden=ONLY_READING,
+        examples=(
+            "lmclassify remove-label newsletter",
+            "lmclassify remove-label newsletter -m model",
+            "lmclassify remove-label newsletter -m model -o new-model",
+        ),
+        without=ONLY_READING,
     )

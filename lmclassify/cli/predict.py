@@ -33,7 +33,10 @@ Output = Annotated[
 Format = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet", "table"] | None,
     typer.Option(
-        "--format", help="Output format. Default: taken from the ending of the output's name, else `csv`."
+        "--format",
+        metavar="FORMAT",
+        help="Output format: `csv`, `tsv`, `jsonl`, `parquet`, or `table` (aligned columns, to read). "
+        "Default: taken from the ending of the output's name, else `csv`.",
     ),
 ]
 Stream = Annotated[
@@ -269,4 +272,4 @@ def _report(
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "predict", predict, DECISION_OPTIONS, examples=_EXAMPLES, hidden=NOT_TRAINING)
+    add_command(app, "predict", predict, DECISION_OPTIONS, examples=_EXAMPLES, without=NOT_TRAINING)

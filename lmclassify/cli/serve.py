@@ -238,4 +238,4 @@ def _log_to_standard_error(run: Run, log_texts: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "serve", serve, DECISION_OPTIONS, examples=_EXAMPLES, hidden=NOT_TRAINING)
+    add_command(app, "serve", serve, DECISION_OPTIONS, examples=_EXAMPLES, without=NOT_TRAINING)
