@@ -14,6 +14,7 @@ from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.comparison.methods import METHODS
 from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.text.display import quality
 
 if TYPE_CHECKING:
     from lmclassify.comparison.plan import DataFile
@@ -244,7 +245,7 @@ class _RunProgress:
         elif self._run.verbose:
             got = record.figures
             self._run.say(
-                f"{record.method}: accuracy {got.accuracy:.4f}, log-loss {got.log_loss:.4f}, "
+                f"{record.method}: {quality(got.accuracy, got.log_loss, record.test_texts)}, "
                 f"fitted in {got.fit_seconds:.1f} s"
             )
 

@@ -22,14 +22,12 @@ TABLE = "CSV, TSV, JSON, Parquet, Excel, fastText, text or mail, compressed or n
 """The formats of input, for help texts."""
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="Model folder.")]
-Data = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DATA",
-        help=f"{TABLE}. Several files must have the same columns. Wildcards may be quoted. `-` reads "
-        "standard input.",
-    ),
-]
+DATA_ARGUMENT = typer.Argument(
+    metavar="DATA",
+    help=f"{TABLE}. Several files must have the same columns. Wildcards may be quoted. `-` reads standard "
+    "input.",
+)
+Data = Annotated[list[str], DATA_ARGUMENT]
 TextColumn = Annotated[
     str | None,
     typer.Option(

@@ -30,8 +30,8 @@ _GROUPS = {
         max_false_positive_rate positive
         """,
     "Training": """
-        time max_epochs max_length batch_size learning_rate validation_fraction fit_prior class_prior class_weight
-        device resume methods folds sizes seeds
+        time max_epochs max_length batch_size learning_rate validation_fraction fit_prior class_prior
+        class_weight device resume methods folds sizes seeds
         """,
     "Advanced": "",
     "Ray": "engine address shards storage",

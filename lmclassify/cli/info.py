@@ -11,7 +11,7 @@ import typer
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
 from lmclassify.errors import OptionError, printable
-from lmclassify.text.display import shown
+from lmclassify.text.display import quality, shown
 
 _MAX_LABELS = 50
 """Labels shown as text: one screen."""
@@ -68,8 +68,8 @@ def _to_text(facts: dict[str, Any]) -> str:
     for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"
         lines.append(
-            f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out accuracy "
-            f"{stage['accuracy']:.2%}, log-loss {stage['log_loss']:.4f} nats per text "
+            f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out "
+            f"{quality(stage['accuracy'], stage['log_loss'], stage['held_out_texts'])} "
             f"({stage['held_out_texts']:,} texts)"
         )
     for title in ("settings", "versions"):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import lmclassify
 from lmclassify.classify.settings import Settings
 from lmclassify.errors import OptionError, listing, shorten
+from lmclassify.extras import install_extra
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,6 @@ def choose_methods(names: Sequence[str] | None) -> list[Method]:
     for method in chosen:
         if not method.installed:
             raise OptionError(
-                f'--methods: {method.key} is not installed: pip install "lmclassify[{method.module}]"'
+                f"--methods: {method.key} is not installed: {install_extra(str(method.module))}"
             )
     return chosen
