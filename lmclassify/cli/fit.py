@@ -50,7 +50,7 @@ from lmclassify.cli.fit_options import (
     setting_options,
 )
 from lmclassify.cli.progress import StageBlock
-from lmclassify.cli.replacement import OldModel
+from lmclassify.cli.replacement import OldModel, Replacement
 from lmclassify.cli.tensorboard import TensorBoardWriter
 from lmclassify.errors import OptionError
 
@@ -127,19 +127,14 @@ def fit(
     inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
     check_target(output)
-    old = OldModel.find(output)
-    if old is not None and not force:
-        old.require_data(named=inputs.are_named)
+    replacement = Replacement(OldModel.find(output), force)
+    replacement.require_data(inputs.are_named)
     with contextlib.ExitStack() as stack:
-        guard = stack.enter_context(
-            FitGuard(run, output, old, limit, ends_on_signal=chosen.recipe != "plain")
-        )
+        guard = stack.enter_context(FitGuard(run, output, replacement.old, limit, chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
         training, remainder, more = inputs.read(run, chosen.recipe, cluster, address is not None)
-        if old is not None and not force:
-            counts = count_labels(training, remainder)
-            old.require_similar(counts.keys(), counts.total())
+        replacement.require_similar(count_labels(training, remainder))
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))

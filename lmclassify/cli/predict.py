@@ -199,8 +199,9 @@ def predict_here(
         labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
         if not options.overwrite_columns:
             labeller.check_columns(table.columns, table.name)
+        meanwhile = None if written == "table" else output  # a table is written at the end
         writing = TableWriter(output, written, escape_formulas=options.escape_formulas)
-        with writing as writer, RowProgress(run, table.size) as progress:
+        with writing as writer, RowProgress(run, table.size, output=meanwhile) as progress:
             for chunk in table.chunks(1) if stream else table.chunks():
                 writer.write(labeller.label(chunk))
                 if stream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,33 +60,50 @@ class OldModel:
         texts = "" if self.texts is None else f"; {self.texts:,} texts"
         return f"of {self.written:%Y-%m-%d %H:%M} (labels {listing(self.labels, _MOST_LABELS)}{texts})"
 
-    @property
-    def is_protected(self) -> bool:
-        """Whether the folder is the default one, which nobody has to name to replace what is in it."""
-        return os.path.realpath(self.folder) == os.path.realpath(DEFAULT_MODEL)
+
+@dataclass(frozen=True)
+class Replacement:
+    """Whether `fit` may replace a model.
+
+    A model in the default folder, which nobody has to name, is protected: unless --force is given, it is
+    replaced only by a model of the same labels and of similar data. The methods raise OutputError.
+    """
+
+    old: OldModel | None
+    force: bool = False
 
     def require_data(self, named: bool) -> None:
-        """Raise OutputError if the model is protected and no data were named."""
-        if self.is_protected and not named:
-            raise self._kept("no DATA was given")
+        """Raise if the model is protected and no data were named."""
+        old = self._protected
+        if old is not None and not named:
+            raise _kept(old, "no DATA was given")
 
-    def require_similar(self, labels: Collection[str], texts: int) -> None:
-        """Raise OutputError if the model is protected and the new data have other labels or few texts."""
-        if not self.is_protected:
+    def require_similar(self, texts: Counter[str]) -> None:
+        """Raise if the model is protected and the new data have other labels, or few texts (by label)."""
+        old = self._protected
+        if old is None:
             return
-        if self.labels is None:
-            raise self._kept("its labels are not known")
-        if {*labels} != {*self.labels}:
-            raise self._kept(f"the data have other labels ({listing(sorted(labels), _MOST_LABELS)})")
-        if self.texts is not None and texts < LEAST_SHARE * self.texts:
-            rows = "1 usable row" if texts == 1 else f"{texts:,} usable rows"
-            raise self._kept(f"the data have only {rows}, less than a tenth as many")
+        if old.labels is None:
+            raise _kept(old, "its labels are not known")
+        if {*texts} != {*old.labels}:
+            raise _kept(old, f"the data have other labels ({listing(sorted(texts), _MOST_LABELS)})")
+        if old.texts is not None and texts.total() < LEAST_SHARE * old.texts:
+            rows = "1 usable row" if texts.total() == 1 else f"{texts.total():,} usable rows"
+            raise _kept(old, f"the data have only {rows}, less than a tenth as many")
 
-    def _kept(self, reason: str) -> OutputError:
-        return OutputError(
-            f"not replacing the model {self} in {self.folder}: {reason}; write to another folder with "
-            "-o FOLDER, or replace it with --force"
-        )
+    @property
+    def _protected(self) -> OldModel | None:
+        if self.old is None or self.force:
+            return None
+        is_default = os.path.realpath(self.old.folder) == os.path.realpath(DEFAULT_MODEL)
+        return self.old if is_default else None
+
+
+def _kept(old: OldModel, reason: str) -> OutputError:
+    return OutputError(
+        f"not replacing the model {old} in {old.folder}: {reason}; write to another folder with -o FOLDER, "
+        "or replace it with --force"
+    )
 
 
 def replacing(old: OldModel | None) -> str:

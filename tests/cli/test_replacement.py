@@ -111,4 +111,3 @@ def test_a_model_without_training_record_has_no_number_of_texts(place):
     found = OldModel.find(str(place / "named"))
     assert found is not None
     assert str(found).endswith("(labels ham, spam)")
-    assert not found.is_protected
