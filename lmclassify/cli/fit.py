@@ -50,7 +50,7 @@ from lmclassify.cli.fit_options import (
     setting_options,
 )
 from lmclassify.cli.progress import StageBlock
-from lmclassify.cli.replacement import OldModel, Replacement
+from lmclassify.cli.replacement import Replacement
 from lmclassify.cli.tensorboard import TensorBoardWriter
 from lmclassify.errors import OptionError
 
@@ -108,7 +108,6 @@ def fit(
     names, files = parse_labels(labels or [], label or [])
     _check_cluster(engine, address, shards, storage)
     from lmclassify.classify.training.checkpoints import Checkpoints
-    from lmclassify.persistence.commit import check_target
 
     inputs = FitInputs(
         data=data or [],
@@ -126,9 +125,7 @@ def fit(
     )
     inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
-    check_target(output)
-    replacement = Replacement(OldModel.find(output), force)
-    replacement.require_data(inputs.are_named)
+    replacement = Replacement.prepare(output, force, inputs.are_named)
     with contextlib.ExitStack() as stack:
         guard = stack.enter_context(FitGuard(run, output, replacement.old, limit, chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))

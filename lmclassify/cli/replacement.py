@@ -70,13 +70,18 @@ class Replacement:
     """
 
     old: OldModel | None
-    force: bool = False
+    force: bool
 
-    def require_data(self, named: bool) -> None:
-        """Raise if the model is protected and no data were named."""
-        old = self._protected
-        if old is not None and not named:
-            raise _kept(old, "no DATA was given")
+    @classmethod
+    def prepare(cls, folder: str, force: bool, data_named: bool) -> Self:
+        """Look at the folder. Raise if it is no model's, or its model is protected and no data were named."""
+        from lmclassify.persistence.commit import check_target
+
+        check_target(folder)
+        result = cls(OldModel.find(folder), force)
+        if result._protected is not None and not data_named:
+            raise _kept(result._protected, "no DATA was given")
+        return result
 
     def require_similar(self, texts: Counter[str]) -> None:
         """Raise if the model is protected and the new data have other labels, or few texts (by label)."""
