@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,8 @@ from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
 from lmclassify.errors import OptionError, listing
+from lmclassify.text.display import wrapped
+from lmclassify.text.terminal import terminal_columns
 
 if TYPE_CHECKING:
     from lmclassify.datasets.http_download import Progress
@@ -127,9 +130,10 @@ def download(
 
 
 def _list() -> None:
+    columns = terminal_columns(sys.stdout)
     for name, known in PUBLIC_SETS.items():
         parts = f" ({', '.join(known.parts)})" if known.parts else ""
-        print(f"{name}: {known.title}{parts}; licence: {known.licence}")
+        print(wrapped(f"{name}: {known.title}{parts}; licence: {known.licence}", columns, 4))
 
 
 def _urls(chosen: PublicSet, url: str) -> dict[str, str]:

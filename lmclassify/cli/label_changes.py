@@ -174,7 +174,8 @@ def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, ch
     folder = output or model
     old = OldModel.find(folder)
     classifier.model_.save(folder, replaces=checksum if output is None else None)
-    run.say(f"model written to {folder}, {len(classifier.classes_):,} labels{replacing(old)}")
+    labels = f"{len(classifier.classes_):,} label{'' if len(classifier.classes_) == 1 else 's'}"
+    run.say(f"model written to {folder}, {labels}{replacing(old)}")
 
 
 def _convert_label(classifier: LMClassifier, name: str) -> Any:

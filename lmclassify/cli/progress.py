@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import threading
 import time
@@ -36,6 +38,14 @@ def bars() -> Progress:
     return Progress(*columns, console=Console(file=unescaped(sys.stderr)), transient=True)
 
 
+def _may_be_shown() -> bool:
+    """Return whether standard output may end on a terminal: it is one, or a pipe to another program."""
+    try:
+        return not stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except OSError:
+        return False
+
+
 class ProgressDisplay:
     """Shows the progress of one long task: a bar on a terminal, else a line now and then.
 
@@ -49,8 +59,8 @@ class ProgressDisplay:
     seconds_between_lines : float
         How often a line is printed where there is no terminal.
     output : str, optional
-        Name of the file that the command writes meanwhile. If this is standard output (``-``) and a terminal,
-        its lines show the progress, and nothing else does.
+        Name of the file that the command writes meanwhile. If this is standard output (``-``) and its lines
+        may go to the terminal, directly or through a pipe, nothing else is written there.
     """
 
     def __init__(
@@ -66,8 +76,7 @@ class ProgressDisplay:
         self._interval = seconds_between_lines
         self._done, self._state = 0.0, ""
         self._started = time.monotonic()
-        mixed = output == "-" and sys.stdout.isatty() and sys.stderr.isatty()
-        self._is_shown = not run.quiet and not mixed
+        self._is_shown = not run.quiet and not (output == "-" and sys.stderr.isatty() and _may_be_shown())
         self._bars = bars() if run.shows_bars and self._is_shown else None
         self._ended = threading.Event()
 

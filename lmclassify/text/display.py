@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 
@@ -133,6 +134,16 @@ def _narrowed(widths: Sequence[int], total: int) -> list[int]:
         limits.append(min(width, limit) + more)
         room -= more
     return limits
+
+
+def wrapped(line: str, columns: int | None, indent: int) -> str:
+    """Return a line broken to the columns of a terminal, its other parts indented; None breaks nothing."""
+    if columns is None or len(line) <= columns:
+        return line
+    margin = " " * indent
+    return "\n".join(
+        textwrap.wrap(line, columns, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def percentage(share: float, texts: int) -> str:
