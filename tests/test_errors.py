@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lmclassify.errors import listing, printable, shorten
+from lmclassify.errors import did_you_mean, listing, printable, shorten
 
 
 def test_printable():
@@ -19,3 +19,9 @@ def test_shorten_and_listing():
     assert listing(range(5), 3) == "0, 1, 2, and 2 more"
     assert listing(["a\nb"]) == "a\\nb"
     assert listing([]) == ""
+
+
+def test_did_you_mean():
+    assert did_you_mean("SMAP", ["Spam", "ham"]) == " (did you mean 'Spam'?)"
+    assert did_you_mean("eggs", ["spam", "ham"]) == ""
+    assert did_you_mean(12, [1, 123]) == " (did you mean '123'?)"

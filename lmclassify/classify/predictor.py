@@ -23,7 +23,7 @@ from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
-from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.errors import DataError, LMClassifyWarning, OptionError, did_you_mean, listing, shorten
 from lmclassify.lm.inference.directions import AnyLanguageModel, one_way
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
@@ -265,7 +265,9 @@ class Predictor(ABC):
         for label in self.classes_.tolist():
             if str(label) == name:
                 return label
-        raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(self.classes_)}")
+        similar = did_you_mean(name, self.classes_.tolist())
+        known = listing(self.classes_)
+        raise OptionError(f"no label {shorten(name)}{similar} in this model; there are: {known}")
 
     def label_index(self, label: object) -> int:
         """Return the index of a label in `classes_`.
@@ -278,7 +280,9 @@ class Predictor(ABC):
         for index, known in enumerate(self.classes_.tolist()):
             if known == label:
                 return index
-        raise OptionError(f"no label {shorten(label)} in this model; there are: {listing(self.classes_)}")
+        similar = did_you_mean(label, self.classes_.tolist())
+        known = listing(self.classes_)
+        raise OptionError(f"no label {shorten(label)}{similar} in this model; there are: {known}")
 
     def training_entries(self, kind: str) -> list[dict[str, Any]]:
         """Return the entries of one kind of the training record; there are none if it was lost."""

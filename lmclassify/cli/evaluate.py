@@ -303,4 +303,4 @@ def _measure_drift(scored: _Scored, fitted: FittedModel) -> Drift:
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     options = {**common.DIALECT_OPTIONS, **DECISION_OPTIONS}
-    add_command(app, "evaluate", evaluate, options, examples=_EXAMPLES, hidden=("device",))
+    add_command(app, "evaluate", evaluate, options, examples=_EXAMPLES, without=("device",))

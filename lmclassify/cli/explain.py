@@ -176,4 +176,4 @@ def _read_texts(run: Run, table: RowReader, column: str | None) -> list[str]:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "explain", explain, examples=_EXAMPLES, hidden=NOT_TRAINING)
+    add_command(app, "explain", explain, examples=_EXAMPLES, without=NOT_TRAINING)

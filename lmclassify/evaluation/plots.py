@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmclassify.errors import OptionError, OutputError
 from lmclassify.evaluation.drift import Drift
+from lmclassify.extras import install_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ def check_plot(path: str) -> None:
     if not path.lower().endswith(_SUFFIXES):
         raise OptionError(f"--plot {path}: the name must end in one of {', '.join(_SUFFIXES)}")
     if importlib.util.find_spec("matplotlib") is None:
-        raise OutputError("plots need matplotlib: pip install 'lmclassify[plots]'")
+        raise OutputError(f"plots need matplotlib: {install_extra('plots')}")
     folder = Path(path).resolve().parent
     if not os.access(folder, os.W_OK):
         raise OutputError(f"cannot write {path}: folder {folder} does not exist or is not writable")

@@ -38,6 +38,7 @@ from lmclassify.classify.training.vocabulary import choose_tokenizer, train_toke
 from lmclassify.errors import DataError, LMClassifyWarning, TrainingError
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import in_background
+from lmclassify.text.display import quality
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -132,7 +133,7 @@ def fit_ngram_stage(data: TrainingData, context: FitContext, rng: np.random.Gene
     joint = experts.joint
     accuracy, loss = held_out_quality(joint, sample.codes, sample.weights)
     model = _model(models, context, joint)
-    context.progress.end(f"held-out accuracy {accuracy:.2%}, log-loss {loss:.4f} nats per text")
+    context.progress.end(f"held-out {quality(accuracy, loss, len(sample.texts))}")
     record = stage_record(context, len(sample.texts), accuracy, loss)
     model = replace(model, training=[record, *model.training])
     return NgramStage(sample, experts, joint, model)

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from lmclassify.errors import OutputError
+from lmclassify.extras import install_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 def require_matplotlib() -> None:
     """Raise OutputError if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise OutputError("--html needs matplotlib for its plots: pip install 'lmclassify[plots]'")
+        raise OutputError(f"--html needs matplotlib for its plots: {install_extra('plots')}")
 
 
 def render_svg(name: str, title: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> Markup:
