@@ -21,7 +21,7 @@ def predictions(predicted: list[int]) -> np.ndarray:
 
 def test_few_labels_have_a_matrix():
     assert confusion_text(["a", "label b"], [[1, 20], [0, 3]]).splitlines() == [
-        "confusion matrix (rows: true, columns: predicted)",
+        "rows: true labels; columns: predicted labels",
         "               a  label b",
         "      a        1       20",
         "label b        0        3",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from lmclassify.evaluation.curves import Bin, CoverageCurve, Curves, Line, Point
-from lmclassify.evaluation.page.formats import cut, visible
+from lmclassify.evaluation.drift import Drift
 from lmclassify.evaluation.page.svg import BLACK, COLOURS, LINE_STYLES, MARKERS, render_svg, unit_axes
+from lmclassify.evaluation.plots import draw_drift, legend_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +21,6 @@ Epochs = Sequence[Mapping[str, Any]]
 """Entries of the training record: ``epoch``, ``training_loss`` and ``validation_loss``."""
 
 _SIZE = (4.3, 3.6)  # inches
-MAX_NAME = 22
-"""Characters of a label in a legend: longer ones would cover the plot."""
 MAX_LEARNING_CURVES = 5
 """Labels in the plot of learning curves: there are six colours, one for the background model."""
 
@@ -32,14 +31,6 @@ class Plot:
 
     title: str
     svg: Markup
-
-
-def legend_name(label: str) -> str:
-    """Return a label as matplotlib can write it in a legend."""
-    shown = visible(label)
-    if shown.startswith("_"):
-        shown = "\N{ZERO WIDTH SPACE}" + shown  # matplotlib leaves out names that begin with "_"
-    return cut(shown, MAX_NAME)
 
 
 def roc(curves: Curves, *, binary: bool) -> Plot:
@@ -229,3 +220,14 @@ def learning_curves(curves: Sequence[tuple[str | None, Epochs]]) -> Plot:
 
     title = "Learning curves of the language models"
     return Plot(title, render_svg("learning", title, draw, _SIZE))
+
+
+def drift(found: Drift) -> Plot:
+    """Return the change of nats per word over the chunks."""
+
+    def draw(figure: Figure) -> None:
+        draw_drift(figure.subplots(), found)
+
+    alternative = "Drift: change of nats per word compared with held-out texts, by chunk"
+    size = (2 * _SIZE[0], _SIZE[1])
+    return Plot("Drift over the texts", render_svg("drift", alternative, draw, size))

@@ -119,6 +119,8 @@ class MistakeView:
     """A mistaken text and the words that led to its label."""
 
     mistake: Mistake
+    place: str
+    """Of its first row, such as "row 12"."""
     explanation: Explanation
     words: list[ShadedWord]
     words_cut: int
@@ -128,7 +130,7 @@ class MistakeView:
     words_against: list[ExplainedWord]
 
 
-def mistake_view(mistake: Mistake, explanation: Explanation) -> MistakeView:
+def mistake_view(mistake: Mistake, place: str, explanation: Explanation) -> MistakeView:
     """Return a mistake with its words shaded."""
     words = explanation["words"]
     largest = max((abs(word["part"]) for word in words), default=0.0) or 1.0
@@ -136,6 +138,7 @@ def mistake_view(mistake: Mistake, explanation: Explanation) -> MistakeView:
     ranked = sorted(words, key=lambda word: -abs(word["part"]))
     return MistakeView(
         mistake,
+        place,
         explanation,
         [
             _shaded(word["word"], word["part"], largest, word["start"] > end)
@@ -147,10 +150,10 @@ def mistake_view(mistake: Mistake, explanation: Explanation) -> MistakeView:
     )
 
 
-def informative_word_rows(
+def influential_word_rows(
     words: Mapping[str, Sequence[InformativeWord]],
 ) -> list[tuple[str, list[ShadedWord]]]:
-    """Return each label's informative words, shaded by their total contribution."""
+    """Return each label's influential words, shaded by their total contribution."""
     rows = []
     for label, found in words.items():
         largest = max((word["total"] for word in found), default=0.0) or 1.0

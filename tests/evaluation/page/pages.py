@@ -122,7 +122,10 @@ def synthetic_report(
         curves=measure_curves(true, log_posteriors, decisions, predicted),
         bins=measure_reliability(top, correct),
         coverage=measure_coverage(top, correct),
-        mistakes=[(found, explanation(found.text, found.predicted, found.true)) for found in mistakes],
+        mistakes=[
+            (found, f"row {found.rows[0]}", explanation(found.text, found.predicted, found.true))
+            for found in mistakes
+        ],
         words={label: [{"word": label, "count": 1, "part": 1.0, "total": 1.0}] for label in labels},
         sampled=len(texts),
         model_info=model_info | {"labels": [info | {"label": label} for label in labels]},

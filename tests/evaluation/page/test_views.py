@@ -8,14 +8,14 @@ from lmclassify.classify.decisions import Decisions
 from lmclassify.evaluation.confusion import confused_pairs
 from lmclassify.evaluation.metrics import evaluate
 from lmclassify.evaluation.mistakes import Mistake
-from lmclassify.evaluation.page.views import informative_word_rows, matrix_rows, mistake_view
+from lmclassify.evaluation.page.views import influential_word_rows, matrix_rows, mistake_view
 
 from .pages import explanation
 
 
 def test_long_mistakes_are_cut_and_their_strongest_words_named():
     text = " ".join(f"word{number}" for number in range(400))
-    view = mistake_view(Mistake(text, "ham", "spam", 0.9, 1), explanation(text, "spam", "ham"))
+    view = mistake_view(Mistake(text, "ham", "spam", 0.9, [1]), "row 1", explanation(text, "spam", "ham"))
     assert (len(view.words), view.words_cut) == (150, 250)
     assert [word["word"] for word in view.words_for] == ["word398", "word396", "word394", "word392"]
     assert [word["word"] for word in view.words_against] == ["word399", "word397", "word395", "word393"]
@@ -23,11 +23,11 @@ def test_long_mistakes_are_cut_and_their_strongest_words_named():
 
 
 def test_words_without_spaces_between_them():
-    mistake = Mistake("免费 a", "ham", "spam", 0.9, 1)
+    mistake = Mistake("免费 a", "ham", "spam", 0.9, [1])
     words = [
         {"word": w, "start": at, "end": at + 1, "part": 1.0} for w, at in (("免", 0), ("费", 1), ("a", 3))
     ]
-    view = mistake_view(mistake, {"words": words})
+    view = mistake_view(mistake, "row 1", {"words": words})
     assert [word.spaced for word in view.words] == [True, False, True]
 
 
@@ -49,7 +49,7 @@ def test_matrix_rows_leave_out_unsure_and_share_each_row():
     }
 
 
-def test_informative_words_are_shaded_by_their_total():
+def test_influential_words_are_shaded_by_their_total():
     words = {"a": [{"word": "x", "count": 1, "part": 4.0, "total": 4.0}], "b": []}
-    ((_, (word,)), (_, none)) = informative_word_rows(words)
+    ((_, (word,)), (_, none)) = influential_word_rows(words)
     assert (word.strength, word.kind, none) == (1.0, "for", [])
