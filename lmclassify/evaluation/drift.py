@@ -76,6 +76,12 @@ class ChunkDrift:
     """Whether the whole interval is above `MIN_CHANGE` or below minus `MIN_CHANGE`."""
 
     @property
+    def span(self) -> str:
+        """First and last text, such as "rows 1 to 20"."""
+        first, last = self.first.removeprefix("row "), self.last.removeprefix("row ")
+        return f"{'rows ' if first != self.first else ''}{first} to {last}"
+
+    @property
     def verdict(self) -> str:
         """In which direction the chunk has drifted; empty if it has not."""
         return "" if not self.drifted else LESS_LIKE if self.change > 0 else MORE_LIKE
@@ -127,19 +133,19 @@ class Drift:
         Chunks of all texts, all texts together, labels; below each label its chunks that drifted.
         """
         whole = self.labels[0]
-        rows = [(f"{chunk.first} to {chunk.last}", chunk) for chunk in whole.chunks]
+        rows = [(chunk.span, chunk) for chunk in whole.chunks]
         if len(whole.chunks) > 1:
             rows.append(("all texts", whole.whole))
         for part in self.shown_labels():
             rows.append((f"predicted as {shown(str(part.label), 24)}", part.whole))
-            rows += [(f"- {chunk.first} to {chunk.last}", chunk) for chunk in part.chunks if chunk.drifted]
+            rows += [(f"- {chunk.span}", chunk) for chunk in part.chunks if chunk.drifted]
         return rows
 
     def to_text(self) -> str:
         """Return the figures as text, with the verdict in the last lines."""
         cells = [["", "texts", "nats/word", "change", "interval"]]
         cells += [
-            [name, f"{chunk.texts:,}", f"{chunk.nats_per_word:.1f}", f"{chunk.change:+.0%}", interval(chunk)]
+            [name, f"{chunk.texts:,}", f"{chunk.nats_per_word:.1f}", _signed(chunk.change), interval(chunk)]
             for name, chunk in self.rows()
         ]
         verdicts = ["", *(f"  {chunk.verdict}".rstrip() for _, chunk in self.rows())]
@@ -158,12 +164,15 @@ class Drift:
 
     def explanation(self) -> str:
         """Return what the figures mean."""
-        part = self.labels[0]
+        whole, least = self.labels[0], MIN_CHANGE
+        held_out = (
+            f"{whole.held_out_texts:,} held-out texts ({whole.held_out_nats_per_word:.1f} nats per word)"
+        )
         return (
-            "The more nats per word (median), the less a text is like the training texts. The change "
-            f"compares with {part.held_out_texts:,} held-out texts "
-            f"({part.held_out_nats_per_word:.1f} nats per word). Texts have drifted if the whole interval is above {MIN_CHANGE:+.0%} or below "
-            f"{-MIN_CHANGE:+.0%}. At most {FALSE_ALARM_RATE:.0%} of reports on unchanged texts find drift."
+            "The more nats per word (median), the less a text is like the training texts. "
+            f"The change compares with {held_out}. "
+            f"Texts have drifted if the whole interval is above {least:+.0%} or below {-least:+.0%}. "
+            f"At most {FALSE_ALARM_RATE:.0%} of reports on unchanged texts find drift."
         )
 
     def verdict(self) -> str:
@@ -196,13 +205,18 @@ class Drift:
                 "Texts more like the training texts than held-out texts may be copies of training texts, or "
                 "the same message many times: check this before you trust the accuracy."
             )
-        return " ".join(sentences) or "no drift found."
+        return " ".join(sentences) or "no drift found in the nats per word."
 
 
 def interval(chunk: ChunkDrift) -> str:
     """Return the interval of the change as text."""
     low, high = chunk.interval
-    return "unknown (few texts)" if high is None else f"{low:+.0%} to {high:+.0%}"
+    return "unknown (few texts)" if high is None else f"{_signed(low)} to {_signed(high)}"
+
+
+def _signed(share: float) -> str:
+    """Return a share as signed percent; "+0%" for a small negative one too."""
+    return f"{share:+.0%}".replace("-0%", "+0%")
 
 
 def measure_drift(

@@ -229,5 +229,5 @@ def drift(found: Drift) -> Plot:
         draw_drift(figure.subplots(), found)
 
     alternative = "Drift: change of nats per word compared with held-out texts, by chunk"
-    size = (2 * _SIZE[0], _SIZE[1])
+    size = (1.4 * _SIZE[0], _SIZE[1])
     return Plot("Drift over the texts", render_svg("drift", alternative, draw, size))

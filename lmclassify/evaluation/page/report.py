@@ -194,6 +194,7 @@ def render(report: Report) -> str:
             facts=views.fact_pairs(report.model_info, report.data, report.model),
             drift_rows=[] if report.drift is None else report.drift.rows(),
             interval=interval,
+            stages=report.model_info.get("stages", []),
             settings=views.setting_pairs(report.model_info),
             max_name=MAX_NAME,
         )

@@ -212,7 +212,7 @@ def test_drift_has_a_verdict_a_plot_and_a_table(email_report, model, emails):
     text = text_of(page)
     assert "All texts together are less like the training texts." in text
     assert "Higher: less like the training texts." in text
-    assert "row 1 to row 40" in text
+    assert "rows 1 to 40" in text
     assert "predicted as spam" in text
     assert "At most 1% of reports on unchanged texts find drift." in text
 
