@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lmclassify import FittedModel, LMClassifier
+from lmclassify.classify.explain import MIN_SHARE, largest_contribution
 from tests.service.conftest import running
 from tests.service.page.browser import ask, expect, opened, settled, type_text, upload, word
 
@@ -31,16 +32,22 @@ def test_a_text_is_labelled_while_it_is_typed(page: Any, address: str) -> None:
     expect(bars).to_have_count(2)
     expect(bars.first).to_contain_text(f"{likeliest:.1%}")
     expect(page.locator("#why")).to_have_text(f"Why {explained['label']} and not {explained['against']}")
+    expect(page.locator("#meaning")).to_contain_text(
+        f"positive ones speak for {explained['label']}, negative"
+    )
+    largest = largest_contribution(explained)
     for item in explained["words"]:
-        expect(word(page, item["word"])).to_have_class("for" if item["part"] > 0 else "against")
+        kind = "for" if item["contribution"] > 0 else "against"
+        share = abs(item["contribution"]) / largest
+        expect(word(page, item["word"])).to_have_class("minor" if share < MIN_SHARE else kind)
     shown = word(page, explained["words"][0]["word"]).evaluate(
         "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node).textDecorationStyle]"
     )
     assert shown[0].startswith("rgba(")
-    assert shown[1] == ("solid" if explained["words"][0]["part"] > 0 else "dotted")
+    assert shown[1] == ("solid" if explained["words"][0]["contribution"] > 0 else "dotted")
     expect(page.locator("#sum")).to_contain_text(f"{explained['decision']:+.3f}")
     page.get_by_text("Show as a table").click()
-    rows = page.locator("#parts-table tbody tr")
+    rows = page.locator("#contributions-table tbody tr")
     expect(rows).to_have_count(len(explained["words"]) + 3)
     expect(rows.nth(1)).to_contain_text(f"{explained['words'][0]['part']:+.3f}")
     page.get_by_label("Text", exact=True).fill("")
@@ -62,6 +69,19 @@ def test_a_text_without_spaces(browser: Any, tmp_path: Path) -> None:
         expect(settled(page).first).to_have_text("取")
         page.get_by_label("Text", exact=True).press("Tab")
         expect(page.get_by_label("Text", exact=True)).to_have_value("免费领取")
+
+
+def test_a_label_has_one_colour_in_all_decisions(page: Any, address: str) -> None:
+    colours = "node => [getComputedStyle(node).getPropertyValue('--label'), node.textContent]"
+    seen, winners = set(), set()
+    for text in ("free prize", "meeting on friday", "re: lunch"):
+        type_text(page, text)
+        explained = ask(address, "v1/explain", {"text": text})
+        winners.add(explained["label"])
+        expect(page.locator("#why")).to_have_text(f"Why {explained['label']} and not {explained['against']}")
+        seen |= {tuple(page.locator(f"#legend-{side}").evaluate(colours)) for side in ("for", "against")}
+    assert winners == {"ham", "spam"}
+    assert seen == {("#0b52d6", "for ham"), ("#ad5700", "for spam")}
 
 
 def test_the_numbers_of_a_word_are_shown_on_hover_and_by_keyboard(page: Any, address: str) -> None:
@@ -134,7 +154,7 @@ def test_markup_in_a_text_is_text(page: Any) -> None:
     expect(page.locator("#words")).to_contain_text(text)
     word(page, "onerror=window.ran=1>").hover()
     page.get_by_text("Show as a table").click()
-    expect(page.locator("#parts-table")).to_contain_text("<script>window.ran=1</script>")
+    expect(page.locator("#contributions-table")).to_contain_text("<script>window.ran=1</script>")
     assert page.locator("#result img, #result script, #result b").count() == 0
     assert page.evaluate("window.ran") is None
 
