@@ -86,9 +86,9 @@ def to_text(
         nats = [
             "" if row.log_probability is None else f"{row.log_probability[label]:.2f}" for label in labels
         ]
-        cells.append([row.name, f"{row.contribution:+.2f}", *(nats if language_models else [])])
-    cells.append(["sum", f"{explanation['decision']:+.2f}", *("" for _ in heads)])
-    notes = [explained_sum(explanation, "{:+.2f}".format, screen.cell)]
+        cells.append([row.name, f"{row.contribution:+z.2f}", *(nats if language_models else [])])
+    cells.append(["sum", f"{explanation['decision']:+z.2f}", *("" for _ in heads)])
+    notes = [explained_sum(explanation, "{:+z.2f}".format, screen.cell)]
     if len(labels) == 2:
         notes[0] += f" Words {'in grey' if screen.colour else 'without a bar'} hardly matter."
     if language_models:
@@ -210,8 +210,8 @@ def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]], sc
             [
                 screen.cell(word["word"]),
                 f"{word['count']:,}",
-                f"{word['contribution']:+.2f}",
-                f"{word['total']:+.1f}",
+                f"{word['contribution']:+z.2f}",
+                f"{word['total']:+z.1f}",
             ]
             for word in words[label]
         ]

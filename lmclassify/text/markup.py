@@ -70,10 +70,10 @@ def percent(share: float) -> str:
 def signed(nats: float, digits: int = 2) -> str:
     """Return a number with its sign.
 
-    >>> signed(-0.5), signed(0.5, 1)
-    ('−0.50', '+0.5')
+    >>> signed(-0.5), signed(0.5, 1), signed(-0.001)
+    ('−0.50', '+0.5', '+0.00')
     """
-    return f"{nats:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{nats:+z.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def environment(folder: Path) -> Environment:

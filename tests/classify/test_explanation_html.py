@@ -82,7 +82,7 @@ def test_what_the_decision_means(decision, said):
 def test_a_model_of_one_label():
     explanation = made_up_explanation()
     explanation |= {"against": None, "decision": -12.0, "probabilities": {"spam": 1.0}}
-    title, _, _, note = paragraphs(to_html(explanation))
+    title, _, note = paragraphs(to_html(explanation))
     assert title == "spam (100%)"
     assert "They add up to −12.00, the joint log-probability of the text and spam" in note
 

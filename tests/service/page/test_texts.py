@@ -43,13 +43,13 @@ def test_a_text_is_labelled_while_it_is_typed(page: Any, address: str) -> None:
     shown = word(page, explained["words"][0]["word"]).evaluate(
         "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node).textDecorationStyle]"
     )
-    assert shown[0].startswith("rgba(")
+    assert shown[0].startswith("color(srgb")
     assert shown[1] == ("solid" if explained["words"][0]["contribution"] > 0 else "dotted")
-    expect(page.locator("#sum")).to_contain_text(f"{explained['decision']:+.3f}")
+    expect(page.locator("#sum")).to_contain_text(f"{explained['decision']:+.2f}")
     page.get_by_text("Show as a table").click()
     rows = page.locator("#contributions-table tbody tr")
     expect(rows).to_have_count(len(explained["words"]) + 3)
-    expect(rows.nth(1)).to_contain_text(f"{explained['words'][0]['part']:+.3f}")
+    expect(rows.first).to_contain_text(f"{explained['words'][0]['contribution']:+.2f}")
     page.get_by_label("Text", exact=True).fill("")
     expect(page.locator("#result")).to_be_hidden()
     expect(page.locator("#verdict")).to_be_empty()
@@ -89,17 +89,29 @@ def test_the_numbers_of_a_word_are_shown_on_hover_and_by_keyboard(page: Any, add
     free, prize = ask(address, "v1/explain", {"text": "free prize"})["words"]
     word(page, "free").hover()
     details = page.locator("#word-details")
-    expect(details).to_contain_text(f"free: {free['part']:+.3f} nats")
-    for label in ("ham", "spam"):
-        expect(details).to_contain_text(f"log p({label}) {free['log_probability'][label]:.3f}")
+    expect(details).to_contain_text(f"free: {free['contribution']:+.2f} nats")
+    expect(details).not_to_contain_text("LSTM")
     page.mouse.move(0, 0)
     word(page, "free").focus()
     page.keyboard.press("ArrowRight")
     expect(word(page, "prize")).to_be_focused()
-    expect(details).to_contain_text(f"prize: {prize['part']:+.3f} nats")
+    expect(details).to_contain_text(f"prize: {prize['contribution']:+.2f} nats")
     page.keyboard.press("End")
     expect(details).to_contain_text("end of text")
-    assert f"{prize['part']:+.3f} nats" in word(page, "prize").get_attribute("title")
+    assert f"{prize['contribution']:+.2f} nats" in word(page, "prize").get_attribute("title")
+
+
+def test_log_probabilities_are_shown_on_request_with_their_owner(page: Any, address: str) -> None:
+    type_text(page, "free prize")
+    free = ask(address, "v1/explain", {"text": "free prize"})["words"][0]
+    page.get_by_text("Show as a table").click()
+    expect(page.locator("#contributions-table th[scope=col]")).to_have_count(2)
+    page.get_by_label("Also show the log-probabilities").check()
+    for label in ("ham", "spam"):
+        nats = f"{free['log_probability'][label]:.2f}"
+        expect(page.locator("#contributions-table thead")).to_contain_text(f"LSTM of {label}")
+        expect(page.locator("#contributions-table tbody tr").first).to_contain_text(nats)
+        assert f"LSTM of {label} {nats} nats" in word(page, "free").get_attribute("title")
 
 
 def test_a_suggestion_is_inserted_by_click_and_by_tab(page: Any, address: str) -> None:
