@@ -365,7 +365,7 @@ def _drift(run: Run, scored: _Scored, fitted: FittedModel, plot: str | None) -> 
     if plot is not None:
         from lmclassify.evaluation.plots import plot_drift
 
-        plot_drift(found, plot)
+        plot_drift(found, scored.labeller.labels, plot)
         run.say(f"drift plotted in {plot}")
     return found
 

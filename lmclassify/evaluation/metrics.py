@@ -26,10 +26,10 @@ from sklearn.metrics import (
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.evaluation.classification_report import classification_report, reported_labels
 from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confusion_text
-from lmclassify.evaluation.page.formats import percent
 from lmclassify.evaluation.page.formats import perplexity as format_perplexity
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.text.display import shown
+from lmclassify.text.markup import percent
 
 Array = npt.NDArray[np.float64]
 

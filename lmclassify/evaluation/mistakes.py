@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from lmclassify.evaluation.page.formats import percent
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.tables.rows import Column, Rows
 from lmclassify.text.display import aligned, shown
+from lmclassify.text.markup import percent
 
 Array = npt.NDArray[np.float64]
 Locate = Callable[[int], tuple[str, int]]

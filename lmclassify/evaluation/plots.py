@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmclassify.classify import label_colours
 from lmclassify.errors import OptionError, OutputError
 from lmclassify.evaluation.drift import MIN_CHANGE, Drift
-from lmclassify.evaluation.page.formats import cut, visible
+from lmclassify.text.markup import cut, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 EMPHASIS_COLOURS = ("#c1121f", "#780000")
 """Reds, for what the plot is about."""
 COLOURS = ("#1f77b4", "#2a9d8f", "#8d6cab", "#8c564b", "#7f7f7f", "#bc8f00")
+_BLACK = "#222222"
 MAX_NAME = 22
 """Characters of a label in a legend: longer ones would cover the plot."""
 _SUFFIXES = (".png", ".svg", ".pdf")
@@ -46,11 +49,13 @@ def legend_name(label: str) -> str:
     return cut(shown, MAX_NAME)
 
 
-def plot_drift(drift: Drift, path: str) -> None:
+def plot_drift(drift: Drift, labels: Sequence[str], path: str) -> None:
     """Plot the change of the nats per word over the chunks, of all texts and of predicted labels.
 
     Parameters
     ----------
+    labels : sequence of str
+        All labels of the model; they give each label its colour.
     path : str
         PNG, SVG or PDF by its suffix.
     """
@@ -58,12 +63,12 @@ def plot_drift(drift: Drift, path: str) -> None:
 
     figure = Figure(figsize=(8.5, 4.8), layout="constrained")
     axes = figure.subplots()
-    draw_drift(axes, drift)
+    draw_drift(axes, drift, labels)
     finish_axes(axes)
     save(figure, path)
 
 
-def draw_drift(axes: Axes, drift: Drift) -> None:
+def draw_drift(axes: Axes, drift: Drift, labels: Sequence[str]) -> None:
     """Draw the change of nats per word over the chunks, of all texts and of the labels with most texts."""
     from matplotlib.ticker import PercentFormatter
 
@@ -74,9 +79,11 @@ def draw_drift(axes: Axes, drift: Drift) -> None:
     whole = drift.labels[0].chunks
     lows = [chunk.interval[0] for chunk in whole]
     highs = [chunk.change if chunk.interval[1] is None else chunk.interval[1] for chunk in whole]
-    axes.vlines([chunk.number for chunk in whole], lows, highs, color=EMPHASIS_COLOURS[0], linewidth=1.2)
-    parts = [drift.labels[0], *drift.shown_labels()[: len(COLOURS)]]
-    for part, color in zip(parts, (EMPHASIS_COLOURS[0], *COLOURS), strict=False):
+    axes.vlines([chunk.number for chunk in whole], lows, highs, color=_BLACK, linewidth=1.2)
+    parts = [drift.labels[0], *drift.shown_labels()[: len(label_colours.COLOURS)]]
+    numbers = label_colours.colour_numbers(labels, [str(part.label) for part in parts[1:]])
+    for part in parts:
+        color = _BLACK if part.label is None else label_colours.COLOURS[numbers[part.label]].light
         x = [chunk.number for chunk in part.chunks]
         y = [chunk.change for chunk in part.chunks]
         name, width = ("all texts, interval", 2.0) if part.label is None else (part.label, 1.0)

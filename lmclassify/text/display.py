@@ -9,12 +9,12 @@ from lmclassify.errors import printable
 from lmclassify.text.terminal import END_ISOLATE, ISOLATE, visible
 
 MAX_CELL = 40
-"""Characters shown of a word or a label by default: a table should fit into 80 columns."""
+"""Columns shown of a word or a label by default: a table should fit into 80 columns."""
 _RIGHT_TO_LEFT = ("R", "AL", "AN")  # bidirectional classes (Unicode Standard Annex 9)
 
 
 def shown(text: str, most: int | None = MAX_CELL, *, terminal: bool = False) -> str:
-    """Return a text as a cell of a table: printable, cut to `most` characters, isolated.
+    """Return a text as a cell of a table: printable, cut to `most` columns, isolated.
 
     Parameters
     ----------
@@ -27,7 +27,16 @@ def shown(text: str, most: int | None = MAX_CELL, *, terminal: bool = False) -> 
     ('a\\\\nb', 'abc…')
     """
     text = visible(printable(text)) if terminal else printable(text)
-    return isolated(text if most is None or len(text) <= most else text[: most - 1] + "…")
+    return isolated(text if most is None else _cut(text, most))
+
+
+def _cut(text: str, most: int) -> str:
+    if text.isascii():
+        return text if len(text) <= most else text[: most - 1] + "…"
+    from rich.cells import cell_len, set_cell_size
+
+    text = text[: 4 * most]  # wide characters take two columns, combining ones none
+    return text if cell_len(text) <= most else set_cell_size(text, most - 1).rstrip() + "…"
 
 
 def isolated(text: str) -> str:
@@ -65,3 +74,16 @@ def aligned(cells: Sequence[Sequence[str]], left: int = 1, *, equal: bool = Fals
         ]
         for row in cells
     ]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Break a text between words into lines of at most `width` columns, if no word is wider."""
+    from rich.cells import cell_len
+
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

@@ -53,7 +53,7 @@ def test_drift_is_found_from_where_it_begins(reference, tmp_path):
     assert "Texts predicted as spam have drifted." in text
     assert "fit again with them" in text
     assert drift.to_dict()["labels"][2]["chunks"][4]["drifted"] is True
-    plot_drift(drift, str(tmp_path / "drift.svg"))
+    plot_drift(drift, ["ham", "spam"], str(tmp_path / "drift.svg"))
     assert (tmp_path / "drift.svg").read_bytes().startswith(b"<?xml")
 
 

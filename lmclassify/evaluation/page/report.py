@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from scipy.special import expit
 
 from lmclassify import __version__
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.explain import Explanation, InformativeWord
+from lmclassify.classify.label_colours import colour_numbers, stylesheet
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.thresholds import subsample
 from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confused_pairs
@@ -188,8 +190,9 @@ def render(report: Report) -> str:
             labels_with_epochs=len({entry["label"] for entry in report.epochs}),
             mistakes=[views.mistake_view(*mistake) for mistake in report.mistakes],
             word_rows=views.influential_word_rows(
-                {label: words for label, words in report.words.items() if label in reported}
+                {label: words for label, words in report.words.items() if label in reported}, decisions.labels
             ),
+            label_colours=Markup(stylesheet()),
             model_labels=[label for label in report.model_info["labels"] if str(label["label"]) in reported],
             facts=views.fact_pairs(report.model_info, report.data, report.model),
             drift_rows=[] if report.drift is None else report.drift.rows(),
@@ -214,15 +217,21 @@ def _plots(
     binary = len(report.decisions.labels) == 2
     result = {}
     if report.curves.roc:
-        result["roc"] = plots.roc(report.curves, binary=binary)
-        result["precision_recall"] = plots.precision_recall(report.curves, binary=binary)
+        drawn = [line.label for line in report.curves.roc if line.label is not None]
+        numbers = colour_numbers(report.decisions.labels, drawn)
+        result["roc"] = plots.roc(report.curves, numbers, binary=binary)
+        result["precision_recall"] = plots.precision_recall(report.curves, numbers, binary=binary)
     if report.bins:
         result["reliability"] = plots.reliability(report.bins)
     result["coverage"] = plots.coverage(report.coverage, decided)
     if report.drift is not None:
-        result["drift"] = plots.drift(report.drift)
+        result["drift"] = plots.drift(report.drift, report.decisions.labels)
     if learning:
-        result["learning"] = plots.learning_curves([(curve["label"], curve["epochs"]) for curve in learning])
+        drawn = [curve["label"] for curve in learning if curve["label"] is not None]
+        numbers = colour_numbers(report.decisions.labels, drawn)
+        result["learning"] = plots.learning_curves(
+            [(curve["label"], curve["epochs"]) for curve in learning], numbers
+        )
     return result
 
 

@@ -11,9 +11,11 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.ensemble import log_softmax
+from lmclassify.classify.label_colours import stylesheet
 from lmclassify.evaluation.drift import measure_drift
-from lmclassify.evaluation.page.formats import environment, percent
+from lmclassify.evaluation.page.formats import environment
 from lmclassify.evaluation.page.report import render
+from lmclassify.text.markup import percent
 
 from ...conftest import bundled
 from .pages import Parsed, parse, parse_document, report_of, synthetic_report
@@ -76,6 +78,12 @@ def test_report_of_two_labels(model, emails, email_report, email_document):
     assert re.findall("<h2>(.*?)</h2>", email_document) == titles
     for key in ("summary", "confusion", "labels", "calibration", "mistakes", "words", "model"):
         assert key in page.values("id")
+
+
+def test_labels_have_their_colours(email_document):
+    assert stylesheet() in email_document
+    for number in (0, 1):
+        assert f'<span class="for" style="--label:var(--label-{number});' in email_document
 
 
 def test_tables_have_the_numbers_and_bytes_are_reproducible(email_report, email_document):
