@@ -28,9 +28,12 @@ from lmclassify.lm.inference.directions import AnyLanguageModel, one_way
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
+from lmclassify.text.display import shown
 from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Array = npt.NDArray[np.float64]
+_MAX_NAMES, _MAX_NAME = 6, 30
+"""Labels that the repr names, and columns of a name: the repr is one line."""
 LabelModel = AnyLanguageModel | TokenNgrams
 """The language model of a label: LSTMs, or with recipe ngram a token n-gram model."""
 
@@ -63,7 +66,7 @@ class ScoringResult(NamedTuple):
     """(n,) whether a text is longer than the training texts usually are, as far as that is known."""
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Predictor(ABC):
     """Labels, priors and one language model per label, and what is computed from them.
 
@@ -95,6 +98,22 @@ class Predictor(ABC):
 
     Thresholds (`unknown_threshold`, `positive_threshold`) come from scores without it.
     """
+
+    def __repr__(self) -> str:
+        """Return labels, recipe, training texts, held-out accuracy and size as a line, as far as recorded."""
+        labels = [shown(name, _MAX_NAME) for name in self.label_names[:_MAX_NAMES]]
+        if len(self.classes_) > _MAX_NAMES:
+            labels.append(f"and {len(self.classes_) - _MAX_NAMES:,} more")
+        facts = [f"{len(self.classes_):,} label{'s' * (len(self.classes_) != 1)} ({', '.join(labels)})"]
+        facts.append(f"recipe {self.settings.recipe}")
+        facts += [f"{fit['texts']:,} training texts" for fit in self.training_entries("fit")]
+        stages, changes = self.training_entries("stage"), self.training_entries("revision")
+        if changes:
+            facts.append(f"changed {len(changes):,} time{'s' * (len(changes) != 1)} since")
+        elif stages:  # a change of the model is not measured
+            facts.append(f"held-out accuracy {stages[-1]['accuracy']:.1%}")
+        facts.append(f"{self.num_parameters:,} parameters")
+        return f"<{type(self).__name__}: {', '.join(facts)}>"
 
     @abstractmethod
     def score(self, texts: Iterable[str]) -> ScoringResult:
@@ -289,7 +308,7 @@ class Predictor(ABC):
         return [entry for entry in self.training if entry["kind"] == kind]
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PlainPredictor(Predictor):
     """Decides by the labels' LSTM language models alone: Bayes' rule."""
 

@@ -108,7 +108,7 @@ def _predictions(labeller: TableLabeller, rows: Rows) -> list[dict[str, Any]]:
 
 def _cells(predictions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return label and probability of each text; if there are several texts, also the text."""
-    from lmclassify.evaluation.page.formats import percent
+    from lmclassify.text.markup import percent
 
     cells = []
     for entry in predictions:

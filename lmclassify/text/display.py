@@ -35,19 +35,12 @@ def shown(text: str, most: int | None = MAX_CELL, *, terminal: bool = False) -> 
 
 
 def _cut(text: str, most: int) -> str:
-    """Cut a text to as many columns of a terminal, with an ellipsis at its end; wide characters take two."""
-    if len(text) <= most and text.isascii():
-        return text
-    from rich.cells import cell_len
+    if text.isascii():
+        return text if len(text) <= most else text[: most - 1] + "…"
+    from rich.cells import cell_len, set_cell_size
 
-    if cell_len(text) <= most:
-        return text
-    width = 0
-    for index, character in enumerate(text):
-        width += cell_len(character)
-        if width >= most:
-            return text[:index] + "…"
-    return text
+    text = text[: 4 * most]  # wide characters take two columns, combining ones none
+    return text if cell_len(text) <= most else set_cell_size(text, most - 1).rstrip() + "…"
 
 
 def isolated(text: str) -> str:
@@ -167,3 +160,16 @@ def quality(accuracy: float, log_loss: float, texts: int) -> str:
 def share_digits(texts: int) -> int:
     """Return the decimals of a share, as in 0.921, that is measured on so many texts: 2, 3 or 4."""
     return 2 if texts < 1_000 else 3 if texts < 100_000 else 4
+
+
+def word_lines(text: str, width: int) -> list[str]:
+    """Break a text between words into lines of at most `width` columns, if no word is wider."""
+    from rich.cells import cell_len
+
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A6D00", "#56B4E9")
-"""Colours that colour-blind readers can tell apart (Okabe & Ito 2008), with a darker yellow for contrast."""
-BLACK = "#222222"
+BLACK, GREY = "#222222", "#8f9baa"
 LINE_STYLES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (8, 2)))
 MARKERS = "osD^vP"
 
