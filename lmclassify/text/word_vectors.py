@@ -24,7 +24,6 @@ import tokenizers
 
 from lmclassify.errors import OptionError, printable
 from lmclassify.extras import install_extra
-from lmclassify.extras import install_extra
 
 Floats = npt.NDArray[np.float32]
 
