@@ -71,6 +71,7 @@ class Evaluation:
     accuracy_interval: tuple[float, float]
     """Wilson's 95% confidence interval of the accuracy."""
     macro_f1: float
+    """Mean of the labels that a text has or got, as in scikit-learn."""
     log_loss: float
     """Mean negative log posterior of the true label, nats; infinite if the model lacks a label."""
     ece: float
@@ -169,13 +170,14 @@ def evaluate(
     unsure = predicted == UNSURE if UNSURE not in labels else np.zeros(len(truth), dtype=bool)
     options = {"labels": labels, "zero_division": 0.0}
     columns = precision_recall_fscore_support(true, predicted, **options)
+    occurring = {*true, *predicted}
     top, top_is_true = confidence(true, log_posteriors, decisions)
     return Evaluation(
         texts=len(true),
         labels=all_names,
         accuracy=float(accuracy_score(true, predicted)),
         accuracy_interval=wilson_interval(int((predicted == truth).sum()), len(truth)),
-        macro_f1=float(np.mean(columns[2])),
+        macro_f1=float(columns[2][[label in occurring for label in labels]].mean()),
         log_loss=0.0 - float(np.mean(true_log_posteriors)) if true_log_posteriors else math.nan,
         ece=expected_calibration_error(top[known], top_is_true[known]) if known.any() else math.nan,
         confusion_matrix=_confusion_matrix(true, predicted, all_names),
@@ -234,8 +236,9 @@ def calibration_bins(top_probability: Array) -> npt.NDArray[np.intp]:
 def _coverage(top_probability: Array, correct: npt.NDArray[np.bool_]) -> list[Coverage]:
     order = np.argsort(-top_probability, kind="stable")
     points: list[Coverage] = []
-    for share in _COVERAGES:
-        decided = order[: max(1, round(share * len(order)))]
+    # Of few texts, several shares are the same number of texts.
+    for texts in dict.fromkeys(max(1, round(share * len(order))) for share in _COVERAGES):
+        decided = order[:texts]
         points.append(
             {
                 "coverage": len(decided) / len(order),
