@@ -83,6 +83,24 @@ def did_you_mean(wrong: object, known: Iterable[object]) -> str:
     return f" (did you mean {shorten(by_folded[similar[0]])}?)" if similar else ""
 
 
+def plural(count: int, one: str, several: str = "") -> str:
+    """Return the form of a word or phrase for a number of things; by default the plural ends in s.
+
+    >>> plural(1, "row"), plural(0, "row"), plural(2, "is", "are")
+    ('row', 'rows', 'are')
+    """
+    return one if count == 1 else several or f"{one}s"
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """Return a number with the form of a word or phrase that goes with it.
+
+    >>> counted(1, "row"), counted(2000, "row has", "rows have")
+    ('1 row', '2,000 rows have')
+    """
+    return f"{count:,} {plural(count, one, several)}"
+
+
 def listing(values: object, limit: int = 12) -> str:
     """Return the first `limit` values as one line, each cut if long, and how many more there are."""
     items = [printable(str(value)) for value in values]  # type: ignore[attr-defined]

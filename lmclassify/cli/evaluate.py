@@ -200,7 +200,8 @@ def _score(
                 if time_at is not None:
                     times.update(enumerate(chunk.column(time_at), chunk.first))
                 progress.add(len(chunk), table.bytes_read)
-    for note in table.notes:
+    unlike = None if labelling["keep_cross_entropies"] else labeller.comparison.note(fitted.held_out)
+    for note in [*table.notes, *([] if unlike is None else [unlike])]:
         run.say(f"note: {note}")
     if labels_required and not labeller.true:
         raise DataError(f"{table.name}: no row has both a text and a label")

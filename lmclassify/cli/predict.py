@@ -116,7 +116,8 @@ def predict(
     """Predict the label of each row, or of a text.
 
     Writes all input columns unchanged, plus predicted_label and p_LABEL for each label; with --unknown-label
-    also novelty. If the input has a label column, prints a classification report on standard error.
+    also novelty. --format table shows only the likeliest of many labels. If the input has a label column,
+    prints a classification report on standard error.
 
     With --engine ray, DATA may also be folders and URLs of object stores (s3://bucket/folder). All nodes of
     the cluster must be able to read DATA and to write to the output folder. The output is one part file per
@@ -182,6 +183,7 @@ def predict_here(
     from lmclassify.datasets.multiple_files import open_many
     from lmclassify.datasets.sources import open_rows
     from lmclassify.prediction.labelling import TableLabeller
+    from lmclassify.prediction.readable_table import is_shortened, likeliest_labels
     from lmclassify.tables.columns import find_label_column
     from lmclassify.tables.columns import text_column as find_text_column
     from lmclassify.tables.writing import TableWriter, check_escape_formulas, choose_output_format
@@ -203,11 +205,17 @@ def predict_here(
         writing = TableWriter(output, written, escape_formulas=options.escape_formulas)
         with writing as writer, RowProgress(run, table.size, output=meanwhile) as progress:
             for chunk in table.chunks(1) if stream else table.chunks():
-                writer.write(labeller.label(chunk))
+                labelled = labeller.label(chunk)
+                writer.write(likeliest_labels(labelled, labeller.labels) if written == "table" else labelled)
                 if stream:
                     writer.flush()
                 progress.add(len(chunk), table.bytes_read)
     column = None if label_at is None else table.columns[label_at]
+    if written == "table" and is_shortened(labeller.labels):
+        count = len(labeller.labels)
+        run.say(
+            f"note: the table has the likeliest labels; --format csv has the probabilities of all {count:,}"
+        )
     unlike = labeller.comparison.note(fitted.held_out)
     _report(run, labeller, [*table.notes, *([] if unlike is None else [unlike])], labeller.decisions, column)
 

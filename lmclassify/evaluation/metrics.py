@@ -80,6 +80,7 @@ class Evaluation:
     baseline_accuracy: float
     """Accuracy of always answering with it."""
     macro_f1: float
+    """Mean of the labels that a text has or got, as in scikit-learn."""
     log_loss: float
     """Mean negative log posterior of the true label, nats; infinite if the model lacks a label."""
     ece: float
@@ -215,6 +216,7 @@ def evaluate(
     options = {"labels": labels, "zero_division": 0.0}
     frequent, count = max(sorted(Counter(true).items()), key=lambda item: item[1])
     columns = precision_recall_fscore_support(true, predicted, **options)
+    occurring = {*true, *predicted}
     top, top_is_true = confidence(true, log_posteriors, decisions)
     return Evaluation(
         texts=len(true),
@@ -223,7 +225,7 @@ def evaluate(
         accuracy_interval=wilson_interval(int((predicted == truth).sum()), len(truth)),
         baseline_label=frequent,
         baseline_accuracy=count / len(true),
-        macro_f1=float(np.mean(columns[2])),
+        macro_f1=float(columns[2][[label in occurring for label in labels]].mean()),
         log_loss=0.0 - float(np.mean(true_log_posteriors)) if true_log_posteriors else math.nan,
         ece=expected_calibration_error(top[known], top_is_true[known]) if known.any() else math.nan,
         confusion_matrix=_confusion_matrix(true, predicted, all_names),
@@ -282,8 +284,9 @@ def calibration_bins(top_probability: Array) -> npt.NDArray[np.intp]:
 def _coverage(top_probability: Array, correct: npt.NDArray[np.bool_]) -> list[Coverage]:
     order = np.argsort(-top_probability, kind="stable")
     points: list[Coverage] = []
-    for share in _COVERAGES:
-        decided = order[: max(1, round(share * len(order)))]
+    # Of few texts, several shares are the same number of texts.
+    for texts in dict.fromkeys(max(1, round(share * len(order))) for share in _COVERAGES):
+        decided = order[:texts]
         points.append(
             {
                 "coverage": len(decided) / len(order),

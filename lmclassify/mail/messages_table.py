@@ -90,7 +90,10 @@ class MailReader(ClosingReader):
         files, folders = self._mailbox.left_out, self._mailbox.sub_folders
         if files:
             what = "1 file that is no mail" if len(files) == 1 else f"{len(files):,} files that are no mail"
-            notes.append(f"{self.name}: {what} left out: {listing(files, _MAX_NAMES)}")
+            remedy = (
+                "; to read each file as one text: --input-format text" if self._mailbox.may_be_texts else ""
+            )
+            notes.append(f"{self.name}: {what} left out: {listing(files, _MAX_NAMES)}{remedy}")
         if folders:
             what = "its sub-folder" if len(folders) == 1 else f"its {len(folders):,} sub-folders"
             notes.append(

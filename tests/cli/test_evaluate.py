@@ -72,6 +72,17 @@ def test_evaluate_with_other_labels(saved, data):
     )
 
 
+def test_texts_unlike_the_training_texts_are_noted(tuned, data):
+    saved = data.parent / "model"
+    tuned.save(saved)
+    text = "far longer than any line that the model has ever seen " * 30
+    data.write_text("text,label\n" + f"{text},ham\n" * 20)
+    done = run_cli("evaluate", data, "-m", saved, cwd=data.parent)
+    assert "note: the texts are unlike the training texts (" in done.stderr.decode()
+    done = run_cli("evaluate", data, "-m", saved, "--drift", cwd=data.parent)
+    assert "unlike the training texts" not in done.stderr.decode()  # the drift says it
+
+
 def test_one_mailbox_file_or_folder_per_label(saved, tmp_path):
     message = "From a@b Sat Jan  3 01:05:34 1996\nFrom: a@b\nDate: 3 Jan 1996\nSubject: {}\n\nx\n\n"
     (tmp_path / "junk.mbox").write_text("".join(map(message.format, ["win a prize", "cheap pills", ""])))

@@ -30,6 +30,19 @@ def test_metrics_computed_by_hand():
     assert again["perplexity"] == {"a": 12.5, "b": None}
 
 
+@pytest.mark.parametrize(("texts", "shares"), [(1, [1]), (2, [1, 0.5]), (4, [1, 0.75, 0.5])])
+def test_no_row_of_coverage_comes_twice(texts, shares):
+    result = evaluate(TRUE[:texts], LOG_POSTERIORS[:texts], Decisions(["a", "b"]))
+    assert [point["coverage"] for point in result.coverage] == shares
+
+
+def test_macro_f1_leaves_out_labels_that_do_not_occur():
+    log_posteriors = np.log(np.array([[0.9, 0.05, 0.05], [0.3, 0.6, 0.1]]))
+    result = evaluate(["a", "a"], log_posteriors, Decisions(["a", "b", "c"]))
+    assert result.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+    assert list(result.per_label) == ["a", "b", "c"]
+
+
 def test_a_label_that_the_model_lacks_counts_as_wrong():
     result = evaluate(["a", "c"], LOG_POSTERIORS[:2], Decisions(["a", "b"]))
     assert result.labels == ["a", "b", "c"]
