@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from lmclassify.errors import listing, printable, shorten
+import re
+from pathlib import Path
+
+import lmclassify
+from lmclassify.errors import counted, listing, plural, printable, shorten
 
 
 def test_printable():
@@ -19,3 +23,36 @@ def test_shorten_and_listing():
     assert listing(range(5), 3) == "0, 1, 2, and 2 more"
     assert listing(["a\nb"]) == "a\\nb"
     assert listing([]) == ""
+
+
+def test_numbers_go_with_the_right_form():
+    assert [counted(number, "row") for number in (0, 1, 2, 1000)] == [
+        "0 rows",
+        "1 row",
+        "2 rows",
+        "1,000 rows",
+    ]
+    assert [counted(number, "row has", "rows have") for number in (1, 2)] == ["1 row has", "2 rows have"]
+    assert [plural(number, "is", "are") for number in (0, 1, 2)] == ["are", "is", "are"]
+
+
+def test_messages_use_the_helper_for_numbers_of_things():
+    """A number before a plural, without `counted`, reads "1 rows"; the exceptions are always several."""
+    things = "rows?|texts?|files?|messages?|mistakes?|pairs?|columns?|groups?|chunks?|runs?|labels?"
+    number_and_plural = re.compile(rf"\{{[^{{}}]*:,\}} (?:[a-z-]+ )?(?:{things})(?<=s)\b")
+    several = (
+        "multiple_files.py",
+        "zip_files.py",
+        "predict.py",
+        "fit_inputs.py",
+        "fasttext.py",
+        "info.py",
+        "classification_report.py",
+    )
+    found = [
+        f"{path.name}: {match[0]}"
+        for path in Path(lmclassify.__file__).parent.rglob("*.py")
+        if path.name not in several
+        for match in number_and_plural.finditer(path.read_text())
+    ]
+    assert found == []

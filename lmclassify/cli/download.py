@@ -13,7 +13,7 @@ import typer
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
-from lmclassify.errors import OptionError, listing
+from lmclassify.errors import OptionError, counted, listing
 
 if TYPE_CHECKING:
     from lmclassify.datasets.http_download import Progress
@@ -119,7 +119,7 @@ def download(
         files = download_set(chosen, folder, **places, progress=progress, say=run.say)
         counts = _write(run, chosen.read(stack.enter_context(files)), writers)
     for part, file in names.items():
-        run.say(f"{counts[part]:,} texts written to {'standard output' if file == '-' else file}")
+        run.say(f"{counted(counts[part], 'text')} written to {'standard output' if file == '-' else file}")
 
 
 def _list() -> None:
@@ -185,7 +185,7 @@ def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWri
     for part in writers:
         flush(part)
     if blank:
-        run.say(f"note: {blank:,} blank texts left out")
+        run.say(f"note: {counted(blank, 'blank text')} left out")
     return counts
 
 

@@ -11,7 +11,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import DataError, OptionError
+from lmclassify.errors import DataError, OptionError, counted
 from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _informative_words(
     with ProgressDisplay(run, "explaining", len(texts)) as display:
 
         def show(done: int) -> None:
-            display.show(done, f"{done:,} of {len(texts):,} texts")
+            display.show(done, f"{done:,} of {counted(len(texts), 'text')}")
 
         return informative_words(fitted, texts, n, progress=show)
 

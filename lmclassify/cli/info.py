@@ -10,7 +10,7 @@ import typer
 
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
-from lmclassify.errors import OptionError, printable
+from lmclassify.errors import OptionError, counted, printable
 from lmclassify.text.display import shown
 
 _MAX_LABELS = 50
@@ -46,7 +46,7 @@ def _to_text(facts: dict[str, Any]) -> str:
     for entry in labels:
         line = f"label       {shown(str(entry['label']))}: prior {entry['prior']:.4f}"
         if entry["training_texts"] is not None:
-            line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
+            line += f", {entry['training_texts']:,} + {counted(entry['validation_texts'], 'held-out text')}"
         if entry["epochs"]:
             line += f", best epoch {entry['best_epoch']} of {entry['epochs']}"
         if entry["validation_perplexity"] is not None:
@@ -63,14 +63,14 @@ def _to_text(facts: dict[str, Any]) -> str:
         cut = f", {training['texts_cut']:,} cut to max_length" if training["texts_cut"] else ""
         lines.append(
             f"trained     {training['started']}, {training['seconds']:.1f} s, "
-            f"{training['texts']:,} texts{cut}"
+            f"{counted(training['texts'], 'text')}{cut}"
         )
     for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"
         lines.append(
             f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out accuracy "
             f"{stage['accuracy']:.2%}, log-loss {stage['log_loss']:.4f} nats per text "
-            f"({stage['held_out_texts']:,} texts)"
+            f"({counted(stage['held_out_texts'], 'text')})"
         )
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())

@@ -9,7 +9,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import OptionError, shorten
+from lmclassify.errors import OptionError, counted, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.estimator import LMClassifier
@@ -65,7 +65,7 @@ def add_label(
         sheet=sheet,
         say=run.say,
     )
-    run.say(f"training label {shorten(label)} on {len(found):,} texts")
+    run.say(f"training label {shorten(label)} on {counted(len(found), 'text')}")
     from lmclassify.classify.incremental.add_label import count_trainings
 
     with _TrainingProgress(
@@ -117,7 +117,7 @@ def update(
     )
     labels = [by_name[name] for name in rows.labels]
     wrong = [None if name is None else by_name[name] for name in rows.learned_as]
-    run.say(f"training on {len(labels):,} rows")
+    run.say(f"training on {counted(len(labels), 'row')}")
     with _TrainingProgress(run, "training", len(set(labels))) as progress:
         classifier.set_params(callback=progress.update)
         classifier.update(rows.texts, labels, wrong)
@@ -171,7 +171,7 @@ def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
 def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, checksum: str) -> None:
     """Save the model, unless another process has changed it since it was loaded."""
     classifier.model_.save(output or model, replaces=checksum if output is None else None)
-    run.say(f"model written to {output or model}, {len(classifier.classes_):,} labels")
+    run.say(f"model written to {output or model}, {counted(len(classifier.classes_), 'label')}")
 
 
 def _convert_label(classifier: LMClassifier, name: str) -> Any:

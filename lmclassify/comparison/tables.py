@@ -9,7 +9,7 @@ from typing import Any
 
 from lmclassify.comparison.methods import METHODS
 from lmclassify.comparison.results import Record, Size
-from lmclassify.errors import printable
+from lmclassify.errors import counted, printable
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def to_text(records: Sequence[Record], *, notes: Sequence[str] = ()) -> str:
     lines = [printable(_headline(records))]
     for block in summarise(records):
         every = "all " if block.size == "all" else ""
-        lines += ["", f"{every}{block.training_texts:,} training texts"]
+        lines += ["", f"{every}{counted(block.training_texts, 'training text')}"]
         lines += _table(block)
         lines += [f"{row.method} {_failure(row)}" for row in block.rows if row.errors and row.runs]
         lines += verdicts(block)
@@ -120,8 +120,8 @@ def _headline(records: Sequence[Record]) -> str:
         times = len({record.seed for record in records})
         how = f"{first.folds}-fold cross-validation" + (f", repeated {times} times" if times > 1 else "")
     else:
-        how = f"tested on {first.test} ({first.test_texts:,} texts)"
-    return f"{first.data}, {first.labels:,} labels, {how}"
+        how = f"tested on {first.test} ({counted(first.test_texts, 'text')})"
+    return f"{first.data}, {counted(first.labels, 'label')}, {how}"
 
 
 def _table(block: SizeSummary) -> list[str]:

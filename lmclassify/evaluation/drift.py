@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from lmclassify.classify.thresholds import HeldOut
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, counted
 from lmclassify.text.display import shown
 
 Array = npt.NDArray[np.float64]
@@ -88,7 +88,7 @@ class Drift:
             name = "all texts" if part.label is None else f"texts predicted as {shown(part.label)}"
             lines += [
                 f"{name}: {part.held_out_nats_per_word:.3f} nats per word on "
-                f"{part.held_out_texts:,} held-out texts",
+                f"{counted(part.held_out_texts, 'held-out text')}",
                 "  chunk                         texts  nats/word   change   p-value",
             ]
             for chunk in part.chunks:
@@ -99,7 +99,9 @@ class Drift:
                 )
             lines.append("")
         if len(self.labels) - 1 > _MAX_SHOWN:
-            lines.append(f"{len(self.labels) - 1 - _MAX_SHOWN:,} more labels: --format json shows all\n")
+            lines.append(
+                f"{counted(len(self.labels) - 1 - _MAX_SHOWN, 'more label')}: --format json shows all\n"
+            )
         return "\n".join([*lines, f"drift: {self.verdict()}"])
 
     def verdict(self) -> str:
@@ -111,7 +113,7 @@ class Drift:
             return "the texts look like the held-out texts"
         largest = max(chunks, key=lambda chunk: abs(chunk.change))
         return (
-            f"the texts differ from the held-out texts in {self.drifted} of {len(chunks)} chunks "
+            f"the texts differ from the held-out texts in {self.drifted} of {counted(len(chunks), 'chunk')} "
             f"(by up to {largest.change:+.1%} nats per word)"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from lmclassify.classify.explain import ByLabel, ExplainedEnd, ExplainedWord, Explanation, InformativeWord
+from lmclassify.errors import counted
 from lmclassify.evaluation.page.formats import percent
 from lmclassify.text.display import aligned, shown
 
@@ -114,7 +115,7 @@ def informative_words_to_text(
         lines = ["  ".join(row) for row in aligned(cells)]
         tables.append("\n".join([f"for {shown(label, terminal=terminal)}", *lines]))
     if len(chosen) < len(words):
-        tables.append(f"{len(words) - len(chosen):,} more labels: --format json shows all")
+        tables.append(f"{counted(len(words) - len(chosen), 'more label')}: --format json shows all")
     return "\n\n".join(tables)
 
 

@@ -23,6 +23,7 @@ from sklearn.metrics import (
 )
 
 from lmclassify.classify.decisions import UNSURE, Decisions
+from lmclassify.errors import counted
 from lmclassify.evaluation.classification_report import classification_report, reported_labels
 from lmclassify.evaluation.confusion import confusion_text
 from lmclassify.prediction.labelling import TableLabeller
@@ -111,14 +112,14 @@ class Evaluation:
             f"ECE        {self.ece:.4f}",
         ]
         if self.unsure:
-            lines.append(f"unsure     {self.unsure:,} texts ({self.unsure / self.texts:.1%})")
+            lines.append(f"unsure     {counted(self.unsure, 'text')} ({self.unsure / self.texts:.1%})")
             if self.accuracy_of_decided is not None:
                 lines.append(f"accuracy   {self.accuracy_of_decided:.4f} without the unsure texts")
         if self.unknown is not None:
             unknown = self.unknown
             lines.append(
                 f"unknown    {unknown['found']:,} of {unknown['texts']:,} found, "
-                f"{unknown['false_alarms']:,} false alarms; "
+                f"{counted(unknown['false_alarms'], 'false alarm')}; "
                 f"AUROC {unknown['auroc']:.4f}, FPR at 95% TPR {unknown['fpr_at_95_tpr']:.4f}"
             )
         texts = {label: int(self.per_label[label]["support"]) for label in self.perplexity}

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lmclassify.errors import DataError, listing
+from lmclassify.errors import DataError, counted, listing
 from lmclassify.tables.columns import Header, describe_columns, has_usual_names, suffix_of
 from lmclassify.tables.content import SEPARATOR_LINE
 from lmclassify.tables.dialect import Dialect
@@ -252,7 +252,7 @@ class DelimitedReader(LineReader):
 
 
 def _cells(found: _Occurrences, one: str, several: str) -> str:
-    return f"{found.count:,} {one if found.count == 1 else several}"
+    return counted(found.count, one, several)
 
 
 def _first(found: _Occurrences) -> str:

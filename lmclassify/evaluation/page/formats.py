@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from lmclassify.errors import counted, plural
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -107,6 +109,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (cut, name, percent, signed, fixed, grouped, perplexity):
+    for function in (cut, name, percent, signed, fixed, grouped, perplexity, counted, plural):
         result.filters[function.__name__] = function
     return result
