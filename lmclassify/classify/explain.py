@@ -18,7 +18,7 @@ import numpy.typing as npt
 from lmclassify.classify.attribution import Attributions, attribute
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.predictor import Predictor, as_texts
-from lmclassify.errors import LMClassifyWarning, OptionError, shorten
+from lmclassify.errors import LMClassifyWarning, OptionError, plural, shorten
 
 Array = npt.NDArray[np.float64]
 ByLabel = dict[str, float]
@@ -132,7 +132,8 @@ def explain(
     )
     if len(attributions.spans) > most:
         rest = len(attributions.spans) - most + 1
-        message = f"the last {rest:,} of {len(attributions.spans):,} words are explained as one"
+        are = plural(rest, "is", "are")
+        message = f"the last {rest:,} of {len(attributions.spans):,} words {are} explained as one"
         warnings.warn(message, LMClassifyWarning, stacklevel=3)
         attributions = _merge_last_words(attributions, most)
     return explanation(attributions, predictor.label_names, code, other)

@@ -176,14 +176,15 @@ def _read(run: Run, path: str, reader: LabelledTableReader, labels: Sequence[str
 def _run(run: Run, job: Benchmark, results: str | None, format: str) -> None:
     """Run what is left to do and print the table, also after Ctrl-C."""
     if job.records:
-        run.say(f"{len(job.records):,} runs are already in {results}, {len(job.waiting):,} left")
+        already = counted(len(job.records), "run is", "runs are")
+        run.say(f"{already} already in {results}, {len(job.waiting):,} left")
     try:
         with _RunProgress(run, job) as display:
             job.run(display.begin, display.end)
     except KeyboardInterrupt:
         _print(job, format)
         kept = f"saved in {results}" if results else "not saved (--results FILE saves them)"
-        run.say(f"{len(job.records):,} runs finished, {kept}; {len(job.waiting):,} did not")
+        run.say(f"{counted(len(job.records), 'run')} finished, {kept}; {len(job.waiting):,} did not")
         raise
     _print(job, format)
 
@@ -207,7 +208,7 @@ def _print(job: Benchmark, format: str) -> None:
         return
     notes = list(job.plan.notes)
     if job.waiting:
-        notes.append(f"{len(job.waiting):,} of {len(job.plan.cells()):,} runs did not finish")
+        notes.append(f"{len(job.waiting):,} of {counted(len(job.plan.cells()), 'run')} did not finish")
     if format == "json":
         print(json.dumps(to_dict(job.records, notes=notes, waiting=len(job.waiting))), flush=True)
     else:
@@ -232,7 +233,7 @@ class _RunProgress:
 
     def begin(self, cell: Cell) -> None:
         """Show a run that begins."""
-        size = "all texts" if cell.size == "all" else f"{cell.size:,} texts"
+        size = "all texts" if cell.size == "all" else counted(cell.size, "text")
         fold = "" if cell.fold is None else f", fold {cell.fold + 1}"
         state = f"{self._done + 1} of {self._total}: {cell.method}, {size}, seed {cell.seed}{fold}"
         self._display.show(self._done, state)

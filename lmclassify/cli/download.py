@@ -126,7 +126,7 @@ def download(
         files = download_set(chosen, folder, **places, progress=progress, say=run.say)
         counts = _write(run, chosen.read(stack.enter_context(files)), writers)
     for part, file in names.items():
-        run.say(f"{counts[part]:,} texts written to {'standard output' if file == '-' else file}")
+        run.say(f"{counted(counts[part], 'text')} written to {'standard output' if file == '-' else file}")
 
 
 def _list() -> None:
@@ -193,7 +193,7 @@ def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWri
     for part in writers:
         flush(part)
     if blank:
-        run.say(f"note: {blank:,} blank texts left out")
+        run.say(f"note: {counted(blank, 'blank text')} left out")
     return counts
 
 

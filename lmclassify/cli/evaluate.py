@@ -17,7 +17,7 @@ from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.cli.progress import ProgressDisplay, RowProgress
-from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.errors import DataError, OptionError, counted, listing, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
@@ -231,14 +231,14 @@ def _evaluate(run: Run, scored: _Scored) -> Evaluation:
 
     labeller = scored.labeller
     if scored.left_out:
-        run.say(f"note: {scored.left_out:,} rows without text or label left out")
+        run.say(f"note: {counted(scored.left_out, 'row')} without text or label left out")
     common.say_renamed(run, labeller.renamed)
     unknown = sorted(set(labeller.true) - {*labeller.labels, labeller.decisions.unknown_label})
     if unknown:
         run.say(f"note: the model has no label {listing(unknown)}; rows with it count as wrong")
     with ProgressDisplay(run, "perplexity") as display:
         return evaluate_rows(
-            labeller, lambda done, total: display.show(done, f"{done:,} of {total:,} texts", total)
+            labeller, lambda done, total: display.show(done, f"{done:,} of {counted(total, 'text')}", total)
         )
 
 

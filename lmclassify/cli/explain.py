@@ -235,7 +235,7 @@ def _informative_words(
     with ProgressDisplay(run, "explaining", len(texts)) as display:
 
         def show(done: int) -> None:
-            display.show(done, f"{done:,} of {len(texts):,} texts")
+            display.show(done, f"{done:,} of {counted(len(texts), 'text')}")
 
         return informative_words(fitted, texts, n, progress=show)
 

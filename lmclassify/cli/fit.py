@@ -52,7 +52,7 @@ from lmclassify.cli.fit_options import (
 from lmclassify.cli.progress import StageBlock
 from lmclassify.cli.replacement import Replacement
 from lmclassify.cli.tensorboard import TensorBoardWriter
-from lmclassify.errors import OptionError
+from lmclassify.errors import OptionError, counted
 
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
@@ -182,7 +182,7 @@ def _connect(run: Run, address: str | None, shards: int, storage: str | None) ->
 
     with ray_tasks(address, run.threads, shards=shards, storage=storage) as cluster:
         each = f", {shards:,} of them for each language model" if shards > 1 else ""
-        run.say(f"Ray: {cluster.processes:,} processes{each}")
+        run.say(f"Ray: {counted(cluster.processes, 'process', 'processes')}{each}")
         yield cluster
 
 
@@ -263,12 +263,11 @@ def _summarize(run: Run, model: FittedModel) -> None:
 def _summary(entry: dict[str, Any]) -> str:
     held_out = "no held-out text"
     if entry["validation_loss"] is not None:
-        held_out = (
-            f"{entry['validation_loss']:.3f} nats/token on {entry['validation_texts']:,} held-out texts"
-        )
+        texts = counted(entry["validation_texts"], "held-out text")
+        held_out = f"{entry['validation_loss']:.3f} nats/token on {texts}"
     backward = ", backward" if entry["kind"].startswith("backward") else ""
     return (
-        f"{entry['label']}{backward}: {entry['training_texts']:,} texts, "
+        f"{entry['label']}{backward}: {counted(entry['training_texts'], 'text')}, "
         f"best epoch {entry['best_epoch']} of {entry['epochs']}, {held_out}"
     )
 

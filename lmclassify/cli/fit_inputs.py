@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli.command import Run
-from lmclassify.errors import OptionError, listing
+from lmclassify.errors import OptionError, counted, listing, plural
 from lmclassify.mail.fields import parse_fields
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class FitInputs:
             say=run.say,
         )
         if texts:
-            run.say(f"{len(texts):,} texts without label for the background model")
+            run.say(f"{counted(len(texts), 'text')} without label for the background model")
         return texts
 
     def _tables(self, run: Run) -> list[str]:
@@ -171,7 +171,11 @@ def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder 
     if few:
         rarest = dict(sorted(few.items(), key=lambda item: (item[1], item[0]))[:_RAREST])
         more = f", and {len(few) - len(rarest):,} more" if len(few) > len(rarest) else ""
-        which = f"{len(few):,} of {len(counts):,} labels have" if len(counts) > 1 else "the label has"
+        which = (
+            f"{len(few):,} of {len(counts):,} labels {plural(len(few), 'has', 'have')}"
+            if len(counts) > 1
+            else "the label has"
+        )
         run.say(
             f"note: {which} fewer than {FEW_TEXTS} texts, too few to learn and to choose thresholds: "
             f"{with_counts(rarest)}{more}"

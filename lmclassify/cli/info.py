@@ -67,7 +67,7 @@ def _to_text(facts: dict[str, Any]) -> str:
         cut = f", {training['texts_cut']:,} cut to max_length" if training["texts_cut"] else ""
         lines.append(
             f"trained     {training['started']}, {training['seconds']:.1f} s, "
-            f"{training['texts']:,} texts{cut}"
+            f"{counted(training['texts'], 'text')}{cut}"
         )
     for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"

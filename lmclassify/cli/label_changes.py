@@ -66,7 +66,7 @@ def add_label(
         sheet=sheet,
         say=run.say,
     )
-    run.say(f"training label {shorten(label)} on {len(found):,} texts")
+    run.say(f"training label {shorten(label)} on {counted(len(found), 'text')}")
     from lmclassify.classify.incremental.add_label import count_trainings
 
     with _TrainingProgress(
@@ -118,7 +118,7 @@ def update(
     )
     labels = [by_name[name] for name in rows.labels]
     wrong = [None if name is None else by_name[name] for name in rows.learned_as]
-    run.say(f"training on {len(labels):,} rows")
+    run.say(f"training on {counted(len(labels), 'row')}")
     with _TrainingProgress(run, "training", len(set(labels))) as progress:
         classifier.set_params(callback=progress.update)
         classifier.update(rows.texts, labels, wrong)

@@ -14,7 +14,7 @@ from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.cli.predict_texts import TextsWriter, check_sources
 from lmclassify.cli.progress import RowProgress
-from lmclassify.errors import OptionError, listing, shorten
+from lmclassify.errors import OptionError, counted, listing, plural, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.decisions import Decisions
@@ -286,7 +286,8 @@ def _report(
     for note in notes:
         run.say(f"note: {note}")
     if labelled.without_text:
-        run.say(f"note: {labelled.without_text:,} rows have no text and get no label")
+        no_label = plural(labelled.without_text, "gets no label", "get no label")
+        run.say(f"note: {counted(labelled.without_text, 'row has', 'rows have')} no text and {no_label}")
     if label_column is None:
         run.say("note: no classification report: no label column found; --label-column names one")
         return

@@ -129,8 +129,8 @@ def _headline(records: Sequence[Record]) -> str:
         times = len({record.seed for record in records})
         how = f"{first.folds}-fold cross-validation" + (f", repeated {times} times" if times > 1 else "")
     else:
-        how = f"tested on {first.test} ({first.test_texts:,} texts)"
-    return f"{first.data}, {first.labels:,} labels, {how}"
+        how = f"tested on {first.test} ({counted(first.test_texts, 'text')})"
+    return f"{first.data}, {counted(first.labels, 'label')}, {how}"
 
 
 def _rounded(records: Sequence[Record]) -> list[FigureColumn]:

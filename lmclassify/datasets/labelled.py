@@ -127,11 +127,11 @@ class LabelledTableReader:
                 yield kept
         say_notes(table, say)
         if blanks:
-            say(f"note: {table.name}: blanks around {blanks:,} labels removed")
+            say(f"note: {table.name}: blanks around {counted(blanks, 'label')} removed")
         for line in describe_joined(joined):
             say(f"note: {table.name}: {line}")
         if skipped:
-            say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
+            say(f"note: {table.name}: {counted(skipped, 'row')} without text or label skipped")
 
     def _open(self, path: str) -> RowReader:
         return open_rows(
@@ -180,7 +180,10 @@ class LabelledTableReader:
         left_out = {label: count for label, count in seen.items() if self.labels and label not in self.labels}
         if left_out:
             rows = sum(left_out.values())
-            say(f"note: {rows:,} rows of labels that are not asked for left out: {with_counts(left_out)}")
+            say(
+                f"note: {counted(rows, 'row')} of labels that are not asked for left out: "
+                f"{with_counts(left_out)}"
+            )
         if not self.merge_labels:
             for line in describe_forms(seen):
                 say(f"note: {line}")
@@ -310,7 +313,7 @@ def read_corrections(
     if not found.texts:
         raise DataError(f"{table.name}: no row has both a text and a label")
     if len(found.texts) < table.rows_read:
-        say(f"note: {table.rows_read - len(found.texts):,} rows without text or label left out")
+        say(f"note: {counted(table.rows_read - len(found.texts), 'row')} without text or label left out")
     return found
 
 

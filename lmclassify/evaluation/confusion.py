@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from lmclassify.errors import counted
 from lmclassify.text.display import aligned, shown
 
 MAX_MATRIX_LABELS = 12
@@ -81,7 +82,7 @@ def confusion_text(labels: Sequence[str], matrix: Matrix) -> str:
     chosen, which = list(range(len(labels))), ""
     if len(labels) > MAX_MATRIX_LABELS:
         chosen = occurring(matrix)
-        which = f" of the {len(chosen)} labels that occur"
+        which = f" of the {counted(len(chosen), 'label that occurs', 'labels that occur')}"
     if len(chosen) > MAX_MATRIX_LABELS:
         return _pairs_text(confused_pairs(labels, matrix))
     cells = [["", *(shown(labels[column]) for column in chosen)]]
@@ -93,8 +94,8 @@ def confusion_text(labels: Sequence[str], matrix: Matrix) -> str:
 def _pairs_text(pairs: ConfusedPairs) -> str:
     if not pairs["rows"]:
         return "no text got a wrong label"
-    title = f"most confused labels: {len(pairs['rows'])} of {pairs['pairs']:,} pairs, with "
-    title += f"{pairs['mistakes_shown']:,} of {pairs['mistakes']:,} mistakes"
+    title = f"most confused labels: {len(pairs['rows'])} of {counted(pairs['pairs'], 'pair')}, with "
+    title += f"{pairs['mistakes_shown']:,} of {counted(pairs['mistakes'], 'mistake')}"
     cells = [["true", "predicted", "texts", "share of true"]]
     cells += [
         [shown(pair["true"]), shown(pair["predicted"]), f"{pair['count']:,}", f"{pair['share']:.1%}"]

@@ -54,8 +54,6 @@ class Mailbox:
         Size in bytes, if known.
     left_out : list of str
         Names of the files so far that hold no mail, without hidden ones.
-    may_be_texts : bool
-        Whether one of these is text, in a folder with no file that has a name of mail.
     sub_folders : list of str
         Names of a Maildir's sub-folders, which are not read.
     """
@@ -75,7 +73,7 @@ class Mailbox:
         self._stream: BinaryIO | None = None
         self.size: int | None = None
         self.left_out: list[str] = []
-        self.may_be_texts = False
+        self._files_of_mail = self._texts_left_out = 0
         self._has_names_of_mail = False
         self.sub_folders: list[str] = []
         if self._is_folder:
@@ -86,6 +84,11 @@ class Mailbox:
         elif path != "-":
             with contextlib.suppress(OSError):  # opening it reports the error
                 self.size = os.stat(path).st_size or None
+
+    @property
+    def may_be_texts(self) -> bool:
+        """Whether most files of a folder so far are texts that are no mail, and none has a name of mail."""
+        return self._texts_left_out > self._files_of_mail and not self._has_names_of_mail
 
     @property
     def bytes_read(self) -> int:
@@ -141,11 +144,12 @@ class Mailbox:
             is_binary = _NUL in head and wide_encoding(head) is None
             if kind is None and self._every_file and not is_binary and not hidden:
                 kind = "message"
+            self._files_of_mail += kind is not None
             if kind is None:
                 if not hidden:
                     self.left_out.append(name)
                     is_text = bool(head) and not is_binary and not is_index(path)
-                    self.may_be_texts |= is_text and not self._has_names_of_mail
+                    self._texts_left_out += is_text
             elif kind == "mbox":
                 yield from self._messages_of_mbox(stream, name)
             else:

@@ -98,6 +98,7 @@ def _positive_label(labels: list[str], requested: str | None) -> str:
         return spam[0]
     if len(labels) != 2:
         raise OptionError(
-            f"the model has {len(labels)} labels and none is spam: name the positive one with --positive NAME"
+            f"the model has {counted(len(labels), 'label')} and none is spam: "
+            "name the positive one with --positive NAME"
         )
     return labels[1]

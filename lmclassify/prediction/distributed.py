@@ -21,7 +21,7 @@ from lmclassify.classify.storage import to_stored
 from lmclassify.cluster.streams import stream
 from lmclassify.datasets.multiple_files import check_columns
 from lmclassify.datasets.sources import InputFormat, open_rows
-from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, listing
+from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, counted, listing
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.prediction.labelling import TableLabeller, check_new_columns
 from lmclassify.prediction.part_files import PartFolder
@@ -205,7 +205,8 @@ def _unreadable(failed: Sequence[_FailedFile], files: int) -> DataError:
     if len(failed) > MAX_ERRORS:
         errors.append(f"and {listing(failure.file.name for failure in failed[MAX_ERRORS:])}")
     return DataError(
-        f"{len(failed):,} of {files:,} files cannot be used (the others are done): {'; '.join(errors)}"
+        f"{len(failed):,} of {counted(files, 'file')} cannot be used (the others are done): "
+        f"{'; '.join(errors)}"
     )
 
 

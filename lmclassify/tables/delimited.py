@@ -254,7 +254,7 @@ class DelimitedReader(LineReader):
 
 
 def _cells(found: _Occurrences, one: str, several: str) -> str:
-    return f"{found.count:,} {one if found.count == 1 else several}"
+    return counted(found.count, one, several)
 
 
 def _first(found: _Occurrences) -> str:

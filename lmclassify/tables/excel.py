@@ -235,8 +235,8 @@ def _check_extent(stream: BinaryIO, name: str) -> None:
             height = max(map(int, rows), default=0)
             if width * height > _MAX_CELLS:
                 raise DataError(
-                    f"{name}: a sheet has cells down to row {height:,} in {width:,} columns; delete the "
-                    "cells that are far from the table, or save the table as CSV"
+                    f"{name}: a sheet has cells down to row {height:,} in {counted(width, 'column')}; delete "
+                    "the cells that are far from the table, or save the table as CSV"
                 )
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         pass  # .xls, or damaged, which calamine reports

@@ -223,7 +223,7 @@ def test_labels_of_other_types(labels, tmp_path):
         (np.array([["a"], ["b"]]), ["x", "y"], "2 dimensions"),
         (pd.DataFrame({"text": ["a", "b"]}), ["x", "y"], "pass one column"),
         (["a", "b"], None, "requires y to be passed, but the target y is None"),
-        (["a", "b"], ["x"], "2 texts but 1 labels"),
+        (["a", "b"], ["x"], "2 texts but 1 label"),
         (["a", "b"], ["x", None], "label 1 is None"),
         (["a", "b"], ["x", float("nan")], "label 1 is nan"),
         (["a", "b"], np.array([1.0, np.nan]), "label 1 is nan"),

@@ -65,7 +65,7 @@ def test_evaluate_with_other_labels(saved, data):
     done = run_cli("evaluate", data, "-m", saved, cwd=data.parent)
     assert done.returncode == 0
     assert "the model has no label eggs" in done.stderr.decode()
-    assert "1 rows without text or label left out" in done.stderr.decode()
+    assert "1 row without text or label left out" in done.stderr.decode()
     data.write_text("text,label\na,\n,ham\n")
     assert "no row has both a text and a label" in one_line(
         run_cli("evaluate", data, "-m", saved, cwd=data.parent)
@@ -100,7 +100,7 @@ def test_one_mailbox_file_or_folder_per_label(saved, tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["texts"], [sum(row) for row in result["confusion_matrix"]]) == (4, [2, 2])
-    assert "note: 1 rows without text or label left out" in done.stderr.decode()
+    assert "note: 1 row without text or label left out" in done.stderr.decode()
     result = json.loads(run("spam=*.mbox", "ham=Inbox", "ham=more", "spam=lines.txt").stdout)
     assert [sum(row) for row in result["confusion_matrix"]] == [3, 4]
     assert json.loads(run("x=y.csv").stdout)["texts"] == 1

@@ -60,7 +60,7 @@ def test_label_without_text_is_left_out_with_a_note(tmp_path):
     done = run_cli("fit", "t.csv", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     assert "label 'z' has no text and is left out" in done.stderr.decode()
-    assert "x: 1 texts, best epoch 1 of 1, no held-out text" in done.stderr.decode()
+    assert "x: 1 text, best epoch 1 of 1, no held-out text" in done.stderr.decode()
     assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["x", "y"]
 
 
@@ -69,7 +69,7 @@ def test_fit_with_files_of_texts(tmp_path):
     (tmp_path / "ham.txt").write_text("lunch\nsee you, tomorrow\n")
     done = run_cli("fit", "--labels", "spam=spam.txt", "--labels", "ham=ham.txt", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert "spam.txt: 1 lines without text skipped" in done.stderr.decode()
+    assert "spam.txt: 1 line without text skipped" in done.stderr.decode()
     assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["ham", "spam"]
 
 
@@ -80,9 +80,9 @@ def test_unlabelled_texts(tmp_path, data):
     done = run_cli("fit", data, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     said = done.stderr.decode()
-    assert "lines.txt: 1 lines without text skipped" in said
+    assert "lines.txt: 1 line without text skipped" in said
     assert "more.tsv: text column 'subject'\n" in said
-    assert "more.tsv: 1 rows without text skipped" in said
+    assert "more.tsv: 1 row without text skipped" in said
     assert "4 texts without label for the background model" in said
     (background,) = lmclassify.load(tmp_path / "lmclassify-model").training_entries("background")
     assert background["training_texts"] == 4 + 4

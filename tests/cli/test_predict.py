@@ -20,7 +20,7 @@ def test_an_empty_text_keeps_its_row(saved, data):
     assert [row["text"] for row in rows] == ["win a prize", "NA", "", "see you", "cheap pills", "lunch"]
     assert (rows[2]["predicted_label"], rows[2]["p_ham"], rows[2]["p_spam"]) == ("", "", "")
     assert all(row["predicted_label"] for row in rows if row["id"] != "9")
-    assert "1 rows have no text" in done.stderr.decode()
+    assert "1 row has no text and gets no label" in done.stderr.decode()
 
 
 @pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "table", "parquet"])

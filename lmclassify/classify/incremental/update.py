@@ -119,7 +119,8 @@ def _check(
 ) -> None:
     if not len(texts) == len(labels) == len(wrong_labels):
         raise DataError(
-            f"found {len(texts)} texts, {len(labels)} labels and {len(wrong_labels)} in learned_as"
+            f"found {counted(len(texts), 'text')}, {counted(len(labels), 'label')} "
+            f"and {len(wrong_labels)} in learned_as"
         )
     known = model.classes_.tolist()
     for row, (label, wrong) in enumerate(zip(labels, wrong_labels, strict=True)):

@@ -38,7 +38,15 @@ from lmclassify.classify.training.sampling import StreamedRemainder
 from lmclassify.classify.training.time_limit import TimeLimit
 from lmclassify.classify.training.tuned import fit_tuned
 from lmclassify.cluster.tasks import RayTasks
-from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.errors import (
+    DataError,
+    LMClassifyWarning,
+    OptionError,
+    counted,
+    listing,
+    plural,
+    shorten,
+)
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.word_vectors import load_word_vectors
 
@@ -286,7 +294,8 @@ class ClassifierTrainer:
         settings = self.settings
         part = "beginning" if settings.long_texts == "truncate" else _PART_READ[settings.direction]
         warnings.warn(
-            f"{result.texts_cut:,} of {result.texts:,} texts are longer than max_length "
+            f"{result.texts_cut:,} of {counted(result.texts, 'text')} "
+            f"{plural(result.texts_cut, 'is', 'are')} longer than max_length "
             f"({settings.max_length} tokens); training of the language models reads their {part} only",
             LMClassifyWarning,
             stacklevel=4,

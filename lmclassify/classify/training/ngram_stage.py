@@ -35,7 +35,7 @@ from lmclassify.classify.training.ngrams import (
 from lmclassify.classify.training.plan import NGRAM_STAGE, ngram_work, planned_stages
 from lmclassify.classify.training.time_limit import OutOfTime, TimeLimit
 from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
-from lmclassify.errors import DataError, LMClassifyWarning, TrainingError
+from lmclassify.errors import DataError, LMClassifyWarning, TrainingError, counted, plural
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import in_background
 from lmclassify.text.display import quality
@@ -208,14 +208,15 @@ def _fit_in_time(
             learned, models = chosen, _fit(chosen, context, rng)
     if models is None:
         raise TrainingError(
-            f"{limit.seconds:g} s are too short for {len(data.texts):,} texts with {len(data.classes):,} "
-            "labels: give more time; nothing was written"
+            f"{limit.seconds:g} s are too short for {counted(len(data.texts), 'text')} with "
+            f"{counted(len(data.classes), 'label')}: give more time; nothing was written"
         )
     if learned is not data:
         context.checkpoints = None  # the clock decides which texts are in the sample
         context.progress.say(
             f"{limit.seconds:g} s are too short for all texts: {len(learned.texts):,} of "
-            f"{len(data.texts) + data.remainder_size:,} are learned, drawn at random from each label"
+            f"{len(data.texts) + data.remainder_size:,} {plural(len(learned.texts), 'is', 'are')} learned, "
+            "drawn at random from each label"
         )
     return learned, models
 

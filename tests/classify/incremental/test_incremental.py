@@ -255,7 +255,7 @@ def test_misuse_changes_nothing(tuned):
         (lambda: whole.remove_label("new"), "no label 'new'"),
         (lambda: whole.update(["a"], ["new"]), "no label 'new'"),
         (lambda: whole.update(["a"], [None]), "no label None"),
-        (lambda: whole.update(["a", "b"], ["spam"]), "2 texts, 1 labels"),
+        (lambda: whole.update(["a", "b"], ["spam"]), "2 texts, 1 label"),
         (lambda: whole.update(["a"], ["spam"], ["spam"]), "both learn and unlearn"),
         (lambda: whole.update(["a"], ["spam"], ["new"]), "no label 'new'"),
     ):

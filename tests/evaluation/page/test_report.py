@@ -134,7 +134,7 @@ def test_unsure_texts_and_labels_that_the_model_lacks(model, emails, tmp_path):
     text = text_of(parse(report_of(model, tmp_path, texts, labels, unsure="0.3,0.8")))
     assert "spam from probability 0.8, the other label up to 0.3, unsure between" in text
     assert "The model lacks labels of the data; their texts count as wrong: other" in text
-    assert "1 rows without text or label were left out" in text
+    assert "1 row without text or label was left out" in text
     for part in ("Accuracy of decided", "As decided:", "At probability 0.3:", "At probability 0.8:", "∞"):
         assert part in text
 
