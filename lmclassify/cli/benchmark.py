@@ -14,7 +14,7 @@ from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.comparison.methods import METHODS
-from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.errors import LMClassifyError, OptionError, counted
 from lmclassify.text.display import quality
 from lmclassify.text.terminal import terminal_columns
 

@@ -14,7 +14,7 @@ import typer
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
-from lmclassify.errors import OptionError, listing
+from lmclassify.errors import OptionError, counted, listing
 from lmclassify.text.display import wrapped
 from lmclassify.text.terminal import terminal_columns
 

@@ -14,7 +14,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import DataError, OptionError, shorten
+from lmclassify.errors import DataError, OptionError, counted, shorten
 from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import typer
 
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
-from lmclassify.errors import OptionError, printable
+from lmclassify.errors import OptionError, counted, printable
 from lmclassify.text.display import quality, shown, wrapped
 from lmclassify.text.terminal import terminal_columns
 

@@ -10,7 +10,7 @@ from lmclassify.cli import common
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.cli.replacement import OldModel, replacing
-from lmclassify.errors import OptionError, shorten
+from lmclassify.errors import OptionError, counted, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.estimator import LMClassifier

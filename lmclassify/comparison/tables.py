@@ -9,7 +9,7 @@ from typing import Any
 
 from lmclassify.comparison.methods import METHODS
 from lmclassify.comparison.results import Record, Size
-from lmclassify.errors import printable
+from lmclassify.errors import counted, printable
 from lmclassify.text.display import share_digits
 
 

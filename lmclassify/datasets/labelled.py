@@ -17,7 +17,7 @@ from lmclassify.datasets.label_forms import (
     with_counts,
 )
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
-from lmclassify.errors import DataError, did_you_mean, listing, shorten
+from lmclassify.errors import DataError, counted, did_you_mean, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import label_column as find_label_column
 from lmclassify.tables.columns import named_column

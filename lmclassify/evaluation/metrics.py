@@ -24,7 +24,6 @@ from sklearn.metrics import (
 )
 
 from lmclassify.classify.decisions import UNSURE, Decisions
-from lmclassify.errors import counted
 from lmclassify.evaluation.classification_report import classification_report, reported_labels
 from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confusion_text
 from lmclassify.evaluation.page.formats import perplexity as format_perplexity

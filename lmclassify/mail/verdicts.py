@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import SimpleNamespace
 
-from lmclassify.errors import OptionError, did_you_mean, listing, shorten
+from lmclassify.errors import OptionError, counted, did_you_mean, listing, shorten
 
 POSITIVE, NEGATIVE, UNSURE = 0, 1, 2
 """Exit statuses, the same as bogofilter's."""

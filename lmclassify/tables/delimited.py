@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lmclassify.errors import DataError, listing
+from lmclassify.errors import DataError, counted, listing
 from lmclassify.tables.columns import Header, describe_columns, has_known_name, has_usual_names, suffix_of
 from lmclassify.tables.content import SEPARATOR_LINE
 from lmclassify.tables.dialect import Dialect

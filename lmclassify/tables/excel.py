@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from lmclassify.errors import DataError, listing, shorten
+from lmclassify.errors import DataError, counted, listing, shorten
 from lmclassify.extras import install_extra
 from lmclassify.tables.columns import Header, describe_columns
 from lmclassify.tables.content import old_office_kind

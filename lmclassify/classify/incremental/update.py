@@ -28,7 +28,7 @@ from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import DataSplit
 from lmclassify.classify.training.language_models import new_trainer, train
 from lmclassify.classify.training.ngrams import round_svm_weights
-from lmclassify.errors import DataError, LMClassifyWarning, did_you_mean, listing, shorten
+from lmclassify.errors import DataError, LMClassifyWarning, counted, did_you_mean, listing, shorten
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.lm.ngram.index import count_known

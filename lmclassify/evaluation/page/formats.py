@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from lmclassify.text import markup
 
-from lmclassify.errors import counted, plural
-
 if TYPE_CHECKING:
     from jinja2 import Environment
 
