@@ -140,10 +140,16 @@ def text_column(table: Table, wanted: str | None) -> int:
 
     Raises DataError if there is none.
     """
+    index = find_text_column(table, wanted)
+    if index is None:
+        raise _no_column(table, "text", TEXT_COLUMNS)
+    return index
+
+
+def find_text_column(table: Table, wanted: str | None) -> int | None:
+    """Return what `text_column` returns, or None if there is no text column."""
     index = _by_name(table, wanted, TEXT_COLUMNS, OTHER_TEXT_COLUMNS)
-    if index is not None:
-        return index
-    if _is_header_certain(table):
+    if index is None and _is_header_certain(table):
         candidates = text_columns(table.sample) if table.sample else []
         label_at = _by_name(table, None, LABEL_COLUMNS, OTHER_LABEL_COLUMNS)
         both = text_and_label(table.sample)
@@ -151,7 +157,7 @@ def text_column(table: Table, wanted: str | None) -> int:
             return both.text_at
         if len(candidates) == 1 and candidates[0] != label_at:
             return candidates[0]
-    raise _no_column(table, "text", TEXT_COLUMNS)
+    return index
 
 
 def label_column(table: Table, wanted: str | None) -> int:
