@@ -151,12 +151,12 @@ def read_labels(frame: DataFrame, name: ColumnName) -> list[Any]:
     if missing:
         index = getattr(frame, "index", None)
         row = missing[0]
-        where = f"row {row:,}, counted from 0"
+        where = "counted from 0"
         if index is not None and index[row] != row:
-            where += f" (index {shorten(index[row])})"
+            where += f"; index {shorten(index[row])}"
         more = f", the first of {len(missing):,} such rows" if len(missing) > 1 else ""
         raise DataError(
-            f"column {shorten(name)}: the label of {where}, is missing{more}; leave such rows out, for "
+            f"column {shorten(name)}: row {row:,} ({where}) has no label{more}; leave such rows out, for "
             f"example with dropna(subset=[{name!r}])"
         )
     return labels

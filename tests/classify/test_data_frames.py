@@ -175,7 +175,9 @@ def test_missing_labels_are_an_error_that_names_the_row(kind):
     frame = FRAME.assign(label=FRAME["label"].astype(object))
     frame.iloc[[4, 7], 2] = None
     frame = frame.astype({"label": kind})
-    message = r"column 'label': the label of row 4, counted from 0 \(index 'mail 4'\), is missing, the first of 2 such"
+    message = (
+        r"column 'label': row 4 \(counted from 0; index 'mail 4'\) has no label, the first of 2 such rows"
+    )
     with pytest.raises(ValueError, match=message):
         LMClassifier(**QUICK).fit(frame, label="label")
 
