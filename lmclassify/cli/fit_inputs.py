@@ -60,7 +60,10 @@ class FitInputs:
                 "--labels NAME=FILE has no columns; drop --no-header, --columns, --merge-labels"
             )
         if self.merge_labels and on_ray:
-            raise OptionError("--merge-labels counts labels in one process: drop it or --engine ray")
+            raise OptionError(
+                "--merge-labels counts labels in one process: drop --engine ray, or write the labels in one "
+                "form in the files; without --merge-labels, fit names those that differ in form only"
+            )
         if self.group_column is not None and on_ray:
             raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
         if self.unlabelled and recipe != "tuned":

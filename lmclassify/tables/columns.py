@@ -230,7 +230,8 @@ def _no_column(table: Table, what: str, usual: Sequence[str]) -> DataError:
     if list(columns) == ["text"] and suffix_of(name) == ".txt":
         return DataError(
             f"{name} has no {what} column: a .txt file is read as one text per line; if it is a table, use "
-            "--input-format csv"
+            "--columns label,text (in the order of its columns) or --no-header, or --input-format csv if it "
+            "has a header; --input-format fasttext reads labels in the lines (__label__spam)"
         )
     rows = table.sample
     texts, labels = (text_columns(rows), label_columns(rows)) if rows else ([], [])

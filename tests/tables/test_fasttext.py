@@ -10,6 +10,7 @@ from lmclassify import DataError
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.datasets.sources import open_rows
 from lmclassify.datasets.texts import note_first_words, read_files, read_unlabelled
+from lmclassify.tables.fasttext import FastTextReader
 
 SPAM = ["win a free cruise now", "claim your cash prize", "cheap watches half price", "urgent reply to win"]
 HAM = ["see you at the station", "lunch at noon tomorrow", "running late sorry", "dinner in the oven"]
@@ -106,3 +107,15 @@ def test_texts_of_a_label_that_begin_with_the_same_word_are_reported():
     texts.texts[0] = "a"
     note_first_words(texts, said.append)
     assert len(said) == 1
+
+
+def test_a_first_line_without_label(tmp_path):
+    (tmp_path / "a.txt").write_text(
+        "a text without label\n" + "__label__ham see you\n__label__spam win now\n" * 3
+    )
+    with open_rows(str(tmp_path / "a.txt")) as reader:
+        assert isinstance(reader, FastTextReader)
+        assert [row for chunk in reader.chunks() for row in chunk.cells][:2] == [
+            ["", "a text without label"],
+            ["ham", "see you"],
+        ]
