@@ -251,6 +251,11 @@ def _report(
         run.say(f"note: {note}")
     if labelled.without_text:
         run.say(f"note: {labelled.without_text:,} rows have no text and get no label")
+    if labelled.without_one_label:
+        run.say(
+            "note: rows with several labels, or an object as label, are not in the report: "
+            f"{labelled.without_one_label:,}"
+        )
     if label_column is None:
         run.say("note: no classification report: no label column found; --label-column names one")
         return

@@ -161,11 +161,15 @@ def find_text_column(table: Table, wanted: str | None) -> int | None:
 
 
 def label_column(table: Table, wanted: str | None) -> int:
-    """Return the index of the label column: by its name, or else the other one of two if it holds labels.
+    """Return the index of the label column: by its name, or else the only one that holds labels.
 
     Raises DataError if there is none.
     """
     index = find_label_column(table, wanted)
+    if index is None and _is_header_certain(table):
+        texts = text_columns(table.sample)
+        labels = [at for at in label_columns(table.sample) if at not in texts]
+        index = labels[0] if len(labels) == 1 else None
     if index is None:
         raise _no_column(table, "label", LABEL_COLUMNS)
     return index

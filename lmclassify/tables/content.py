@@ -54,8 +54,9 @@ _NOT_TEXT: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x7fELF|MZ.{1,100}\0|\xca\xfe\xba\xbe", "a program", "lmclassify reads text"),
     (rb"bplist00", "a binary property list", _CONVERT),
 )
+ENCRYPTED = "protected by a password"
 _OLD_OFFICE = (
-    ("EncryptedPackage", "protected by a password"),
+    ("EncryptedPackage", ENCRYPTED),
     ("WordDocument", "an old Word document"),
     ("PowerPoint Document", "an old PowerPoint presentation"),
     ("__substg1.0_", "a message of Outlook"),

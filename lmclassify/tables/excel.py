@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.tables.columns import Header, describe_columns
-from lmclassify.tables.content import old_office_kind
+from lmclassify.tables.content import ENCRYPTED, old_office_kind
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.headers import find_names
 from lmclassify.tables.inputs import Input
@@ -81,6 +81,8 @@ class ExcelReader(ClosingReader):
                     raise
                 self._input.stream.seek(0)
                 kind = old_office_kind(self._input.stream.read(_MAX_OLD_BYTES))
+                if kind == ENCRYPTED:
+                    raise DataError(f"{self.name} needs a password; save it without one") from None
                 if kind:
                     raise DataError(f"{self.name} is {kind}, not a table; save it as CSV or text") from None
                 problem = " ".join(str(error).split())[:200]

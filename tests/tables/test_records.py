@@ -177,7 +177,7 @@ def test_backslashes_before_quotes(tmp_path, separator):
 def test_backslashes_that_escape_nothing(tmp_path):
     (tmp_path / "a.csv").write_text('text,label\n"C:\\",ham\n"say ""\\"" now",spam\n')
     with open_rows(str(tmp_path / "a.csv")) as table:
-        assert "backslashes" not in table.describe(0, 1)
+        assert "backslashes stand" not in table.describe(0, 1)
         assert [row for chunk in table.chunks() for row in chunk.cells] == [
             ["C:\\", "ham"],
             ['say "\\" now', "spam"],
