@@ -75,11 +75,12 @@ class RecordReader:
 
     def __iter__(self) -> Iterator[list[str]]:
         for row in self._rows:
-            lines = len(self._taken)
             self.line = self.last_line + 1
-            self.last_line += lines
             self.could_be_rows = False
-            if lines > 1:
+            if len(self._taken) == 1:
+                self.last_line += 1
+            else:
+                self.last_line += len(self._taken)
                 literal = self.literal
                 self.could_be_rows = all(map(self._is_complete, self._taken))
                 self.literal = literal
@@ -180,27 +181,25 @@ class RecordReader:
 
     def _minimal(self) -> Iterator[list[str]]:
         csv.field_size_limit(MAX_CELL_CHARACTERS)  # the default of 128 KB is too little for mail
-        reader = csv.reader(self._fed(), delimiter=self._separator, strict=True)
-        while True:
-            self._taken = []
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                raise RecordError(_problem(error) + self.hint) from None
-            if row is None:
-                return
-            yield row
+        taken = self._taken
+        try:
+            for row in csv.reader(self._fed(), delimiter=self._separator, strict=True):
+                yield row
+                taken.clear()
+        except csv.Error as error:
+            raise RecordError(_problem(error) + self.hint) from None
 
     def _fed(self) -> Iterator[str]:
         """Yield the lines; blanks between a separator and the quotes of a cell are left out."""
         separator = re.escape(self._separator)
         blanks = re.compile(rf'(?:^|{separator})[ \t]+"|"[ \t]+(?:{separator}|[\r\n]*\Z)')
         quoted = re.compile(rf'[ \t]*("[^"]*(?:""[^"]*)*")[ \t]*(?={separator}|[\r\n]*\Z)')
-        while (line := self._next()) is not None:
-            if self._has_escapes and "\\" in line:
+        has_escapes, may_have_blanks, taken = self._has_escapes, self._separator != "\t", self._taken
+        for line in self._lines:
+            taken.append(line)
+            if has_escapes and "\\" in line:
                 line = _ESCAPED.sub(lambda found: '""' if found[1] == '"' else "\\", line)
-            is_first = len(self._taken) == 1
-            if is_first and self._separator != "\t" and '"' in line and blanks.search(line):
+            if may_have_blanks and '"' in line and len(taken) == 1 and blanks.search(line):
                 yield self._without_blanks(line, quoted)
             else:
                 yield line
