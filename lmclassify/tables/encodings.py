@@ -77,6 +77,21 @@ class LineReader(ClosingReader):
         self.name = self._input.name
         self.size = self._input.size
 
+    def _begin_lines(self, encoding: str | None, items: Iterator[T], expected: str) -> Iterator[T]:
+        """Decode the lines, from which `items` are read; return these, the first one read already.
+
+        Closes the file and raises DataError, which says what was expected, if there is none.
+        """
+        try:
+            self._lines = decode_lines(self._input, encoding)
+            first = next(items, None)
+            if first is None:
+                raise DataError(f"{self.name} is empty; expected {expected}")
+        except BaseException:
+            self.close()
+            raise
+        return itertools.chain([first], items)
+
     def close(self) -> None:
         """Close the file."""
         self._input.close()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 
 from lmclassify.errors import DataError, listing
 from lmclassify.tables.columns import describe_columns
-from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.encodings import DecodingError, LineReader
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
@@ -43,16 +42,7 @@ class FastTextReader(LineReader):
         self.rows_read = 0
         self._uses_labels = False
         self.unused_labels: dict[str, None] = {}
-        try:
-            self._lines = decode_lines(self._input, encoding)
-            self._rows = self._read()
-            first = next(self._rows, None)
-            if first is None:
-                raise DataError(f"{self.name} is empty; expected one text per line with its __label__")
-        except BaseException:
-            self.close()
-            raise
-        self._rows = itertools.chain([first], self._rows)
+        self._rows = self._begin_lines(encoding, self._read(), "one text per line with its __label__")
 
     @property
     def unused_words(self) -> str:
