@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # Programs that some of the long tests use. `make test-all SETUP=apt` installs them; without them those tests skip.
 DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd
 
-.PHONY: demo test test-all setup-apt lint format audit clean
+.PHONY: demo test test-all setup-apt lint format dist audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lmclassify fit data/subjects.csv --labels spam,ham -o $(DEMO)/model
@@ -48,6 +48,12 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The wheel and the source distribution, in dist/.
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
 
 # Looks the pinned versions up in a database of known vulnerabilities. Fails if one of them cannot be looked up.
 AUDIT := build/audit

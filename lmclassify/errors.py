@@ -63,8 +63,8 @@ def printable(text: str) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Return ``repr(value)`` cut to `limit` characters, for a one-line message."""
-    text = repr(value)
+    """Return ``repr(value)`` as one line, cut to `limit` characters."""
+    text = printable(repr(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

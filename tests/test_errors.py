@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from lmclassify.errors import did_you_mean, listing, printable, shorten
 
 
@@ -16,6 +18,7 @@ def test_joiners_and_spaces_of_scripts_are_printable():
 def test_shorten_and_listing():
     assert shorten("x" * 100, 10) == "'xxxxxxxx…"
     assert shorten("x") == "'x'"
+    assert shorten(np.eye(2)) == "array([[1., 0.],\\n       [0., 1.]])"
     assert listing(range(5), 3) == "0, 1, 2, and 2 more"
     assert listing(["a\nb"]) == "a\\nb"
     assert listing([]) == ""

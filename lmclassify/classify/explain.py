@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.attribution import Attributions, attribute
+from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.predictor import Predictor, as_texts
 from lmclassify.errors import LMClassifyWarning, OptionError, plural, shorten
@@ -266,7 +267,7 @@ def _times(log_odds: float) -> str:
 
 def informative_words(
     predictor: Predictor,
-    texts: Iterable[str],
+    texts: Texts,
     n: int = 10,
     *,
     progress: Callable[[int], object] = lambda done: None,
@@ -286,7 +287,7 @@ def informative_words(
     sums: dict[str, Array] = defaultdict(lambda: np.zeros(len(names)))
     counts: dict[str, int] = defaultdict(int)
     others = max(1, len(names) - 1)
-    for done, attributions in enumerate(attribute(predictor, as_texts(texts)), 1):
+    for done, attributions in enumerate(attribute(predictor, predictor.read(texts)), 1):
         total = attributions.parts.sum(axis=1, keepdims=True)
         advantage = attributions.parts - (total - attributions.parts) / others
         for (start, end), row in zip(attributions.spans, advantage, strict=False):

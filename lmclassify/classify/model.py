@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from lmclassify.classify import explain, next_words, storage
+from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.classify.predictor import PlainPredictor, Predictor
@@ -44,12 +44,12 @@ class FittedModel(Predictor):
         """
         return explain.explain(self, text, label, against)
 
-    def informative_words(self, texts: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
+    def informative_words(self, texts: Texts, n: int = 10) -> dict[str, list[InformativeWord]]:
         """Return the words of some texts that speak most for each label.
 
         Parameters
         ----------
-        texts : iterable of str
+        texts : iterable of str, or data frame
         n : int, default=10
             Largest number of words per label.
 

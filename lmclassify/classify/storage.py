@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.cascade import MAX_ABS_VALUE
+from lmclassify.classify.data_frames import ColumnName
 from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.predictor import Predictor
@@ -67,6 +68,8 @@ def to_stored(model: Predictor) -> StoredModel:
         "parameters": model.parameters,
         "versions": model.versions,
     }
+    if model.text_column is not None:
+        config["text_column"] = model.text_column
     shared = model.background if isinstance(model, TunedPredictor) else None
     files = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
@@ -98,6 +101,15 @@ def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
         files.append(arrays_file("ngram-weights", label_ngram_arrays(model.ngrams, label), label))
         files.append(arrays_file("token-ngrams", model.token_ngrams[label].arrays, label))
     return files
+
+
+def estimator_parameters(model: Predictor) -> dict[str, Any]:
+    """Return the parameters of the estimator that fitted a model, as far as a model holds them."""
+    parameters = {**asdict(model.settings), **model.parameters}
+    for name in ("class_prior", "class_weight"):
+        if isinstance(parameters.get(name), dict):
+            parameters[name] = {pair["label"]: pair["value"] for pair in parameters[name]["pairs"]}
+    return parameters
 
 
 def fields_from_stored(stored: StoredModel) -> dict[str, Any]:
@@ -132,6 +144,7 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         "versions": _plain_data(config["versions"]),
         "training": stored.training,
         "label_weights": _label_weights(config["label_weights"], len(labels)),
+        "text_column": _text_column(config.get("text_column")),
     }
     directions = 0 if settings.recipe == "ngram" else len(role_prefixes(settings.direction))
     expected = 2 + directions * len(labels)
@@ -222,6 +235,13 @@ def _plain_data(given: Any, known: Collection[str] | None = None) -> dict[str, A
     if not isinstance(given, dict) or (known is not None and not set(given) <= set(known)):
         raise ValueError("parameters or versions that make no sense")
     return given
+
+
+def _text_column(given: Any) -> ColumnName | None:
+    if given is not None and type(given) not in (str, int):
+        raise ValueError("a text column that is no name of a column")
+    column: ColumnName | None = given
+    return column
 
 
 def _held_out_arrays(held_out: HeldOut) -> dict[str, npt.NDArray[Any]]:

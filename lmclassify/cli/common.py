@@ -89,12 +89,13 @@ Encoding = Annotated[
     ),
 ]
 Quoting = Annotated[
-    Literal["none", "minimal"] | None,
+    Literal["none", "minimal", "backslash"] | None,
     typer.Option(
         "--quoting",
         help="Quotes in CSV and TSV. `none`: quotes are characters like others, and every line is a row. "
-        "`minimal`: cells with a separator, a quote or a line end are in quotes. Default: `minimal`, but in "
-        "TSV a quote that does not enclose a cell is a character.",
+        "`minimal`: cells with a separator, a quote or a line end are in quotes. `backslash`: the same, with "
+        "a backslash before quotes in them. Default: `minimal`, or `backslash` if the first rows can only be "
+        "read so, but in TSV a quote that does not enclose a cell is a character.",
     ),
 ]
 Header = Annotated[
@@ -153,7 +154,7 @@ def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
 
 
 def parse_dialect(
-    quoting: Literal["none", "minimal"] | None, header: bool | None, columns: str | None
+    quoting: Literal["none", "minimal", "backslash"] | None, header: bool | None, columns: str | None
 ) -> Dialect:
     """Return what the options say about CSV and TSV. Raises OptionError if they contradict each other."""
     from lmclassify.tables.dialect import Dialect, parse_columns

@@ -148,6 +148,7 @@ def fit(
             on_stage=guard.write,
             time_limit=limit,
             display=stack.enter_context(_display(run, guard)),
+            files=inputs.file_names,
         )
         model = trainer.fit(training.texts, training.labels, None, more, remainder, training.groups or None)
     _summarize(run, model)

@@ -23,6 +23,10 @@ FEW_TEXTS = 20
 _RAREST = 5  # labels that the note on few texts names
 
 
+def _file_name(path: str) -> str:
+    return "standard input" if path == "-" else os.path.basename(path.rstrip("/")) or path
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitInputs:
     """The options that say which texts are read, and how."""
@@ -61,7 +65,10 @@ class FitInputs:
                 "--labels NAME=FILE has no columns; drop --no-header, --columns, --merge-labels"
             )
         if self.merge_labels and on_ray:
-            raise OptionError("--merge-labels counts labels in one process: drop it or --engine ray")
+            raise OptionError(
+                "--merge-labels counts labels in one process: drop --engine ray, or write the labels in one "
+                "form in the files; without --merge-labels, fit names those that differ in form only"
+            )
         if self.group_column is not None and on_ray:
             raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
         if self.unlabelled and recipe != "tuned":
@@ -127,6 +134,13 @@ class FitInputs:
         if texts:
             run.say(f"{counted(len(texts), 'text')} without label for the background model")
         return texts
+
+    @property
+    def file_names(self) -> list[str]:
+        """The names of the files with labelled texts, without their folders."""
+        if self.files:
+            return [f"{label}={_file_name(path)}" for label, path in self.files.items()]
+        return [_file_name(path) for path in self.data] or ["the bundled subject lines"]
 
     def _tables(self, run: Run) -> list[str]:
         from lmclassify.datasets.bundled import bundled_data

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lmclassify.cli.command import ONLY_READING, Run, add_command
-from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
-from lmclassify.errors import OptionError, counted, printable
+from lmclassify.cli.common import DEFAULT_MODEL
+from lmclassify.errors import OptionError, counted, listing, printable
 from lmclassify.text.display import quality, shown, wrapped
 from lmclassify.text.terminal import terminal_columns
 
@@ -26,7 +26,10 @@ def info(
     model: Annotated[
         str | None, typer.Option("-m", "--model", metavar="FOLDER", help="The same as MODEL.")
     ] = None,
-    format: TextOrJson = "text",
+    format: Annotated[
+        Literal["text", "json", "markdown"],
+        typer.Option("--format", help="Output format. `markdown`: a model card."),
+    ] = "text",
 ) -> None:
     """Show a model's labels, settings and training history."""
     from lmclassify.classify.model import load
@@ -35,9 +38,14 @@ def info(
     if folder is not None and model is not None:
         raise OptionError("name the model once, as an argument or with -m")
     chosen = folder or model or DEFAULT_MODEL
-    about = model_info(load(chosen))
+    fitted = load(chosen)
     size = sum(file.stat().st_size for file in Path(chosen).iterdir() if file.is_file())
-    facts = {"model": str(Path(chosen)), "bytes": size, **about}
+    if format == "markdown":
+        from lmclassify.evaluation.model_card import model_card
+
+        print(model_card(fitted, chosen, size))
+        return
+    facts = {"model": str(Path(chosen)), "bytes": size, **model_info(fitted)}
     print(json.dumps(facts, indent=1) if format == "json" else _to_text(facts))
 
 
@@ -69,6 +77,8 @@ def _to_text(facts: dict[str, Any]) -> str:
             f"trained     {training['started']}, {training['seconds']:.1f} s, "
             f"{counted(training['texts'], 'text')}{cut}"
         )
+    if training.get("files"):
+        lines.append(f"files       {listing(training['files'])}")
     for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"
         lines.append(
@@ -91,8 +101,8 @@ def register(app: typer.Typer) -> None:
         info,
         examples=(
             "lmclassify info",
-            "lmclassify info model",
             "lmclassify info model --format json | jq .labels",
+            "lmclassify info model --format markdown > card.md",
         ),
         without=ONLY_READING,
     )

@@ -288,6 +288,11 @@ def _report(
     if labelled.without_text:
         no_label = plural(labelled.without_text, "gets no label", "get no label")
         run.say(f"note: {counted(labelled.without_text, 'row has', 'rows have')} no text and {no_label}")
+    if labelled.without_one_label:
+        run.say(
+            "note: rows with several labels, or an object as label, are not in the report: "
+            f"{labelled.without_one_label:,}"
+        )
     if label_column is None:
         run.say("note: no classification report: no label column found; --label-column names one")
         return

@@ -110,16 +110,38 @@ def open_many(paths: Sequence[str], open_file: OpenFile) -> RowReader:
     return open_file(files[0]) if len(files) == 1 else _Concatenated(files, open_file)
 
 
-class _Concatenated(ClosingReader):
+class _SeveralFiles(ClosingReader):
+    """Base of readers of several files: which file is read, and what was read before it."""
+
+    def __init__(self) -> None:
+        self._current: RowReader | None = None
+        self._rows_before = self._bytes_before = 0
+
+    @property
+    def bytes_read(self) -> int:
+        """The position in all files together, in bytes."""
+        return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows have been read."""
+        return self._rows_before + (0 if self._current is None else self._current.rows_read)
+
+    def _end_current(self) -> None:
+        """Count what was read of the current file."""
+        self._rows_before, self._bytes_before = self.rows_read, self.bytes_read
+        self._current = None
+
+
+class _Concatenated(_SeveralFiles):
     """Files with the same columns; every header is checked before the first row is yielded."""
 
     def __init__(self, paths: Sequence[str], open_file: OpenFile) -> None:
+        super().__init__()
         self._paths = list(paths)
         self._open_file = open_file
         self._described: tuple[int, int | None] | None = None
-        self._current: RowReader | None = None
         self._kept: dict[int, RowReader] = {}  # standard input and pipes, which cannot be opened again
-        self._rows_before = self._bytes_before = 0
         self._notes: list[str] = []
         self.files = len(paths)
         self._begun: list[tuple[int, str]] = []
@@ -154,16 +176,6 @@ class _Concatenated(ClosingReader):
         for reader in (self._current, *self._kept.values()):
             if reader is not None:
                 reader.close()
-
-    @property
-    def bytes_read(self) -> int:
-        """The position in all files together, in bytes."""
-        return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
-
-    @property
-    def rows_read(self) -> int:
-        """How many rows have been read."""
-        return self._rows_before + (0 if self._current is None else self._current.rows_read)
 
     @property
     def sample(self) -> Sequence[Sequence[str]]:
@@ -215,10 +227,8 @@ class _Concatenated(ClosingReader):
                 for chunk in reader.chunks(rows):
                     last = before + chunk.first + len(chunk) - 1  # the rows of a sheet do not begin with 1
                     yield dataclasses.replace(chunk, first=before + chunk.first)
-                self._rows_before += reader.rows_read
-                self._bytes_before += reader.bytes_read
                 self._notes += reader.notes
-                self._current = None
+                self._end_current()
 
 
 def labelled_files(data: Sequence[str]) -> list[tuple[str, str]]:
@@ -258,13 +268,12 @@ def open_labelled(files: Sequence[tuple[str, str]], open_file: OpenFile) -> RowR
     return _LabelledFiles(files, open_file)
 
 
-class _LabelledFiles(ClosingReader):
+class _LabelledFiles(_SeveralFiles):
     """The columns that all files have, and the label of each file."""
 
     def __init__(self, files: Sequence[tuple[str, str]], open_file: OpenFile) -> None:
+        super().__init__()
         self._readers: list[tuple[str, RowReader]] = []
-        self._rows_before = self._bytes_before = 0
-        self._current: RowReader | None = None
         try:
             for label, path in files:
                 self._readers.append((label, open_many([path], open_file)))
@@ -288,16 +297,6 @@ class _LabelledFiles(ClosingReader):
         """Close the files."""
         for _, reader in self._readers:
             reader.close()
-
-    @property
-    def bytes_read(self) -> int:
-        """The position in all files together, in bytes."""
-        return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
-
-    @property
-    def rows_read(self) -> int:
-        """How many rows have been read."""
-        return self._rows_before + (0 if self._current is None else self._current.rows_read)
 
     @property
     def notes(self) -> list[str]:
@@ -328,6 +327,4 @@ class _LabelledFiles(ClosingReader):
                 cells = [[*(row[index] for index in at), label] for row in chunk.cells]
                 last = before + chunk.first + len(chunk) - 1
                 yield Rows(self.columns, cells, before + chunk.first)
-            self._current = None
-            self._rows_before += reader.rows_read
-            self._bytes_before += reader.bytes_read
+            self._end_current()

@@ -153,7 +153,7 @@ def open_rows(
     sheet : str, optional
         Name or number of the sheet of a workbook.
     named_columns : sequence of str or None
-        Columns that the user names; of JSON they may be in nested objects, such as ``message.body``.
+        Columns that the user names; in JSON and Parquet they may be nested, such as ``message.body``.
     default : InputFormat
         The format if neither content nor suffix tells it.
     lines : bool, default=False
@@ -224,7 +224,7 @@ def _open_table(how: _Reading, source: Input, kind: InputFormat) -> RowReader:
     if kind == "parquet":
         from lmclassify.tables.parquet import ParquetReader
 
-        return ParquetReader(path, source)
+        return ParquetReader(path, source, named_columns=how.named_columns)
     if kind == "excel":
         from lmclassify.tables.excel import ExcelReader
 

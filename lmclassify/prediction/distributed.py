@@ -61,6 +61,7 @@ class LabellingCounts:
     """Rows with text and label, by true and by predicted label."""
     rows: int = 0
     without_text: int = 0
+    without_one_label: int = 0
     renamed: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Rows whose label counts as a label of the model; see `TableLabeller`."""
     notes: list[str] = field(default_factory=list)
@@ -72,6 +73,7 @@ class LabellingCounts:
         self.counts += other.counts
         self.rows += other.rows
         self.without_text += other.without_text
+        self.without_one_label += other.without_one_label
         self.renamed += other.renamed
         self.notes += other.notes
         self.comparison.merge(other.comparison)
@@ -265,6 +267,7 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
             labeller.counts,
             len(rows),
             labeller.without_text,
+            labeller.without_one_label,
             labeller.renamed,
             list(chunk.notes),
             labeller.comparison,

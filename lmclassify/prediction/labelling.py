@@ -66,6 +66,8 @@ class TableLabeller:
         Texts of the rows kept.
     without_text : int
         Number of rows so far without text; they get no label.
+    without_one_label : int
+        Number of rows so far with several labels or an object as label; they are not counted.
     rows : list of int
         Row numbers, from 1, of the rows with cross-entropies.
     predicted : list of str
@@ -98,6 +100,7 @@ class TableLabeller:
         self.renamed: Counter[tuple[str, str]] = Counter()
         self._matcher = LabelMatcher(self.labels)
         self.without_text = 0
+        self.without_one_label = 0
         self.comparison = TextComparison()
         self.true: list[str] = []
         self.true_rows: list[int] = []
@@ -129,6 +132,7 @@ class TableLabeller:
         labels = self.decisions.decide(log_posteriors, novelty).tolist()
         if self._label_at is not None:
             given = rows.labels(self._label_at, self._data_name)
+            self.without_one_label += rows.without_one_label(self._label_at)
             true = [self._model_label(given[row]) for row in with_text]
             self._note(true, labels, scored, rows.first + with_text, log_posteriors, novelty)
         predicted = [""] * len(texts)

@@ -141,10 +141,16 @@ def text_column(table: Table, wanted: str | None) -> int:
 
     Raises DataError if there is none.
     """
+    index = find_text_column(table, wanted)
+    if index is None:
+        raise _no_column(table, "text", TEXT_COLUMNS)
+    return index
+
+
+def find_text_column(table: Table, wanted: str | None) -> int | None:
+    """Return what `text_column` returns, or None if there is no text column."""
     index = _by_name(table, wanted, TEXT_COLUMNS, OTHER_TEXT_COLUMNS)
-    if index is not None:
-        return index
-    if _is_header_certain(table):
+    if index is None and _is_header_certain(table):
         candidates = text_columns(table.sample) if table.sample else []
         label_at = _by_name(table, None, LABEL_COLUMNS, OTHER_LABEL_COLUMNS)
         both = text_and_label(table.sample)
@@ -152,15 +158,19 @@ def text_column(table: Table, wanted: str | None) -> int:
             return both.text_at
         if len(candidates) == 1 and candidates[0] != label_at:
             return candidates[0]
-    raise _no_column(table, "text", TEXT_COLUMNS)
+    return index
 
 
 def label_column(table: Table, wanted: str | None) -> int:
-    """Return the index of the label column: by its name, or else the other one of two if it holds labels.
+    """Return the index of the label column: by its name, or else the only one that holds labels.
 
     Raises DataError if there is none.
     """
     index = find_label_column(table, wanted)
+    if index is None and _is_header_certain(table):
+        texts = text_columns(table.sample)
+        labels = [at for at in label_columns(table.sample) if at not in texts]
+        index = labels[0] if len(labels) == 1 else None
     if index is None:
         raise _no_column(table, "label", LABEL_COLUMNS)
     return index
@@ -225,7 +235,8 @@ def _no_column(table: Table, what: str, usual: Sequence[str]) -> DataError:
     if list(columns) == ["text"] and suffix_of(name) == ".txt":
         return DataError(
             f"{name} has no {what} column: a .txt file is read as one text per line; if it is a table, use "
-            "--input-format csv"
+            "--columns label,text (in the order of its columns) or --no-header, or --input-format csv if it "
+            "has a header; --input-format fasttext reads labels in the lines (__label__spam)"
         )
     rows = table.sample
     texts, labels = (text_columns(rows), label_columns(rows)) if rows else ([], [])

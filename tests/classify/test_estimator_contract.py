@@ -221,7 +221,6 @@ def test_labels_of_other_types(labels, tmp_path):
         (["a", 3], ["x", "y"], "text 1 is no str: 3"),
         ([b"a", "b"], ["x", "y"], "text 0 is no str"),
         (np.array([["a"], ["b"]]), ["x", "y"], "2 dimensions"),
-        (pd.DataFrame({"text": ["a", "b"]}), ["x", "y"], "pass one column"),
         (["a", "b"], None, "requires y to be passed, but the target y is None"),
         (["a", "b"], ["x"], "2 texts but 1 label"),
         (["a", "b"], ["x", None], "label 1 is None"),

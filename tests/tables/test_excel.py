@@ -131,6 +131,7 @@ def test_a_workbook_is_recognised_by_its_content(tmp_path):
     [
         (_OLE, "t.xls is damaged, or is not a workbook"),
         (_OLE + "WordDocument".encode("utf-16-le"), "t.xls is an old Word document, not a table"),
+        (_OLE + "EncryptedPackage".encode("utf-16-le"), "t.xls needs a password; save it without one"),
         (_OLE + "__substg1.0_001A".encode("utf-16-le"), "t.xls is a message of Outlook, not a table"),
         (b"<html><table><tr><td>text</table>", "t.xls is an HTML page, not a table"),
         (

@@ -11,7 +11,7 @@ import hashlib
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -84,6 +84,8 @@ class ClassifierTrainer:
         The wall time that the fit may take. Only with it, the fitted model depends on the clock.
     display : Display, optional
         Shows the progress.
+    files : sequence of str
+        Names of the training files, for the training record.
     """
 
     settings: Settings
@@ -99,6 +101,7 @@ class ClassifierTrainer:
     on_stage: Callable[[FittedModel], object] = lambda model: None
     time_limit: TimeLimit | None = None
     display: Display | None = None
+    files: Sequence[str] = ()
 
     def fit(
         self,
@@ -157,6 +160,7 @@ class ClassifierTrainer:
                 "seconds": round(time.perf_counter() - clock, 3),
                 "texts": len(read) + data.remainder_size,
                 "texts_cut": result.texts_cut,
+                **({"files": list(self.files)} if self.files else {}),
             }
             model = replace(
                 result.model,
