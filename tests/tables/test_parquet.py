@@ -6,6 +6,7 @@ import datetime
 import decimal
 import json
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -126,3 +127,12 @@ def test_types_that_change_later(path, tmp_path):
         None,
         str(2**60),
     ]
+
+
+def test_rows_of_added_columns_only(tmp_path):
+    rows = Rows([], [[], []], added={"row": np.array([3, 7]), "text": ["a", "b"]})
+    with TableWriter(str(tmp_path / "out.parquet"), "parquet") as writer:
+        writer.write(rows)
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert table.to_pydict() == {"row": [3, 7], "text": ["a", "b"]}
+    assert table.schema.field("row").type == pyarrow.int64()
