@@ -197,7 +197,9 @@ def to_arrow(rows: Rows) -> Any:
         table = pyarrow.table(cells, rows.columns)
     for name, column in rows.added.items():
         kind = pyarrow.from_numpy_dtype(column.dtype) if hasattr(column, "dtype") else pyarrow.string()
-        table = table.append_column(name, pyarrow.array(column, kind, from_pandas=True))
+        values = pyarrow.array(column, kind, from_pandas=True)
+        # A table without columns has no rows, so nothing can be appended to it.
+        table = table.append_column(name, values) if table.num_columns else pyarrow.table([values], [name])
     return table
 
 

@@ -167,8 +167,8 @@ def test_with_drift_and_as_json(saved, tmp_path):
     assert result["accuracy_interval"][0] < result["accuracy"] < result["accuracy_interval"][1]
     page = Parsed(path.read_text(encoding="utf-8"))
     assert "drift" in page.values("id")
-    assert "The texts " in page.text
-    assert f"{result['drift']['labels'][0]['chunks'][0]['nats_per_word']:.3f}" in page.text
+    assert "Texts have drifted if" in page.text
+    assert f"{result['drift']['labels'][0]['chunks'][0]['nats_per_word']:.1f}" in page.text
 
 
 @pytest.mark.parametrize("options", [[], ["--drift"]])

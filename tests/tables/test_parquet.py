@@ -6,6 +6,7 @@ import datetime
 import decimal
 import json
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -147,3 +148,12 @@ def test_fields_of_structs_have_dotted_names(tmp_path):
         (rows,) = reader.chunks()
         assert rows.labels(4, "t") == ["ham", ""]
         assert json.loads(rows.original.json_objects()[0])["message"]["body"] == "see you"
+
+
+def test_rows_of_added_columns_only(tmp_path):
+    rows = Rows([], [[], []], added={"row": np.array([3, 7]), "text": ["a", "b"]})
+    with TableWriter(str(tmp_path / "out.parquet"), "parquet") as writer:
+        writer.write(rows)
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert table.to_pydict() == {"row": [3, 7], "text": ["a", "b"]}
+    assert table.schema.field("row").type == pyarrow.int64()
