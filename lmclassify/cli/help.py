@@ -9,6 +9,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from lmclassify.errors import did_you_mean
+
 WIDEST_NAME = 34
 """Columns for an option's name and value at most: a terminal of 80 columns leaves 42 for its description."""
 
@@ -47,14 +49,12 @@ class GroupedCommand(TyperCommand):
     """A command whose help has a section for each group of options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line; an unknown option is an error that suggests the most similar one."""
+        """Parse the command line; errors in options and choices suggest the most similar ones."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            similar = getattr(error, "possibilities", None)
-            if similar:
-                error.message += f". Did you mean {similar[0]}?"  # type: ignore[attr-defined]
-                error.possibilities = None  # type: ignore[attr-defined]
+            if hasattr(error, "message"):
+                _suggest(error)
             raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -95,6 +95,20 @@ class Program(TyperGroup):
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples as they are."""
         GroupedCommand.format_epilog(self, ctx, formatter)  # type: ignore[arg-type]
+
+
+def _suggest(error: Any) -> None:
+    """Add the option or choice that was probably meant to an error of the command line."""
+    similar = getattr(error, "possibilities", None)
+    if similar:
+        error.message += f". Did you mean {similar[0]}?"
+        error.possibilities = None
+    error.message = error.message.removeprefix("Value error, ")
+    choice = re.fullmatch(r"'(.+?)' is not one of ('.+')\.", error.message)
+    if choice:
+        wrong = f"'{choice[1]}'"
+        question = did_you_mean(choice[1], re.findall("'(.+?)'", choice[2]))
+        error.message = error.message.replace(wrong, wrong + question, 1)
 
 
 def _position(parameter: Any) -> int:

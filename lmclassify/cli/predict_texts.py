@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lmclassify.errors import OptionError
+from lmclassify.errors import DataError, OptionError
 from lmclassify.text.display import fitting_lines
 from lmclassify.text.terminal import terminal_columns
 
@@ -30,13 +32,16 @@ _ABOUT_FILES = (
 
 
 def check_sources(arguments: dict[str, Any], given: frozenset[str], _: object) -> dict[str, Any]:
-    """Return the options of `predict`. Raises OptionError unless they name either files or texts."""
+    """Return the options of `predict`. Raises an LMClassifyError unless they name either files or texts."""
     data, texts = arguments["data"], arguments["text"]
     if not data and not texts:
         raise OptionError("predict needs DATA, or a text: --text TEXT")
     if not texts:
         if arguments["format"] == "json":
             raise OptionError("--format json is for --text; for DATA choose jsonl, one object per row")
+        for name in data:
+            if re.fullmatch(r"[^\W_][\w ,!?']*", name) and not os.path.lexists(name):
+                raise DataError(f"no such file: {name}; if this is a text, use --text")
         return arguments
     if data:
         raise OptionError("--text gives the text itself: drop DATA or --text")

@@ -144,6 +144,8 @@ def test_examples_can_be_parsed(name):
 
 def test_a_typing_error_in_an_option_or_command_suggests_the_right_one(tmp_path):
     assert "Did you mean 'predict'?" in run_cli("predct", cwd=tmp_path).stderr.decode()
+    choice = " ".join(run_cli("fit", "--recipe", "ngarm", cwd=tmp_path).stderr.decode().split())
+    assert "'--recipe': 'ngarm' (did you mean 'ngram'?) is not one of 'tuned', " in choice
     refused = run_cli("fit", "--text-colum", "a", cwd=tmp_path)
     assert refused.returncode == 2
     assert "No such option: --text-colum. Did you mean --text-column?" in " ".join(

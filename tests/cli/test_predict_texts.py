@@ -79,6 +79,14 @@ def test_misuse(arguments, message, tmp_path):
     assert message in one_line(run_cli("predict", *arguments, cwd=tmp_path), 2)
 
 
+def test_a_text_in_place_of_a_file_is_recognized(tmp_path):
+    for text in ("hello", "Lunch today?"):
+        error = one_line(run_cli("predict", text, *MODEL, cwd=tmp_path))
+        assert error.endswith(f"no such file: {text}; if this is a text, use --text")
+    (tmp_path / "hello").write_text("text\nhi\n")
+    assert run_cli("predict", "hello", *MODEL, cwd=tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize("arguments", [["--text", "a"], ["data.csv"]])
 def test_a_format_whose_package_is_missing_fails_before_any_work(arguments, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)

@@ -115,7 +115,7 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
 
 def _result(texts: int, accuracy: float, loss: float, accuracy_before: float, loss_before: float) -> str:
     """Return how stage 2 changed accuracy and log-loss, in words."""
-    digits = share_digits(texts)
+    digits = share_digits(texts) + 1  # of the same texts, so differences are more exact than the figures
     if loss >= loss_before:
         return (
             f"held-out {quality(accuracy_before, loss_before, texts)}; the n-gram experts decide as after "
