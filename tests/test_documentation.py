@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib import util
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -82,14 +81,17 @@ def test_every_public_name_is_in_the_python_reference():
 
 
 def command_lines(page: str) -> Iterator[str]:
-    """Yield the calls of lmclassify in a document, in code blocks and in running text."""
+    """Yield the calls of lmclassify in a document, in code blocks and in running text.
+
+    (`lmclassify unix` is an entry in the configuration of Postfix.)
+    """
     blocks = re.findall(r"^ *```(?:sh|console)\n(.*?)^ *```", page, flags=re.DOTALL | re.MULTILINE)
     blocks += re.findall(r"(?:^ {4}.*\n)+", page, flags=re.MULTILINE)
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
     for code in [*blocks, *spans]:
         joined = re.sub(r" *\\\n *", " ", code)
         for line in re.split(r"\n|\||&&|;|\$\(|(?:^|\s)#.*", joined):
-            if found := re.search(r"(?:^|[\s\"'/])lmclassify ((?:[a-z]|--).*)", line or ""):
+            if found := re.search(r"(?:^|[\s\"'/])lmclassify (?!unix )((?:[a-z]|--).*)", line or ""):
                 yield found[1].rstrip()
 
 
@@ -167,6 +169,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Page]:
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("documentation")
 def test_links_of_the_site_lead_somewhere(site):
     assert {"index.html", "reference/cli/fit.html", "reference/python.html", "changelog.html"} <= set(site)
     broken = []
@@ -187,6 +190,7 @@ def test_links_of_the_site_lead_somewhere(site):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("documentation")
 def test_the_site_loads_nothing_from_elsewhere(site):
     elsewhere = [
         f"{path}: {link}"
@@ -198,6 +202,7 @@ def test_the_site_loads_nothing_from_elsewhere(site):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("documentation")
 def test_pages_of_the_site_show_no_markup(site):
     """Lists and tables need a blank line before them here, though not where the source is shown."""
     shown = []
@@ -212,6 +217,7 @@ def test_pages_of_the_site_show_no_markup(site):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("documentation")
 def test_python_reference_shows_values_and_links(site):
     page = site["reference/python.html"]
     for name in ("LMClassifier.fit", "FittedModel.explain", "load", "DataError"):

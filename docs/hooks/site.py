@@ -3,6 +3,7 @@
 - The pages of the commands, the changelog and other documents outside docs/ are made while it builds.
 - Links that leave docs/ lead to those pages, or become plain text: the site has no other files.
 - Commands (`lmclassify fit`) and Python names (`LMClassifier.fit`) in running text become links.
+- Short code in running text gets a class, so that a line does not end after the first dash of an option.
 - Comments such as `<!-- tested -->` are left out.
 """
 
@@ -83,7 +84,8 @@ def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
     for index in range(0, len(pieces), 3):  # the others are links, headings, code blocks, and their tags
         pieces[index] = _MENTION.sub(lambda found: _linked(found, page, files), pieces[index])
         pieces[index] = _PYTHON.sub(_reference, pieces[index])
-    return "".join(piece for index, piece in enumerate(pieces) if index % 3 != 2)
+    content = "".join(piece for index, piece in enumerate(pieces) if index % 3 != 2)
+    return re.sub(r"<code>(?=[^<]{1,28}</code>)", '<code class="unbroken">', content)
 
 
 def _linked(mention: re.Match[str], page: Any, files: Any) -> str:

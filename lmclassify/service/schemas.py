@@ -179,7 +179,7 @@ class ExplainResponse(BaseModel):
     )
     prior: Contribution = Field(description="What the labels' prior probabilities contribute.")
     words: list[WordContribution] = Field(description="The words in their order.")
-    end_of_text: EndContribution
+    end_of_text: EndContribution = Field(description="What the end of the text contributes.")
 
 
 class SuggestedWord(BaseModel):
