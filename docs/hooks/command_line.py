@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
 
 from lmclassify.cli.main import build_program
 
+_WIDTH = 10_000
+"""Columns of the help that is read here: more than any line of it has."""
 _OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 _CODE = re.compile(r"(`[^`]+`)")
-_NOTES = re.compile(r"  \[([^\[\]]+)\]$")
+_NOTES = re.compile(r" +\[([^\[\]]+)\]$")
 """At the end of an option's help: its default, its range, whether it is required."""
 
 
@@ -34,31 +34,34 @@ def command_table() -> str:
 def _commands() -> dict[str, tuple[Any, Any]]:
     """Return each command and its context, by name."""
     program: Any = typer.main.get_command(build_program([]))
+    settings = {"terminal_width": _WIDTH, "max_content_width": _WIDTH}
     context = program.make_context("lmclassify", [], resilient_parsing=True)
     return {
-        name: (command, type(context)(command, parent=context, info_name=name, **command.context_settings))
+        name: (command, type(context)(command, parent=context, info_name=name, **settings))
         for name, command in program.commands.items()
     }
 
 
-class _Recorder:
-    """Stands in for the formatter of --help, and keeps what a command writes, by section."""
+def _sections(help_text: str) -> dict[str, list[list[str]]]:
+    """Return names and descriptions of the options and arguments of a help text, by section.
 
-    def __init__(self) -> None:
-        self.sections: dict[str, list[tuple[str, str]]] = {}
-
-    @contextlib.contextmanager
-    def section(self, name: str) -> Iterator[None]:
-        self.sections[name] = []
-        yield
-
-    def write_dl(self, rows: Sequence[tuple[str, str]], **_: Any) -> None:
-        self.sections[next(reversed(self.sections))] += rows
+    The text is so wide that each description is one line, beside its name or below it.
+    """
+    sections: dict[str, list[list[str]]] = {}
+    for line in help_text.splitlines():
+        if heading := re.fullmatch(r" *(\w+):", line):
+            if heading[1] == "Examples":
+                break
+            records = sections.setdefault(heading[1], [])
+        elif sections and line.startswith("   "):
+            records[-1][1] = line.strip()
+        elif sections and line:
+            name, _, text = line.strip().partition("  ")
+            records.append([name, text.strip()])
+    return sections
 
 
 def _page(command: Any, context: Any) -> str:
-    recorder = _Recorder()
-    command.format_options(context, recorder)
     summary, *more = _paragraphs(command)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     usage = re.sub(r"{(\w+)}", r"\1", usage)
@@ -67,7 +70,7 @@ def _page(command: Any, context: Any) -> str:
         lines = command.epilog.removeprefix("\b\n").splitlines()
         heading = lines.pop(0).rstrip(":")
         parts += [f"## {heading}", "```sh\n" + "\n".join(line.strip() for line in lines) + "\n```"]
-    for section, rows in recorder.sections.items():
+    for section, rows in _sections(command.get_help(context)).items():
         parts += [f"## {section}", *(_definition(name, text) for name, text in rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -80,7 +83,8 @@ def _definition(name: str, text: str) -> str:
     """Return an option or argument as an item of a definition list, with its long name as the anchor."""
     name = re.sub(r" <(list\[.*\]|str)>", "", name)  # names of Python types say less than words
     name = re.sub(r" <int( range)?>", " INTEGER", re.sub(r" <float( range)?>", " NUMBER", name))
-    long = next((part for part in _OPTION.findall(name) if part.startswith("--")), name.split()[0])
+    options = _OPTION.findall(name.replace("[no-]", ""))
+    anchor = max(options or name.split()[:1], key=len).strip("-").lower()
     notes = _NOTES.search(text)
     sentences = [_markdown(text[: notes.start()] if notes else text)]
     for note in notes[1].split("; ") if notes else ():
@@ -89,7 +93,7 @@ def _definition(name: str, text: str) -> str:
             sentences.append(f"{kind.capitalize()}: `{value}`.")
         else:
             sentences.append("Required." if note == "required" else f"Range: `{note}`.")
-    return f"`{name}`{{ #{long.strip('-').lower()} }}\n:   " + " ".join(sentences)
+    return f"`{name}`{{ #{anchor} }}\n:   " + " ".join(sentences)
 
 
 def _markdown(text: str) -> str:
