@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # Programs that some of the long tests use. `make test-all SETUP=apt` installs them; without them those tests skip.
 DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd
 
-.PHONY: demo test test-all setup-apt lint format dist audit clean
+.PHONY: demo test test-all setup-apt docs lint format dist audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lmclassify fit data/subjects.csv --labels spam,ham -o $(DEMO)/model
@@ -38,6 +38,11 @@ setup-apt:
 		echo "installing $(DEBIAN)"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -qq -y --no-install-recommends $(DEBIAN) > /dev/null; }
+
+# The documentation as a site. A link or anchor that leads nowhere is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "documentation: build/site/index.html"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -76,6 +81,11 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing libraries and test tools into $(VENV) (a minute or two)"
 	$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing libraries and mkdocs into $(VENV) (about a minute)"
+	$(INSTALL) -e '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 clean:

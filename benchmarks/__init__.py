@@ -1,1 +1,1 @@
-"""Scripts behind docs/benchmarks.md; run as ``python -m benchmarks.NAME``."""
+"""Scripts behind docs/experiments.md; run as ``python -m benchmarks.NAME``."""

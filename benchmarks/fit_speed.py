@@ -4,7 +4,7 @@
 checkout's version and with this one, in turn, each in a process of its own through the public API, and
 predicts ``<set>.test.csv``. Every run is a line of the results file as soon as it ends, and its predictions
 are kept in a folder, so a run that was interrupted continues. ``--report`` prints the tables of
-docs/benchmarks.md.
+docs/experiments.md.
 
 A time counts as measured alone if other processes took less than 5% of the machine's CPU time during the
 fit; ``--alone`` repeats the runs whose time was not.

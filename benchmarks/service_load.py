@@ -1,4 +1,4 @@
-"""Load test of the service, compared with the same application around other scorers (docs/benchmarks.md).
+"""Load test of the service, compared with the same application around other scorers (docs/experiments.md).
 
 ``python -m benchmarks.service_load MODEL TRAIN TEXTS [--seconds 8] [--repeats 3] [--requests 200000]``
 serves a fitted model, a constant and a linear SVM trained on TRAIN, in turn, and sends requests with wrk

@@ -32,7 +32,7 @@ USUAL_SHARE = 0.95
 SVM_GROWTH, MAX_SVM_FACTOR = 0.25, 2.0
 """SVM scores of longer texts are more reliable: their weight grows like this power of the length, up to this
 factor. Of the values tried, the best on texts that are 3 to 100 times as long as the training texts
-(docs/benchmarks.md)."""
+(docs/experiments.md)."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Combination:
         """Return which labels of each text the LSTMs score, (n, K); see `Cascade.mask`.
 
         Texts longer than usual are left to the n-gram models: LSTMs take most of the time there, and are
-        worse than nothing on texts that are unlike those they were trained on (docs/benchmarks.md).
+        worse than nothing on texts that are unlike those they were trained on (docs/experiments.md).
 
         Parameters
         ----------

@@ -80,6 +80,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
         Recurrent cell of the language models; `lmclassify.lm.neural.cells` has the formulas.
     num_lstm_units, num_lstm_layers : int
+        Size of the hidden state, and number of layers, of each language model.
     tie_weights, dropout : bool, float
         Use the embedding as output layer too; share of cell outputs set to zero in training.
     learning_rate, weight_decay, max_grad_norm : float
@@ -111,6 +112,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Factors of the weights of each label's texts; they change the priors too. ``balanced``: inversely
         proportional to the labels' numbers of texts.
     random_state : int, RandomState or None
+        Seed: an integer makes results reproducible.
     n_jobs : int or None
         Number of threads. None: all processors. Results do not depend on it.
     device : {"auto", "cpu", "cuda"}, default="auto"
@@ -120,12 +122,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         models of all texts take too long, they learn from a sample. Only with a limit the fitted model
         depends on the clock.
     verbose : int, default=0
-        1: `fit` prints its stages, their held-out accuracy and log-loss, and the time left, on standard
-        error.
+        1: `fit` prints its stages, held-out accuracy and log-loss, and the time left on standard error.
     callback : callable, optional
-        Called as ``callback(label, record)`` with an `lmclassify.lm.neural.trainer.EpochRecord` after each
-        epoch of each label's model, in the thread that trains it. The label is "all labels" while the
-        background model trains, and None in the joint phase of all labels.
+        Called as ``callback(label, record)`` after each epoch, in the thread that trains. The label is "all
+        labels" for the background model and None in the joint phase; see `lmclassify.lm.neural.trainer`.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from lmclassify.persistence.reading import read_model
 class FittedModel(Predictor):
     """A fitted model. Scores texts with numpy; needs neither torch nor scikit-learn.
 
-    `LMClassifier.fit` makes one, and `lmclassify.load` reads a saved one.
+    `LMClassifier.fit` makes one (`model_`), and `lmclassify.load` reads a saved one.
     """
 
     def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
@@ -100,7 +100,7 @@ class FittedModel(Predictor):
         max_tokens: int = 100,
         seed: int | None = None,
     ) -> list[str]:
-        """Return texts sampled from one label's language model, the same that `suggest` asks.
+        """Return texts sampled from one label's language model, which `suggest` uses too.
 
         Parameters
         ----------
@@ -110,8 +110,16 @@ class FittedModel(Predictor):
             Number of texts.
         prefix : str, default=""
             What each text begins with; its words are taken as complete.
-        temperature, top_k, top_p, max_tokens, seed
-            See `lmclassify.lm.inference.generation.sample`. The same seed gives the same texts.
+        temperature : float, default=1.0
+            Log-probabilities are divided by it; 0 always takes the most probable token.
+        top_k : int, optional
+            Sample from this number of most probable tokens only.
+        top_p : float, optional
+            Sample from the most probable tokens whose probabilities sum to at least this.
+        max_tokens : int, default=100
+            Largest number of tokens of a text.
+        seed : int, optional
+            The same seed gives the same texts.
 
         Returns
         -------
@@ -142,6 +150,7 @@ class FittedModel(Predictor):
         Parameters
         ----------
         path : path
+            The folder.
         replaces : str, optional
             Write only if the folder still holds the model with this checksum; see
             `lmclassify.persistence.reading.model_checksum`.
@@ -169,6 +178,15 @@ class TunedModel(FittedModel, TunedPredictor):
 
 def load(path: str | os.PathLike[str]) -> FittedModel:
     """Read a fitted model from a folder, without torch or scikit-learn.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+
+    Returns
+    -------
+    FittedModel
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """How unlike the training texts a text is: the features that novelty is computed from (numpy).
 
 Gangal et al. 2020 divide a text's likelihood under the labels' language models by its likelihood under a
-background model. Of the background models tried, the weakest works best: single symbols (docs/benchmarks.md).
-Here each label's ratio is weighted by the label's posterior and divided by the number of symbols, so that
-long texts are not newer than short ones.
+background model. Of the background models tried, the weakest works best: single symbols
+(docs/experiments.md). Here each label's ratio is weighted by the label's posterior and divided by the number
+of symbols, so that long texts are not newer than short ones.
 
 In recipe tuned the language models are the character n-gram models; a second feature is the largest of the
 labels' linear SVM scores over characters. In recipe plain the language models are the labels' LSTMs, per

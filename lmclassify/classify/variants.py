@@ -23,7 +23,7 @@ from lmclassify.text.normalization import NormalizedText, may_be_disguised, norm
 
 Array = npt.NDArray[np.float64]
 
-# Penalties were chosen on validation data; docs/benchmarks.md shows what they trade.
+# Penalties were chosen on validation data; docs/experiments.md shows what they trade.
 END_PENALTY = 3.0
 """Nats, for an end left out whose words are as likely together as one by one."""
 BEGINNING_PENALTY = 4.5

@@ -49,7 +49,7 @@ BIAS_PENALTY = 1.0
 
 ADDED_BIAS_PENALTY = 100.0
 """The same where experts are added, for leaving the biases from before: those were fitted on all texts, and
-the held-out part has too few of each label to do better (docs/benchmarks.md)."""
+the held-out part has too few of each label to do better (docs/experiments.md)."""
 
 CACHED_NUMBERS = 1 << 15
 """Scores of an expert processed at a time: all experts' then stay in the processor's cache."""

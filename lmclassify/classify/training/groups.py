@@ -19,7 +19,7 @@ Codes = npt.NDArray[np.intp]
 REPEATED_SHARE = 1 / 3
 """If more of the texts than this repeat others, equal texts are a group. This helps on real threads, where
 new texts repeat none. It costs .1 to .2 points where new texts repeat training texts, as in random splits of
-public sets; those stay below this share (docs/benchmarks.md)."""
+public sets; those stay below this share (docs/experiments.md)."""
 
 _REPLY = re.compile(r"(?:\s*(?:re|fw|fwd|aw|wg|sv|vs|tr|rv)\s*(?:\[\d+\])?\s*:)+")
 _DIGITS = re.compile(r"\d+")

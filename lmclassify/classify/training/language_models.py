@@ -1,7 +1,7 @@
 """Trains the labels' language models side by side (torch), each on one thread.
 
 One thread per model makes results independent of the number of threads, and is faster than many threads
-for one model (docs/benchmarks.md).
+for one model (docs/experiments.md).
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from lmclassify.classify.training.data import TrainingData
 from lmclassify.classify.training.progress import Stage
 
 SECONDS_PER_CHARACTER = 1.5e-5
-"""What stage 1 takes on two cores (docs/benchmarks.md)."""
+"""What stage 1 takes on two cores (docs/experiments.md)."""
 
 SECONDS_PER_TOKEN, SECONDS_PER_SCORED_TOKEN = 2.5e-5, 1e-5
-"""What LSTMs take to train and to score on two cores (docs/benchmarks.md)."""
+"""What LSTMs take to train and to score on two cores (docs/experiments.md)."""
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of mail and reviews in words, and of subwords that are a little shorter."""

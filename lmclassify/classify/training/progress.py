@@ -30,7 +30,7 @@ class Stage:
 
     name: str
     predicted: float
-    """Seconds that it takes on the machine of docs/benchmarks.md."""
+    """Seconds that it takes on the machine of docs/experiments.md."""
     steps: float = 1.0
     done: float = 0.0
     state: str = ""

@@ -2,7 +2,7 @@
 
 Keys are hashes, so their leading bits spread them evenly over buckets. A key is at the beginning of its
 bucket or one or two steps further on, which takes a tenth of the time of a binary search
-(docs/benchmarks.md).
+(docs/experiments.md).
 
 Shapes: F known n-grams, N the longest n-gram, m symbols, p pairs of a text and an n-gram of it.
 """
