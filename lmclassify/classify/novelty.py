@@ -19,6 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.text.scripts import is_unspaced
+from lmclassify.text.words import words_of
+
 Array = npt.NDArray[np.float64]
 
 
@@ -68,7 +71,9 @@ def plain_ood_features(log_posteriors: Array, log_likelihoods: Array, texts: Seq
     return likelihood_ratio(log_posteriors, log_likelihoods, 0.0, lengths)[:, np.newaxis]
 
 
-def cross_entropies(log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str]) -> Array:
+def cross_entropies(
+    log_posteriors: Array, log_likelihoods: Array, texts: Sequence[str], *, unspaced_words: bool
+) -> Array:
     """Return the expected negative log-likelihood per word, (n,) nats.
 
     Parameters
@@ -77,6 +82,12 @@ def cross_entropies(log_posteriors: Array, log_likelihoods: Array, texts: Sequen
         Log-likelihoods under the labels' LSTMs (recipe plain) or character n-gram models (tuned).
     texts : sequence of str, (n,)
         A text without words counts as one word.
+    unspaced_words : bool
+        Whether the grapheme clusters of scripts without spaces are words; otherwise words stand between white
+        space in all scripts. Must be the same for held-out texts and those that are compared with them.
     """
-    words = np.array([max(1, len(text.split())) for text in texts])
+    counts = [
+        len(words_of(text)) if unspaced_words and is_unspaced(text) else len(text.split()) for text in texts
+    ]
+    words = np.maximum(1, np.array(counts, dtype=np.intp))
     return -likelihood_ratio(log_posteriors, log_likelihoods, 0.0, words)

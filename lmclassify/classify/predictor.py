@@ -132,6 +132,17 @@ class Predictor(ABC):
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
         """Return the features that `novelty` averages, (n, S); see `lmclassify.classify.novelty`."""
 
+    def cross_entropies(self, result: ScoringResult, log_posteriors: Array) -> Array:
+        """Return the nats per word of scored texts, (n,), to compare with those of held-out texts."""
+        return cross_entropies(
+            log_posteriors, result.log_likelihoods, result.texts, unspaced_words=self.unspaced_words
+        )
+
+    @property
+    def unspaced_words(self) -> bool:
+        """Whether `cross_entropies` knows words of scripts without spaces."""
+        return False
+
     @property
     @abstractmethod
     def num_parameters(self) -> int:
@@ -170,7 +181,7 @@ class Predictor(ABC):
         result = self.score(texts)
         log_posteriors = log_softmax(result.joint)
         features = self.ood_features(result, log_posteriors)
-        nats = cross_entropies(log_posteriors, result.log_likelihoods, result.texts)
+        nats = self.cross_entropies(result, log_posteriors)
         return TextScores(result.joint, self.held_out.novelty(features), nats)
 
     def novelty(self, texts: Texts) -> Array:

@@ -141,6 +141,11 @@ class TunedPredictor(Predictor):
         scores, _ = ngram_scores(self.ngrams, texts, self.subwords, threads=self.threads)
         return [*scores, *self._lstm_scores(texts, np.ones((len(texts), len(self.classes_)), dtype=bool))]
 
+    @property
+    def unspaced_words(self) -> bool:
+        """Whether `cross_entropies` knows words of scripts without spaces: not in models saved by 0.7.0."""
+        return any(model.analyzer.symbols == "marked-word" for model in self.ngrams)
+
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
         """Return the largest character SVM score and the likelihood ratio to single characters, (n, 2)."""
         background = ngram_background(self.ngrams[0], result.texts)

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from lmclassify.classify.decisions import Decisions
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.model import FittedModel
-from lmclassify.classify.novelty import cross_entropies
 from lmclassify.datasets.label_forms import LabelMatcher
 from lmclassify.errors import DataError, listing
 from lmclassify.prediction.unlike_texts import TextComparison
@@ -150,7 +149,7 @@ class TableLabeller:
         if not self._has_novelty and not self._keep_cross_entropies:
             scored = self._model.score(texts)
             log_posteriors = log_softmax(scored.joint)
-            nats = cross_entropies(log_posteriors, scored.log_likelihoods, scored.texts)
+            nats = self._model.cross_entropies(scored, log_posteriors)
             self.comparison.add(nats, scored.longer)
             return log_posteriors, None
         joint, novelty, nats = self._model.score_texts(texts)

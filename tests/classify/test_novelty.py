@@ -7,7 +7,7 @@ import pytest
 
 from lmclassify import FittedModel, LMClassifier
 from lmclassify.classify.decisions import UNSURE, Decisions
-from lmclassify.classify.novelty import likelihood_ratio, plain_ood_features
+from lmclassify.classify.novelty import cross_entropies, likelihood_ratio, plain_ood_features
 from lmclassify.classify.thresholds import HeldOut, log_odds
 from lmclassify.errors import DataError, OptionError
 from tests.conftest import bundled
@@ -157,3 +157,15 @@ def test_below_the_threshold_the_likeliest_of_the_others_is_given():
     assert decisions.decide(log_p).tolist() == ["c", "b"]
     rare = Decisions(["a", "b", "c"], positive=0, positive_log_odds=float(np.log(0.1 / 0.9)))
     assert rare.decide(log_p).tolist() == ["a", "b"]  # .2 is enough, though another label is likelier
+
+
+def test_words_of_scripts_without_spaces_are_counted():
+    texts = ["今天天气很好", "ham and eggs", ""]
+    arrays = np.zeros((3, 1)), np.full((3, 1), -12.0)
+    assert cross_entropies(*arrays, texts, unspaced_words=True).tolist() == [2.0, 4.0, 12.0]
+    assert cross_entropies(*arrays, texts, unspaced_words=False).tolist() == [12.0, 4.0, 12.0]
+
+
+def test_old_models_compare_texts_with_the_words_of_their_held_out_texts(golden_tuned, tuned):
+    assert not golden_tuned.unspaced_words
+    assert tuned.model_.unspaced_words

@@ -184,7 +184,7 @@ def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> Fitt
     joint = combination.cascade_joint(scores, lengths)
     log_posteriors = log_softmax(joint)
     features = ood_features(log_posteriors, scores, *ngram_background(ngrams[0], pool.texts))
-    nats = cross_entropies(log_posteriors, scores[1], pool.texts)
+    nats = cross_entropies(log_posteriors, scores[1], pool.texts, unspaced_words=model.unspaced_words)
     scored = HeldOut.from_scores(joint, codes, features, nats)
     kept = model.held_out_texts
     if kept is None:

@@ -76,7 +76,7 @@ class HeldOutScores:
         """Return what thresholds are computed from, given the joint log-probabilities, (m, K)."""
         log_posteriors = log_softmax(joint)
         features = ood_features(log_posteriors, self.experts, *self.characters)
-        nats = cross_entropies(log_posteriors, self.experts[1], self.texts)
+        nats = cross_entropies(log_posteriors, self.experts[1], self.texts, unspaced_words=True)
         return HeldOut.from_scores(joint, self.codes, features, nats).sample(seed)
 
     def kept_texts(self, seed: int) -> HeldOutTexts:

@@ -172,5 +172,5 @@ def plain_held_out(
     joint = log_priors + likelihoods
     log_posteriors = log_softmax(joint)
     features = plain_ood_features(log_posteriors, likelihoods, texts)
-    nats = cross_entropies(log_posteriors, likelihoods, texts)
+    nats = cross_entropies(log_posteriors, likelihoods, texts, unspaced_words=False)
     return HeldOut.from_scores(joint, codes, features, nats).sample(seed)
