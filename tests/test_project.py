@@ -156,7 +156,9 @@ def test_python_of_the_documentation(tmp_path, page, count):
 
 def marked_blocks(page: Path, language: str) -> list[str]:
     """Return a page's code blocks in `language` that are marked as tested."""
-    return re.findall(rf"<!-- tested -->\n```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return re.findall(
+        rf"<!-- tested -->\n```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
 
 
 @pytest.fixture
@@ -178,7 +180,9 @@ def newcomer(tmp_path: Path) -> Path:
 @pytest.mark.long
 @pytest.mark.parametrize(
     "name",
-    sorted(path.name for path in (ROOT / "docs").glob("*.md") if "<!-- tested -->\n```sh" in path.read_text()),
+    sorted(
+        path.name for path in (ROOT / "docs").glob("*.md") if "<!-- tested -->\n```sh" in path.read_text()
+    ),
 )
 def test_commands_of_the_documentation(newcomer, name):
     """The commands of a page work as they stand, in their order."""
