@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # Programs that some of the long tests use. `make test-all SETUP=apt` installs them; without them those tests skip.
 DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd
 
-.PHONY: demo test test-all setup-apt lint format audit clean
+.PHONY: demo test test-all setup-apt docs lint format dist audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lmclassify fit data/subjects.csv --labels spam,ham -o $(DEMO)/model
@@ -39,6 +39,11 @@ setup-apt:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -qq -y --no-install-recommends $(DEBIAN) > /dev/null; }
 
+# The documentation as a site. A link or anchor that leads nowhere is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "documentation: build/site/index.html"
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +53,12 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The wheel and the source distribution, in dist/.
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
 
 # Looks the pinned versions up in a database of known vulnerabilities. Fails if one of them cannot be looked up.
 AUDIT := build/audit
@@ -70,6 +81,11 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing libraries and test tools into $(VENV) (a minute or two)"
 	$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing libraries and mkdocs into $(VENV) (about a minute)"
+	$(INSTALL) -e '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -4,6 +4,8 @@ Every message is one line that states the problem and its remedy. The command li
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _MAX_ITEM_LENGTH = 200  # characters of a value in a message, which must stay one readable line
 _UNPRINTABLE = re.compile(
@@ -61,9 +63,42 @@ def printable(text: str) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Return ``repr(value)`` cut to `limit` characters, for a one-line message."""
-    text = repr(value)
+    """Return ``repr(value)`` as one line, cut to `limit` characters."""
+    text = printable(repr(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def did_you_mean(wrong: object, known: Iterable[object]) -> str:
+    """Return a question about the known name that is most similar to a wrong one; "" if none is similar.
+
+    It follows the wrong name in a message. Letter case does not count.
+
+    >>> did_you_mean("smap", ["ham", "spam"]), did_you_mean("x", ["ham", "spam"])
+    (" (did you mean 'spam'?)", '')
+    """
+    by_folded = {str(name).casefold(): str(name) for name in known}
+    folded = str(wrong).casefold()
+    similar = [name for name in by_folded if sorted(name) == sorted(folded)]  # two letters changed places
+    similar = similar or get_close_matches(folded, by_folded, n=1)
+    return f" (did you mean {shorten(by_folded[similar[0]])}?)" if similar else ""
+
+
+def plural(count: int, one: str, several: str = "") -> str:
+    """Return the form of a word or phrase for a number of things; by default the plural ends in s.
+
+    >>> plural(1, "row"), plural(0, "row"), plural(2, "is", "are")
+    ('row', 'rows', 'are')
+    """
+    return one if count == 1 else several or f"{one}s"
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """Return a number with the form of a word or phrase that goes with it.
+
+    >>> counted(1, "row"), counted(2000, "row has", "rows have")
+    ('1 row', '2,000 rows have')
+    """
+    return f"{count:,} {plural(count, one, several)}"
 
 
 def listing(values: object, limit: int = 12) -> str:

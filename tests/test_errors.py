@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from lmclassify.errors import listing, printable, shorten
+import numpy as np
+
+from lmclassify.errors import did_you_mean, listing, printable, shorten
 
 
 def test_printable():
@@ -16,6 +18,13 @@ def test_joiners_and_spaces_of_scripts_are_printable():
 def test_shorten_and_listing():
     assert shorten("x" * 100, 10) == "'xxxxxxxx…"
     assert shorten("x") == "'x'"
+    assert shorten(np.eye(2)) == "array([[1., 0.],\\n       [0., 1.]])"
     assert listing(range(5), 3) == "0, 1, 2, and 2 more"
     assert listing(["a\nb"]) == "a\\nb"
     assert listing([]) == ""
+
+
+def test_did_you_mean():
+    assert did_you_mean("SMAP", ["Spam", "ham"]) == " (did you mean 'Spam'?)"
+    assert did_you_mean("eggs", ["spam", "ham"]) == ""
+    assert did_you_mean(12, [1, 123]) == " (did you mean '123'?)"

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -194,14 +196,61 @@ def test_commands_of_the_documentation(newcomer, name):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built without the network."""
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel and the source distribution, built as `make dist` does, without the network."""
+    for name in ("build", "twine"):
+        pytest.importorskip(name)
     folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,), (source,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return wheel, source
+
+
+@pytest.fixture
+def wheel(distributions: tuple[Path, Path]) -> Path:
+    return distributions[0]
+
+
+@pytest.fixture
+def source(distributions: tuple[Path, Path]) -> Path:
+    return distributions[1]
+
+
+def new_environment(folder: Path, distribution: Path) -> tuple[Path, dict[str, str]]:
+    """Install into a new environment; return its `bin` folder and the variables for its programs.
+
+    The libraries come from the environment of the tests: nothing is downloaded.
+    """
+    venv.create(folder, with_pip=False)
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    (site / "libraries.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
-    subprocess.run(build, check=True)
-    (path,) = folder.iterdir()
-    return path
+    install = [*pip, "--python", folder / "bin" / "python", "install", "--quiet", "--no-deps", "--no-index"]
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*install, "--no-build-isolation", distribution], check=True, env=variables)
+    return folder / "bin", variables
+
+
+@pytest.mark.long
+def test_distributions_pass_the_checks_of_the_index(distributions):
+    check = [sys.executable, "-m", "twine", "check", "--strict", *distributions]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_source_distribution_is_complete(source, tmp_path):
+    with tarfile.open(source) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames()}
+    listed = ["git", "ls-files", "-z"]
+    tracked = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert set(filter(None, tracked.split("\0"))) <= names
+    programs, variables = new_environment(tmp_path / "env", source)
+    version = subprocess.run(
+        [programs / "lmclassify", "--version"], env=variables, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert lmclassify.__version__ in version.stdout
 
 
 @pytest.mark.long
@@ -220,17 +269,9 @@ def test_wheel_holds_the_package_and_its_data_only(wheel):
 @pytest.mark.long
 def test_wheel_works_elsewhere(wheel, tmp_path):
     """Installed into a new environment, it fits from another folder on the data it carries."""
-    venv.create(tmp_path / "env", with_pip=False)
-    # The libraries come from the environment of the tests: nothing is downloaded here.
-    (site,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
-    libraries = Path(next(entry for entry in sys.path if entry.endswith("site-packages")))
-    (site / "libraries.pth").write_text(f"{libraries}\n")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    install = [*pip, "--python", tmp_path / "env" / "bin" / "python", "install", "--quiet", "--no-deps"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([*install, "--no-index", wheel], check=True, env=environment)
+    programs, environment = new_environment(tmp_path / "env", wheel)
     (tmp_path / "elsewhere").mkdir()
-    program = tmp_path / "env" / "bin" / "lmclassify"
+    program = programs / "lmclassify"
     run = {
         "cwd": tmp_path / "elsewhere",
         "env": environment,
@@ -243,7 +284,7 @@ def test_wheel_works_elsewhere(wheel, tmp_path):
     where = tmp_path / "env" / "lib"
     assert str(where) in fit.stderr
     assert "subjects.csv" in fit.stderr
-    python = tmp_path / "env" / "bin" / "python"
+    python = programs / "python"
     find = "import lmclassify; print(lmclassify.__file__, lmclassify.bundled_data('emails.csv'))"
     found = subprocess.run([python, "-c", find], **run).stdout.split()
     assert all(path.startswith(str(where)) for path in found), found

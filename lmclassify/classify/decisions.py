@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.thresholds import MIN_POSITIVES, log_odds
-from lmclassify.errors import OptionError
+from lmclassify.errors import OptionError, counted, plural
 from lmclassify.mail.verdicts import parse_unsure_zone
 
 Array = npt.NDArray[np.float64]
@@ -119,15 +119,20 @@ def decisions_of(
         lowest = threshold.log_odds
         say(
             f"{names[positive]} from probability {threshold.probability:.4g} on; held-out texts: "
-            f"{threshold.false_positives:,} of {threshold.negatives:,} of other labels are false positives, "
-            f"{threshold.found:,} of {threshold.positives:,} of its own are found"
+            f"{threshold.false_positives:,} of {threshold.negatives:,} of other labels "
+            f"{plural(threshold.false_positives, 'is a false positive', 'are false positives')}, "
+            f"{threshold.found:,} of {threshold.positives:,} of its own "
+            f"{plural(threshold.found, 'is', 'are')} found"
         )
         if rate * threshold.negatives < 1:
-            few = f"{threshold.negatives:,} held-out texts of other labels"
-            say(f"note: {few} are too few to measure a rate of {rate:g}")
+            few = counted(
+                threshold.negatives, "held-out text of other labels is", "held-out texts of other labels are"
+            )
+            say(f"note: {few} too few to measure a rate of {rate:g}")
         if threshold.positives < MIN_POSITIVES:
-            few = f"{threshold.positives:,} held-out texts of {names[positive]}"
-            say(f"note: {few} are too few for a threshold: what share of new ones it finds is unknown")
+            name = names[positive]
+            few = counted(threshold.positives, f"held-out text of {name} is", f"held-out texts of {name} are")
+            say(f"note: {few} too few for a threshold: what share of new ones it finds is unknown")
     if unknown_label is None and asked_rate is not None:
         raise OptionError("--unknown-rate goes with --unknown-label")
     if unknown_label == UNSURE:
@@ -151,6 +156,7 @@ def _positive(fitted: Predictor, name: str | None) -> int:
         return list(fitted.classes_).index(fitted.label_named(name))
     if len(fitted.classes_) != 2:
         raise OptionError(
-            f"the model has {len(fitted.classes_)} labels: name the positive one with --positive NAME"
+            f"the model has {counted(len(fitted.classes_), 'label')}: "
+            "name the positive one with --positive NAME"
         )
     return 1

@@ -6,7 +6,8 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lmclassify.classify.data_frames import ColumnName, Texts, read_training_data
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.next_words import Suggestion
-from lmclassify.classify.predictor import as_texts
 from lmclassify.classify.settings import Settings
+from lmclassify.classify.storage import estimator_parameters
 from lmclassify.classify.thresholds import PositiveThreshold
 from lmclassify.classify.training.context import FitContext, ProgressCallback
 from lmclassify.classify.training.device import check_device, torch_device
@@ -78,6 +80,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
         Recurrent cell of the language models; `lmclassify.lm.neural.cells` has the formulas.
     num_lstm_units, num_lstm_layers : int
+        Size of the hidden state, and number of layers, of each language model.
     tie_weights, dropout : bool, float
         Use the embedding as output layer too; share of cell outputs set to zero in training.
     learning_rate, weight_decay, max_grad_norm : float
@@ -109,6 +112,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Factors of the weights of each label's texts; they change the priors too. ``balanced``: inversely
         proportional to the labels' numbers of texts.
     random_state : int, RandomState or None
+        Seed: an integer makes results reproducible.
     n_jobs : int or None
         Number of threads. None: all processors. Results do not depend on it.
     device : {"auto", "cpu", "cuda"}, default="auto"
@@ -118,12 +122,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         models of all texts take too long, they learn from a sample. Only with a limit the fitted model
         depends on the clock.
     verbose : int, default=0
-        1: `fit` prints its stages, their held-out accuracy and log-loss, and the time left, on standard
-        error.
+        1: `fit` prints its stages, held-out accuracy and log-loss, and the time left on standard error.
     callback : callable, optional
-        Called as ``callback(label, record)`` with an `lmclassify.lm.neural.trainer.EpochRecord` after each
-        epoch of each label's model, in the thread that trains it. The label is "all labels" while the
-        background model trains, and None in the joint phase of all labels.
+        Called as ``callback(label, record)`` after each epoch, in the thread that trains. The label is "all
+        labels" for the background model and None in the joint phase; see `lmclassify.lm.neural.trainer`.
 
     Attributes
     ----------
@@ -213,11 +215,14 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        X: Iterable[str],
-        y: npt.ArrayLike,
+        X: Texts,
+        y: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
-        unlabelled: Iterable[str] | None = None,
+        unlabelled: Texts | None = None,
         groups: Iterable[Any] | None = None,
+        *,
+        text: ColumnName | None = None,
+        label: ColumnName | None = None,
     ) -> LMClassifier:
         """Fit the model. For Ray and checkpoints see `lmclassify.classify.training.fit.ClassifierTrainer`.
 
@@ -226,18 +231,21 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : iterable of str, (n,)
-            A list, numpy array or pandas Series.
+        X : iterable of str, (n,), or data frame
+            Missing texts are an error, but empty texts in a data frame, with a warning that counts them.
         y : array-like, (n,)
-            Labels: str, int, float or bool.
+            Labels: str, int, float or bool. Not needed with `label`.
         sample_weight : array-like of float, (n,), optional
             In losses and priors; not negative.
-        unlabelled : iterable of str, optional
+        unlabelled : iterable of str, or data frame, optional
             Further texts without labels, for the background model of recipe ``tuned``.
         groups : iterable of str or int, (n,), optional
             Each text's thread, sender or the like, if new texts come from others: texts of one group are
             never both trained on and held out. Texts of group None or NaN, or of a label with one group,
             stand alone. None: equal texts are groups if more than a third of the texts repeat others.
+        text, label : str or int, optional
+            Columns of the data frame `X`. By default the text column is recognised as the command line does
+            it, and labels are in `y`. All methods read the same text column of data frames.
 
         Returns
         -------
@@ -249,6 +257,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         DataError, OptionError
             If texts, labels, weights or groups cannot be used, or a parameter is invalid (ValueErrors).
         """
+        texts, y, unlabelled, column = read_training_data(X, y, unlabelled, text, label)
         stages: list[FittedModel] = []
         trainer = ClassifierTrainer(
             settings=Settings(**{item.name: getattr(self, item.name) for item in fields(Settings)}),
@@ -260,18 +269,19 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             callback=self.callback,
             on_stage=stages.append,
             time_limit=None if self.time is None else TimeLimit(parse_time(self.time)),
-            display=LineDisplay(_print_line) if self.verbose else None,
+            display=LineDisplay(partial(print, file=sys.stderr, flush=True)) if self.verbose else None,
         )
         try:
-            trainer.fit(X, y, sample_weight, unlabelled, groups=groups)
+            trainer.fit(texts, y, sample_weight, unlabelled, groups=groups)
         except KeyboardInterrupt:
             if not stages:
                 raise
             kept = f"interrupted: the model of stage {len(stages)} is kept"
             warnings.warn(kept, LMClassifyWarning, stacklevel=2)
+        stages[-1].text_column = column
         return self._set_model(stages[-1])
 
-    def add_label(self, label: Any, X: Iterable[str]) -> LMClassifier:
+    def add_label(self, label: Any, X: Texts) -> LMClassifier:
         """Add a label; the other labels' models stay as they are.
 
         No texts of the other labels are needed. With recipe ``tuned`` the new label is told apart from
@@ -300,11 +310,9 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         model = self._fitted()
         context, seed = self._context(model), draw_seed(self.random_state)
-        return self._set_model(add_label(model, label, as_texts(X), context, seed))
+        return self._set_model(add_label(model, label, model.read(X), context, seed))
 
-    def update(
-        self, X: Iterable[str], y: Iterable[Any], learned_as: Iterable[Any] | None = None
-    ) -> LMClassifier:
+    def update(self, X: Texts, y: Iterable[Any], learned_as: Iterable[Any] | None = None) -> LMClassifier:
         """Learn some more texts, such as corrections; models of labels not named stay as they are.
 
         Parameters
@@ -330,7 +338,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model = self._fitted()
         wrong = None if learned_as is None else list(learned_as)
         context, seed = self._context(model), draw_seed(self.random_state)
-        return self._set_model(update(model, as_texts(X), list(y), wrong, context, seed))
+        return self._set_model(update(model, model.read(X), list(y), wrong, context, seed))
 
     def remove_label(self, label: Any) -> LMClassifier:
         """Remove a label; the other labels' models stay as they are.
@@ -356,31 +364,31 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, self.class_log_prior_, self.model_ = model.classes_, model.log_priors, model
         return self
 
-    def log_likelihood(self, X: Iterable[str]) -> Array:
+    def log_likelihood(self, X: Texts) -> Array:
         """See `FittedModel.log_likelihood`."""
         return self._fitted().log_likelihood(X)
 
-    def predict_joint_log_proba(self, X: Iterable[str]) -> Array:
+    def predict_joint_log_proba(self, X: Texts) -> Array:
         """See `FittedModel.predict_joint_log_proba`."""
         return self._fitted().predict_joint_log_proba(X)
 
-    def predict_log_proba(self, X: Iterable[str]) -> Array:
+    def predict_log_proba(self, X: Texts) -> Array:
         """See `FittedModel.predict_log_proba`."""
         return self._fitted().predict_log_proba(X)
 
-    def predict_proba(self, X: Iterable[str]) -> Array:
+    def predict_proba(self, X: Texts) -> Array:
         """See `FittedModel.predict_proba`."""
         return self._fitted().predict_proba(X)
 
-    def predict(self, X: Iterable[str]) -> npt.NDArray[Any]:
+    def predict(self, X: Texts) -> npt.NDArray[Any]:
         """See `FittedModel.predict`."""
         return self._fitted().predict(X)
 
-    def decision_function(self, X: Iterable[str]) -> Array:
+    def decision_function(self, X: Texts) -> Array:
         """See `FittedModel.decision_function`."""
         return self._fitted().decision_function(X)
 
-    def perplexity(self, X: Iterable[str], label: object) -> float:
+    def perplexity(self, X: Texts, label: object) -> float:
         """See `FittedModel.perplexity`."""
         return self._fitted().perplexity(X, label)
 
@@ -398,7 +406,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """See `FittedModel.explain`."""
         return self._fitted().explain(text, label, against)
 
-    def novelty(self, X: Iterable[str]) -> Array:
+    def novelty(self, X: Texts) -> Array:
         """See `FittedModel.novelty`."""
         return self._fitted().novelty(X)
 
@@ -410,7 +418,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """See `FittedModel.positive_threshold`."""
         return self._fitted().positive_threshold(positive, max_false_positive_rate)
 
-    def informative_words(self, X: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
+    def informative_words(self, X: Texts, n: int = 10) -> dict[str, list[InformativeWord]]:
         """See `FittedModel.informative_words`."""
         return self._fitted().informative_words(X, n)
 
@@ -426,12 +434,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         again.
         """
         model = FittedModel.load(path)
-        parameters = dict(model.parameters)
         try:
-            for name in ("class_prior", "class_weight"):
-                if isinstance(parameters.get(name), dict):
-                    parameters[name] = {pair["label"]: pair["value"] for pair in parameters[name]["pairs"]}
-            classifier = cls(**asdict(model.settings), **parameters)
+            classifier = cls(**estimator_parameters(model))
         except (AttributeError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{Path(path) / CONFIG} holds parameters of no estimator: {summarize_error(error)}; "
@@ -444,7 +448,3 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: FittedModel = self.model_
         model.n_jobs = self.n_jobs
         return model
-
-
-def _print_line(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from lmclassify.classify import explain, next_words, storage
+from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.classify.predictor import PlainPredictor, Predictor
@@ -17,7 +17,7 @@ from lmclassify.persistence.reading import read_model
 class FittedModel(Predictor):
     """A fitted model. Scores texts with numpy; needs neither torch nor scikit-learn.
 
-    `LMClassifier.fit` makes one, and `lmclassify.load` reads a saved one.
+    `LMClassifier.fit` makes one (`model_`), and `lmclassify.load` reads a saved one.
     """
 
     def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
@@ -34,8 +34,8 @@ class FittedModel(Predictor):
         Returns
         -------
         dict
-            See `lmclassify.classify.explain.Explanation`. Parts, in nats, sum to the joint
-            log-probabilities; labels are given as str.
+            See `lmclassify.classify.explain.Explanation`. Contributions, in nats, sum to the joint
+            log-probabilities; labels are given as str. Notebooks show it as coloured text.
 
         Raises
         ------
@@ -44,19 +44,20 @@ class FittedModel(Predictor):
         """
         return explain.explain(self, text, label, against)
 
-    def informative_words(self, texts: Iterable[str], n: int = 10) -> dict[str, list[InformativeWord]]:
+    def informative_words(self, texts: Texts, n: int = 10) -> dict[str, list[InformativeWord]]:
         """Return the words of some texts that speak most for each label.
 
         Parameters
         ----------
-        texts : iterable of str
+        texts : iterable of str, or data frame
         n : int, default=10
             Largest number of words per label.
 
         Returns
         -------
         dict of str to list of dict
-            By label; ``word``, ``count``, ``part`` (mean) and ``total`` in nats, largest total first.
+            By label; ``word``, ``count``, ``contribution`` (mean) and ``total`` in nats, largest total first.
+            ``part`` is a deprecated alias of ``contribution``, until version 0.9.
         """
         return explain.informative_words(self, texts, n)
 
@@ -99,7 +100,7 @@ class FittedModel(Predictor):
         max_tokens: int = 100,
         seed: int | None = None,
     ) -> list[str]:
-        """Return texts sampled from one label's language model, the same that `suggest` asks.
+        """Return texts sampled from one label's language model, which `suggest` uses too.
 
         Parameters
         ----------
@@ -109,8 +110,16 @@ class FittedModel(Predictor):
             Number of texts.
         prefix : str, default=""
             What each text begins with; its words are taken as complete.
-        temperature, top_k, top_p, max_tokens, seed
-            See `lmclassify.lm.inference.generation.sample`. The same seed gives the same texts.
+        temperature : float, default=1.0
+            Log-probabilities are divided by it; 0 always takes the most probable token.
+        top_k : int, optional
+            Sample from this number of most probable tokens only.
+        top_p : float, optional
+            Sample from the most probable tokens whose probabilities sum to at least this.
+        max_tokens : int, default=100
+            Largest number of tokens of a text.
+        seed : int, optional
+            The same seed gives the same texts.
 
         Returns
         -------
@@ -141,6 +150,7 @@ class FittedModel(Predictor):
         Parameters
         ----------
         path : path
+            The folder.
         replaces : str, optional
             Write only if the folder still holds the model with this checksum; see
             `lmclassify.persistence.reading.model_checksum`.
@@ -168,6 +178,15 @@ class TunedModel(FittedModel, TunedPredictor):
 
 def load(path: str | os.PathLike[str]) -> FittedModel:
     """Read a fitted model from a folder, without torch or scikit-learn.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+
+    Returns
+    -------
+    FittedModel
 
     Raises
     ------

@@ -17,20 +17,30 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.classify.data_frames import (
+    ColumnName,
+    Texts,
+    is_data_frame,
+    is_missing,
+    read_texts_of_model,
+)
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.novelty import cross_entropies, plain_ood_features
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
-from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.errors import DataError, LMClassifyWarning, OptionError, did_you_mean, listing, shorten
 from lmclassify.lm.inference.directions import AnyLanguageModel, one_way
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
+from lmclassify.text.display import shown
 from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Array = npt.NDArray[np.float64]
+_MAX_NAMES, _MAX_NAME = 6, 30
+"""Labels that the repr names, and columns of a name: the repr is one line."""
 LabelModel = AnyLanguageModel | TokenNgrams
 """The language model of a label: LSTMs, or with recipe ngram a token n-gram model."""
 
@@ -63,7 +73,7 @@ class ScoringResult(NamedTuple):
     """(n,) whether a text is longer than the training texts usually are, as far as that is known."""
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Predictor(ABC):
     """Labels, priors and one language model per label, and what is computed from them.
 
@@ -88,6 +98,8 @@ class Predictor(ABC):
     """Versions of lmclassify and of the libraries that trained the model."""
     training: list[dict[str, Any]] = field(default_factory=list)
     """The training record: entries of kind ``fit`` (the whole), ``label`` and ``epoch`` (of a label)."""
+    text_column: ColumnName | None = None
+    """The column of the data frame that the model was fitted on; texts of data frames are read from it."""
     n_jobs: int | None = None
     """Threads for scoring; None: all."""
     exact: bool = False
@@ -96,8 +108,24 @@ class Predictor(ABC):
     Thresholds (`unknown_threshold`, `positive_threshold`) come from scores without it.
     """
 
+    def __repr__(self) -> str:
+        """Return labels, recipe, training texts, held-out accuracy and size as a line, as far as recorded."""
+        labels = [shown(name, _MAX_NAME) for name in self.label_names[:_MAX_NAMES]]
+        if len(self.classes_) > _MAX_NAMES:
+            labels.append(f"and {len(self.classes_) - _MAX_NAMES:,} more")
+        facts = [f"{len(self.classes_):,} label{'s' * (len(self.classes_) != 1)} ({', '.join(labels)})"]
+        facts.append(f"recipe {self.settings.recipe}")
+        facts += [f"{fit['texts']:,} training texts" for fit in self.training_entries("fit")]
+        stages, changes = self.training_entries("stage"), self.training_entries("revision")
+        if changes:
+            facts.append(f"changed {len(changes):,} time{'s' * (len(changes) != 1)} since")
+        elif stages:  # a change of the model is not measured
+            facts.append(f"held-out accuracy {stages[-1]['accuracy']:.1%}")
+        facts.append(f"{self.num_parameters:,} parameters")
+        return f"<{type(self).__name__}: {', '.join(facts)}>"
+
     @abstractmethod
-    def score(self, texts: Iterable[str]) -> ScoringResult:
+    def score(self, texts: Texts) -> ScoringResult:
         """Return the joint log-probabilities of texts and what they were computed from."""
 
     @abstractmethod
@@ -109,7 +137,7 @@ class Predictor(ABC):
     def num_parameters(self) -> int:
         """Number of weights of all models together; shared ones count once."""
 
-    def predict_joint_log_proba(self, texts: Iterable[str]) -> Array:
+    def predict_joint_log_proba(self, texts: Texts) -> Array:
         """Return the final score of each text and label, (n, K) nats.
 
         Recipe plain: log prior + log-likelihood. Recipe tuned: the weighted sum of all experts' scores;
@@ -119,25 +147,25 @@ class Predictor(ABC):
         """
         return self.score(texts).joint
 
-    def predict_log_proba(self, texts: Iterable[str]) -> Array:
+    def predict_log_proba(self, texts: Texts) -> Array:
         """Return the log posterior of each label, (n, K) nats."""
         return log_softmax(self.predict_joint_log_proba(texts))
 
-    def predict_proba(self, texts: Iterable[str]) -> Array:
+    def predict_proba(self, texts: Texts) -> Array:
         """Return the posterior of each label, (n, K); rows sum to 1."""
         return np.exp(self.predict_log_proba(texts))
 
-    def predict(self, texts: Iterable[str]) -> npt.NDArray[Any]:
+    def predict(self, texts: Texts) -> npt.NDArray[Any]:
         """Return the label of the largest joint log-probability for each text, (n,)."""
         labels: npt.NDArray[Any] = self.classes_[self.predict_joint_log_proba(texts).argmax(axis=1)]
         return labels
 
-    def decision_function(self, texts: Iterable[str]) -> Array:
+    def decision_function(self, texts: Texts) -> Array:
         """Return joint log-probabilities (n, K); for two labels the second's minus the first's, (n,)."""
         joint = self.predict_joint_log_proba(texts)
         return joint[:, 1] - joint[:, 0] if len(self.classes_) == 2 else joint
 
-    def score_texts(self, texts: Iterable[str]) -> TextScores:
+    def score_texts(self, texts: Texts) -> TextScores:
         """Return joint log-probabilities, novelty and cross-entropy of each text from one pass."""
         result = self.score(texts)
         log_posteriors = log_softmax(result.joint)
@@ -145,7 +173,7 @@ class Predictor(ABC):
         nats = cross_entropies(log_posteriors, result.log_likelihoods, result.texts)
         return TextScores(result.joint, self.held_out.novelty(features), nats)
 
-    def novelty(self, texts: Iterable[str]) -> Array:
+    def novelty(self, texts: Texts) -> Array:
         """Return how unlike the training texts each text is, (n,): larger is newer, 0 is usual.
 
         The mean of standardized features, with the sign reversed. Recipe tuned: how much more likely the
@@ -190,16 +218,16 @@ class Predictor(ABC):
         """
         return self.held_out.positive_threshold(self.label_index(positive), max_false_positive_rate)
 
-    def log_likelihood(self, texts: Iterable[str]) -> Array:
+    def log_likelihood(self, texts: Texts) -> Array:
         """Return the log-likelihood of each text under each label's language model, (n, K) nats."""
         return self._log_likelihoods(self.prepare(texts), self.models)
 
-    def perplexity(self, texts: Iterable[str], label: object) -> float:
+    def perplexity(self, texts: Texts, label: object) -> float:
         """Return the perplexity of texts under one label's language model.
 
         Parameters
         ----------
-        texts : iterable of str
+        texts : iterable of str, or data frame
         label : object
             One of `classes_`.
 
@@ -216,9 +244,18 @@ class Predictor(ABC):
         tokens = sum(len(sequence[:limit]) - 1 for sequence in self.tokenizer.sequences(prepared))
         return perplexity(-float(nats.sum()), tokens)
 
-    def prepare(self, texts: Iterable[str]) -> list[str]:
-        """Return texts checked, and cut where long_texts is ``truncate``; see `as_texts` and `truncate`."""
-        return self.truncate(as_texts(texts))
+    def prepare(self, texts: Texts) -> list[str]:
+        """Return texts checked, and cut where long_texts is ``truncate``; see `read` and `truncate`."""
+        return self.truncate(self.read(texts))
+
+    def read(self, texts: Texts) -> list[str]:
+        """Return texts as a list of str.
+
+        Of a data frame, this is the column that the model was fitted on, else the one that
+        `lmclassify.classify.data_frames.recognise_text_column` finds; missing texts in it are empty. For
+        other texts see `as_texts`. Raises DataError if there is no such column, or texts cannot be used.
+        """
+        return as_texts(read_texts_of_model(texts, self.text_column) if is_data_frame(texts) else texts)
 
     def truncate(self, texts: list[str]) -> list[str]:
         """Return texts, each cut after max_length tokens where long_texts is ``truncate``."""
@@ -265,7 +302,9 @@ class Predictor(ABC):
         for label in self.classes_.tolist():
             if str(label) == name:
                 return label
-        raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(self.classes_)}")
+        similar = did_you_mean(name, self.classes_.tolist())
+        known = listing(self.classes_)
+        raise OptionError(f"no label {shorten(name)}{similar} in this model; there are: {known}")
 
     def label_index(self, label: object) -> int:
         """Return the index of a label in `classes_`.
@@ -278,18 +317,20 @@ class Predictor(ABC):
         for index, known in enumerate(self.classes_.tolist()):
             if known == label:
                 return index
-        raise OptionError(f"no label {shorten(label)} in this model; there are: {listing(self.classes_)}")
+        similar = did_you_mean(label, self.classes_.tolist())
+        known = listing(self.classes_)
+        raise OptionError(f"no label {shorten(label)}{similar} in this model; there are: {known}")
 
     def training_entries(self, kind: str) -> list[dict[str, Any]]:
         """Return the entries of one kind of the training record; there are none if it was lost."""
         return [entry for entry in self.training if entry["kind"] == kind]
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PlainPredictor(Predictor):
     """Decides by the labels' LSTM language models alone: Bayes' rule."""
 
-    def score(self, texts: Iterable[str]) -> ScoringResult:
+    def score(self, texts: Texts) -> ScoringResult:
         """Return joint log-probabilities: log prior + log-likelihood."""
         prepared = self.prepare(texts)
         likelihoods = self._log_likelihoods(prepared, self.models)
@@ -336,7 +377,6 @@ def as_texts(texts: object) -> list[str]:
     items: Sequence[Any] = texts.tolist() if hasattr(texts, "tolist") else list(texts)
     for row, item in enumerate(items):
         if not isinstance(item, str):
-            missing = item is None or type(item).__name__ in ("NAType", "NaTType") or item != item
-            problem = "is missing (None or NaN)" if missing else f"is no str: {shorten(item)}"
+            problem = "is missing (None or NaN)" if is_missing(item) else f"is no str: {shorten(item)}"
             raise DataError(f"text {row} {problem}; every text must be a str (an empty one is fine)")
     return [encodable(item if type(item) is str else str(item)) for item in items]

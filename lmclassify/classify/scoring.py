@@ -169,23 +169,25 @@ def _token_log_probs(model: Scorer | DirectedLanguageModel, batch: Batch) -> npt
         turned, order = reversed_batch(batch, model.end_id)
         backward = np.take_along_axis(_token_log_probs(model.backward, turned), order, axis=1)
         return backward if model.forward is None else (_token_log_probs(model.forward, batch) + backward) / 2
-    rows, length = batch.inputs.shape
-    steps = max(1, MAX_BATCH_TOKENS // rows)
-    found, state = np.zeros((rows, length)), None
-    for start in range(0, length, steps):
-        piece = slice(start, start + steps)
+    found, state = np.zeros(batch.inputs.shape), None
+    for piece in _pieces(batch):
         nll, state = model.token_nll(batch.inputs[:, piece], batch.targets[:, piece], state)
         found[:, piece] = -nll
     return found
 
 
+def _pieces(batch: Batch) -> list[slice]:
+    """Return pieces of the texts of a batch, each of at most `MAX_BATCH_TOKENS` tokens in all."""
+    rows, length = batch.inputs.shape
+    steps = max(1, MAX_BATCH_TOKENS // rows)
+    return [slice(start, start + steps) for start in range(0, length, steps)]
+
+
 def _shared_log_likelihoods(network: SharedNetwork, batch: Batch) -> npt.NDArray[np.float64]:
     """Return log-likelihoods of the batch's texts, (B, K)."""
-    steps = max(1, MAX_BATCH_TOKENS // len(batch.inputs))
-    pieces = [slice(start, start + steps) for start in range(0, batch.inputs.shape[1], steps)]
     total: float | npt.NDArray[np.float64] = 0.0
     state = None
-    for piece in pieces:
+    for piece in _pieces(batch):
         nll, state = network.summed_nll(batch.inputs[:, piece], batch.targets[:, piece], state)
         total = total - nll
     return np.asarray(total)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.cascade import MAX_ABS_VALUE
+from lmclassify.classify.data_frames import ColumnName
 from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.predictor import Predictor
@@ -63,10 +64,12 @@ def to_stored(model: Predictor) -> StoredModel:
         "labels": model.classes_.tolist(),
         "log_priors": model.log_priors.tolist(),
         "label_weights": model.label_weights.tolist(),
-        "settings": asdict(model.settings),
+        "settings": _saved_settings(model.settings),
         "parameters": model.parameters,
         "versions": model.versions,
     }
+    if model.text_column is not None:
+        config["text_column"] = model.text_column
     shared = model.background if isinstance(model, TunedPredictor) else None
     files = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
@@ -100,6 +103,15 @@ def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
     return files
 
 
+def estimator_parameters(model: Predictor) -> dict[str, Any]:
+    """Return the parameters of the estimator that fitted a model, as far as a model holds them."""
+    parameters = {**asdict(model.settings), **model.parameters}
+    for name in ("class_prior", "class_weight"):
+        if isinstance(parameters.get(name), dict):
+            parameters[name] = {pair["label"]: pair["value"] for pair in parameters[name]["pairs"]}
+    return parameters
+
+
 def fields_from_stored(stored: StoredModel) -> dict[str, Any]:
     """Return the fields of a predictor: of a `TunedPredictor` if "combination" is among them.
 
@@ -109,13 +121,18 @@ def fields_from_stored(stored: StoredModel) -> dict[str, Any]:
         return _fields(stored)
 
 
+def _saved_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings to save; without vectors, those that version 0.7 has."""
+    return {name: value for name, value in asdict(settings).items() if (name, value) != ("vectors", "none")}
+
+
 def _fields(stored: StoredModel) -> dict[str, Any]:
     config, files = stored.config, stored.files
     labels = _labels(config["labels"])
     log_priors = _numbers(config["log_priors"], len(labels), "priors")
     if log_priors.max() > MAX_LOG_PRIOR:
         raise ValueError("priors that are no usable numbers")
-    # Models saved before this setting existed keep their decisions.
+    # Models saved before these settings existed keep their decisions.
     settings = Settings(**{"disguised_label": "none", "vectors": "none", **config["settings"]})
     tokenizer = _tokenizer(files, "tokenizer")
     fields: dict[str, Any] = {
@@ -127,6 +144,7 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         "versions": _plain_data(config["versions"]),
         "training": stored.training,
         "label_weights": _label_weights(config["label_weights"], len(labels)),
+        "text_column": _text_column(config.get("text_column")),
     }
     directions = 0 if settings.recipe == "ngram" else len(role_prefixes(settings.direction))
     expected = 2 + directions * len(labels)
@@ -217,6 +235,13 @@ def _plain_data(given: Any, known: Collection[str] | None = None) -> dict[str, A
     if not isinstance(given, dict) or (known is not None and not set(given) <= set(known)):
         raise ValueError("parameters or versions that make no sense")
     return given
+
+
+def _text_column(given: Any) -> ColumnName | None:
+    if given is not None and type(given) not in (str, int):
+        raise ValueError("a text column that is no name of a column")
+    column: ColumnName | None = given
+    return column
 
 
 def _held_out_arrays(held_out: HeldOut) -> dict[str, npt.NDArray[Any]]:

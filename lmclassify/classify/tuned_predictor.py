@@ -5,7 +5,7 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.cascade import Mask, merge
+from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.novelty import ood_features
@@ -28,7 +29,7 @@ from lmclassify.text.tokenizer import Tokenizer
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class TunedPredictor(Predictor):
     """Decides by a log-linear combination of n-gram models and LSTM language models.
 
@@ -50,7 +51,7 @@ class TunedPredictor(Predictor):
     held_out_texts: HeldOutTexts | None = None
     """A sample of the held-out texts, if ``keep_held_out``."""
 
-    def score(self, texts: Iterable[str]) -> ScoringResult:
+    def score(self, texts: Texts) -> ScoringResult:
         """Return the joint log-probabilities of texts and what they were computed from."""
         prepared = self.prepare(texts)
         distinct, rows = distinct_texts(prepared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,9 @@ from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.comparison.methods import METHODS
-from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.errors import LMClassifyError, OptionError, counted
+from lmclassify.text.display import quality
+from lmclassify.text.terminal import terminal_columns
 
 if TYPE_CHECKING:
     from lmclassify.comparison.plan import DataFile
@@ -173,14 +176,15 @@ def _read(run: Run, path: str, reader: LabelledTableReader, labels: Sequence[str
 def _run(run: Run, job: Benchmark, results: str | None, format: str) -> None:
     """Run what is left to do and print the table, also after Ctrl-C."""
     if job.records:
-        run.say(f"{len(job.records):,} runs are already in {results}, {len(job.waiting):,} left")
+        already = counted(len(job.records), "run is", "runs are")
+        run.say(f"{already} already in {results}, {len(job.waiting):,} left")
     try:
         with _RunProgress(run, job) as display:
             job.run(display.begin, display.end)
     except KeyboardInterrupt:
         _print(job, format)
         kept = f"saved in {results}" if results else "not saved (--results FILE saves them)"
-        run.say(f"{len(job.records):,} runs finished, {kept}; {len(job.waiting):,} did not")
+        run.say(f"{counted(len(job.records), 'run')} finished, {kept}; {len(job.waiting):,} did not")
         raise
     _print(job, format)
 
@@ -204,11 +208,11 @@ def _print(job: Benchmark, format: str) -> None:
         return
     notes = list(job.plan.notes)
     if job.waiting:
-        notes.append(f"{len(job.waiting):,} of {len(job.plan.cells()):,} runs did not finish")
+        notes.append(f"{len(job.waiting):,} of {counted(len(job.plan.cells()), 'run')} did not finish")
     if format == "json":
         print(json.dumps(to_dict(job.records, notes=notes, waiting=len(job.waiting))), flush=True)
     else:
-        print(to_text(job.records, notes=notes), flush=True)
+        print(to_text(job.records, notes=notes, width=terminal_columns(sys.stdout)), flush=True)
 
 
 class _RunProgress:
@@ -229,7 +233,7 @@ class _RunProgress:
 
     def begin(self, cell: Cell) -> None:
         """Show a run that begins."""
-        size = "all texts" if cell.size == "all" else f"{cell.size:,} texts"
+        size = "all texts" if cell.size == "all" else counted(cell.size, "text")
         fold = "" if cell.fold is None else f", fold {cell.fold + 1}"
         state = f"{self._done + 1} of {self._total}: {cell.method}, {size}, seed {cell.seed}{fold}"
         self._display.show(self._done, state)
@@ -244,7 +248,7 @@ class _RunProgress:
         elif self._run.verbose:
             got = record.figures
             self._run.say(
-                f"{record.method}: accuracy {got.accuracy:.4f}, log-loss {got.log_loss:.4f}, "
+                f"{record.method}: {quality(got.accuracy, got.log_loss, record.test_texts)}, "
                 f"fitted in {got.fit_seconds:.1f} s"
             )
 

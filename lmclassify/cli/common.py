@@ -22,14 +22,12 @@ TABLE = "CSV, TSV, JSON, Parquet, Excel, fastText, text or mail, compressed or n
 """The formats of input, for help texts."""
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="Model folder.")]
-Data = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DATA",
-        help=f"{TABLE}. Several files must have the same columns. Wildcards may be quoted. `-` reads "
-        "standard input.",
-    ),
-]
+DATA_ARGUMENT = typer.Argument(
+    metavar="DATA",
+    help=f"{TABLE}. Several files must have the same columns. Wildcards may be quoted. `-` reads standard "
+    "input.",
+)
+Data = Annotated[list[str], DATA_ARGUMENT]
 TextColumn = Annotated[
     str | None,
     typer.Option(
@@ -69,9 +67,10 @@ InputFormat = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet", "excel", "fasttext", "text", "mail"] | None,
     typer.Option(
         "--input-format",
-        help="Input format. `text` means one text per line, or per file of a folder; `jsonl` any JSON; "
-        "`excel` any workbook (.xlsx, .xls, .ods). Default: taken from the content and the file name's "
-        "ending, else `csv`.",
+        metavar="FORMAT",
+        help="Input format: `csv`, `tsv`, `jsonl` (any JSON), `parquet`, `excel` (any workbook: .xlsx, .xls, "
+        ".ods), `fasttext`, `text` (one text per line, or per file of a folder) or `mail`. Default: taken "
+        "from the content and the file name's ending, else `csv`.",
     ),
 ]
 Sheet = Annotated[
@@ -90,12 +89,13 @@ Encoding = Annotated[
     ),
 ]
 Quoting = Annotated[
-    Literal["none", "minimal"] | None,
+    Literal["none", "minimal", "backslash"] | None,
     typer.Option(
         "--quoting",
         help="Quotes in CSV and TSV. `none`: quotes are characters like others, and every line is a row. "
-        "`minimal`: cells with a separator, a quote or a line end are in quotes. Default: `minimal`, but in "
-        "TSV a quote that does not enclose a cell is a character.",
+        "`minimal`: cells with a separator, a quote or a line end are in quotes. `backslash`: the same, with "
+        "a backslash before quotes in them. Default: `minimal`, or `backslash` if the first rows can only be "
+        "read so, but in TSV a quote that does not enclose a cell is a character.",
     ),
 ]
 Header = Annotated[
@@ -154,7 +154,7 @@ def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
 
 
 def parse_dialect(
-    quoting: Literal["none", "minimal"] | None, header: bool | None, columns: str | None
+    quoting: Literal["none", "minimal", "backslash"] | None, header: bool | None, columns: str | None
 ) -> Dialect:
     """Return what the options say about CSV and TSV. Raises OptionError if they contradict each other."""
     from lmclassify.tables.dialect import Dialect, parse_columns

@@ -30,11 +30,12 @@ from lmclassify.cli.common import (
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
 from lmclassify.cli.fit_guard import FitGuard
-from lmclassify.cli.fit_inputs import FitInputs, parse_labels
+from lmclassify.cli.fit_inputs import FitInputs, count_labels, parse_labels
 from lmclassify.cli.fit_options import (
     ClassPrior,
     ClassWeight,
     Data,
+    Force,
     GroupColumn,
     Label,
     Labels,
@@ -49,8 +50,9 @@ from lmclassify.cli.fit_options import (
     setting_options,
 )
 from lmclassify.cli.progress import StageBlock
+from lmclassify.cli.replacement import Replacement
 from lmclassify.cli.tensorboard import TensorBoardWriter
-from lmclassify.errors import OptionError
+from lmclassify.errors import OptionError, counted
 
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
@@ -76,6 +78,7 @@ def fit(
     labels: Labels = None,
     label: Label = None,
     output: Output = DEFAULT_MODEL,
+    force: Force = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
@@ -105,7 +108,6 @@ def fit(
     names, files = parse_labels(labels or [], label or [])
     _check_cluster(engine, address, shards, storage)
     from lmclassify.classify.training.checkpoints import Checkpoints
-    from lmclassify.persistence.commit import check_target
 
     inputs = FitInputs(
         data=data or [],
@@ -123,12 +125,13 @@ def fit(
     )
     inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
-    check_target(output)
+    replacement = Replacement.prepare(output, force, inputs.are_named)
     with contextlib.ExitStack() as stack:
-        guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
+        guard = stack.enter_context(FitGuard(run, output, replacement.old, limit, chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
         training, remainder, more = inputs.read(run, chosen.recipe, cluster, address is not None)
+        replacement.require_similar(count_labels(training, remainder))
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
@@ -145,6 +148,7 @@ def fit(
             on_stage=guard.write,
             time_limit=limit,
             display=stack.enter_context(_display(run, guard)),
+            files=inputs.file_names,
         )
         model = trainer.fit(training.texts, training.labels, None, more, remainder, training.groups or None)
     _summarize(run, model)
@@ -179,7 +183,7 @@ def _connect(run: Run, address: str | None, shards: int, storage: str | None) ->
 
     with ray_tasks(address, run.threads, shards=shards, storage=storage) as cluster:
         each = f", {shards:,} of them for each language model" if shards > 1 else ""
-        run.say(f"Ray: {cluster.processes:,} processes{each}")
+        run.say(f"Ray: {counted(cluster.processes, 'process', 'processes')}{each}")
         yield cluster
 
 
@@ -206,7 +210,7 @@ def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[st
     if save_config is not None:
         for name in hints:
             _check(name, arguments[name])
-        saved = [name for name in hints if name != "resume"]  # --resume is about one run only
+        saved = [name for name in hints if name not in ("resume", "force")]  # they are about one run only
         write_config(save_config, {name: arguments[name] for name in saved}, hints)
     return arguments
 
@@ -260,12 +264,11 @@ def _summarize(run: Run, model: FittedModel) -> None:
 def _summary(entry: dict[str, Any]) -> str:
     held_out = "no held-out text"
     if entry["validation_loss"] is not None:
-        held_out = (
-            f"{entry['validation_loss']:.3f} nats/token on {entry['validation_texts']:,} held-out texts"
-        )
+        texts = counted(entry["validation_texts"], "held-out text")
+        held_out = f"{entry['validation_loss']:.3f} nats/token on {texts}"
     backward = ", backward" if entry["kind"].startswith("backward") else ""
     return (
-        f"{entry['label']}{backward}: {entry['training_texts']:,} texts, "
+        f"{entry['label']}{backward}: {counted(entry['training_texts'], 'text')}, "
         f"best epoch {entry['best_epoch']} of {entry['epochs']}, {held_out}"
     )
 

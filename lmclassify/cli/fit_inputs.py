@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli.command import Run
-from lmclassify.errors import OptionError, listing
+from lmclassify.errors import OptionError, counted, listing, plural
 from lmclassify.mail.fields import parse_fields
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 FEW_TEXTS = 20
 """With fewer texts, at most two or three of a label are held out at a time: too few to judge it."""
 _RAREST = 5  # labels that the note on few texts names
+
+
+def _file_name(path: str) -> str:
+    return "standard input" if path == "-" else os.path.basename(path.rstrip("/")) or path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,11 @@ class FitInputs:
     fields: str
     fail_on_bad_row: bool
 
+    @property
+    def are_named(self) -> bool:
+        """Whether the user has named data; else the bundled sample is used."""
+        return bool(self.data or self.files)
+
     def check(self, recipe: str, on_ray: bool) -> None:
         """Raise where options contradict each other, or --fields names no parts of a message."""
         parse_fields(self.fields)
@@ -56,7 +65,10 @@ class FitInputs:
                 "--labels NAME=FILE has no columns; drop --no-header, --columns, --merge-labels"
             )
         if self.merge_labels and on_ray:
-            raise OptionError("--merge-labels counts labels in one process: drop it or --engine ray")
+            raise OptionError(
+                "--merge-labels counts labels in one process: drop --engine ray, or write the labels in one "
+                "form in the files; without --merge-labels, fit names those that differ in form only"
+            )
         if self.group_column is not None and on_ray:
             raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
         if self.unlabelled and recipe != "tuned":
@@ -120,8 +132,15 @@ class FitInputs:
             say=run.say,
         )
         if texts:
-            run.say(f"{len(texts):,} texts without label for the background model")
+            run.say(f"{counted(len(texts), 'text')} without label for the background model")
         return texts
+
+    @property
+    def file_names(self) -> list[str]:
+        """The names of the files with labelled texts, without their folders."""
+        if self.files:
+            return [f"{label}={_file_name(path)}" for label, path in self.files.items()]
+        return [_file_name(path) for path in self.data] or ["the bundled subject lines"]
 
     def _tables(self, run: Run) -> list[str]:
         from lmclassify.datasets.bundled import bundled_data
@@ -147,12 +166,17 @@ class FitInputs:
         )
 
 
+def count_labels(training: LabelledTexts, remainder: StreamedRemainder | None) -> Counter[str]:
+    """Return the number of texts of each label."""
+    return Counter(training.labels) + Counter(remainder.counts if remainder is not None else {})
+
+
 def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder | None) -> None:
     """Say if there is only one label, labels have few texts, or texts begin with the same word."""
     from lmclassify.datasets.label_forms import with_counts
     from lmclassify.datasets.texts import note_first_words
 
-    counts = Counter(training.labels) + Counter(remainder.counts if remainder is not None else {})
+    counts = count_labels(training, remainder)
     if len(counts) == 1:
         run.say(
             f"note: all texts have one label ({training.labels[0]}); the model predicts it for every text"
@@ -161,7 +185,11 @@ def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder 
     if few:
         rarest = dict(sorted(few.items(), key=lambda item: (item[1], item[0]))[:_RAREST])
         more = f", and {len(few) - len(rarest):,} more" if len(few) > len(rarest) else ""
-        which = f"{len(few):,} of {len(counts):,} labels have" if len(counts) > 1 else "the label has"
+        which = (
+            f"{len(few):,} of {len(counts):,} labels {plural(len(few), 'has', 'have')}"
+            if len(counts) > 1
+            else "the label has"
+        )
         run.say(
             f"note: {which} fewer than {FEW_TEXTS} texts, too few to learn and to choose thresholds: "
             f"{with_counts(rarest)}{more}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lmclassify.cli.command import ONLY_READING, Run, add_command
-from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
-from lmclassify.errors import OptionError, printable
-from lmclassify.text.display import shown
+from lmclassify.cli.common import DEFAULT_MODEL
+from lmclassify.errors import OptionError, counted, listing, printable
+from lmclassify.text.display import quality, shown, wrapped
+from lmclassify.text.terminal import terminal_columns
 
+_INDENT = 12  # columns before the second part of a line
 _MAX_LABELS = 50
 """Labels shown as text: one screen."""
 
@@ -23,7 +26,10 @@ def info(
     model: Annotated[
         str | None, typer.Option("-m", "--model", metavar="FOLDER", help="The same as MODEL.")
     ] = None,
-    format: TextOrJson = "text",
+    format: Annotated[
+        Literal["text", "json", "markdown"],
+        typer.Option("--format", help="Output format. `markdown`: a model card."),
+    ] = "text",
 ) -> None:
     """Show a model's labels, settings and training history."""
     from lmclassify.classify.model import load
@@ -32,9 +38,14 @@ def info(
     if folder is not None and model is not None:
         raise OptionError("name the model once, as an argument or with -m")
     chosen = folder or model or DEFAULT_MODEL
-    about = model_info(load(chosen))
+    fitted = load(chosen)
     size = sum(file.stat().st_size for file in Path(chosen).iterdir() if file.is_file())
-    facts = {"model": str(Path(chosen)), "bytes": size, **about}
+    if format == "markdown":
+        from lmclassify.evaluation.model_card import model_card
+
+        print(model_card(fitted, chosen, size))
+        return
+    facts = {"model": str(Path(chosen)), "bytes": size, **model_info(fitted)}
     print(json.dumps(facts, indent=1) if format == "json" else _to_text(facts))
 
 
@@ -46,7 +57,8 @@ def _to_text(facts: dict[str, Any]) -> str:
     for entry in labels:
         line = f"label       {shown(str(entry['label']))}: prior {entry['prior']:.4f}"
         if entry["training_texts"] is not None:
-            line += f", {entry['training_texts']:,} + {entry['validation_texts']:,} held-out texts"
+            held_out = f" + {entry['validation_texts']:,} held-out" if entry["validation_texts"] else ""
+            line += f", {entry['training_texts']:,}{held_out} texts"
         if entry["epochs"]:
             line += f", best epoch {entry['best_epoch']} of {entry['epochs']}"
         if entry["validation_perplexity"] is not None:
@@ -63,19 +75,22 @@ def _to_text(facts: dict[str, Any]) -> str:
         cut = f", {training['texts_cut']:,} cut to max_length" if training["texts_cut"] else ""
         lines.append(
             f"trained     {training['started']}, {training['seconds']:.1f} s, "
-            f"{training['texts']:,} texts{cut}"
+            f"{counted(training['texts'], 'text')}{cut}"
         )
+    if training.get("files"):
+        lines.append(f"files       {listing(training['files'])}")
     for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"
         lines.append(
-            f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out accuracy "
-            f"{stage['accuracy']:.2%}, log-loss {stage['log_loss']:.4f} nats per text "
+            f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out "
+            f"{quality(stage['accuracy'], stage['log_loss'], stage['held_out_texts'])} "
             f"({stage['held_out_texts']:,} texts)"
         )
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())
-        lines.append(f"{title:<12}{printable(pairs)}")
-    return "\n".join(lines)
+        lines.append(f"{title:<{_INDENT}}{printable(pairs)}")
+    columns = terminal_columns(sys.stdout)
+    return "\n".join(wrapped(line, columns, _INDENT) for line in lines)
 
 
 def register(app: typer.Typer) -> None:
@@ -84,6 +99,10 @@ def register(app: typer.Typer) -> None:
         app,
         "info",
         info,
-        examples=["lmclassify info model", "lmclassify info model --format json"],
-        hidden=ONLY_READING,
+        examples=(
+            "lmclassify info",
+            "lmclassify info model --format json | jq .labels",
+            "lmclassify info model --format markdown > card.md",
+        ),
+        without=ONLY_READING,
     )

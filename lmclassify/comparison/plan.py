@@ -15,7 +15,7 @@ from lmclassify.comparison.methods import Method
 from lmclassify.comparison.results import Cell, Size
 from lmclassify.comparison.splits import proportional_sample, stratified_folds
 from lmclassify.datasets.labelled import LabelledTexts
-from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.errors import DataError, OptionError, counted, listing, plural, shorten
 
 Indices = npt.NDArray[np.intp]
 
@@ -99,7 +99,7 @@ class Plan:
                 count = sum(label in unknown for label in test.rows.labels)
                 self.notes.append(
                     f"{data.name} has no label {listing(map(shorten, unknown))}: "
-                    f"{count:,} texts of {test.name} count as wrong"
+                    f"{counted(count, 'text')} of {test.name} {plural(count, 'counts', 'count')} as wrong"
                 )
         self.sizes = self._possible_sizes(sizes)
 
@@ -109,7 +109,8 @@ class Plan:
         texts = len(rows.texts) - len(self._single_text_labels)
         if texts < folds:
             raise DataError(
-                f"{self.data.name}: {texts:,} texts (of labels with several) cannot make {folds} folds; "
+                f"{self.data.name}: {counted(texts, 'text')} (of labels with several) "
+                f"cannot make {folds} folds; "
                 "lower --folds or give --test"
             )
         if self._single_text_labels:
@@ -123,17 +124,22 @@ class Plan:
             available -= max(fold_of_text.count(fold) for fold in range(self.folds or 1))
         numbers = sorted({size for size in sizes if size != "all"})
         if numbers and numbers[0] < len(self.labels):
-            raise OptionError(f"--sizes {numbers[0]}: each of the {len(self.labels):,} labels needs a text")
+            raise OptionError(
+                f"--sizes {numbers[0]}: each of the {counted(len(self.labels), 'label')} needs a text"
+            )
         result: list[Size] = [size for size in numbers if size <= available]
         self.notes += [
-            f"size {size:,} skipped: there are only {available:,} training texts"
+            f"size {size:,} skipped: "
+            f"there {plural(available, 'is', 'are')} only {counted(available, 'training text')}"
             for size in numbers
             if size > available
         ]
         if "all" in sizes:
             result.append("all")
         if not result:
-            raise OptionError(f"--sizes: there are only {available:,} training texts")
+            raise OptionError(
+                f"--sizes: there {plural(available, 'is', 'are')} only {counted(available, 'training text')}"
+            )
         return result
 
     def _fold_of_text(self, seed: int) -> list[int]:

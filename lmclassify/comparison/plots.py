@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lmclassify.comparison.methods import METHODS
 from lmclassify.comparison.results import Record
 from lmclassify.comparison.tables import COLUMNS, FigureColumn, SizeSummary, summarise
+from lmclassify.errors import counted
 from lmclassify.evaluation.plots import COLOURS, EMPHASIS_COLOURS, finish_axes, save
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def plot_learning_curves(records: Sequence[Record], path: str) -> None:
     figure.legend([lines[key] for key in labels], labels, loc="outside right center", frameon=False)
     first = records[0]
     how = f"{first.folds}-fold cross-validation" if first.test is None else f"tested on {_name(first.test)}"
-    figure.suptitle(f"{_name(first.data)}, {first.labels} labels, {how}", fontsize=11, parse_math=False)
+    figure.suptitle(
+        f"{_name(first.data)}, {counted(first.labels, 'label')}, {how}", fontsize=11, parse_math=False
+    )
     save(figure, path)
 
 

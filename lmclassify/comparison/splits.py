@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.training import data as by_code
-from lmclassify.errors import OptionError
+from lmclassify.errors import OptionError, counted
 
 Indices = npt.NDArray[np.intp]
 
@@ -41,7 +41,8 @@ def proportional_sample(labels: Sequence[str], size: int, generator: np.random.G
     counts = np.bincount(codes)
     if not len(counts) <= size <= len(codes):
         raise OptionError(
-            f"{size:,} texts cannot be sampled from {len(codes):,} with {len(counts):,} labels: "
+            f"{counted(size, 'text')} cannot be sampled from {len(codes):,} "
+            f"with {counted(len(counts), 'label')}: "
             f"the size must be from {len(counts):,} to {len(codes):,}"
         )
     ideal = counts * (size / len(codes))

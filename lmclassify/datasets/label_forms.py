@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from decimal import Decimal
 
-from lmclassify.errors import listing, shorten
+from lmclassify.errors import counted, listing, shorten
 
 _NUMBER = re.compile(r"[+-]?(\d{1,300}\.?\d{0,300}|\.\d{1,300})([eE][+-]?\d{1,4})?", re.ASCII)
 _LISTED = 5
@@ -58,18 +58,22 @@ def describe_forms(counts: Mapping[str, int]) -> list[str]:
         f"{with_counts({label: counts[label] for label in group})} differ only in {difference(group)}"
         for group in groups[:_LISTED]
     ]
-    more = f"; {len(groups) - _LISTED:,} more groups of labels" if len(groups) > _LISTED else ""
+    more = (
+        f"; {counted(len(groups) - _LISTED, 'more group', 'more groups')} of labels"
+        if len(groups) > _LISTED
+        else ""
+    )
     return [f"labels {'; '.join(listed)}{more}; --merge-labels joins them"]
 
 
 def describe_renamed(renamed: Mapping[tuple[str, str], int]) -> list[str]:
     """Return a line for labels of data that count as labels of a model, with their numbers of rows."""
     parts = [
-        f"{shorten(given)} ({count:,} rows) counts as {shorten(label)}, which differs only in "
+        f"{shorten(given)} ({counted(count, 'row')}) counts as {shorten(label)}, which differs only in "
         f"{difference([given, label])}"
         for (given, label), count in sorted(renamed.items(), key=lambda item: (-item[1], item[0]))
     ]
-    more = f"; {len(parts) - _LISTED:,} more labels" if len(parts) > _LISTED else ""
+    more = f"; {counted(len(parts) - _LISTED, 'more label')}" if len(parts) > _LISTED else ""
     return [f"label {'; '.join(parts[:_LISTED])}{more}"] if parts else []
 
 

@@ -17,7 +17,7 @@ from lmclassify.datasets.label_forms import (
     with_counts,
 )
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
-from lmclassify.errors import DataError, listing, shorten
+from lmclassify.errors import DataError, counted, did_you_mean, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import label_column as find_label_column
 from lmclassify.tables.columns import named_column
@@ -127,11 +127,11 @@ class LabelledTableReader:
                 yield kept
         say_notes(table, say)
         if blanks:
-            say(f"note: {table.name}: blanks around {blanks:,} labels removed")
+            say(f"note: {table.name}: blanks around {counted(blanks, 'label')} removed")
         for line in describe_joined(joined):
             say(f"note: {table.name}: {line}")
         if skipped:
-            say(f"note: {table.name}: {skipped:,} rows without text or label skipped")
+            say(f"note: {table.name}: {counted(skipped, 'row')} without text or label skipped")
 
     def _open(self, path: str) -> RowReader:
         return open_rows(
@@ -180,7 +180,10 @@ class LabelledTableReader:
         left_out = {label: count for label, count in seen.items() if self.labels and label not in self.labels}
         if left_out:
             rows = sum(left_out.values())
-            say(f"note: {rows:,} rows of labels that are not asked for left out: {with_counts(left_out)}")
+            say(
+                f"note: {counted(rows, 'row')} of labels that are not asked for left out: "
+                f"{with_counts(left_out)}"
+            )
         if not self.merge_labels:
             for line in describe_forms(seen):
                 say(f"note: {line}")
@@ -194,6 +197,8 @@ class LabelledTableReader:
                     f"{listing(map(shorten, forms))} differs from {shorten(label)} only in "
                     f"{difference([label, *forms])}: write it so, or add --merge-labels"
                 )
+            else:
+                hints += [f"{shorten(label)}{similar}"] if (similar := did_you_mean(label, seen)) else []
         if any("," in label for label in seen):
             hints.append("--label names a label that contains a comma")
         return DataError(
@@ -308,14 +313,14 @@ def read_corrections(
     if not found.texts:
         raise DataError(f"{table.name}: no row has both a text and a label")
     if len(found.texts) < table.rows_read:
-        say(f"note: {table.rows_read - len(found.texts):,} rows without text or label left out")
+        say(f"note: {counted(table.rows_read - len(found.texts), 'row')} without text or label left out")
     return found
 
 
 def _no_label(label: str, known: Collection[str]) -> str:
     similar = LabelMatcher(known).match(label)
     if similar is None:
-        return f"the model has no label {shorten(label)}; add-label adds one"
+        return f"the model has no label {shorten(label)}{did_you_mean(label, known)}; add-label adds one"
     return (
         f"the model has no label {shorten(label)}, which differs from its label {shorten(similar)} only in "
         f"{difference([similar, label])}; write it so"

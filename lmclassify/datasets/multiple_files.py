@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
 import glob
+import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -108,17 +110,41 @@ def open_many(paths: Sequence[str], open_file: OpenFile) -> RowReader:
     return open_file(files[0]) if len(files) == 1 else _Concatenated(files, open_file)
 
 
-class _Concatenated(ClosingReader):
+class _SeveralFiles(ClosingReader):
+    """Base of readers of several files: which file is read, and what was read before it."""
+
+    def __init__(self) -> None:
+        self._current: RowReader | None = None
+        self._rows_before = self._bytes_before = 0
+
+    @property
+    def bytes_read(self) -> int:
+        """The position in all files together, in bytes."""
+        return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows have been read."""
+        return self._rows_before + (0 if self._current is None else self._current.rows_read)
+
+    def _end_current(self) -> None:
+        """Count what was read of the current file."""
+        self._rows_before, self._bytes_before = self.rows_read, self.bytes_read
+        self._current = None
+
+
+class _Concatenated(_SeveralFiles):
     """Files with the same columns; every header is checked before the first row is yielded."""
 
     def __init__(self, paths: Sequence[str], open_file: OpenFile) -> None:
+        super().__init__()
         self._paths = list(paths)
         self._open_file = open_file
         self._described: tuple[int, int | None] | None = None
-        self._current: RowReader | None = None
         self._kept: dict[int, RowReader] = {}  # standard input and pipes, which cannot be opened again
-        self._rows_before = self._bytes_before = 0
         self._notes: list[str] = []
+        self.files = len(paths)
+        self._begun: list[tuple[int, str]] = []
         sizes: list[int | None] = []
         try:
             for index in range(len(paths)):
@@ -152,16 +178,6 @@ class _Concatenated(ClosingReader):
                 reader.close()
 
     @property
-    def bytes_read(self) -> int:
-        """The position in all files together, in bytes."""
-        return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
-
-    @property
-    def rows_read(self) -> int:
-        """How many rows have been read."""
-        return self._rows_before + (0 if self._current is None else self._current.rows_read)
-
-    @property
     def sample(self) -> Sequence[Sequence[str]]:
         """The first rows of the first file."""
         with self._opened(0) as reader:
@@ -177,6 +193,11 @@ class _Concatenated(ClosingReader):
     def notes(self) -> list[str]:
         """What the user should know of the files that have been read."""
         return self._notes
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it."""
+        before, name = self._begun[bisect.bisect_left(self._begun, row, key=operator.itemgetter(0)) - 1]
+        return name, row - before
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use, and the files read otherwise than the first."""
@@ -202,13 +223,12 @@ class _Concatenated(ClosingReader):
                 if self._described is not None:
                     reader.describe(*self._described)
                 before = last
+                self._begun.append((before, reader.name))
                 for chunk in reader.chunks(rows):
                     last = before + chunk.first + len(chunk) - 1  # the rows of a sheet do not begin with 1
                     yield dataclasses.replace(chunk, first=before + chunk.first)
-                self._rows_before += reader.rows_read
-                self._bytes_before += reader.bytes_read
                 self._notes += reader.notes
-                self._current = None
+                self._end_current()
 
 
 def labelled_files(data: Sequence[str]) -> list[tuple[str, str]]:
@@ -248,13 +268,12 @@ def open_labelled(files: Sequence[tuple[str, str]], open_file: OpenFile) -> RowR
     return _LabelledFiles(files, open_file)
 
 
-class _LabelledFiles(ClosingReader):
+class _LabelledFiles(_SeveralFiles):
     """The columns that all files have, and the label of each file."""
 
     def __init__(self, files: Sequence[tuple[str, str]], open_file: OpenFile) -> None:
+        super().__init__()
         self._readers: list[tuple[str, RowReader]] = []
-        self._rows_before = self._bytes_before = 0
-        self._current: RowReader | None = None
         try:
             for label, path in files:
                 self._readers.append((label, open_many([path], open_file)))
@@ -268,6 +287,8 @@ class _LabelledFiles(ClosingReader):
             if name != LABEL and all(reader.columns.count(name) == 1 for reader in readers)
         ]
         self.name = listing(reader.name for reader in readers)
+        self.files = sum(reader.files for reader in readers)
+        self._begun: list[tuple[int, RowReader]] = []
         self.columns = [*shared, LABEL]
         sizes = [reader.size for reader in readers]
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
@@ -278,19 +299,14 @@ class _LabelledFiles(ClosingReader):
             reader.close()
 
     @property
-    def bytes_read(self) -> int:
-        """The position in all files together, in bytes."""
-        return self._bytes_before + (0 if self._current is None else self._current.bytes_read)
-
-    @property
-    def rows_read(self) -> int:
-        """How many rows have been read."""
-        return self._rows_before + (0 if self._current is None else self._current.rows_read)
-
-    @property
     def notes(self) -> list[str]:
         """What the user should know of the files that have been read."""
         return [note for _, reader in self._readers for note in reader.notes]
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it."""
+        before, reader = self._begun[bisect.bisect_left(self._begun, row, key=operator.itemgetter(0)) - 1]
+        return reader.locate(row - before)
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how each file is read."""
@@ -305,11 +321,10 @@ class _LabelledFiles(ClosingReader):
         for label, reader in self._readers:
             self._current = reader
             before = last
+            self._begun.append((before, reader))
             at = [reader.columns.index(name) for name in self.columns[:-1]]
             for chunk in reader.chunks(rows):
                 cells = [[*(row[index] for index in at), label] for row in chunk.cells]
                 last = before + chunk.first + len(chunk) - 1
                 yield Rows(self.columns, cells, before + chunk.first)
-            self._current = None
-            self._rows_before += reader.rows_read
-            self._bytes_before += reader.bytes_read
+            self._end_current()

@@ -46,6 +46,8 @@ class RowReader(Protocol):
     """The header."""
     size: int | None
     """Size in bytes, if known."""
+    files: int
+    """Number of files that the rows come from."""
 
     @property
     def bytes_read(self) -> int:
@@ -70,6 +72,10 @@ class RowReader(Protocol):
     @property
     def notes(self) -> list[str]:
         """What the user should know of the rows read so far, one line each."""
+        ...
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it, from 1."""
         ...
 
     def describe(self, text_at: int, label_at: int | None) -> str:
@@ -147,7 +153,7 @@ def open_rows(
     sheet : str, optional
         Name or number of the sheet of a workbook.
     named_columns : sequence of str or None
-        Columns that the user names; of JSON they may be in nested objects, such as ``message.body``.
+        Columns that the user names; in JSON and Parquet they may be nested, such as ``message.body``.
     default : InputFormat
         The format if neither content nor suffix tells it.
     lines : bool, default=False
@@ -218,7 +224,7 @@ def _open_table(how: _Reading, source: Input, kind: InputFormat) -> RowReader:
     if kind == "parquet":
         from lmclassify.tables.parquet import ParquetReader
 
-        return ParquetReader(path, source)
+        return ParquetReader(path, source, named_columns=how.named_columns)
     if kind == "excel":
         from lmclassify.tables.excel import ExcelReader
 

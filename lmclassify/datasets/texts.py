@@ -8,7 +8,7 @@ from dataclasses import replace
 from lmclassify.datasets.labelled import MISSING, LabelledTexts, Say, say_notes
 from lmclassify.datasets.multiple_files import expand
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
-from lmclassify.errors import DataError, listing, shorten
+from lmclassify.errors import DataError, counted, listing, shorten
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.tables.columns import text_column as find_text_column
 from lmclassify.tables.dialect import Dialect
@@ -149,7 +149,7 @@ def _read_texts(
         )
     say_notes(reader, say)
     if skipped:
-        say(f"note: {reader.name}: {skipped:,} {unit}s without text skipped")
+        say(f"note: {reader.name}: {counted(skipped, unit)} without text skipped")
     return kept
 
 

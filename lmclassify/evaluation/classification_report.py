@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from lmclassify.text.display import shown
+from lmclassify.errors import counted, plural
+from lmclassify.text.display import share_digits, shown
 
 MAX_LABELS = 50
 """Labels of a report: one or two screens. Of more, those that occur are shown."""
+_LONGEST_NAME = 38
+"""Columns for a label: 80 less those of the figures."""
 _HEADER = ("precision", "recall", "f1-score", "support")
 
 
@@ -33,9 +36,13 @@ def reported_labels(texts: Mapping[str, int], most: int = MAX_LABELS) -> list[st
 
 
 def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequence[str]) -> str:
-    """Return the text of `sklearn.metrics.classification_report` with 4 digits and ``zero_division=0``.
+    """Return the text of `sklearn.metrics.classification_report` with ``zero_division=0``.
 
-    Of more than `MAX_LABELS` labels, only those that occur have a row; a line says how many are left out.
+    It has 2 to 4 digits, as many as the number of texts supports.
+
+    The macro average is that of the labels which a text has or got: so scikit-learn averages unless labels
+    are named. Of more than `MAX_LABELS` labels, only those that occur have a row; a line says how many are
+    left out.
 
     Parameters
     ----------
@@ -56,14 +63,16 @@ def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequenc
         if true_label == predicted_label:
             right[row_of[true_label]] += count
     metrics = _metrics(right, predicted, true)
+    occurs = true + predicted > 0
     texts = true.sum()
     overall = _metrics(right.sum(), predicted.sum(), texts)
     reported = reported_labels(dict(zip(labels, (true + predicted).tolist(), strict=True)))
-    names = {label: shown(label) for label in reported}
+    names = {label: shown(label, _LONGEST_NAME) for label in reported}
+    digits = share_digits(int(texts))
     width = max(map(cell_len, [*names.values(), "weighted avg"]))
 
     def line(name: str, *cells: object) -> str:
-        shown_cells = [f"{cell:9.4f}" if isinstance(cell, float) else f"{cell:>9}" for cell in cells]
+        shown_cells = [f"{cell:9.{digits}f}" if isinstance(cell, float) else f"{cell:>9}" for cell in cells]
         return " ".join([f"{' ' * (width - cell_len(name))}{name} ", *shown_cells])
 
     lines = [line("", *_HEADER), ""]
@@ -72,20 +81,28 @@ def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequenc
     lines += [
         "",
         line(*total, texts),
-        line("macro avg", *metrics.mean(axis=1), texts),
+        line("macro avg", *metrics[:, occurs].mean(axis=1), texts),
         line("weighted avg", *np.average(metrics, axis=1, weights=true), texts),
     ]
-    if len(reported) < len(labels):
-        lines += ["", _left_out(len(labels), len(reported), int(((true + predicted) == 0).sum()))]
+    note = _note(len(labels), len(reported), int(occurs.sum()))
+    lines += ["", note] if note else []
     return "\n".join(lines) + "\n"
 
 
-def _left_out(labels: int, reported: int, absent: int) -> str:
-    """Return a line about the labels that have no row."""
-    fewer = labels - reported - absent
-    kinds = [f"{absent:,} that do not occur"] if absent else []
-    kinds += [f"{fewer:,} with fewer texts"] if fewer else []
-    return f"not shown: {' and '.join(kinds)}; macro avg is the mean of all {labels:,} labels"
+def _note(labels: int, reported: int, occurring: int) -> str:
+    """Return a line about the labels that have no row or do not occur; empty if there are none."""
+    absent = labels - occurring
+    kinds = (
+        [f"{absent:,} that {plural(absent, 'does', 'do')} not occur"] if absent and reported < labels else []
+    )
+    kinds += [f"{occurring - reported:,} with fewer texts"] if reported < occurring else []
+    parts = [f"not shown: {' and '.join(kinds)}"] if kinds else []
+    if absent:
+        mean_of = f"the {counted(occurring, 'label')} that {plural(occurring, 'occurs', 'occur')}"
+        parts.append(f"macro avg is the mean of {mean_of}, as a true or predicted one")
+    elif parts:
+        parts.append(f"macro avg is the mean of all {labels:,} labels")
+    return "; ".join(parts)
 
 
 def _metrics(right: Any, predicted: Any, true: Any) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from lmclassify.errors import counted
 from lmclassify.text.display import aligned, shown
 
 MAX_MATRIX_LABELS = 12
@@ -81,20 +82,20 @@ def confusion_text(labels: Sequence[str], matrix: Matrix) -> str:
     chosen, which = list(range(len(labels))), ""
     if len(labels) > MAX_MATRIX_LABELS:
         chosen = occurring(matrix)
-        which = f" of the {len(chosen)} labels that occur"
+        which = f" of the {counted(len(chosen), 'label that occurs', 'labels that occur')}"
     if len(chosen) > MAX_MATRIX_LABELS:
         return _pairs_text(confused_pairs(labels, matrix))
     cells = [["", *(shown(labels[column]) for column in chosen)]]
     cells += [[shown(labels[row]), *(str(matrix[row][column]) for column in chosen)] for row in chosen]
-    title = f"confusion matrix{which} (rows: true, columns: predicted)"
+    title = f"rows: true labels{which}; columns: predicted labels"
     return "\n".join([title, *map("  ".join, aligned(cells, left=0, equal=True))])
 
 
 def _pairs_text(pairs: ConfusedPairs) -> str:
     if not pairs["rows"]:
         return "no text got a wrong label"
-    title = f"most confused labels: {len(pairs['rows'])} of {pairs['pairs']:,} pairs, with "
-    title += f"{pairs['mistakes_shown']:,} of {pairs['mistakes']:,} mistakes"
+    title = f"most confused labels: {len(pairs['rows'])} of {counted(pairs['pairs'], 'pair')}, with "
+    title += f"{pairs['mistakes_shown']:,} of {counted(pairs['mistakes'], 'mistake')}"
     cells = [["true", "predicted", "texts", "share of true"]]
     cells += [
         [shown(pair["true"]), shown(pair["predicted"]), f"{pair['count']:,}", f"{pair['share']:.1%}"]

@@ -34,8 +34,14 @@ def model_info(fitted: FittedModel) -> dict[str, Any]:
             "vocab_size": fitted.tokenizer.vocab_size,
         },
         "parameters": fitted.num_parameters,
-        "training": {key: fit.get(key) for key in _FIT_KEYS},
+        "training": {key: fit.get(key) for key in _FIT_KEYS} | _files(fit),
         **({"stages": stages} if stages else {}),
         "settings": {**vars(fitted.settings), **fitted.parameters},
         "versions": fitted.versions,
     }
+
+
+def _files(fit: dict[str, Any]) -> dict[str, Any]:
+    """Return the names of the training files, if the command line fitted the model."""
+    names = fit.get("files")
+    return {"files": [str(name) for name in names]} if isinstance(names, list) else {}

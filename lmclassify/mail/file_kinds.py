@@ -6,11 +6,12 @@ import os
 import re
 from typing import Literal
 
-from lmclassify.mail.mbox import MAIL_HEADER, starts_message
+from lmclassify.mail.mbox import BLANK_LINES, MAIL_HEADER, MMDF_LINE, starts_message
+from lmclassify.mail.normal_form import normal_form
 from lmclassify.tables.compression import split_compression
 
 FileKind = Literal["mbox", "message", "emlx"]
-"""``emlx`` is a message of Apple Mail: a line with its length, the message, and properties in XML."""
+"""``mbox`` includes MMDF. ``emlx`` is a message of Apple Mail: its length, the message, properties in XML."""
 
 HEAD_BYTES = 4096
 """Bytes read of a file to find out what it holds."""
@@ -31,7 +32,6 @@ _MAIN_HEADER = re.compile(rb"(?:return-path|received|message-id|from|subject)[ \
 _MAIL_HEADER = re.compile(MAIL_HEADER, re.IGNORECASE)
 _HEADER_LINES = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\n]*(?:\n|\Z)(?:[ \t]+[^\s][^\n]*(?:\n|\Z))*)+")
 _HEADER_NAME = re.compile(rb"(?m)^[!-9;-~]+[ \t]*:")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def kind_by_name(path: str) -> FileKind | None:
@@ -70,8 +70,11 @@ def kind_of(path: str, head: bytes, *, sure: bool = False) -> FileKind | None:
     in_maildir = os.path.basename(folder) in MAILDIR_FOLDERS
     if in_maildir and _MAILDIR_NAME.match(name):
         return "message"
+    head = BLANK_LINES.sub(b"", normal_form(head), count=1)
     if head.startswith(b"From ") and _begins_mbox(head):
         return "message" if in_maildir else "mbox"
+    if MMDF_LINE.match(head):
+        return "mbox"
     return "message" if _begins_message(head, sure) else None
 
 
@@ -88,7 +91,6 @@ def _begins_message(head: bytes, sure: bool) -> bool:
     Two different ones are enough, or a main one alone, before a blank line. One usual header on the first
     line may also be the first word of a text.
     """
-    head = head.removeprefix(_BYTE_ORDER_MARK)
     if not sure and _USUAL_HEADER.match(head):
         return True
     block = _HEADER_LINES.match(head)

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -22,11 +22,14 @@ from lmclassify.mail.file_kinds import (
     kind_of,
 )
 from lmclassify.mail.mbox import BLOCK_BYTES, split_mbox
+from lmclassify.mail.normal_form import wide_encoding
 from lmclassify.tables.compression import decompressed, split_compression
 from lmclassify.tables.inputs import open_file
 
 _GZIP = b"\x1f\x8b"
 _NUL = b"\0"
+_ENOUGH_FILES = 100
+"""So many files of a folder, most of which begin with a header, tell that it is mail."""
 
 
 class Mailbox:
@@ -70,14 +73,22 @@ class Mailbox:
         self._stream: BinaryIO | None = None
         self.size: int | None = None
         self.left_out: list[str] = []
+        self._files_of_mail = self._texts_left_out = 0
+        self._has_names_of_mail = False
         self.sub_folders: list[str] = []
         if self._is_folder:
             self._folder = _list_folder(path)
             self.sub_folders = [_printable(name) for name in self._folder.sub_folders]
             self.size = sum(size for *_, size in self._folder.files) or None
+            self._has_names_of_mail = any(_has_name_of_mail(file) for _, file, _ in self._folder.files)
         elif path != "-":
             with contextlib.suppress(OSError):  # opening it reports the error
                 self.size = os.stat(path).st_size or None
+
+    @property
+    def may_be_texts(self) -> bool:
+        """Whether most files of a folder so far are texts that are no mail, and none has a name of mail."""
+        return self._texts_left_out > self._files_of_mail and not self._has_names_of_mail
 
     @property
     def bytes_read(self) -> int:
@@ -130,11 +141,15 @@ class Mailbox:
             head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
             kind = kind_of(path, head)
             hidden = any(part.startswith(".") for part in name.split("/"))
-            if kind is None and self._every_file and _NUL not in head and not hidden:
+            is_binary = _NUL in head and wide_encoding(head) is None
+            if kind is None and self._every_file and not is_binary and not hidden:
                 kind = "message"
+            self._files_of_mail += kind is not None
             if kind is None:
                 if not hidden:
                     self.left_out.append(name)
+                    is_text = bool(head) and not is_binary and not is_index(path)
+                    self._texts_left_out += is_text
             elif kind == "mbox":
                 yield from self._messages_of_mbox(stream, name)
             else:
@@ -171,8 +186,8 @@ def looks_like_mail(path: str) -> bool:
     """Return whether a path is mail: mbox, Maildir, a message or a folder of messages, compressed or not.
 
     A file is mail if its suffix is .mbox, .eml or .emlx, or if it begins like an mbox file or a message. A
-    folder is mail if it is a Maildir, if its first file begins with a mail header, or if any of its files is
-    mail, or an index that mail programs keep beside mailboxes, which may be empty.
+    folder is mail if it is a Maildir, if any of its files is mail, or an index that mail programs keep beside
+    mailboxes, which may be empty, or if most of its files begin with a line that looks like a header.
     """
     if path == "-":
         peek = getattr(sys.stdin.buffer, "peek", None)
@@ -180,15 +195,29 @@ def looks_like_mail(path: str) -> bool:
     if os.path.isdir(path):
         if all(os.path.isdir(os.path.join(path, name)) for name in MAILDIR_FOLDERS):
             return True
-        files = [file for _, file, _ in _list_folder(path).files]
-        return any(is_index(file) or _is_mail(file, sure=number > 0) for number, file in enumerate(files))
-    return _is_mail(path, sure=True)
+        return _is_mail_folder([file for _, file, _ in _list_folder(path).files])
+    return kind_by_name(path) is not None or (
+        not is_table(path) and kind_of(path, _head(path), sure=True) is not None
+    )
 
 
-def _is_mail(path: str, sure: bool) -> bool:
-    if kind_by_name(path) is not None:
-        return True
-    return not is_table(path) and kind_of(path, _head(path), sure=sure) is not None
+def _has_name_of_mail(path: str) -> bool:
+    in_maildir = os.path.basename(os.path.dirname(path)) in MAILDIR_FOLDERS
+    return in_maildir or is_index(path) or kind_by_name(path) is not None
+
+
+def _is_mail_folder(files: Sequence[str]) -> bool:
+    looks_like_header = 0
+    for number, file in enumerate(files):
+        if number >= _ENOUGH_FILES and looks_like_header > number / 2:
+            return True
+        if is_index(file) or kind_by_name(file) is not None:
+            return True
+        head = _head(file)
+        if kind_of(file, head, sure=True) is not None:
+            return True
+        looks_like_header += kind_of(file, head) is not None
+    return looks_like_header > len(files) / 2
 
 
 @dataclass

@@ -12,6 +12,7 @@ from lmclassify.mail.charsets import codec_of, decode_bytes
 from lmclassify.mail.encoded_words import decode_header
 from lmclassify.mail.fields import FIELDS, MAX_MESSAGE_BYTES, MAX_TEXT_CHARACTERS
 from lmclassify.mail.mime import Part
+from lmclassify.mail.normal_form import UTF8_MARK, wide_encoding
 
 _MAX_DEPTH = 40  # of nested parts, well below Python's recursion limit
 _HTML = re.compile(r"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
@@ -74,9 +75,7 @@ def read_message(data: bytes, fields: Sequence[str] = FIELDS) -> Mail:
     fields : sequence of str
         Without ``body``, the body is not parsed, which saves time.
     """
-    data = data[:MAX_MESSAGE_BYTES].removeprefix(b"\xef\xbb\xbf")
-    if b"\n" not in data:
-        data = data.replace(b"\r", b"\n")  # lines of old Macintoshes
+    data, is_unicode = _normalized(data[:MAX_MESSAGE_BYTES])
     head = data
     if "body" not in fields:
         end = _END_OF_HEADER.search(data)
@@ -91,11 +90,27 @@ def read_message(data: bytes, fields: Sequence[str] = FIELDS) -> Mail:
         "",
     )
     if "body" in fields:
-        body = _Body(message)
+        body = _Body(message, is_unicode)
         mail.body = body.text
         if body.is_sealed:
             mail.is_sealed = True
     return mail
+
+
+def _normalized(data: bytes) -> tuple[bytes, bool]:
+    """Return a message with line feeds and without blank lines before its header, and whether it is UTF-8."""
+    wide = wide_encoding(data)
+    if wide is not None:
+        data = data.decode(wide, "replace").encode("utf-8", "replace")
+    is_unicode = wide is not None or data.startswith(UTF8_MARK)
+    data = data.removeprefix(UTF8_MARK)
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")  # lines of old Macintoshes
+    if data[:1].isspace():
+        from lmclassify.mail.mbox import without_leading_blank_lines
+
+        data = without_leading_blank_lines(data)
+    return data, is_unicode
 
 
 def _header(message: Part, name: bytes, data: bytes) -> str:
@@ -112,8 +127,8 @@ def _header(message: Part, name: bytes, data: bytes) -> str:
 class _Body:
     """The text of a message's parts, without attachments."""
 
-    def __init__(self, message: Part) -> None:
-        self.is_sealed = False
+    def __init__(self, message: Part, is_unicode: bool) -> None:
+        self.is_sealed, self._is_unicode = False, is_unicode
         pieces: list[str] = []
         remaining = MAX_TEXT_CHARACTERS
         for text in self._texts(message, 0):
@@ -151,7 +166,11 @@ class _Body:
         yield self._text(part, sub)
 
     def _text(self, part: Part, sub: str) -> str:
-        text = _decoded(part.content(), part.parameter(b"charset"))
+        content = part.content()
+        charset = part.parameter(b"charset")
+        if self._is_unicode and content is part.body and _is_utf8(content):
+            charset = "utf-8"  # whoever saved the file has converted it
+        text = _decoded(content, charset)
         if sub in ("html", "xhtml+xml") or _HTML.match(text):
             from lmclassify.mail.html_text import text_of_html
 
@@ -168,6 +187,17 @@ class _Body:
             return ""
 
         return _ARMOUR.sub(remove, _SIGNED.sub("", text))
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Return whether bytes are UTF-8 and not only ASCII, as ISO-2022 and UTF-7 are, too."""
+    if data.isascii():
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decoded(data: bytes, charset: str) -> str:

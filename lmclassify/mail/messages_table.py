@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
-from lmclassify.errors import DataError, listing
+from lmclassify.errors import DataError, counted, listing
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
 from lmclassify.mail.messages import read_message
@@ -83,14 +83,17 @@ class MailReader(ClosingReader):
         """What was not read so far: sealed messages, files that are no mail, and sub-folders."""
         notes = []
         if self._sealed and "body" in self._fields:
-            what = "1 message is" if self._sealed == 1 else f"{self._sealed:,} messages are"
+            what = counted(self._sealed, "message is", "messages are")
             notes.append(
                 f"{self.name}: {what} encrypted or sealed (PGP, S/MIME); what is sealed counts as no text"
             )
         files, folders = self._mailbox.left_out, self._mailbox.sub_folders
         if files:
-            what = "1 file that is no mail" if len(files) == 1 else f"{len(files):,} files that are no mail"
-            notes.append(f"{self.name}: {what} left out: {listing(files, _MAX_NAMES)}")
+            what = counted(len(files), "file that is no mail", "files that are no mail")
+            remedy = (
+                "; to read each file as one text: --input-format text" if self._mailbox.may_be_texts else ""
+            )
+            notes.append(f"{self.name}: {what} left out: {listing(files, _MAX_NAMES)}{remedy}")
         if folders:
             what = "its sub-folder" if len(folders) == 1 else f"its {len(folders):,} sub-folders"
             notes.append(

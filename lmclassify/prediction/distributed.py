@@ -21,7 +21,7 @@ from lmclassify.classify.storage import to_stored
 from lmclassify.cluster.streams import stream
 from lmclassify.datasets.multiple_files import check_columns
 from lmclassify.datasets.sources import InputFormat, open_rows
-from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, listing
+from lmclassify.errors import DataError, LMClassifyError, LMClassifyWarning, counted, listing
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.prediction.labelling import TableLabeller, check_new_columns
 from lmclassify.prediction.part_files import PartFolder
@@ -61,6 +61,7 @@ class LabellingCounts:
     """Rows with text and label, by true and by predicted label."""
     rows: int = 0
     without_text: int = 0
+    without_one_label: int = 0
     renamed: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Rows whose label counts as a label of the model; see `TableLabeller`."""
     notes: list[str] = field(default_factory=list)
@@ -72,6 +73,7 @@ class LabellingCounts:
         self.counts += other.counts
         self.rows += other.rows
         self.without_text += other.without_text
+        self.without_one_label += other.without_one_label
         self.renamed += other.renamed
         self.notes += other.notes
         self.comparison.merge(other.comparison)
@@ -205,7 +207,8 @@ def _unreadable(failed: Sequence[_FailedFile], files: int) -> DataError:
     if len(failed) > MAX_ERRORS:
         errors.append(f"and {listing(failure.file.name for failure in failed[MAX_ERRORS:])}")
     return DataError(
-        f"{len(failed):,} of {files:,} files cannot be used (the others are done): {'; '.join(errors)}"
+        f"{len(failed):,} of {counted(files, 'file')} cannot be used (the others are done): "
+        f"{'; '.join(errors)}"
     )
 
 
@@ -264,6 +267,7 @@ def _prepare(job: _Job) -> Callable[[_Chunk | _FailedFile], _LabelledChunk | _Fa
             labeller.counts,
             len(rows),
             labeller.without_text,
+            labeller.without_one_label,
             labeller.renamed,
             list(chunk.notes),
             labeller.comparison,

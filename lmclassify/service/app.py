@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from lmclassify import __version__
-from lmclassify.errors import LMClassifyError
+from lmclassify.errors import LMClassifyError, counted
 from lmclassify.service import schemas
 from lmclassify.service.guard import ClientDisconnectedError, Guard
 from lmclassify.service.metrics import Metrics
@@ -179,7 +179,7 @@ class Service:
         several = "texts" in body.model_fields_set
         texts = body.texts if several else [body.text]
         if len(texts) > self._settings.max_texts:
-            raise _too_much("/texts", f"at most {self._settings.max_texts:,} texts per request")
+            raise _too_much("/texts", f"at most {counted(self._settings.max_texts, 'text')} per request")
         self._check_texts(texts, "texts" if several else "text")
         result = await self._result(request, "predict", list(_split(texts)))
         lists = [piece.removeprefix(_PREFIX).removesuffix(_SUFFIX) for piece in result.bodies]
@@ -244,7 +244,9 @@ class Service:
             if self._settings.log_texts:
                 _text_log.info("%s: %s", pointer, ascii(text))
             if len(text) > self._settings.max_characters:
-                raise _too_much(pointer, f"at most {self._settings.max_characters:,} characters per text")
+                raise _too_much(
+                    pointer, f"at most {counted(self._settings.max_characters, 'character')} per text"
+                )
             if not text.isascii() and _SURROGATE.search(text):
                 detail = "it contains half of a surrogate pair"
                 raise RequestError(

@@ -96,7 +96,7 @@ class ExplainRequest(_RequestBody):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Your free prize is waiting"}]})
 
-    text: StrictStr
+    text: StrictStr = Field(description="The text to explain.")
     label: StrictStr | None = Field(
         default=None, description="Label to explain. Default: the predicted label."
     )
@@ -110,7 +110,7 @@ class SuggestRequest(_RequestBody):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"prefix": "Your account", "n": 3}]})
 
-    prefix: StrictStr
+    prefix: StrictStr = Field(description="The beginning of a text.")
     label: StrictStr | None = Field(
         default=None, description="Label whose language model is used. Default: a mixture of all labels."
     )
@@ -121,7 +121,7 @@ class PredictedText(BaseModel):
     """The prediction for one text."""
 
     label: str = Field(description="The predicted label, or the name for unknown or uncertain texts.")
-    probabilities: dict[str, Probability]
+    probabilities: dict[str, Probability] = Field(description="They sum to 1.")
     joint_log_probabilities: dict[str, float] = Field(description="In nats.")
     novelty: float = Field(
         description="How unlike the training texts the text is; typical texts are around 0."
@@ -135,71 +135,79 @@ class PredictedText(BaseModel):
 class PredictResponse(BaseModel):
     """Predictions in the order of the texts."""
 
-    predictions: list[PredictedText]
+    predictions: list[PredictedText] = Field(description="One per text.")
 
 
 class Contribution(BaseModel):
-    """What one part of the text contributes to the decision."""
+    """What the prior, a word or the end of the text contributes to the decision."""
 
-    parts: dict[str, float] = Field(
+    contributions: dict[str, float] = Field(
         description="Contribution to the joint log-probability of each label, in nats."
     )
-    part: float = Field(description="Contribution to the decision, in nats.")
+    contribution: float = Field(
+        description="Contribution to the decision, in nats: positive for `label`, negative for `against`."
+    )
+    parts: dict[str, float] = Field(
+        deprecated=True, description="Alias of `contributions`, until version 0.9."
+    )
+    part: float = Field(deprecated=True, description="Alias of `contribution`, until version 0.9.")
 
 
 class EndContribution(Contribution):
     """The end of the text."""
 
-    log_probability: dict[str, float]
+    log_probability: dict[str, float] = Field(
+        description="Log-probability under the language model of each label, in nats."
+    )
 
 
 class WordContribution(EndContribution):
     """A word of the text."""
 
-    word: str
+    word: str = Field(description="The word as the text has it.")
     start: int = Field(ge=0, description="Start in the text, in characters (code points).")
-    end: int = Field(ge=0)
+    end: int = Field(ge=0, description="End in the text; the first character after the word.")
 
 
 class ExplainResponse(BaseModel):
     """Why a text has its label. The contributions sum to the joint log-probabilities."""
 
-    text: str
-    label: str
-    against: str | None
-    probabilities: dict[str, Probability]
-    joint_log_probabilities: dict[str, float]
+    text: str = Field(description="The text of the request.")
+    label: str = Field(description="The label explained.")
+    against: str | None = Field(description="The label compared with; null if the model has a single label.")
+    probabilities: dict[str, Probability] = Field(description="They sum to 1.")
+    joint_log_probabilities: dict[str, float] = Field(description="In nats.")
     decision: float = Field(
         description="The joint log-probability of `label` minus that of `against`, in nats."
     )
     reading: str | None = Field(
         description="The normalized text that decided, if the text was recognized as disguised; else null."
     )
-    prior: Contribution
-    words: list[WordContribution]
-    end_of_text: EndContribution
+    prior: Contribution = Field(description="What the labels' prior probabilities contribute.")
+    words: list[WordContribution] = Field(description="The words in their order.")
+    end_of_text: EndContribution = Field(description="What the end of the text contributes.")
 
 
 class SuggestedWord(BaseModel):
     """A likely next word."""
 
-    word: str
-    probability: Probability
+    word: str = Field(description="The word.")
+    probability: Probability = Field(description="Probability that it comes next.")
 
 
 class SuggestResponse(BaseModel):
     """Next words, the likeliest first."""
 
-    suggestions: list[SuggestedWord]
+    suggestions: list[SuggestedWord] = Field(description="At most `n` words.")
 
 
 class RequestLimits(BaseModel):
     """Limits per request."""
 
-    max_body_bytes: int
-    max_texts: int
-    max_characters: int
-    max_suggestions: int
+    max_body_bytes: int = Field(description="Size of a body, in bytes.")
+    max_texts: int = Field(description="Texts per request.")
+    max_characters: int = Field(description="Characters (code points) per text.")
+    max_suggestions: int = Field(description="Words per request for suggestions.")
 
 
 class ModelResponse(BaseModel):
@@ -208,12 +216,12 @@ class ModelResponse(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str = Field(description="Name of the model's folder.")
-    checksum: str
-    can_suggest: bool
+    checksum: str = Field(description="Changes whenever the model does.")
+    can_suggest: bool = Field(description="Whether the model can suggest next words.")
     unknown_threshold: float | None = Field(
         description="Novelty above which a text is unlike every label; null if there is no threshold."
     )
-    labels: list[dict[str, Any]]
+    labels: list[dict[str, Any]] = Field(description="Name, prior and training of each label.")
     limits: RequestLimits
 
 

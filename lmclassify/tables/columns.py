@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lmclassify.errors import DataError, listing, shorten
+from lmclassify.errors import DataError, did_you_mean, listing, shorten
 from lmclassify.tables.compression import split_compression
 from lmclassify.tables.recognition import (
     Cells,
@@ -121,7 +121,8 @@ def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str]
         if found:
             return found[0]
     if wanted is not None:
-        raise DataError(f"{name} has no column {shorten(wanted)}; its columns: {listing(columns)}")
+        similar = did_you_mean(wanted, columns)
+        raise DataError(f"{name} has no column {shorten(wanted)}{similar}; its columns: {listing(columns)}")
     return None
 
 
@@ -140,10 +141,16 @@ def text_column(table: Table, wanted: str | None) -> int:
 
     Raises DataError if there is none.
     """
+    index = find_text_column(table, wanted)
+    if index is None:
+        raise _no_column(table, "text", TEXT_COLUMNS)
+    return index
+
+
+def find_text_column(table: Table, wanted: str | None) -> int | None:
+    """Return what `text_column` returns, or None if there is no text column."""
     index = _by_name(table, wanted, TEXT_COLUMNS, OTHER_TEXT_COLUMNS)
-    if index is not None:
-        return index
-    if _is_header_certain(table):
+    if index is None and _is_header_certain(table):
         candidates = text_columns(table.sample) if table.sample else []
         label_at = _by_name(table, None, LABEL_COLUMNS, OTHER_LABEL_COLUMNS)
         both = text_and_label(table.sample)
@@ -151,15 +158,19 @@ def text_column(table: Table, wanted: str | None) -> int:
             return both.text_at
         if len(candidates) == 1 and candidates[0] != label_at:
             return candidates[0]
-    raise _no_column(table, "text", TEXT_COLUMNS)
+    return index
 
 
 def label_column(table: Table, wanted: str | None) -> int:
-    """Return the index of the label column: by its name, or else the other one of two if it holds labels.
+    """Return the index of the label column: by its name, or else the only one that holds labels.
 
     Raises DataError if there is none.
     """
     index = find_label_column(table, wanted)
+    if index is None and _is_header_certain(table):
+        texts = text_columns(table.sample)
+        labels = [at for at in label_columns(table.sample) if at not in texts]
+        index = labels[0] if len(labels) == 1 else None
     if index is None:
         raise _no_column(table, "label", LABEL_COLUMNS)
     return index
@@ -224,14 +235,17 @@ def _no_column(table: Table, what: str, usual: Sequence[str]) -> DataError:
     if list(columns) == ["text"] and suffix_of(name) == ".txt":
         return DataError(
             f"{name} has no {what} column: a .txt file is read as one text per line; if it is a table, use "
-            "--input-format csv"
+            "--columns label,text (in the order of its columns) or --no-header, or --input-format csv if it "
+            "has a header; --input-format fasttext reads labels in the lines (__label__spam)"
         )
     rows = table.sample
     texts, labels = (text_columns(rows), label_columns(rows)) if rows else ([], [])
     found = texts if what == "text" else [at for at in labels if at not in texts]
     example = f" (such as {', '.join(shorten(columns[at]) for at in found[:3])})" if found else ""
     header = ""
-    if table.header == "row":
+    if table.header == "row" and len(columns) == 1:
+        header = ", or use --input-format text if each line is a text"
+    elif table.header == "row":
         if any(first_row_is_data(columns, rows, at) for at in labels):
             header = (
                 f", or --no-header: its first row looks like data; {_columns_option(columns, texts, labels)}"

@@ -20,6 +20,8 @@ SEPARATOR_LINE = re.compile(r'"?sep=(.)\1*"?\1*', re.IGNORECASE)
 """A first line such as ``sep=;``, with which CSV files tell Excel the separator."""
 _JSON = re.compile(r'\s*(\[\s*)?\{\s*("(?:[^"\\]|\\.)*"\s*:|\})|\s*\[\s*\]\s*$')
 _FASTTEXT = re.compile(r'\s*(__label__[^\s,;|"]+\s|[^\r\n]*[ \t]__label__[^\s,;|"]+[ \t]*\r?\n)')
+_LABELLED = re.compile(r'\s*__label__[^\s,;|"]+\s')
+_MIN_LINES = 2  # fewer lines tell too little if the first one has no label
 _MARKUP = re.compile(
     rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body|table|\?xml|!--)[\s>]", re.IGNORECASE
 )
@@ -52,8 +54,9 @@ _NOT_TEXT: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x7fELF|MZ.{1,100}\0|\xca\xfe\xba\xbe", "a program", "lmclassify reads text"),
     (rb"bplist00", "a binary property list", _CONVERT),
 )
+ENCRYPTED = "protected by a password"
 _OLD_OFFICE = (
-    ("EncryptedPackage", "protected by a password"),
+    ("EncryptedPackage", ENCRYPTED),
     ("WordDocument", "an old Word document"),
     ("PowerPoint Document", "an old PowerPoint presentation"),
     ("__substg1.0_", "a message of Outlook"),
@@ -81,7 +84,9 @@ def recognise_content(head: bytes, encoding: str | None = None) -> Content | Non
     text = _decode(head, encoding)
     if _JSON.match(text):
         return "jsonl"
-    return "fasttext" if _FASTTEXT.match(text) else None
+    lines = [line for line in text.splitlines()[:-1] if line.strip()]
+    many_labels = 2 * sum(map(bool, map(_LABELLED.match, lines))) > len(lines) > _MIN_LINES
+    return "fasttext" if _FASTTEXT.match(text) or many_labels else None
 
 
 def table_saved_as_text(head: bytes) -> Literal["csv", "tsv"] | None:

@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lmclassify.errors import DataError, listing
-from lmclassify.tables.columns import Header, describe_columns, has_usual_names, suffix_of
+from lmclassify.errors import DataError, counted, listing
+from lmclassify.tables.columns import Header, describe_columns, has_known_name, has_usual_names, suffix_of
 from lmclassify.tables.content import SEPARATOR_LINE
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
@@ -25,6 +25,7 @@ from lmclassify.tables.separators import (
     Lookahead,
     default_separator,
     separator_from_header,
+    separator_with_escapes,
     sniff_separator,
 )
 
@@ -116,6 +117,8 @@ class DelimitedReader(LineReader):
         separator = declared[1] if declared is not None else separator_from_header(path, format, first)
         if separator is None:
             separator = sniff_separator(lookahead, quoting, sample)
+        if quoting is None and (escaped := separator_with_escapes(lookahead, separator, sample)):
+            separator, quoting = escaped, "backslash"
         seen, _ = sample_rows(iter(lookahead), separator, quoting, sample)
         all_lines = itertools.chain(lookahead.replay(), lines)
         self._separator = separator
@@ -127,6 +130,8 @@ class DelimitedReader(LineReader):
         if separator == default_separator(path, format):
             note = ""
         self._notes = [each for each in (note, self._lines.note) if each]
+        if quoting == "backslash":
+            self._notes.append("backslashes stand before quotes in cells")
         if suffix_of(path) == ".txt" and format is None:
             self._notes.append("a table; --input-format text reads one text per line")
         same = [row for row in seen if len(row) == len(header)]
@@ -136,7 +141,9 @@ class DelimitedReader(LineReader):
         rows = self._checked([header] if self._header == "none" else [])
         first_row = next(rows, None)
         if first_row is None:
-            raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows")
+            is_named = any(map(has_known_name, self.columns))
+            hint = "" if is_named else "; if that line is a text, use --input-format text, or predict --text"
+            raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows{hint}")
         self._rows = itertools.chain([first_row], rows)
 
     @property
@@ -220,7 +227,7 @@ class DelimitedReader(LineReader):
                     first_row = "the header" if self._header == "row" else "the first row"
                     raise DataError(
                         f"{self._position(records.line)}: {len(cells)} fields, but {first_row} has {width}; "
-                        "put quotes around fields that contain a separator"
+                        f"put quotes around fields that contain a separator{records.hint}"
                     )  # a blank line is a row only if the table has one column
 
     def _note_quotes(self) -> None:
@@ -252,7 +259,7 @@ class DelimitedReader(LineReader):
 
 
 def _cells(found: _Occurrences, one: str, several: str) -> str:
-    return f"{found.count:,} {one if found.count == 1 else several}"
+    return counted(found.count, one, several)
 
 
 def _first(found: _Occurrences) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lmclassify.errors import OptionError, listing
 
-Quoting = Literal["none", "minimal"]
+Quoting = Literal["none", "minimal", "backslash"]
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,9 @@ class Dialect:
 
     quoting: Quoting | None = None
     """``none``: quotes are characters like others, and every line is a row. ``minimal``: cells that hold a
-    separator, a quote or a line end are in quotes (RFC 4180). By default minimal, but in tab-separated files
-    a quote that does not enclose a cell is a character."""
+    separator, a quote or a line end are in quotes (RFC 4180). ``backslash``: the same, and a backslash stands
+    before a quote or backslash in them. By default minimal or, if the first rows can only be read so,
+    backslash; but in tab-separated files a quote that does not enclose a cell is a character."""
     header: bool | None = None
     """Whether the first row is a header; by default its content tells."""
     columns: tuple[str, ...] | None = None

@@ -6,10 +6,12 @@ import codecs
 import importlib.util
 import io
 import itertools
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 from lmclassify.errors import DataError, OptionError, shorten
+from lmclassify.extras import install_extra
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_BYTES, ClosingReader
 
@@ -33,6 +35,9 @@ _COMMON = {
     *("cp932", "shift_jis", "euc_jp", "gb18030", "big5", "cp949", "euc_kr"),
 }
 """Encodings that detection prefers to rarer ones (Mac, EBCDIC) that fit a sample nearly as well."""
+_WESTERN_LETTERS = "àçèêëîïñôù"
+"""Letters of French, Spanish and other languages of cp1252. In other encodings their bytes are letters that
+hardly any language has without some that are rare in cp1252, such as ð."""
 
 _UTF8 = ("utf-8", "utf-8-sig")
 _NOT_FOR_FILES = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
@@ -72,6 +77,21 @@ class LineReader(ClosingReader):
         self._input = source or Input(path)
         self.name = self._input.name
         self.size = self._input.size
+
+    def _begin_lines(self, encoding: str | None, items: Iterator[T], expected: str) -> Iterator[T]:
+        """Decode the lines, from which `items` are read; return these, the first one read already.
+
+        Closes the file and raises DataError, which says what was expected, if there is none.
+        """
+        try:
+            self._lines = decode_lines(self._input, encoding)
+            first = next(items, None)
+            if first is None:
+                raise DataError(f"{self.name} is empty; expected {expected}")
+        except BaseException:
+            self.close()
+            raise
+        return itertools.chain([first], items)
 
     def close(self) -> None:
         """Close the file."""
@@ -160,7 +180,7 @@ def _detect(sample: bytes, name: str) -> str:
     if importlib.util.find_spec("charset_normalizer") is None:
         raise DataError(
             f"{name} is not UTF-8, and --encoding detect needs charset-normalizer: "
-            'pip install "lmclassify[encodings]"'
+            f"{install_extra('encodings')}"
         )
     import charset_normalizer
 
@@ -171,7 +191,40 @@ def _detect(sample: bytes, name: str) -> str:
     likely = [match for match in matches if match.encoding in _COMMON and match.chaos <= best.chaos + 0.05]
     chosen = (likely or [best])[0]
     equivalent = chosen.could_be_from_charset  # encodings that decode the sample to the same characters
-    return check_encoding("cp1252" if "cp1252" in equivalent else chosen.encoding)
+    is_western = "cp1252" in equivalent or _is_western(sample, chosen.encoding)
+    return check_encoding("cp1252" if is_western else chosen.encoding)
+
+
+def _is_western(sample: bytes, other: str) -> bool:
+    """Return whether a sample is rather in cp1252 than in another encoding of Latin script.
+
+    The characters that the two read differently decide: by how many are well placed, which are letters beside
+    a letter, and signs, such as £, that do not have letters on both sides; else by which letters they are.
+    """
+    try:
+        western, second = sample.decode("cp1252"), sample.decode(other)
+    except ValueError:
+        return False
+    differing = [at for at, (a, b) in enumerate(zip(western, second, strict=False)) if a != b]
+    if len(western) != len(second) or any(_is_other_script(second[at]) for at in differing):
+        return False
+    placed = [sum(_is_well_placed(text, at) for at in differing) for text in (western, second)]
+    if placed[0] != placed[1]:
+        return placed[0] > placed[1]
+    letters = [western[at].lower() for at in differing if western[at].isalpha()]
+    frequent = [letter for letter in letters if letter in _WESTERN_LETTERS]
+    return len({*frequent}) > 1 and len(frequent) >= 0.9 * len(letters)
+
+
+def _is_other_script(character: str) -> bool:
+    return character.isalpha() and not unicodedata.name(character, "").startswith("LATIN")
+
+
+def _is_well_placed(text: str, at: int) -> bool:
+    before, after = text[at - 1 : at].isalpha(), text[at + 1 : at + 2].isalpha()
+    if not text[at].isprintable():
+        return False
+    return before or after if text[at].isalpha() else not (before and after)
 
 
 def _preview(source: Input, line: bytes, at: int) -> str:

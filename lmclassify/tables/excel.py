@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, listing, shorten
+from lmclassify.extras import install_extra
 from lmclassify.tables.columns import Header, describe_columns
-from lmclassify.tables.content import old_office_kind
+from lmclassify.tables.content import ENCRYPTED, old_office_kind
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.headers import find_names
 from lmclassify.tables.inputs import Input
+from lmclassify.tables.open_document import open_document_extents
 from lmclassify.tables.recognition import SAMPLE_ROWS, Cells
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
 
@@ -81,6 +83,8 @@ class ExcelReader(ClosingReader):
                     raise
                 self._input.stream.seek(0)
                 kind = old_office_kind(self._input.stream.read(_MAX_OLD_BYTES))
+                if kind == ENCRYPTED:
+                    raise DataError(f"{self.name} needs a password; save it without one") from None
                 if kind:
                     raise DataError(f"{self.name} is {kind}, not a table; save it as CSV or text") from None
                 problem = " ".join(str(error).split())[:200]
@@ -207,18 +211,23 @@ def _require_calamine(path: str) -> Any:
         import python_calamine
     except ImportError:
         raise DataError(
-            f'{path}: reading a spreadsheet needs python-calamine: pip install "lmclassify[excel]"'
+            f"{path}: reading a spreadsheet needs python-calamine: {install_extra('excel')}"
         ) from None
     return python_calamine
 
 
 def _check_extent(stream: BinaryIO, name: str) -> None:
-    """Raise DataError if a sheet of an .xlsx file has cells so far apart that it does not fit in memory.
+    """Raise DataError if a sheet has cells so far apart that it does not fit in memory.
 
-    calamine holds the whole rectangle of a sheet, and ends the process if it does not fit.
+    calamine holds the whole rectangle of a sheet, and ends the process if it does not fit. Sheets of .xls
+    files are small enough.
     """
     try:
         archive = zipfile.ZipFile(stream)
+        if "content.xml" in archive.namelist():
+            with archive.open("content.xml") as file:
+                for height, width in open_document_extents(file):
+                    _require_small(name, height, width)
         sheets = [member for member in archive.namelist() if member.startswith("xl/worksheets/sheet")]
         for sheet in sheets:
             columns: set[bytes] = set()
@@ -232,15 +241,19 @@ def _check_extent(stream: BinaryIO, name: str) -> None:
                     end = block[-_REFERENCE_BYTES:]
             width = max((_number(letters.decode()) for letters in columns), default=0)
             height = max(map(int, rows), default=0)
-            if width * height > _MAX_CELLS:
-                raise DataError(
-                    f"{name}: a sheet has cells down to row {height:,} in {width:,} columns; delete the "
-                    "cells that are far from the table, or save the table as CSV"
-                )
+            _require_small(name, height, width)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         pass  # .xls, or damaged, which calamine reports
     finally:
         stream.seek(0)
+
+
+def _require_small(name: str, height: int, width: int) -> None:
+    if width * height > _MAX_CELLS:
+        raise DataError(
+            f"{name}: a sheet has cells down to row {height:,} in {width:,} columns; delete the cells that "
+            "are far from the table, or save the table as CSV"
+        )
 
 
 def _numbered_rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:

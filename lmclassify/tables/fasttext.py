@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 
 from lmclassify.errors import DataError, listing
 from lmclassify.tables.columns import describe_columns
-from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.encodings import DecodingError, LineReader
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
@@ -20,7 +19,7 @@ class FastTextReader(LineReader):
     """Read the lines of a fastText file as rows of two columns, ``label`` and ``text``.
 
     Labels stand before or after the text. Raises DataError if the file cannot be read or is empty; while
-    reading, if bytes cannot be decoded, or if labels are used and a line has several.
+    reading, if bytes cannot be decoded.
 
     Parameters
     ----------
@@ -43,16 +42,7 @@ class FastTextReader(LineReader):
         self.rows_read = 0
         self._uses_labels = False
         self.unused_labels: dict[str, None] = {}
-        try:
-            self._lines = decode_lines(self._input, encoding)
-            self._rows = self._read()
-            first = next(self._rows, None)
-            if first is None:
-                raise DataError(f"{self.name} is empty; expected one text per line with its __label__")
-        except BaseException:
-            self.close()
-            raise
-        self._rows = itertools.chain([first], self._rows)
+        self._rows = self._begin_lines(encoding, self._read(), "one text per line with its __label__")
 
     @property
     def unused_words(self) -> str:
@@ -70,7 +60,7 @@ class FastTextReader(LineReader):
         return []
 
     def describe(self, text_at: int, label_at: int | None) -> str:
-        """Return one line that says how the file is read; from now on, a used label must be the only one.
+        """Return one line that says how the file is read.
 
         Raises DataError if text and label are the same column.
         """
@@ -83,17 +73,11 @@ class FastTextReader(LineReader):
         while taken := self._take(self._rows, rows):
             first = self.rows_read + 1
             self.rows_read += len(taken)
-            cells = []
-            for row, (labels, text) in enumerate(taken, first):
-                if self._uses_labels and len(labels) > 1:
-                    raise DataError(
-                        f"{self.name}, row {row:,}: {len(labels)} labels ({listing(labels)}); a text has one "
-                        "label: keep one of them"
-                    )
-                if labels and not self._uses_labels:
-                    self.unused_labels[" ".join(labels)] = None
-                cells.append([" ".join(labels), text])
-            yield Rows(self.columns, cells, first)
+            cells = [[" ".join(labels), text] for labels, text in taken]
+            if not self._uses_labels:
+                self.unused_labels |= {labels: None for labels, _ in cells if labels}
+            several = [at for at, (labels, _) in enumerate(taken) if len(labels) > 1]
+            yield Rows(self.columns, cells, first, several_labels=several)
 
     def _read(self) -> Iterator[tuple[list[str], str]]:
         """Yield labels and text of each line that is not blank."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, counted
 from lmclassify.tables.columns import Header, has_known_name
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.recognition import Cells, first_row_is_data, name_columns, text_and_label
@@ -46,7 +46,9 @@ def find_names(name: str, seen: Cells, dialect: Dialect) -> NamedColumns:
         note = "no header, " + (", ".join(where) or "columns have numbers")
         return NamedColumns(columns, "none", seen, note)
     if len(names) != len(first):
-        raise DataError(f"{name}: its first row has {len(first)} columns, but --columns names {len(names)}")
+        raise DataError(
+            f"{name}: its first row has {counted(len(first), 'column')}, but --columns names {len(names)}"
+        )
     if [cell.strip().casefold() for cell in first] == [each.casefold() for each in names]:
         raise DataError(f"{name}: its first row is the header that --columns names; drop --columns")
     return NamedColumns(list(names), "none", seen)

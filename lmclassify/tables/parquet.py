@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lmclassify.errors import DataError, LMClassifyError, listing, shorten
+from lmclassify.extras import install_extra
 from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.compression import split_compression
 from lmclassify.tables.inputs import Input
@@ -23,7 +24,7 @@ def require_pyarrow(error: type[LMClassifyError]) -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
-        raise error('format parquet needs pyarrow: pip install "lmclassify[parquet]"') from None
+        raise error(f"format parquet needs pyarrow: {install_extra('parquet')}") from None
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,13 @@ class ParquetReader(ClosingReader):
         starts at the end of the file.
     source : Input, optional
         The open file, if it is open already.
+    named_columns : sequence of str or None
+        Names that may be fields of structs, such as ``message.body``; these become columns.
     """
 
-    def __init__(self, path: str, source: Input | None = None) -> None:
+    def __init__(
+        self, path: str, source: Input | None = None, *, named_columns: Sequence[str | None] = ()
+    ) -> None:
         require_pyarrow(DataError)
         import pyarrow
         import pyarrow.parquet
@@ -79,6 +84,12 @@ class ParquetReader(ClosingReader):
             except self._errors as error:
                 raise self._damaged(error) from None
             self.columns: list[str] = list(self._file.schema_arrow.names)
+            self._fields: dict[str, tuple[list[int], Any]] = {}
+            for name in named_columns:
+                found = None if name is None else _find_field(self._file.schema_arrow, name)
+                if name is not None and name not in self.columns and found is not None:
+                    self._fields[name] = found
+            self.columns += self._fields
             if not self._file.metadata.num_rows:
                 raise DataError(f"{self.name} has columns ({listing(self.columns)}) but no rows")
         except BaseException:
@@ -106,10 +117,18 @@ class ParquetReader(ClosingReader):
 
         try:
             table = pyarrow.Table.from_batches([next(self._file.iter_batches(batch_size=SAMPLE_ROWS))])
-            columns = [[to_cell(value) for value in _values(column)] for column in table.columns]
+            columns = self._cells(table)
         except self._errors as error:
             raise self._damaged(error) from None
         return [list(row) for row in zip(*columns, strict=True)]
+
+    def _cells(self, table: Any) -> list[list[str]]:
+        """Return the cells of each column."""
+        from pyarrow import compute
+
+        paths = [indices for indices, _ in self._fields.values()]
+        fields = [compute.struct_field(table.column(root), path) for root, *path in paths]
+        return [[to_cell(value) for value in _values(column)] for column in (*table.columns, *fields)]
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use.
@@ -117,7 +136,8 @@ class ParquetReader(ClosingReader):
         Raises DataError if text and label are the same column, or the text column does not hold strings.
         """
         description = describe_columns(self.name, self.columns, text_at, label_at)
-        column_type = self._file.schema_arrow.field(text_at).type
+        field = self._fields.get(self.columns[text_at])
+        column_type = self._file.schema_arrow.field(text_at).type if field is None else field[1]
         if not _is_text(column_type):
             raise DataError(
                 f"{self.name}: {shorten(self.columns[text_at])} holds {column_type}, but texts must be "
@@ -139,7 +159,7 @@ class ParquetReader(ClosingReader):
                 if batch is None:
                     return
                 table = pyarrow.Table.from_batches([batch])
-                columns = [[to_cell(value) for value in _values(column)] for column in table.columns]
+                columns = self._cells(table)
             except self._errors as error:
                 raise self._damaged(error) from None
             first = self.rows_read + 1
@@ -147,6 +167,23 @@ class ParquetReader(ClosingReader):
             cells = [list(row) for row in zip(*columns, strict=True)]
             if cells:
                 yield Rows(self.columns, cells, first, original=ArrowRows(table))
+
+
+def _find_field(schema: Any, name: str) -> tuple[list[int], Any] | None:
+    """Return the indices that lead to a field of a struct, and its type; None if there is none."""
+    from pyarrow import types
+
+    first, *rest = name.split(".")
+    indices = [schema.get_field_index(first)]
+    if not rest or indices[0] < 0:
+        return None
+    kind = schema.field(indices[0]).type
+    for each in rest:
+        if not types.is_struct(kind) or kind.get_field_index(each) < 0:
+            return None
+        indices.append(kind.get_field_index(each))
+        kind = kind.field(indices[-1]).type
+    return indices, kind
 
 
 def to_arrow(rows: Rows) -> Any:
@@ -160,7 +197,9 @@ def to_arrow(rows: Rows) -> Any:
         table = pyarrow.table(cells, rows.columns)
     for name, column in rows.added.items():
         kind = pyarrow.from_numpy_dtype(column.dtype) if hasattr(column, "dtype") else pyarrow.string()
-        table = table.append_column(name, pyarrow.array(column, kind, from_pandas=True))
+        values = pyarrow.array(column, kind, from_pandas=True)
+        # A table without columns has no rows, so nothing can be appended to it.
+        table = table.append_column(name, values) if table.num_columns else pyarrow.table([values], [name])
     return table
 
 

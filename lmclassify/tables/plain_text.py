@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from lmclassify.errors import DataError
 from lmclassify.tables.columns import describe_columns
-from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
+from lmclassify.tables.encodings import DecodingError, LineReader
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_ROWS, Rows
 
@@ -31,16 +30,7 @@ class PlainTextReader(LineReader):
         self._open(path, source)
         self.columns = ["text"]
         self.rows_read = 0
-        try:
-            self._lines = decode_lines(self._input, encoding)
-            self._texts = self._read()
-            first = next(self._texts, None)
-            if first is None:
-                raise DataError(f"{self.name} is empty; expected one text per line")
-        except BaseException:
-            self.close()
-            raise
-        self._texts = itertools.chain([first], self._texts)
+        self._texts = self._begin_lines(encoding, self._read(), "one text per line")
 
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how the file is read.

@@ -11,6 +11,8 @@ from lmclassify.tables.dialect import Quoting
 MAX_CELL_CHARACTERS = 1 << 26
 """Longest cell: the csv module takes four bytes per character of the cell it reads."""
 
+_ESCAPED = re.compile(r'\\(["\\])')
+_ESCAPES = "if backslashes stand before quotes that are characters, use --quoting backslash"
 _NO_QUOTES = "use --quoting none if quotes are characters like others"
 _CARRIAGE_RETURN = "a carriage return outside quotes; end lines with a line feed"
 _NEVER_CLOSED = (
@@ -35,7 +37,7 @@ class RecordReader:
     lines : iterator of str
         With their line ends.
     separator : str
-    quoting : {"none", "minimal"}, optional
+    quoting : {"none", "minimal", "backslash"}, optional
         See `lmclassify.tables.dialect.Dialect`.
     next_line : int
         Number of the first line.
@@ -57,6 +59,7 @@ class RecordReader:
     ) -> None:
         self._lines = lines
         self._separator = separator
+        self._has_escapes = quoting == "backslash"
         self._waiting: list[str] = []  # lines that were read ahead, the next one last
         self._taken: list[str] = []
         self.width: int | None = None
@@ -72,15 +75,22 @@ class RecordReader:
 
     def __iter__(self) -> Iterator[list[str]]:
         for row in self._rows:
-            lines = len(self._taken)
             self.line = self.last_line + 1
-            self.last_line += lines
             self.could_be_rows = False
-            if lines > 1:
+            if len(self._taken) == 1:
+                self.last_line += 1
+            else:
+                self.last_line += len(self._taken)
                 literal = self.literal
                 self.could_be_rows = all(map(self._is_complete, self._taken))
                 self.literal = literal
             yield row
+
+    @property
+    def hint(self) -> str:
+        """What else to do about a row that breaks the rules, for the user; may be empty."""
+        has_escapes = not self._has_escapes and any('\\"' in line for line in self._taken)
+        return f"; {_ESCAPES}" if has_escapes else ""
 
     def _next(self) -> str | None:
         line = self._waiting.pop() if self._waiting else next(self._lines, None)
@@ -171,25 +181,25 @@ class RecordReader:
 
     def _minimal(self) -> Iterator[list[str]]:
         csv.field_size_limit(MAX_CELL_CHARACTERS)  # the default of 128 KB is too little for mail
-        reader = csv.reader(self._fed(), delimiter=self._separator, strict=True)
-        while True:
-            self._taken = []
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                raise RecordError(_problem(error)) from None
-            if row is None:
-                return
-            yield row
+        taken = self._taken
+        try:
+            for row in csv.reader(self._fed(), delimiter=self._separator, strict=True):
+                yield row
+                taken.clear()
+        except csv.Error as error:
+            raise RecordError(_problem(error) + self.hint) from None
 
     def _fed(self) -> Iterator[str]:
         """Yield the lines; blanks between a separator and the quotes of a cell are left out."""
         separator = re.escape(self._separator)
         blanks = re.compile(rf'(?:^|{separator})[ \t]+"|"[ \t]+(?:{separator}|[\r\n]*\Z)')
         quoted = re.compile(rf'[ \t]*("[^"]*(?:""[^"]*)*")[ \t]*(?={separator}|[\r\n]*\Z)')
-        while (line := self._next()) is not None:
-            is_first = len(self._taken) == 1
-            if is_first and self._separator != "\t" and '"' in line and blanks.search(line):
+        has_escapes, may_have_blanks, taken = self._has_escapes, self._separator != "\t", self._taken
+        for line in self._lines:
+            taken.append(line)
+            if has_escapes and "\\" in line:
+                line = _ESCAPED.sub(lambda found: '""' if found[1] == '"' else "\\", line)
+            if may_have_blanks and '"' in line and len(taken) == 1 and blanks.search(line):
                 yield self._without_blanks(line, quoted)
             else:
                 yield line

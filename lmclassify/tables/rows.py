@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.errors import DataError, shorten
+from lmclassify.errors import DataError, listing, shorten
 from lmclassify.tables.columns import Header
 
 CHUNK_ROWS = 8192
@@ -35,7 +35,25 @@ class OriginalRows(Protocol):
 
 
 class ClosingReader:
-    """Base of readers: a context manager that closes its files at the end."""
+    """Base of readers: a context manager that closes its files at the end.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    files : int
+        Number of files that the rows come from.
+    """
+
+    name: str
+    files: int = 1
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it, from 1.
+
+        `row` is its number in the chunks, and has been read.
+        """
+        return self.name, row
 
     @property
     def sample(self) -> Sequence[Sequence[str]]:
@@ -79,6 +97,8 @@ class Rows:
     """The rows as read, without the added columns, for formats with types."""
     stray: str = ""
     """A one-line message for the user if `original` holds values that are in no column, else empty."""
+    several_labels: Sequence[int] = ()
+    """Indices of the rows whose cell of labels holds several, with blanks between (fastText's format)."""
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -96,15 +116,29 @@ class Rows:
         """Return the cells of a column of labels, stripped of blanks; empty where a label is missing.
 
         In JSON Lines and Parquet a list of one label is that label, and an empty list is none. Raises
-        DataError at a list of several labels or an object, if the `name` of the file is given; without it,
-        these are no label.
+        DataError at several labels or an object, if the `name` of the file is given; without it, these are no
+        label, and `without_one_label` counts them.
         """
         labels = [row[index].strip() for row in self.cells]
+        for at in self.several_labels:
+            if name is not None:
+                given = labels[at].split()
+                raise DataError(
+                    f"{name}, row {self.first + at:,}: {len(given)} labels ({listing(given)}); a text has "
+                    "one label: keep one of them"
+                )
+            labels[at] = ""
         if self.original is not None:
             for at, label in enumerate(labels):
                 if label[:1] in ("[", "{"):
                     labels[at] = self._label(label, f"row {self.first + at:,}", self.columns[index], name)
         return labels
+
+    def without_one_label(self, index: int) -> int:
+        """Return how many cells of a column of labels hold several labels or an object."""
+        lists = [] if self.original is None else [row[index].strip() for row in self.cells]
+        unclear = [cell for cell in lists if cell[:1] in ("[", "{") and cell != "[]"]
+        return len(self.several_labels) + sum(not self._label(cell, "", "", None) for cell in unclear)
 
     def _label(self, cell: str, row: str, column: str, name: str | None) -> str:
         try:

@@ -92,6 +92,28 @@ class Lookahead:
         self._lines.number, self._lines.bytes = self._now
 
 
+def separator_with_escapes(lookahead: Lookahead, separator: str, rows: int) -> str | None:
+    """Return the separator of a file in which backslashes stand before quotes that are characters.
+
+    Returns None unless the first rows can be read by this rule, and by no other.
+
+    Parameters
+    ----------
+    separator : str
+        The separator that `sniff_separator` found.
+    """
+    if separator == "\t" or not any('\\"' in line for line in lookahead):
+        return None
+    usual, follows_rule = sample_rows(iter(lookahead), separator, "minimal", rows)
+    if follows_rule and len({len(row) for row in usual}) == 1 and len(usual[0]) > 1:
+        return None
+    for other in dict.fromkeys((separator, ",", ";", "|")):
+        sample, follows_rule = sample_rows(iter(lookahead), other, "backslash", rows)
+        if follows_rule and len({len(row) for row in sample}) == 1 and len(sample[0]) > 1:
+            return other
+    return None
+
+
 def sniff_separator(lookahead: Lookahead, quoting: Quoting | None, rows: int) -> str:
     """Return the first separator by which the first rows have the same number of cells, over one.
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from lmclassify.errors import DataError, listing
+from lmclassify.errors import DataError, counted, listing
 from lmclassify.tables.columns import describe_columns, suffix_of
 from lmclassify.tables.content import beginning, is_text
 from lmclassify.tables.encodings import DecodingError, decode_lines
@@ -69,7 +69,7 @@ class TextFilesReader(ClosingReader):
         count = len(self._left_out)
         if not count:
             return []
-        what = "1 file that is no text" if count == 1 else f"{count:,} files that are no text"
+        what = counted(count, "file that is no text", "files that are no text")
         return [f"{self.name}: {what} left out: {listing(sorted(self._left_out), _MAX_NAMES)}"]
 
     def describe(self, text_at: int, label_at: int | None) -> str:

@@ -23,6 +23,7 @@ import safetensors.numpy
 import tokenizers
 
 from lmclassify.errors import OptionError, printable
+from lmclassify.extras import install_extra
 
 Floats = npt.NDArray[np.float32]
 
@@ -90,7 +91,7 @@ def load_word_vectors(source: str) -> WordVectors | None:
     if source in ("auto", "wordllama"):
         package = _wordllama_files()
         if package is None and source == "wordllama":
-            raise OptionError("vectors: the package wordllama is not installed: pip install wordllama")
+            raise OptionError(f"vectors: the package wordllama is not installed: {install_extra('vectors')}")
         return None if package is None else _read_token_vectors(*package)
     if source == "none":
         return None

@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_what_is_finished(folder):
     output, rest = process.communicate(timeout=300)
     assert process.returncode == 130, rest.decode()
     assert rest.decode().splitlines()[-1] == "lmclassify: error: interrupted"
-    assert b"1 runs finished, saved in r.jsonl; 9 did not" in rest
+    assert b"1 run finished, saved in r.jsonl; 9 did not" in rest
     assert b"9 of 10 runs did not finish" in output
     assert len((folder / "r.jsonl").read_text().splitlines()) == 1
 

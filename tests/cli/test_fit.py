@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_label_without_text_is_left_out_with_a_note(tmp_path):
     done = run_cli("fit", "t.csv", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     assert "label 'z' has no text and is left out" in done.stderr.decode()
-    assert "x: 1 texts, best epoch 1 of 1, no held-out text" in done.stderr.decode()
+    assert "x: 1 text, best epoch 1 of 1, no held-out text" in done.stderr.decode()
     assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["x", "y"]
 
 
@@ -68,7 +69,7 @@ def test_fit_with_files_of_texts(tmp_path):
     (tmp_path / "ham.txt").write_text("lunch\nsee you, tomorrow\n")
     done = run_cli("fit", "--labels", "spam=spam.txt", "--labels", "ham=ham.txt", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert "spam.txt: 1 lines without text skipped" in done.stderr.decode()
+    assert "spam.txt: 1 line without text skipped" in done.stderr.decode()
     assert lmclassify.load(tmp_path / "lmclassify-model").classes_.tolist() == ["ham", "spam"]
 
 
@@ -79,9 +80,9 @@ def test_unlabelled_texts(tmp_path, data):
     done = run_cli("fit", data, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     said = done.stderr.decode()
-    assert "lines.txt: 1 lines without text skipped" in said
+    assert "lines.txt: 1 line without text skipped" in said
     assert "more.tsv: text column 'subject'\n" in said
-    assert "more.tsv: 1 rows without text skipped" in said
+    assert "more.tsv: 1 row without text skipped" in said
     assert "4 texts without label for the background model" in said
     (background,) = lmclassify.load(tmp_path / "lmclassify-model").training_entries("background")
     assert background["training_texts"] == 4 + 4
@@ -182,7 +183,7 @@ def test_an_old_model_is_replaced_only_by_a_complete_one(saved, data):
     failed = run_cli("fit", data, "--labels", "spam,eggs", *QUICK, cwd=data.parent)
     assert failed.returncode == 1
     assert (model / "config.json").read_bytes() == config
-    done = run_cli("fit", data, *QUICK, cwd=data.parent)
+    done = run_cli("fit", data, *QUICK, "--force", cwd=data.parent)
     assert done.returncode == 0, done.stderr.decode()
     (whole,) = lmclassify.load(model).training_entries("fit")
     assert whole["texts"] == 4
@@ -215,7 +216,7 @@ def test_ray_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     done = run_cli("fit", "--engine", "ray", "-o", "model", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == b"lmclassify: error: --engine ray needs Ray: pip install 'lmclassify[ray]'\n"
+    assert re.fullmatch(r".*: --engine ray needs Ray: .*pip install .*\[ray\]'?\n", done.stderr.decode())
     assert not (tmp_path / "model").exists()
 
 
@@ -230,7 +231,7 @@ def test_recipe_ngram_ends_after_one_stage(tmp_path, data):
     assert "stage 1 of 1: model written to m\n" in done.stderr.decode()
     again = run_cli("fit", EMAILS, "--recipe", "ngram", "-o", "m", cwd=tmp_path)
     assert "stage 1 of 1: model written to m, replacing the one of " in again.stderr.decode()
-    assert again.stderr.decode().rstrip().endswith("(labels ham, spam)")
+    assert again.stderr.decode().rstrip().endswith("(labels ham, spam; 200 texts)")
     info = run_cli("info", "m", cwd=tmp_path).stdout.decode()
     assert "stage 1 of 1  n-gram experts, " in info
     assert "best epoch" not in info

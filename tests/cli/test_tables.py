@@ -129,7 +129,10 @@ def test_several_labels(saved, tmp_path):
         (["fit", "--labels", "a=x.txt", "--columns", "label,text"], "has no columns; drop --"),
         (["fit", "t.csv", "--columns", "label,,text"], "a name is empty"),
         (["fit", "t.csv", "--columns", "label,text", "--header"], "drop it or --header"),
-        (["fit", "t.csv", "--merge-labels", "--engine", "ray"], "drop it or --engine ray"),
+        (
+            ["fit", "t.csv", "--merge-labels", "--engine", "ray"],
+            "drop --engine ray, or write the labels in one",
+        ),
         (["fit", "t.jsonl", "--no-header"], "--no-header: for CSV and TSV files only, but t.jsonl is jsonl"),
     ],
 )

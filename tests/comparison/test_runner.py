@@ -41,7 +41,7 @@ def _emails():
 def test_labels_missing_from_the_training_data_count_as_wrong(subjects):
     test = data_file("t.csv", subjects.rows.texts[:4], [*subjects.rows.labels[:3], "new"])
     plan = Plan(subjects, test, [NB])
-    assert plan.notes == ["subjects.csv has no label 'new': 1 texts of t.csv count as wrong"]
+    assert plan.notes == ["subjects.csv has no label 'new': 1 text of t.csv counts as wrong"]
     got = measure(NB, plan.split(plan.cells()[0]), SETUP)
     assert got.accuracy == 0.75
     assert 36.04 / 4 < got.log_loss < 36.05 / 4 + 1

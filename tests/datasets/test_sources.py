@@ -94,7 +94,8 @@ def test_a_requested_format(tmp_path):
         assert source.columns == ["text"]
     path.write_text("text,label\na,b\n")
     with pytest.raises(
-        DataError, match="no label column: a .txt file is read as one text per line; .*--input-format csv"
+        DataError,
+        match="no label column: a .txt file is read as one text per line; .*--columns label,text .*--input-format csv .*fasttext",
     ):
         read_tables([str(path)], say=lambda line: None)
     (tmp_path / "t.parquet").write_bytes(b"PAR1")

@@ -22,10 +22,25 @@ def test_metrics_computed_by_hand():
     assert result.ece == pytest.approx((0.1 + 0.6 + 0.2 + 0.3) / 4)
     assert result.per_label["a"]["recall"] == 0.5
     text = result.to_text()
-    assert "accuracy   0.7500" in text
-    assert "perplexity 12.5 (a: its texts, its model)" in text
+    assert "accuracy   75.0%, 95% interval 30.1% to 95.4%" in text
+    assert "baseline   always a: 50.0%" in text
+    assert "not clearly better than always a: 50.0%" in text
+    assert "a 12.5, b inf" in " ".join(text.split())
     again = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert again["perplexity"] == {"a": 12.5, "b": None}
+
+
+@pytest.mark.parametrize(("texts", "shares"), [(1, [1]), (2, [1, 0.5]), (4, [1, 0.75, 0.5])])
+def test_no_row_of_coverage_comes_twice(texts, shares):
+    result = evaluate(TRUE[:texts], LOG_POSTERIORS[:texts], Decisions(["a", "b"]))
+    assert [point["coverage"] for point in result.coverage] == shares
+
+
+def test_macro_f1_leaves_out_labels_that_do_not_occur():
+    log_posteriors = np.log(np.array([[0.9, 0.05, 0.05], [0.3, 0.6, 0.1]]))
+    result = evaluate(["a", "a"], log_posteriors, Decisions(["a", "b", "c"]))
+    assert result.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+    assert list(result.per_label) == ["a", "b", "c"]
 
 
 def test_a_label_that_the_model_lacks_counts_as_wrong():

@@ -131,6 +131,7 @@ def test_stray_files(tmp_path, stray):
         (b"hello", b"Subject: hi\n\nhello\n", True),
         (b"hello", b"Path: news!x\nNewsgroups: a.b\nFrom: me\nSubject: x\n\nhello\n", True),
         (b"Subject: as in Enron-Spam\nbody\n", b"Subject: two\nbody\n", True),
+        (b"Subject: not closed\nis what the list said.\n", b"hello\n", False),
         (b"hello", b"Date: a film for two\nand more\n", False),
         (b"hello", b"To: whom it may concern\n\nhello\n", False),
         (b"hello", b"From here on\n\nhello\n", False),
@@ -169,3 +170,56 @@ def test_a_message_without_suffix(tmp_path):
     ):
         (tmp_path / "lines.txt").write_text(lines)
         assert not looks_like_mail(str(tmp_path / "lines.txt"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        BOX.replace(b"\n", b"\r"),
+        b"\n\r\n\n" + BOX,
+        b"\xef\xbb\xbf" + BOX,
+        BOX.decode().encode("utf-16"),
+        BOX.decode().encode("utf-16-be"),
+        b"\1\1\1\1\n" + message("one") + b"\1\1\1\1\n\1\1\1\1\n" + message("two") + b"\1\1\1\1\n",
+    ],
+    ids=["CR", "blank lines", "UTF-8 mark", "UTF-16", "UTF-16 without mark", "MMDF"],
+)
+def test_mailboxes_in_other_forms(tmp_path, data):
+    (tmp_path / "inbox").write_bytes(data)
+    (tmp_path / "x.mbox").write_bytes(data)
+    for path in (tmp_path / "inbox", tmp_path / "x.mbox"):
+        assert looks_like_mail(str(path))
+        assert subjects(path) == (["one", "two"], [])
+    assert subjects(tmp_path) == (["one", "two"] * 2, [])
+
+
+@pytest.mark.parametrize("start", ["", "\n\n", " \r\n", "From me@here Sat Jan  3 01:05:34 1996\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_single_messages_in_other_forms(tmp_path, start, encoding):
+    data = (start + message("one").decode()).encode(encoding)
+    for name in ("x.eml", "x", "1.txt"):
+        (tmp_path / name).write_bytes(data)
+    assert subjects(tmp_path / "x.eml") == (["one"], [])
+    if encoding != "utf-16-le" or not start[:1].isspace():
+        assert subjects(tmp_path) == (["one"] * 3, [])
+
+
+def test_many_files_that_begin_with_a_header_are_mail(tmp_path):
+    for number in range(110):
+        (tmp_path / f"{number:03}").write_bytes(b"Subject: x\nno blank line\n" if number < 105 else b"text\n")
+    assert looks_like_mail(str(tmp_path))
+    found, said = subjects(tmp_path)
+    assert len(found) == 105
+    assert said[0].startswith(f"{tmp_path}: 5 files that are no mail left out: 105, ")
+
+
+@pytest.mark.parametrize("name", ["m", "m.eml"])
+def test_the_note_says_how_texts_are_read_where_many_are_left_out(tmp_path, name):
+    for other in "abc":
+        (tmp_path / other).write_bytes(b"a text\n")
+    (tmp_path / name).write_bytes(message("one"))
+    remedy = "; to read each file as one text: --input-format text" if name == "m" else ""
+    assert subjects(tmp_path) == (
+        ["one"],
+        [f"{tmp_path}: 3 files that are no mail left out: a, b, c{remedy}"],
+    )

@@ -320,3 +320,29 @@ def test_reading_messages_imports_little():
     assert not {"typing", "numpy", "typer", "rich", "dataclasses", "asyncio", "pydantic", "ssl"} & set(
         loaded.split()
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_message_that_was_saved_as_unicode(encoding):
+    """Text that is not encoded was converted; the content of base64 and quoted-printable was not."""
+    head = "Subject: für\nContent-Type: text/plain; charset=iso-8859-1\n"
+    for transfer, body in (("8bit", "schöne Grüße"), ("quoted-printable", "sch=F6ne Gr=FC=DFe")):
+        text = f"{head}Content-Transfer-Encoding: {transfer}\n\n{body}\n".encode(encoding)
+        mail = read_message(text)
+        assert (mail.subject, mail.body) == ("für", "schöne Grüße")
+    latin = b"\xef\xbb\xbf" + f"{head}\nGrüße\n".encode("latin-1")
+    assert read_message(latin).body == "Grüße"
+
+
+@pytest.mark.parametrize(
+    ("data", "subject", "body"),
+    [
+        (b"\n\r\n \t\nSubject: a\n\nb\n", "a", "b"),
+        (b"\nFrom a@b Sat Jan  3 01:05:34 1996\nSubject: a\n\nb\n", "a", "b"),
+        (b"\n\nno header here: b\n", "", "no header here: b"),
+        (b"\n\nFrom here on, text\n", "", "From here on, text"),
+    ],
+)
+def test_blank_lines_before_the_header(data, subject, body):
+    mail = read_message(data)
+    assert (mail.subject, mail.body) == (subject, body)

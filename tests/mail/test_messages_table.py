@@ -173,7 +173,7 @@ def test_labels_and_texts_from_mail(mbox, tmp_path):
     assert data.texts == ["one", "two", "three", "lunch"]
     assert data.labels == ["spam"] * 3 + ["ham"]
     assert said[0] == f"{mbox}: mail, text is its subject (see --fields)"
-    assert said[1] == f"note: {mbox}: 1 rows without text skipped"
+    assert said[1] == f"note: {mbox}: 1 row without text skipped"
     with pytest.raises(DataError, match="row 4: the text is missing"):
         read_files({"spam": str(mbox)}, fail_on_bad_row=True, say=said.append)
     assert read_unlabelled([str(mbox)], fields=["body"], say=said.append)[1:] == ["hello", "hello", "broken"]

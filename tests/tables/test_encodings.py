@@ -135,6 +135,24 @@ def test_detection_prefers_western_encodings(tmp_path):
         assert "encoding cp1252 (found" in table.describe(1, None)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("latin-1", "v1,v2,,,\n" + "ham,Go to the café for £5 only,,,\nspam,WINNER! Claim your £900 prize,,,\n" * 30),
+        ("cp1252", "v1,v2,,,\n" + "ham,plain words in this one,,,\n" * 40 + "spam,you won £500 in cash,,,\n"),
+        ("cp1252", "v1,v2\n" + "ham,it’s “fine” – it costs €5 only\n" * 20),
+        ("latin-1", "a,b\n" + "x,déjà vu à la fenêtre où le garçon élève\n" * 10),
+        ("cp1250", "a,b\n" + "x,Příliš žluťoučký kůň úpěl ďábelské ódy\n" * 10),
+        ("cp1250", "a,b\n" + "x,Árvíztűrő tükörfúrógép, jó ebédhez szól a nóta\n" * 10),
+        ("cp1254", "a,b\n" + "x,Pijamalı hasta yağız şoföre çabucak güvendi\n" * 10),
+        ("cp1257", "a,b\n" + "x,Įlinkdama fechtuotojo špaga sublykčiojusi pragręžė\n" * 10),
+    ],
+)  # fmt: skip
+def test_detection_takes_the_likelier_encoding_of_latin_script(tmp_path, encoding, text):
+    (tmp_path / "data.csv").write_bytes(text.encode(encoding))
+    assert "".join(lines_of(tmp_path / "data.csv", "detect")) == text
+
+
 def test_detection_reads_on_after_its_sample(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes((GERMAN + GERMAN.split("\n", 1)[1] * 20).encode("cp1252"))
@@ -147,7 +165,7 @@ def test_detection_without_its_package(tmp_path, monkeypatch):
     path = tmp_path / "t.csv"
     path.write_bytes(GERMAN.encode("latin-1"))
     monkeypatch.setattr(encodings.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"needs charset-normalizer: pip install .lmclassify\[encodings\]"):
+    with pytest.raises(DataError, match=r"needs charset-normalizer: .*pip install .*\[encodings\]"):
         read(path, "detect")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bz2
+import csv
+import json
 
 import pytest
 
@@ -10,6 +12,8 @@ from lmclassify import DataError
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.datasets.sources import open_rows
 from lmclassify.datasets.texts import note_first_words, read_files, read_unlabelled
+from lmclassify.tables.fasttext import FastTextReader
+from tests.conftest import run_cli
 
 SPAM = ["win a free cruise now", "claim your cash prize", "cheap watches half price", "urgent reply to win"]
 HAM = ["see you at the station", "lunch at noon tomorrow", "running late sorry", "dinner in the oven"]
@@ -106,3 +110,33 @@ def test_texts_of_a_label_that_begin_with_the_same_word_are_reported():
     texts.texts[0] = "a"
     note_first_words(texts, said.append)
     assert len(said) == 1
+
+
+def test_a_first_line_without_label(tmp_path):
+    (tmp_path / "a.txt").write_text(
+        "a text without label\n" + "__label__ham see you\n__label__spam win now\n" * 3
+    )
+    with open_rows(str(tmp_path / "a.txt")) as reader:
+        assert isinstance(reader, FastTextReader)
+        assert [row for chunk in reader.chunks() for row in chunk.cells][:2] == [
+            ["", "a text without label"],
+            ["ham", "see you"],
+        ]
+
+
+def test_predict_labels_lines_with_several_labels_and_says_so(golden_tuned, tmp_path):
+    golden_tuned.save(tmp_path / "model")
+    lines = ["__label__spam win a prize", "__label__spam __label__ham see you", "__label__ham lunch at noon"]
+    (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
+    done = run_cli("predict", "a.txt", "-m", "model", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.reader(done.stdout.decode().splitlines()))
+    assert [row[0] for row in rows] == ["label", "spam", "spam ham", "ham"]
+    assert all(row[2] in ("spam", "ham") for row in rows[1:])
+    note = "note: rows with several labels, or an object as label, are not in the report: {}\n"
+    assert note.format(1) in done.stderr.decode()
+    lists = [{"text": "a b", "label": label} for label in (["spam"], ["spam", "ham"], {"a": 1}, [], "ham")]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lists)))
+    done = run_cli("predict", "a.jsonl", "-m", "model", cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 6
+    assert note.format(2) in done.stderr.decode()

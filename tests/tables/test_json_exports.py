@@ -86,7 +86,7 @@ def test_doccano(tmp_path, name, fields):
     found, said = labelled(written(tmp_path, rows, name))
     assert found == [("a", "x"), ("c", "y")]
     assert said[0].endswith("; doccano export")
-    assert "1 rows without text or label skipped" in said[1]
+    assert "1 row without text or label skipped" in said[1]
 
 
 def test_label_studio(tmp_path):

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import json
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -102,7 +103,7 @@ def test_damaged_files(path, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="no such file"):
         ParquetReader("nothing.parquet")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
-    with pytest.raises(DataError, match=r"needs pyarrow: pip install .lmclassify\[parquet\]"):
+    with pytest.raises(DataError, match=r"needs pyarrow: .*pip install .*\[parquet\]"):
         parquet.ParquetReader(str(path))
 
 
@@ -126,3 +127,33 @@ def test_types_that_change_later(path, tmp_path):
         None,
         str(2**60),
     ]
+
+
+def test_fields_of_structs_have_dotted_names(tmp_path):
+    table = pyarrow.table(
+        {
+            "id": [1, 2],
+            "message": [{"body": "see you", "meta": {"kind": "ham"}}, {"body": None, "meta": None}],
+            "a.b": ["x", "y"],
+        }
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    named = ("message.body", "message.meta.kind", "a.b", "message.nothing", "id.x", None)
+    with ParquetReader(str(tmp_path / "t.parquet"), named_columns=named) as reader:
+        assert reader.columns == ["id", "message", "a.b", "message.body", "message.meta.kind"]
+        assert [row[3:] for row in reader.sample] == [["see you", "ham"], ["", ""]]
+        assert reader.describe(3, 4).endswith("text column 'message.body', label column 'message.meta.kind'")
+        with pytest.raises(DataError, match="'message' holds struct"):
+            reader.describe(1, None)
+        (rows,) = reader.chunks()
+        assert rows.labels(4, "t") == ["ham", ""]
+        assert json.loads(rows.original.json_objects()[0])["message"]["body"] == "see you"
+
+
+def test_rows_of_added_columns_only(tmp_path):
+    rows = Rows([], [[], []], added={"row": np.array([3, 7]), "text": ["a", "b"]})
+    with TableWriter(str(tmp_path / "out.parquet"), "parquet") as writer:
+        writer.write(rows)
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert table.to_pydict() == {"row": [3, 7], "text": ["a", "b"]}
+    assert table.schema.field("row").type == pyarrow.int64()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmclassify import DataError
+from lmclassify.datasets.sources import open_rows
 from lmclassify.tables.delimited import DelimitedReader
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.rows import Rows
@@ -151,3 +152,46 @@ def test_written_tsv_is_read_back(tmp_path_factory, table):
         writer.write(Rows(["text", "label"], table))
     with DelimitedReader(path, dialect=Dialect(header=True)) as reader:
         assert [row for chunk in reader.chunks() for row in chunk.cells] == table
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_backslashes_before_quotes(tmp_path, separator):
+    rows = [
+        ["text", "label"],
+        ['He said "no", twice', "ham"],
+        ["C:\\temp", "ham"],
+        ['"', "spam"],
+        ["a\nb", "ham"],
+    ]
+    lines = [
+        separator.join('"' + cell.replace("\\", "\\\\").replace('"', '\\"') + '"' for cell in row) + "\n"
+        for row in rows
+    ]
+    (tmp_path / "a.csv").write_text("".join(lines), newline="")
+    for quoting in (None, "backslash"):
+        with open_rows(str(tmp_path / "a.csv"), dialect=Dialect(quoting)) as table:
+            assert "backslashes stand before quotes" in table.describe(0, 1)
+            assert [row for chunk in table.chunks() for row in chunk.cells] == rows[1:]
+
+
+def test_backslashes_that_escape_nothing(tmp_path):
+    (tmp_path / "a.csv").write_text('text,label\n"C:\\",ham\n"say ""\\"" now",spam\n')
+    with open_rows(str(tmp_path / "a.csv")) as table:
+        assert "backslashes stand" not in table.describe(0, 1)
+        assert [row for chunk in table.chunks() for row in chunk.cells] == [
+            ["C:\\", "ham"],
+            ['say "\\" now', "spam"],
+        ]
+
+
+@pytest.mark.parametrize("row", ['"He said \\"no\\" twice",ham\n', '"one \\", two",ham\n'])
+def test_backslashes_far_below_are_an_error_that_names_the_option(tmp_path, row):
+    (tmp_path / "a.csv").write_text("text,label\n" + "some words,ham\n" * 2000 + row)
+    with open_rows(str(tmp_path / "a.csv")) as table, pytest.raises(DataError) as caught:
+        list(table.chunks())
+    assert "row 2,001" in str(caught.value)
+    assert str(caught.value).endswith(
+        "if backslashes stand before quotes that are characters, use --quoting backslash"
+    )
+    with open_rows(str(tmp_path / "a.csv"), dialect=Dialect("backslash")) as table:
+        assert sum(map(len, table.chunks())) == 2001

@@ -34,7 +34,7 @@ def test_each_file_is_a_text(folder):
     assert data.texts == ["first", "second\nof two lines", "packed", "wide"]
     assert said == [
         f"{folder}/pos: each file is one text",
-        f"note: {folder}/pos: 1 rows without text skipped",
+        f"note: {folder}/pos: 1 row without text skipped",
     ]
     assert read_unlabelled([str(folder / "pos")], say=said.append) == data.texts
     with open_rows(str(folder / "pos")) as rows:
@@ -98,6 +98,7 @@ def test_mail_decides_unless_a_format_is_given(folder):
     assert len(texts) == 5
     assert "Subject: hello\n\nworld" in texts
     (folder / "pos" / "3.eml").unlink()
+    (folder / "pos" / "inner" / "zz").write_bytes(b"binary\0")
     with MailReader(str(folder / "pos")) as mail:
-        assert sum(len(chunk) for chunk in mail.chunks()) == 4
-        assert mail.notes[0].endswith("left out: inner/z")
+        assert sum(len(chunk) for chunk in mail.chunks()) == 5  # one is UTF-16
+        assert mail.notes[0].endswith("left out: inner/zz")

@@ -113,3 +113,10 @@ def test_a_damaged_folder_is_one_line(tmp_path, damage):
     with pytest.raises(OptionError, match=r"^vectors: .*model\.safetensors") as error:
         load_word_vectors(str(tmp_path))
     assert "\n" not in str(error.value)
+
+
+def test_a_missing_package_names_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert load_word_vectors("auto") is None
+    with pytest.raises(OptionError, match=r"wordllama is not installed: .*pip install .*vectors\]"):
+        load_word_vectors("wordllama")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lmclassify.errors import ModelError, OptionError, OutputError, listing
+from lmclassify.errors import ModelError, OptionError, OutputError, counted, listing
 from lmclassify.lm.neural.training_state import TrainingState
 from lmclassify.persistence.atomic_file import FileWriter
 from lmclassify.persistence.commit import locked
@@ -134,7 +134,10 @@ class Checkpoints:
                 )
             self._owns_folder = self.has_progress = True
             states = len(list(self._folder.glob("[1-9]*.safetensors")))
-            self._say(f"resuming an unfinished fit: {states:,} language models are in progress or done")
+            self._say(
+                f"resuming an unfinished fit: {counted(states, 'language model is', 'language models are')} "
+                "in progress or done"
+            )
             return
         if self._resume:
             self._say(f"no unfinished fit in {self._model}: starting a new one")

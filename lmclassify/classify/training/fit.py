@@ -11,7 +11,7 @@ import hashlib
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -38,7 +38,15 @@ from lmclassify.classify.training.sampling import StreamedRemainder
 from lmclassify.classify.training.time_limit import TimeLimit
 from lmclassify.classify.training.tuned import fit_tuned
 from lmclassify.cluster.tasks import RayTasks
-from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.errors import (
+    DataError,
+    LMClassifyWarning,
+    OptionError,
+    counted,
+    listing,
+    plural,
+    shorten,
+)
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.word_vectors import load_word_vectors
 
@@ -76,6 +84,8 @@ class ClassifierTrainer:
         The wall time that the fit may take. Only with it, the fitted model depends on the clock.
     display : Display, optional
         Shows the progress.
+    files : sequence of str
+        Names of the training files, for the training record.
     """
 
     settings: Settings
@@ -91,6 +101,7 @@ class ClassifierTrainer:
     on_stage: Callable[[FittedModel], object] = lambda model: None
     time_limit: TimeLimit | None = None
     display: Display | None = None
+    files: Sequence[str] = ()
 
     def fit(
         self,
@@ -149,6 +160,7 @@ class ClassifierTrainer:
                 "seconds": round(time.perf_counter() - clock, 3),
                 "texts": len(read) + data.remainder_size,
                 "texts_cut": result.texts_cut,
+                **({"files": list(self.files)} if self.files else {}),
             }
             model = replace(
                 result.model,
@@ -286,7 +298,8 @@ class ClassifierTrainer:
         settings = self.settings
         part = "beginning" if settings.long_texts == "truncate" else _PART_READ[settings.direction]
         warnings.warn(
-            f"{result.texts_cut:,} of {result.texts:,} texts are longer than max_length "
+            f"{result.texts_cut:,} of {counted(result.texts, 'text')} "
+            f"{plural(result.texts_cut, 'is', 'are')} longer than max_length "
             f"({settings.max_length} tokens); training of the language models reads their {part} only",
             LMClassifyWarning,
             stacklevel=4,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, counted
 
 Codes = npt.NDArray[np.intp]
 
@@ -50,7 +50,9 @@ def encode_groups(groups: Any, n: int) -> Codes:
         raise DataError("groups must have one dimension: one value for each text")
     names = groups.tolist() if isinstance(groups, np.ndarray) else list(groups)
     if len(names) != n:
-        raise DataError(f"found {n} texts but {len(names)} groups: inconsistent numbers of samples")
+        raise DataError(
+            f"found {counted(n, 'text')} but {counted(len(names), 'group')}: inconsistent numbers of samples"
+        )
     numbers: dict[Hashable, int] = {}
     codes = np.empty(n, dtype=np.intp)
     for row, name in enumerate(names):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.errors import DataError, OptionError, counted, listing, shorten
 from lmclassify.text.tokenizer import encodable
 
 Array = npt.NDArray[np.float64]
@@ -29,7 +29,9 @@ def encode_labels(y: Any, n: int) -> tuple[Labels, Codes]:
     array = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, dtype=object)
     labels = np.asarray(column_or_1d(array, warn=True)).tolist()
     if len(labels) != n:
-        raise DataError(f"found {n} texts but {len(labels)} labels: inconsistent numbers of samples")
+        raise DataError(
+            f"found {counted(n, 'text')} but {counted(len(labels), 'label')}: inconsistent numbers of samples"
+        )
     if n == 0:
         raise DataError("no texts to fit on: found 0 samples, while a minimum of 1 is required")
     for row, label in enumerate(labels):
@@ -86,7 +88,7 @@ def text_weights(sample_weight: npt.ArrayLike | None, texts: int) -> Array:
         return np.ones(texts)
     weights = np.array(sample_weight, dtype=np.float64)
     if weights.shape != (texts,):
-        raise DataError(f"sample_weight must hold one number for each of {texts} texts")
+        raise DataError(f"sample_weight must hold one number for each of {counted(texts, 'text')}")
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise DataError("sample_weight must hold finite numbers that are not negative")
     return weights

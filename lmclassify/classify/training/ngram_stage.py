@@ -35,9 +35,10 @@ from lmclassify.classify.training.ngrams import (
 from lmclassify.classify.training.plan import NGRAM_STAGE, ngram_work, planned_stages
 from lmclassify.classify.training.time_limit import OutOfTime, TimeLimit
 from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
-from lmclassify.errors import DataError, LMClassifyWarning, TrainingError
+from lmclassify.errors import DataError, LMClassifyWarning, TrainingError, counted, plural
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import in_background
+from lmclassify.text.display import quality
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -132,7 +133,7 @@ def fit_ngram_stage(data: TrainingData, context: FitContext, rng: np.random.Gene
     joint = experts.joint
     accuracy, loss = held_out_quality(joint, sample.codes, sample.weights)
     model = _model(models, context, joint)
-    context.progress.end(f"held-out accuracy {accuracy:.2%}, log-loss {loss:.4f} nats per text")
+    context.progress.end(f"held-out {quality(accuracy, loss, len(sample.texts))}")
     record = stage_record(context, len(sample.texts), accuracy, loss)
     model = replace(model, training=[record, *model.training])
     return NgramStage(sample, experts, joint, model)
@@ -207,14 +208,15 @@ def _fit_in_time(
             learned, models = chosen, _fit(chosen, context, rng)
     if models is None:
         raise TrainingError(
-            f"{limit.seconds:g} s are too short for {len(data.texts):,} texts with {len(data.classes):,} "
-            "labels: give more time; nothing was written"
+            f"{limit.seconds:g} s are too short for {counted(len(data.texts), 'text')} with "
+            f"{counted(len(data.classes), 'label')}: give more time; nothing was written"
         )
     if learned is not data:
         context.checkpoints = None  # the clock decides which texts are in the sample
         context.progress.say(
             f"{limit.seconds:g} s are too short for all texts: {len(learned.texts):,} of "
-            f"{len(data.texts) + data.remainder_size:,} are learned, drawn at random from each label"
+            f"{len(data.texts) + data.remainder_size:,} {plural(len(learned.texts), 'is', 'are')} learned, "
+            "drawn at random from each label"
         )
     return learned, models
 

@@ -36,7 +36,7 @@ from lmclassify.classify.training.plan import (
     planned_stages,
 )
 from lmclassify.classify.training.vocabulary import train_tokenizer
-from lmclassify.errors import TrainingError
+from lmclassify.errors import TrainingError, counted
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.inference.forward import round_to_16_bits
 from lmclassify.lm.neural.threads import one_torch_thread
@@ -64,7 +64,7 @@ def fit_plain(data: TrainingData, context: FitContext) -> FitResult:
     settings = context.settings
     context.device = torch_device(context.device)
     context.progress.stages = planned_stages(data, context, LSTM_STAGE)
-    context.progress.begin(1, lstm_work(data, context), f" of {len(data.texts):,} texts")
+    context.progress.begin(1, lstm_work(data, context), f" of {counted(len(data.texts), 'text')}")
     splits = split_labels(data, settings.validation_fraction)
     training = np.sort(np.concatenate([split.training for split in splits]))
     kind: TokenizerKind = "subword" if settings.tokenizer == "auto" else settings.tokenizer  # type: ignore[assignment]

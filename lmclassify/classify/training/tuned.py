@@ -29,7 +29,7 @@ from lmclassify.classify.training.plan import (
     lstm_reserve,
     planned_stages,
 )
-from lmclassify.errors import LMClassifyWarning
+from lmclassify.errors import LMClassifyWarning, counted
 
 AMPLE = 3.0
 """With so many times the predicted time, stage 2 is as without a time limit."""
@@ -68,7 +68,7 @@ def _warn_one_label(data: TrainingData) -> None:
         message = "with one label there is no background model: unlabelled texts are not used"
         warnings.warn(message, LMClassifyWarning, stacklevel=4)
     if data.remainder:
-        message = f"with one label the model is fitted on {len(data.texts):,} texts drawn at random"
+        message = f"with one label the model is fitted on {counted(len(data.texts), 'text')} drawn at random"
         warnings.warn(message, LMClassifyWarning, stacklevel=4)
 
 

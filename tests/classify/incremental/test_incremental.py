@@ -72,7 +72,11 @@ def test_a_label_is_added_beside_kept_texts(three, tmp_path):
     assert np.isfinite(again.novelty(NEW_NOTICES)).all()
     assert set(again.held_out.codes.tolist()) == {0, 1, 2}
     parts = again.explain(NEW_NOTICES[0])
-    total = parts["prior"]["part"] + parts["end_of_text"]["part"] + sum(w["part"] for w in parts["words"])
+    total = (
+        parts["prior"]["contribution"]
+        + parts["end_of_text"]["contribution"]
+        + sum(w["contribution"] for w in parts["words"])
+    )
     assert total == pytest.approx(parts["decision"], abs=1e-5)
 
 
@@ -251,7 +255,7 @@ def test_misuse_changes_nothing(tuned):
         (lambda: whole.remove_label("new"), "no label 'new'"),
         (lambda: whole.update(["a"], ["new"]), "no label 'new'"),
         (lambda: whole.update(["a"], [None]), "no label None"),
-        (lambda: whole.update(["a", "b"], ["spam"]), "2 texts, 1 labels"),
+        (lambda: whole.update(["a", "b"], ["spam"]), "2 texts, 1 label"),
         (lambda: whole.update(["a"], ["spam"], ["spam"]), "both learn and unlearn"),
         (lambda: whole.update(["a"], ["spam"], ["new"]), "no label 'new'"),
     ):

@@ -199,7 +199,7 @@ def test_few_texts_of_files_are_read_as_everywhere_else(tables, cluster):
     there, rest = sample_tables(tables, LabelledTableReader(), cluster, say=said_there.append)
     assert (there, rest) == (here, None)
     assert said_there == said
-    assert "1 rows without text or label skipped" in "".join(said)
+    assert "1 row without text or label skipped" in "".join(said)
 
 
 def test_of_many_texts_in_files_a_sample_is_taken_and_the_rest_counted_there(tables, cluster):

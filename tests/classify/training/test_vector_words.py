@@ -87,14 +87,14 @@ def test_words_that_no_training_text_has_are_told_apart(fitted, vectors, data):
     assert fitted.model_.settings.vectors == vectors
     word = GOOD[KNOWN]
     words = fitted.explain(f"the {word} film")["words"]
-    assert max(words, key=lambda found: found["parts"]["pos"] - found["parts"]["neg"])["word"] == word
+    assert max(words, key=lambda found: found["contributions"]["pos"] - found["contributions"]["neg"])["word"] == word
 
 
 def test_contributions_sum_to_the_decision(fitted, data):
     for text in data[2]:
         explanation, joint = fitted.explain(text), fitted.predict_joint_log_proba([text])[0]
         pieces = [explanation["prior"], explanation["end_of_text"], *explanation["words"]]
-        sums = [sum(piece["parts"][label] for piece in pieces) for label in fitted.classes_]
+        sums = [sum(piece["contributions"][label] for piece in pieces) for label in fitted.classes_]
         assert sums == pytest.approx(joint, abs=1e-5)
 
 
