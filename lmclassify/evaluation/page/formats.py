@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmclassify.errors import counted, plural
 from lmclassify.text import markup
 
 if TYPE_CHECKING:
@@ -33,6 +34,6 @@ def perplexity(value: float | None) -> str:
 def environment() -> Environment:
     """Return the environment that loads and renders the templates of the report."""
     result = markup.environment(Path(__file__).with_name("templates"))
-    for function in (fixed, grouped, perplexity):
+    for function in (counted, fixed, grouped, perplexity, plural):
         result.filters[function.__name__] = function
     return result
