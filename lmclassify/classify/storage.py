@@ -116,7 +116,7 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
     if log_priors.max() > MAX_LOG_PRIOR:
         raise ValueError("priors that are no usable numbers")
     # Models saved before this setting existed keep their decisions.
-    settings = Settings(**{"disguised_label": "none", **config["settings"]})
+    settings = Settings(**{"disguised_label": "none", "vectors": "none", **config["settings"]})
     tokenizer = _tokenizer(files, "tokenizer")
     fields: dict[str, Any] = {
         "classes_": labels,

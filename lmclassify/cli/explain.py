@@ -43,12 +43,20 @@ Text = Annotated[
 ]
 Label = Annotated[
     str | None,
-    typer.Option("--label", metavar="NAME", help="Label to explain. Default: the predicted label."),
+    typer.Option(
+        "--label",
+        metavar="NAME",
+        rich_help_panel="Output",
+        help="Label to explain. Default: the predicted label.",
+    ),
 ]
 Against = Annotated[
     str | None,
     typer.Option(
-        "--against", metavar="NAME", help="Label to compare it with. Default: the next most probable one."
+        "--against",
+        metavar="NAME",
+        rich_help_panel="Output",
+        help="Label to compare it with. Default: the next most probable one.",
     ),
 ]
 Texts = Annotated[
@@ -73,6 +81,7 @@ LogProbabilities = Annotated[
     bool,
     typer.Option(
         "--log-probabilities",
+        rich_help_panel="Output",
         help="For one text: also show each word's log-probability under the language models of both labels.",
     ),
 ]

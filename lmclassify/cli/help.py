@@ -17,9 +17,9 @@ _GROUPS = {
         temperature top_k top_p max_tokens exit_code quiet verbose log_format help
         """,
     "Model": """
-        model folder socket recipe tokenizer direction vocab_size lowercase disguised_label embedding_dim cell
-        num_lstm_units num_lstm_layers tie_weights exact unknown_label unknown_rate min_confidence unsure
-        max_false_positive_rate positive
+        model folder socket recipe vectors tokenizer direction vocab_size lowercase disguised_label
+        embedding_dim cell num_lstm_units num_lstm_layers tie_weights exact unknown_label unknown_rate
+        min_confidence unsure max_false_positive_rate positive
         """,
     "Training": """
         max_epochs max_length batch_size learning_rate validation_fraction fit_prior class_prior class_weight

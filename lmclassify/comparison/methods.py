@@ -77,37 +77,6 @@ def _build_fast_text(setup: Setup) -> Classifier:
     return baselines.Baseline(partial(baselines.FastText, setup.threads, setup.seed))
 
 
-class _NgramExperts:
-    """The n-gram experts of recipe "tuned" and their combination, without language models."""
-
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-
-    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> _NgramExperts:
-        import numpy as np
-
-        from lmclassify.classify.training.context import FitContext
-        from lmclassify.classify.training.data import TrainingData
-        from lmclassify.classify.training.ngrams import choose_sample, fit_ngram_experts
-
-        data = TrainingData.from_labels(texts, labels, self._setup.seed)
-        self.classes_ = data.classes
-        generator = np.random.default_rng(self._setup.seed)
-        context = FitContext(Settings(), "cpu", self._setup.threads)
-        self._experts = fit_ngram_experts(data, choose_sample(data, context, generator), context, generator)
-        return self
-
-    def predict_proba(self, texts: Sequence[str]) -> Any:
-        import numpy as np
-
-        from lmclassify.classify.ensemble import log_softmax
-        from lmclassify.classify.scoring import ngram_scores
-
-        experts = self._experts
-        scores, lengths = ngram_scores(experts.models, texts, experts.subwords, threads=self._setup.threads)
-        return np.exp(log_softmax(experts.combination.joint(scores, lengths)))
-
-
 def _ours(key: str, description: str, *, default: bool = True, **overrides: Any) -> Method:
     settings = asdict(Settings(**overrides))
     build = partial(_build_ours, overrides)
@@ -123,7 +92,7 @@ METHODS: dict[str, Method] = {
     for method in (
         _ours("lmclassify", "LMClassifier with its defaults"),
         _ours("plain", "LMClassifier, recipe plain", default=False, recipe="plain"),
-        Method("ngrams", "n-gram experts of LMClassifier, without LSTMs", _NgramExperts, default=False),
+        _ours("ngram", "LMClassifier, recipe ngram", recipe="ngram"),
         _baseline("svm", "LinearSVC on TF-IDF of words 1-2 and characters 2-5", "svm"),
         _baseline("logreg", "LogisticRegression(C=10) on TF-IDF of words 1-2", "logistic_regression"),
         _baseline("nb", "MultinomialNB(0.3) on counts of words 1-2", "naive_bayes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,6 @@ from lmclassify.classify.explain import (
     Explanation,
     InformativeWord,
     explained_sum,
-    largest_contribution,
 )
 from lmclassify.classify.label_colours import COLOURS, TERMINAL_GREY, colour_numbers
 from lmclassify.text.display import MAX_CELL, aligned, shown, wrapped
@@ -73,7 +73,7 @@ def to_text(
     Parameters
     ----------
     most : int, default=30
-        Largest number of words shown: those that contribute most. One line stands for all others.
+        Largest number of lines of words: those that contribute most. One more line stands for all others.
     language_models : str, optional
         What the labels' language models are, such as "LSTM": also show their log-probabilities.
     """
@@ -95,7 +95,9 @@ def to_text(
         models = ", ".join(heads)
         notes.append(f"{models}: log-probability of the word under the label's language model, in nats.")
     if left_out:
-        notes.append(f"The {most:,} words that contribute most are shown: -n shows more, --format json all.")
+        notes.append(
+            f"The words that contribute most are shown: -n {most * 2} shows more, --format json all."
+        )
     names = [
         f"{screen.label(label, numbers.get(label))} ({percent(explanation['probabilities'][label])})"
         for label in labels
@@ -129,30 +131,37 @@ class _Row:
 
 
 def _rows(explanation: Explanation, most: int) -> tuple[list[_Row], int]:
-    """Return the lines of the table, and how many words are in none of their own."""
-    words: list[ExplainedWord] = explanation["words"]
-    end, prior = explanation["end_of_text"], explanation["prior"]
-    least = MIN_SHARE * largest_contribution(explanation)
-    ranked = sorted(range(len(words)), key=lambda index: -abs(words[index]["contribution"]))
-    others = set(ranked[most:])
+    """Return the lines of the table, and how many words are in none of their own.
 
-    def row(name: str, item: ExplainedRest, log_probability: Mapping[str, float] | None) -> _Row:
-        return _Row(name, item["contribution"], log_probability, abs(item["contribution"]) >= least)
+    If a text has more than `most` words, equal words share a line.
+    """
+    words: list[ExplainedWord] = explanation["words"]
+    grouped: dict[object, list[ExplainedWord]] = defaultdict(list)
+    for word in words:
+        grouped[word["word"] if len(words) > most else word["start"]].append(word)
+    groups = list(grouped.values())
+    sums = [sum(word["contribution"] for word in group) for group in groups]
+    ranked = sorted(range(len(groups)), key=lambda index: -abs(sums[index]))
+    others = [word for index in ranked[most:] for word in groups[index]]
+    end, prior = explanation["end_of_text"], explanation["prior"]
+    largest = max([abs(end["contribution"]), *map(abs, sums)]) or 1.0
+
+    def row(name: str, items: Sequence[ExplainedRest], models: Sequence[Mapping[str, float]]) -> _Row:
+        contribution = sum(item["contribution"] for item in items)
+        nats = {label: sum(model[label] for model in models) for label in (models[0] if models else ())}
+        return _Row(name, contribution, nats or None, abs(contribution) >= MIN_SHARE * largest)
+
+    def words_row(name: str, items: Sequence[ExplainedWord]) -> _Row:
+        return row(name, items, [item["log_probability"] for item in items])
 
     rows = [
-        row(word["word"], word, word["log_probability"])
-        for index, word in enumerate(words)
-        if index not in others
+        words_row(f"{group[0]['word']} ({len(group):,} times)" if group[1:] else group[0]["word"], group)
+        for group in (groups[index] for index in sorted(ranked[:most]))
     ]
     if others:
-        sums = {
-            label: sum(words[index]["log_probability"][label] for index in others)
-            for label in end["log_probability"]
-        }
-        contribution = sum(words[index]["contribution"] for index in others)
-        rows.append(_Row(f"({len(others):,} more words)", contribution, sums, abs(contribution) >= least))
-    rows.append(row("(end of text)", end, end["log_probability"]))
-    rows.append(row("(prior)", prior, None))
+        rows.append(words_row(f"({len(others):,} more word{'s' * (len(others) != 1)})", others))
+    rows.append(row("(end of text)", [end], [end["log_probability"]]))
+    rows.append(row("(prior)", [prior], []))
     return rows, len(others)
 
 

@@ -13,14 +13,14 @@ def test_markdown_of_several_data_sets():
         record("svm", 0.9, data="sms.csv", rows_sha256="older"),
         record("svm", 0.80),
         record("lmclassify", 0.9),
-        record("ngrams", 0.89),  # not a baseline
+        record("ngram", 0.89),  # not a baseline
         record("svm", 0.7, data="sms.csv", rows_sha256="s"),
         record("svm", 0.6, size=20, training_texts=20),
     ]
     text = to_markdown(records)
     assert text.startswith(
         "**accuracy**, all texts\n\n| | mail | sms |\n|---|---|---|\n| lmclassify | **0.9000** |  |\n"
-        "| ngrams | 0.8900 |  |\n| svm | 0.8000 | 0.7000 |\n"
+        "| ngram | 0.8900 |  |\n| svm | 0.8000 | 0.7000 |\n"
         "| *ahead by, points* | +10.00 |  |\n"
     )
     assert "**log-loss**, 20 training texts\n\n| | mail |" in text

@@ -6,7 +6,7 @@ import csv
 import io
 import subprocess
 
-from lmclassify import bundled_data
+from tests.conftest import SAMPLE
 
 QUICK = [
     "--recipe",
@@ -21,7 +21,7 @@ QUICK = [
     "100",
 ]
 """Options of a fit that takes a moment."""
-EMAILS = bundled_data("emails.csv")
+EMAILS = SAMPLE / "emails.csv"
 
 
 def one_line(done: subprocess.CompletedProcess[bytes], status: int = 1) -> str:

@@ -77,7 +77,7 @@ def test_ours_by_cross_validation_quietly(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--methods", "best"], "--methods: unknown 'best'; known are lmclassify, plain, ngrams, svm"),
+        (["--methods", "best"], "--methods: unknown 'best'; known are lmclassify, plain, ngram, svm"),
         (["--sizes", "1"], "--sizes 1: each of the 2 labels needs a text"),
         (["--sizes", "few"], "--sizes few: expected numbers of texts and all"),
         (["--test", "emails.csv", "--folds", "3"], "--test and --folds exclude each other"),

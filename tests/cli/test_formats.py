@@ -14,12 +14,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from lmclassify import bundled_data
 from tests.cli.helpers import QUICK, one_line, rows_of
-from tests.conftest import run_cli
+from tests.conftest import SAMPLE, run_cli
 from tests.tables.workbooks import write_xlsx
 
-EMAILS = bundled_data("emails.csv")
+EMAILS = SAMPLE / "emails.csv"
 PROGRAM = f"{sys.executable} -m lmclassify"
 JQ = "jq -r .id" if shutil.which("jq") else f"{sys.executable} -c 'import json, sys\nfor line in sys.stdin: print(json.loads(line)[\"id\"])'"  # fmt: skip
 

@@ -10,13 +10,12 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from threadpoolctl import threadpool_limits
 
-from lmclassify import bundled_data
 from lmclassify.comparison import baselines
 from lmclassify.comparison.baselines import NBSVM, Baseline, FastText, log_count_ratio
 from lmclassify.comparison.methods import METHODS, Setup, choose_methods
 from lmclassify.datasets.labelled import read_tables
 from lmclassify.errors import OptionError
-from tests.conftest import bundled
+from tests.conftest import SAMPLE, bundled
 
 SCIKIT_LEARN = ["svm", "logreg", "nb", "cnb", "nbsvm"]
 QUESTIONS = ["who is it", "who was that", "who won", "where is it", "where was that", "when ?", "when is it"]
@@ -128,9 +127,9 @@ def test_words_of_one_letter_and_punctuation_are_features():
 
 
 @pytest.mark.long
-def test_accuracy_on_the_bundled_sample():
+def test_accuracy_on_the_sample():
     train, test = (
-        read_tables([str(bundled_data(name))], say=str.strip) for name in ("subjects.csv", "emails.csv")
+        read_tables([str(SAMPLE / name)], say=str.strip) for name in ("subjects.csv", "emails.csv")
     )
     expected = {"svm": 0.84, "logreg": 0.825, "nb": 0.845, "cnb": 0.845, "nbsvm": 0.805}
     for key, accuracy in expected.items():
@@ -178,9 +177,9 @@ if METHODS["fasttext"].installed:  # an extra that no test environment needs
 def test_methods_are_chosen_by_name():
     assert [method.key for method in choose_methods(["nb", "svm"])] == ["nb", "svm"]
     default = [method.key for method in choose_methods(None)]
-    assert default[:4] == ["lmclassify", "svm", "logreg", "nb"]
+    assert default[:4] == ["lmclassify", "ngram", "svm", "logreg"]
     assert "plain" not in default
-    with pytest.raises(OptionError, match="unknown 'best'; known are lmclassify, plain, ngrams, svm"):
+    with pytest.raises(OptionError, match="unknown 'best'; known are lmclassify, plain, ngram, svm"):
         choose_methods(["nb", "best"])
     with pytest.raises(OptionError, match="names nb twice"):
         choose_methods(["nb", "nb"])

@@ -75,6 +75,16 @@ def test_long_texts_show_the_words_that_contribute_most():
     assert lines[3].split()[:4] == ["(3", "more", "words)", "+0.75"]
 
 
+def test_equal_words_of_a_long_text_share_a_line():
+    explanation = made_up_explanation()
+    for at in (1, 2):
+        explanation["words"][at] |= {"word": "more"}
+    lines = table(to_text(explanation, Screen(), most=2))
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["Win", "more (3 times)", "(1 more word)"]
+    assert lines[2].split()[3] == "-0.25"
+    assert "more (3 times)" not in to_text(explanation, Screen(), most=5)
+
+
 def test_every_line_fits_the_screen():
     explanation = made_up_explanation()
     names = {"spam": "يوتيوب" * 12, "ham": "收件箱" * 30}

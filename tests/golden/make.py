@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import lmclassify
-from lmclassify import LMClassifier, LMClassifyWarning, bundled_data
+from lmclassify import LMClassifier, LMClassifyWarning
 
 HERE = Path(__file__).parent
+SUBJECTS = HERE.parent / "sample" / "subjects.csv"
 SMALL = {
     "max_epochs": 2,
     "num_lstm_units": 8,
@@ -54,7 +55,7 @@ TEXTS = [
 
 def bundled_rows(per_label: int) -> tuple[list[str], list[str]]:
     """Return the first subject lines of each label of the bundled sample."""
-    with open(bundled_data("subjects.csv"), newline="", encoding="utf-8") as file:
+    with open(SUBJECTS, newline="", encoding="utf-8") as file:
         rows = [(row["subject"], row["label"]) for row in csv.DictReader(file)]
     kept = [row for label in ("spam", "ham") for row in [row for row in rows if row[1] == label][:per_label]]
     return [text for text, _ in kept], [label for _, label in kept]

@@ -21,9 +21,9 @@ from collections import Counter
 from pathlib import Path
 
 import lmclassify
-from lmclassify import bundled_data
 from lmclassify.persistence.reading import read_model
 
+SUBJECTS = Path(__file__).parents[1] / "sample" / "subjects.csv"
 MAX_DELAY = 0.05  # seconds from the first file written to the kill; a commit takes less
 
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 def kill(count: int, rng: random.Random, folder: Path) -> Counter[str]:
     """Kill commands that write into copies of a model and a file; count the outcomes."""
-    rows = bundled_data("subjects.csv").read_text(encoding="utf-8").splitlines()
+    rows = SUBJECTS.read_text(encoding="utf-8").splitlines()
     (folder / "data.csv").write_text("\n".join(rows[:80]) + "\n")
     (folder / "more.csv").write_text("\n".join(rows[:1] + rows[80:100]) + "\n")
     (folder / "texts.txt").write_text("\n".join(row.split(",")[0] for row in rows[100:130]) + "\n")

@@ -40,6 +40,7 @@ from lmclassify.classify.training.tuned import fit_tuned
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
 from lmclassify.parallel import number_of_threads
+from lmclassify.text.word_vectors import load_word_vectors
 
 if TYPE_CHECKING:
     from lmclassify.lm.neural.trainer import EpochRecord
@@ -180,8 +181,13 @@ class ClassifierTrainer:
             if self.callback is not None:
                 self.callback(label, record)
 
+        settings, vectors = self.settings, None
+        if settings.recipe != "plain":
+            vectors = load_word_vectors(settings.vectors)
+            if settings.vectors == "auto":
+                settings = replace(settings, vectors="none" if vectors is None else "wordllama")
         return FitContext(
-            self.settings,
+            settings,
             self.device if self.cluster is None else "cpu",
             number_of_threads(self.n_jobs),
             on_epoch,
@@ -190,6 +196,7 @@ class ClassifierTrainer:
             limits=self.limits,
             time_limit=self.time_limit,
             progress=progress,
+            vectors=vectors,
         )
 
     def _training_data(

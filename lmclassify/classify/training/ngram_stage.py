@@ -122,8 +122,10 @@ def fit_ngram_stage(data: TrainingData, context: FitContext, rng: np.random.Gene
         If the time is too short for that.
     """
     texts = len(data.texts) + data.remainder_size
-    steps = number_of_fits(len(data.texts), len(data.classes), context.limits)
+    steps = number_of_fits(len(data.texts), len(data.classes), context)
     context.progress.begin(1, steps, f" of {texts:,} texts")
+    if context.vectors is not None:
+        context.progress.say(f"word vectors: {context.settings.vectors} (`--vectors none` does without them)")
     data, models = _fit_in_time(data, context, rng)
     sample, experts = models.sample, models.experts
     _warn_sampled(data, sample)

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { byId, counted, element, labelName, percent, say } from "./dom.js";
-import { colourNumbers, coloured, setLabels, swatch } from "./label-colours.js";
+import { colourNumbers, coloured, swatch } from "./label-colours.js";
 import { isLonger } from "./labelling.js";
 import { ageSuggestions, hideSuggestions, setUpSuggestions, suggest } from "./suggestions.js";
 import { setUpWords, showWords } from "./words.js";
@@ -16,7 +16,6 @@ let timer = null;
 
 export function setUpTyping(served) {
   model = served;
-  setLabels(model);
   setUpSuggestions(model);
   setUpWords(model);
   area.addEventListener("input", changed);

@@ -132,7 +132,7 @@ function fillTable() {
     element(
       "tr",
       {},
-      element("th", { scope: "row", dir: "auto" }, name),
+      element("th", { scope: "row" }, element("bdi", {}, name)),
       cell(nats(item.contribution)),
       ...labels.map((label) => cell(item.log_probability ? nats(item.log_probability[label]) : "")),
     );
