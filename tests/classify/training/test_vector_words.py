@@ -87,7 +87,10 @@ def test_words_that_no_training_text_has_are_told_apart(fitted, vectors, data):
     assert fitted.model_.settings.vectors == vectors
     word = GOOD[KNOWN]
     words = fitted.explain(f"the {word} film")["words"]
-    assert max(words, key=lambda found: found["contributions"]["pos"] - found["contributions"]["neg"])["word"] == word
+    assert (
+        max(words, key=lambda found: found["contributions"]["pos"] - found["contributions"]["neg"])["word"]
+        == word
+    )
 
 
 def test_contributions_sum_to_the_decision(fitted, data):
