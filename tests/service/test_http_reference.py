@@ -29,9 +29,9 @@ def client():
 
 
 def shape(value: Any) -> Any:
-    """Return the fields of a JSON value and their types; of a list, those of its first item."""
+    """Return the fields of a JSON value and their types; of a list, those of its first item. Aliases are left out."""
     if isinstance(value, dict):
-        return {key: shape(member) for key, member in value.items()}
+        return {key: shape(member) for key, member in value.items() if key not in ("part", "parts")}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
     return float if isinstance(value, float | int) and not isinstance(value, bool) else type(value)
