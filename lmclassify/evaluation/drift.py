@@ -9,9 +9,9 @@ lies beyond `MIN_CHANGE`, above or below.
 The intervals of a report hold together with a probability of 99% (Bonferroni: half of the 1% is for the
 texts of all labels, half for those of single labels). So at most 1% of reports on unchanged texts find drift.
 It is less in practice, because a change below `MIN_CHANGE` is no drift: of 2,000 simulated reports on the
-bundled sample none found drift, and 0.7% did without that condition. Nor did 50 models of random halves of
-the sample find drift in the other halves (`benchmarks.drift_false_alarms`). Texts are assumed to be
-independent of each other: many copies of one message in a chunk can be an alarm.
+sample of version 0.7 (1,380 subject lines) none found drift, and 0.7% did without that condition. Nor did 50
+models of random halves of that sample find drift in the other halves (`benchmarks.drift_false_alarms`).
+Texts are assumed to be independent of each other: many copies of one message in a chunk can be an alarm.
 """
 
 from __future__ import annotations
