@@ -34,7 +34,7 @@ def by_explain(model: FittedModel) -> Chooser:
     def choose(text: str, label: int) -> int:
         words = model.explain(text, model.classes_[label].item())["words"]
         starts = [start for start, _ in words_of(text)]  # an explanation may join several to one
-        return starts.index(words[int(np.argmax([word["part"] for word in words]))]["start"])
+        return starts.index(words[int(np.argmax([word["contribution"] for word in words]))]["start"])
 
     return choose
 

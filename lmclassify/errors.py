@@ -4,6 +4,8 @@ Every message is one line that states the problem and its remedy. The command li
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _MAX_ITEM_LENGTH = 200  # characters of a value in a message, which must stay one readable line
 _UNPRINTABLE = re.compile(
@@ -82,6 +84,21 @@ def counted(count: int, one: str, several: str = "") -> str:
     ('1 row', '2,000 rows have')
     """
     return f"{count:,} {plural(count, one, several)}"
+
+
+def did_you_mean(wrong: object, known: Iterable[object]) -> str:
+    """Return a question about the known name that is most similar to a wrong one; "" if none is similar.
+
+    It follows the wrong name in a message. Letter case does not count.
+
+    >>> did_you_mean("smap", ["ham", "spam"]), did_you_mean("x", ["ham", "spam"])
+    (" (did you mean 'spam'?)", '')
+    """
+    by_folded = {str(name).casefold(): str(name) for name in known}
+    folded = str(wrong).casefold()
+    similar = [name for name in by_folded if sorted(name) == sorted(folded)]  # two letters changed places
+    similar = similar or get_close_matches(folded, by_folded, n=1)
+    return f" (did you mean {shorten(by_folded[similar[0]])}?)" if similar else ""
 
 
 def listing(values: object, limit: int = 12) -> str:

@@ -33,6 +33,7 @@ SAMPLE = ROOT / "tests" / "sample"
 """The sample of version 0.7: the figures that tests expect belong to it."""
 SMALL = {
     "recipe": "plain",
+    "vectors": "none",
     "max_epochs": 2,
     "num_lstm_units": 12,
     "embedding_dim": 8,

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import lmclassify
-from lmclassify.errors import counted, listing, plural, printable, shorten
+from lmclassify.errors import counted, did_you_mean, listing, plural, printable, shorten
 
 
 def test_printable():
@@ -23,6 +23,12 @@ def test_shorten_and_listing():
     assert listing(range(5), 3) == "0, 1, 2, and 2 more"
     assert listing(["a\nb"]) == "a\\nb"
     assert listing([]) == ""
+
+
+def test_did_you_mean():
+    assert did_you_mean("SMAP", ["Spam", "ham"]) == " (did you mean 'Spam'?)"
+    assert did_you_mean("eggs", ["spam", "ham"]) == ""
+    assert did_you_mean(12, [1, 123]) == " (did you mean '123'?)"
 
 
 def test_numbers_go_with_the_right_form():
@@ -48,6 +54,7 @@ def test_messages_use_the_helper_for_numbers_of_things():
         "fasttext.py",
         "info.py",
         "classification_report.py",
+        "explain.py",
     )
     found = [
         f"{path.name}: {match[0]}"

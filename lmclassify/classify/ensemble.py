@@ -23,6 +23,9 @@ LSTMS = ("lstm", "tuned lstm")
 SVM = "tuned of "
 """With what the names of linear SVMs begin; the other experts' scores are log-likelihoods."""
 
+VECTORS = SVM + "word vectors"
+"""The name of the linear expert of words that have vectors."""
+
 USUAL_SHARE = 0.95
 """Share of the training texts that are of usual length. Longer ones are too few to fit weights on."""
 

@@ -54,6 +54,8 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         `lmclassify.classify.training.tuned`). ``ngram``: the n-gram models only, in a fraction of the time;
         `suggest`, `generate` and `log_likelihood` use n-gram language models of the labels' tokens.
         ``plain``: independent language models trained by maximum likelihood.
+    vectors : str, default="auto"
+        Of words; see `lmclassify.text.word_vectors.load_word_vectors`. ``auto``: wordllama, if installed.
     tokenizer : {"auto", "subword", "word", "char"}, default="auto"
         Tokenizer of the language models; see `lmclassify.text.tokenizer`. ``auto``: words, or subwords if
         words leave most of the held-out text unknown; subwords with recipe ``plain``.
@@ -76,14 +78,10 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     cell : {"lstm", "gru", "peephole", "coupled"}, default="lstm"
         Recurrent cell of the language models; `lmclassify.lm.neural.cells` has the formulas.
     num_lstm_units, num_lstm_layers : int
-    tie_weights : bool
-        Use the embedding as output layer too.
-    dropout : float
-        Share of cell outputs set to zero in training.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    max_grad_norm : float
-        Gradients are clipped to this norm.
+    tie_weights, dropout : bool, float
+        Use the embedding as output layer too; share of cell outputs set to zero in training.
+    learning_rate, weight_decay, max_grad_norm : float
+        Of AdamW, and the norm that gradients are clipped to.
     batch_size : int
         Texts per training batch; labels with few texts use smaller batches.
     max_epochs, patience : int
@@ -140,6 +138,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         *,
         recipe: str = _DEFAULT.recipe,
+        vectors: str = _DEFAULT.vectors,
         tokenizer: str = _DEFAULT.tokenizer,
         direction: str = _DEFAULT.direction,
         vocab_size: int | None = _DEFAULT.vocab_size,
@@ -173,6 +172,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         callback: ProgressCallback | None = None,
     ) -> None:
         self.recipe = recipe
+        self.vectors = vectors
         self.tokenizer = tokenizer
         self.direction = direction
         self.vocab_size = vocab_size

@@ -5,11 +5,12 @@ Shapes: K labels.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -25,55 +26,68 @@ ByLabel = dict[str, float]
 MAX_WORDS = 10_000
 """Words listed in an explanation: a dictionary per word takes about a hundred times the room of the text, and
 nobody reads more."""
+MIN_SHARE = 0.05
+"""A word with less than this share of the largest contribution is shown in grey: it hardly matters."""
 MAX_WORD_LABELS = 100_000
 """Words times labels listed in an explanation, for the same reason where there are many labels."""
-
-
-class ExplainedWord(TypedDict):
-    """A word of the text (in scripts without spaces a token) and its contribution."""
-
-    word: str
-    start: int
-    end: int
-    log_probability: ByLabel
-    """Under each label's language model, nats."""
-    parts: ByLabel
-    """What it adds to each label's joint log-probability, nats."""
-    part: float
-    """What it adds to the decision: its part in the label minus its part in the label compared with."""
 
 
 class ExplainedRest(TypedDict):
     """The contribution of the prior or of the end of text."""
 
+    contributions: ByLabel
+    """What it adds to each label's joint log-probability, nats."""
+    contribution: float
+    """What it adds to the decision: its contribution to the label minus that to the label compared with."""
     parts: ByLabel
+    """Deprecated alias of ``contributions``, until version 0.9."""
     part: float
+    """Deprecated alias of ``contribution``, until version 0.9."""
 
 
 class ExplainedEnd(ExplainedRest):
     """The end of text is a token too."""
 
     log_probability: ByLabel
+    """Under each label's language model, nats."""
 
 
-class Explanation(TypedDict):
-    """Why a text has its label rather than another. All parts sum to the joint log-probabilities."""
+class ExplainedWord(ExplainedEnd):
+    """A word of the text (in scripts without spaces a token) and its contribution."""
 
-    text: str
-    label: str
-    against: str | None
-    """The label compared with; None if the model has one label only."""
-    probabilities: ByLabel
-    joint_log_probabilities: ByLabel
-    decision: float
-    """The label's joint log-probability minus that of the other, nats: the sum of every ``part``."""
-    reading: str | None
-    """The variant of the text that decides (`lmclassify.classify.variants`). Words missing from it add
-    nothing, and the prior's part holds the variant's penalty. None: the text as it stands."""
-    prior: ExplainedRest
-    words: list[ExplainedWord]
-    """At most `MAX_WORDS`: the last one of a longer text stands for all the rest."""
-    end_of_text: ExplainedEnd
+    word: str
+    start: int
+    end: int
+
+
+class Explanation(dict[str, Any]):
+    """Why a text has its label rather than another, as a dictionary that notebooks show as coloured text.
+
+    All contributions, of the prior, the words and the end of text, sum to the joint log-probabilities.
+
+    Keys
+    ----
+    text, label : str
+    against : str or None
+        The label compared with; None if the model has one label only.
+    probabilities, joint_log_probabilities : dict of str to float
+        Of all labels, in the order of the model.
+    decision : float
+        The label's joint log-probability minus that of the other, nats: the sum of every ``contribution``.
+    reading : str or None
+        The variant of the text that decides (`lmclassify.classify.variants`). Words missing from it add
+        nothing, and the prior's contribution holds the variant's penalty. None: the text as it stands.
+    prior : ExplainedRest
+    words : list of ExplainedWord
+        At most `MAX_WORDS`: the last one of a longer text stands for all the rest.
+    end_of_text : ExplainedEnd
+    """
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks."""
+        from lmclassify.classify.explanation_html import to_html  # Jinja's escaping imports slowly
+
+        return to_html(self)
 
 
 class InformativeWord(TypedDict):
@@ -81,10 +95,12 @@ class InformativeWord(TypedDict):
 
     word: str
     count: int
-    part: float
-    """Mean over its occurrences: its part in the label minus the mean of its parts in all others, nats."""
+    contribution: float
+    """Mean over its occurrences: what it adds to the label minus the mean over all other labels, nats."""
     total: float
     """Sum over its occurrences."""
+    part: float
+    """Deprecated alias of ``contribution``, until version 0.9."""
 
 
 def explain(
@@ -160,7 +176,13 @@ def explanation(
         return float(row[label] - (0.0 if against is None else row[against]))
 
     def rest(row: Array) -> ExplainedRest:
-        return {"parts": by_label(row), "part": difference(row)}
+        contributions, contribution = by_label(row), difference(row)
+        return {
+            "contributions": contributions,
+            "contribution": contribution,
+            "parts": contributions,
+            "part": contribution,
+        }
 
     words = [
         ExplainedWord(
@@ -168,8 +190,7 @@ def explanation(
             start=start,
             end=end,
             log_probability=by_label(attributions.log_probabilities[index]),
-            parts=by_label(attributions.parts[index]),
-            part=difference(attributions.parts[index]),
+            **rest(attributions.parts[index]),
         )
         for index, (start, end) in enumerate(attributions.spans)
     ]
@@ -183,11 +204,64 @@ def explanation(
         reading=attributions.variant,
         prior=rest(attributions.prior),
         words=words,
-        end_of_text={
-            **rest(attributions.parts[-1]),
-            "log_probability": by_label(attributions.log_probabilities[-1]),
-        },
+        end_of_text=ExplainedEnd(
+            log_probability=by_label(attributions.log_probabilities[-1]), **rest(attributions.parts[-1])
+        ),
     )
+
+
+def largest_contribution(explanation: Explanation) -> float:
+    """Return the largest contribution of a word or of the end of text, without its sign; never 0."""
+    items = [*explanation["words"], explanation["end_of_text"]]
+    return max(abs(item["contribution"]) for item in items) or 1.0
+
+
+def strongest_words(explanation: Explanation, n: int) -> tuple[list[ExplainedWord], list[ExplainedWord]]:
+    """Return at most `n` words that speak for the label and `n` that speak against it, the strongest first.
+
+    Words that hardly matter are left out.
+    """
+    least = MIN_SHARE * largest_contribution(explanation)
+    words = [word for word in explanation["words"] if abs(word["contribution"]) >= least]
+    words.sort(key=lambda word: -abs(word["contribution"]))
+    return (
+        [word for word in words if word["contribution"] > 0][:n],
+        [word for word in words if word["contribution"] < 0][:n],
+    )
+
+
+def explained_sum(explanation: Explanation, write: Callable[[float], str], name: Callable[[str], str]) -> str:
+    """Return sentences that say what the contributions are and what they add up to.
+
+    Parameters
+    ----------
+    write, name : callable
+        Write a contribution with its sign, and a label. Nothing else of the explanation is in the sentences.
+    """
+    against, decision = explanation["against"], explanation["decision"]
+    label, total = name(explanation["label"]), write(decision)
+    words = sum(word["contribution"] for word in explanation["words"])
+    sums = (
+        f"words {write(words)}, end of text {write(explanation['end_of_text']['contribution'])}, "
+        f"prior (before any word is read) {write(explanation['prior']['contribution'])}"
+    )
+    unit = "Contributions are in nats, a unit of log-probability"
+    if against is None:
+        return f"{unit}. They add up to {total}, the joint log-probability of the text and {label}: {sums}."
+    other = name(against)
+    more, less = (label, other) if decision >= 0 else (other, label)
+    return (
+        f"{unit}: positive ones speak for {label}, negative ones for {other}. "
+        f"They add up to {total}: {sums}. So {more} is {_times(abs(decision))} as probable as {less}."
+    )
+
+
+def _times(log_odds: float) -> str:
+    """Return how many times as probable something is, such as "4.6 times" or "about 370,000 times"."""
+    times = math.exp(min(log_odds, 700.0))
+    if times >= 1e6:
+        return "more than a million times"
+    return f"{times:.1f} times" if times < 20 else f"about {float(f'{times:.2g}'):,.0f} times"
 
 
 def informative_words(
@@ -229,8 +303,9 @@ def informative_words(
             InformativeWord(
                 word=words[index],
                 count=counts[words[index]],
-                part=float(table[index, label]) / counts[words[index]],
+                contribution=float(table[index, label]) / counts[words[index]],
                 total=float(table[index, label]),
+                part=float(table[index, label]) / counts[words[index]],
             )
             for index in best.tolist()
             if table[index, label] > 0

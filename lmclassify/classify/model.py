@@ -34,8 +34,8 @@ class FittedModel(Predictor):
         Returns
         -------
         dict
-            See `lmclassify.classify.explain.Explanation`. Parts, in nats, sum to the joint
-            log-probabilities; labels are given as str.
+            See `lmclassify.classify.explain.Explanation`. Contributions, in nats, sum to the joint
+            log-probabilities; labels are given as str. Notebooks show it as coloured text.
 
         Raises
         ------
@@ -56,7 +56,8 @@ class FittedModel(Predictor):
         Returns
         -------
         dict of str to list of dict
-            By label; ``word``, ``count``, ``part`` (mean) and ``total`` in nats, largest total first.
+            By label; ``word``, ``count``, ``contribution`` (mean) and ``total`` in nats, largest total first.
+            ``part`` is a deprecated alias of ``contribution``, until version 0.9.
         """
         return explain.informative_words(self, texts, n)
 

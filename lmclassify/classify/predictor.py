@@ -23,14 +23,25 @@ from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
-from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
+from lmclassify.errors import (
+    DataError,
+    LMClassifyWarning,
+    OptionError,
+    counted,
+    did_you_mean,
+    listing,
+    shorten,
+)
 from lmclassify.lm.inference.directions import AnyLanguageModel, one_way
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
+from lmclassify.text.display import shown
 from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Array = npt.NDArray[np.float64]
+_MAX_NAMES, _MAX_NAME = 6, 30
+"""Labels that the repr names, and columns of a name: the repr is one line."""
 LabelModel = AnyLanguageModel | TokenNgrams
 """The language model of a label: LSTMs, or with recipe ngram a token n-gram model."""
 
@@ -63,7 +74,7 @@ class ScoringResult(NamedTuple):
     """(n,) whether a text is longer than the training texts usually are, as far as that is known."""
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Predictor(ABC):
     """Labels, priors and one language model per label, and what is computed from them.
 
@@ -95,6 +106,22 @@ class Predictor(ABC):
 
     Thresholds (`unknown_threshold`, `positive_threshold`) come from scores without it.
     """
+
+    def __repr__(self) -> str:
+        """Return labels, recipe, training texts, held-out accuracy and size as a line, as far as recorded."""
+        labels = [shown(name, _MAX_NAME) for name in self.label_names[:_MAX_NAMES]]
+        if len(self.classes_) > _MAX_NAMES:
+            labels.append(f"and {len(self.classes_) - _MAX_NAMES:,} more")
+        facts = [f"{len(self.classes_):,} label{'s' * (len(self.classes_) != 1)} ({', '.join(labels)})"]
+        facts.append(f"recipe {self.settings.recipe}")
+        facts += [counted(fit["texts"], "training text") for fit in self.training_entries("fit")]
+        stages, changes = self.training_entries("stage"), self.training_entries("revision")
+        if changes:
+            facts.append(f"changed {len(changes):,} time{'s' * (len(changes) != 1)} since")
+        elif stages:  # a change of the model is not measured
+            facts.append(f"held-out accuracy {stages[-1]['accuracy']:.1%}")
+        facts.append(f"{self.num_parameters:,} parameters")
+        return f"<{type(self).__name__}: {', '.join(facts)}>"
 
     @abstractmethod
     def score(self, texts: Iterable[str]) -> ScoringResult:
@@ -265,7 +292,9 @@ class Predictor(ABC):
         for label in self.classes_.tolist():
             if str(label) == name:
                 return label
-        raise OptionError(f"no label {shorten(name)} in this model; there are: {listing(self.classes_)}")
+        similar = did_you_mean(name, self.classes_.tolist())
+        known = listing(self.classes_)
+        raise OptionError(f"no label {shorten(name)}{similar} in this model; there are: {known}")
 
     def label_index(self, label: object) -> int:
         """Return the index of a label in `classes_`.
@@ -278,14 +307,16 @@ class Predictor(ABC):
         for index, known in enumerate(self.classes_.tolist()):
             if known == label:
                 return index
-        raise OptionError(f"no label {shorten(label)} in this model; there are: {listing(self.classes_)}")
+        similar = did_you_mean(label, self.classes_.tolist())
+        known = listing(self.classes_)
+        raise OptionError(f"no label {shorten(label)}{similar} in this model; there are: {known}")
 
     def training_entries(self, kind: str) -> list[dict[str, Any]]:
         """Return the entries of one kind of the training record; there are none if it was lost."""
         return [entry for entry in self.training if entry["kind"] == kind]
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PlainPredictor(Predictor):
     """Decides by the labels' LSTM language models alone: Bayes' rule."""
 

@@ -36,6 +36,12 @@ class Settings(LanguageModelSettings):
         "unknown or the script has no spaces between words (recipe plain: subwords).",
         choices=("auto", "subword", "word", "char"),
     )
+    vectors: str = setting(
+        "auto",
+        "Word vectors, which help most where labelled texts are few: `wordllama` (the package), the folder "
+        "of a model2vec model, a text file (word2vec, GloVe, fastText) or `none`. `auto`: wordllama, if "
+        "installed. The fitted model does not need them. Recipes tuned and ngram.",
+    )
     direction: str = setting(
         "forward",
         "Direction in which the language models read a text. `both`: two models per label, whose "

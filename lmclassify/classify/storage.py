@@ -63,7 +63,7 @@ def to_stored(model: Predictor) -> StoredModel:
         "labels": model.classes_.tolist(),
         "log_priors": model.log_priors.tolist(),
         "label_weights": model.label_weights.tolist(),
-        "settings": asdict(model.settings),
+        "settings": _saved_settings(model.settings),
         "parameters": model.parameters,
         "versions": model.versions,
     }
@@ -109,14 +109,19 @@ def fields_from_stored(stored: StoredModel) -> dict[str, Any]:
         return _fields(stored)
 
 
+def _saved_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings to save; without vectors, those that version 0.7 has."""
+    return {name: value for name, value in asdict(settings).items() if (name, value) != ("vectors", "none")}
+
+
 def _fields(stored: StoredModel) -> dict[str, Any]:
     config, files = stored.config, stored.files
     labels = _labels(config["labels"])
     log_priors = _numbers(config["log_priors"], len(labels), "priors")
     if log_priors.max() > MAX_LOG_PRIOR:
         raise ValueError("priors that are no usable numbers")
-    # Models saved before this setting existed keep their decisions.
-    settings = Settings(**{"disguised_label": "none", **config["settings"]})
+    # Models saved before these settings existed keep their decisions.
+    settings = Settings(**{"disguised_label": "none", "vectors": "none", **config["settings"]})
     tokenizer = _tokenizer(files, "tokenizer")
     fields: dict[str, Any] = {
         "classes_": labels,

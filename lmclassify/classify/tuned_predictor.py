@@ -28,7 +28,7 @@ from lmclassify.text.tokenizer import Tokenizer
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class TunedPredictor(Predictor):
     """Decides by a log-linear combination of n-gram models and LSTM language models.
 

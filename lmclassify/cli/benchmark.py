@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,8 @@ from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.comparison.methods import METHODS
 from lmclassify.errors import LMClassifyError, OptionError, counted
+from lmclassify.text.display import quality
+from lmclassify.text.terminal import terminal_columns
 
 if TYPE_CHECKING:
     from lmclassify.comparison.plan import DataFile
@@ -209,7 +212,7 @@ def _print(job: Benchmark, format: str) -> None:
     if format == "json":
         print(json.dumps(to_dict(job.records, notes=notes, waiting=len(job.waiting))), flush=True)
     else:
-        print(to_text(job.records, notes=notes), flush=True)
+        print(to_text(job.records, notes=notes, width=terminal_columns(sys.stdout)), flush=True)
 
 
 class _RunProgress:
@@ -245,7 +248,7 @@ class _RunProgress:
         elif self._run.verbose:
             got = record.figures
             self._run.say(
-                f"{record.method}: accuracy {got.accuracy:.4f}, log-loss {got.log_loss:.4f}, "
+                f"{record.method}: {quality(got.accuracy, got.log_loss, record.test_texts)}, "
                 f"fitted in {got.fit_seconds:.1f} s"
             )
 

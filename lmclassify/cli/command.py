@@ -12,11 +12,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from lmclassify.cli.help import GroupedCommand
+from lmclassify.cli.help import GroupedCommand, examples_text
 from lmclassify.errors import LMClassifyError, LMClassifyWarning, OptionError, printable
 from lmclassify.logs import json_line
 
@@ -98,11 +98,12 @@ _COMMON: dict[str, Any] = {
 }
 
 NOT_TRAINING = ("device", "seed")
-"""Common options for `hidden`, of commands that neither train nor sample."""
+"""Common options that commands which neither train nor sample do without."""
 ONLY_READING = ("device", "seed", "threads")
 """The same of commands that do not score texts either."""
 
 _CONTEXT = "typer_context"
+_METAVARS = {int: "N", float: "NUMBER", str: "TEXT"}
 
 Prepare = Callable[[dict[str, Any], frozenset[str], Mapping[str, Any]], dict[str, Any]]
 """(all options, names of those given on the command line, annotations) -> the options to use."""
@@ -116,7 +117,7 @@ def add_command(
     *,
     prepare: Prepare | None = None,
     examples: Sequence[str] = (),
-    hidden: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> None:
     """Add a command to the program, with the common options.
 
@@ -130,8 +131,8 @@ def add_command(
         Changes the options before the function gets them.
     examples : sequence of str
         Command lines, printed at the end of the command's help.
-    hidden : sequence of str
-        Common options that do not matter to this command. It accepts them; its help leaves them out.
+    without : sequence of str
+        Common options that do not matter to this command. It does not have them.
     """
     hints = get_type_hints(function, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -140,13 +141,13 @@ def add_command(
         for parameter in list(inspect.signature(function).parameters.values())[1:]
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    common = {
-        key: (_hide(annotation) if key in hidden else annotation, getattr(Run, key))
-        for key, annotation in _COMMON.items()
-    }
+    common = {key: (_COMMON[key], getattr(Run, key)) for key in _COMMON if key not in without}
     parameters += [
         inspect.Parameter(key, keyword, default=default, annotation=annotation)
         for key, (annotation, default) in {**(options or {}), **common}.items()
+    ]
+    parameters = [
+        parameter.replace(annotation=_with_metavar(parameter.annotation)) for parameter in parameters
     ]
     annotations = {parameter.name: parameter.annotation for parameter in parameters}
 
@@ -154,9 +155,9 @@ def add_command(
         if prepare is not None:
             context = arguments.pop(_CONTEXT)
             given = {key for key in arguments if context.get_parameter_source(key).name == "COMMANDLINE"}
-            with _exit_status(Run(**{key: arguments[key] for key in _COMMON})):
+            with _exit_status(Run(**{key: arguments[key] for key in common})):
                 arguments = prepare(arguments, frozenset(given), annotations)
-        run = Run(**{key: arguments.pop(key) for key in _COMMON})
+        run = Run(**{key: arguments.pop(key) for key in common})
         with _exit_status(run):
             function(run, **arguments)
 
@@ -167,15 +168,20 @@ def add_command(
     invoke.__doc__ = function.__doc__
     invoke.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples) if examples else None
-    app.command(name, cls=GroupedCommand, epilog=epilog)(invoke)
+    app.command(name, cls=GroupedCommand, epilog=examples_text(examples))(invoke)
 
 
-def _hide(annotation: Any) -> Any:
-    """Return the annotation of an option that help does not show."""
-    kind, option = get_args(annotation)
-    option = copy.copy(option)
-    option.hidden = True
+def _with_metavar(annotation: Any) -> Any:
+    """Return the annotation of an option whose help has a word for its value, if it has none yet."""
+    kind, *more = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if not more or not hasattr(more[0], "metavar") or more[0].metavar is not None:
+        return annotation
+    kinds = [part for part in get_args(kind) if part is not type(None)]
+    if bool in (kind, *kinds):
+        return annotation
+    option = copy.copy(more[0])
+    choices = get_args(kind if get_origin(kind) is Literal else kinds[0]) if kinds else ()
+    option.metavar = "|".join(map(str, choices)) or _METAVARS.get(kinds[0] if kinds else kind)
     return Annotated[kind, option]
 
 

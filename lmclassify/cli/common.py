@@ -22,14 +22,12 @@ TABLE = "CSV, TSV, JSON, Parquet, Excel, fastText, text or mail, compressed or n
 """The formats of input, for help texts."""
 
 Model = Annotated[str, typer.Option("-m", "--model", metavar="FOLDER", help="Model folder.")]
-Data = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DATA",
-        help=f"{TABLE}. Several files must have the same columns. Wildcards may be quoted. `-` reads "
-        "standard input.",
-    ),
-]
+DATA_ARGUMENT = typer.Argument(
+    metavar="DATA",
+    help=f"{TABLE}. Several files must have the same columns. Wildcards may be quoted. `-` reads standard "
+    "input.",
+)
+Data = Annotated[list[str], DATA_ARGUMENT]
 TextColumn = Annotated[
     str | None,
     typer.Option(
@@ -69,9 +67,10 @@ InputFormat = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet", "excel", "fasttext", "text", "mail"] | None,
     typer.Option(
         "--input-format",
-        help="Input format. `text` means one text per line, or per file of a folder; `jsonl` any JSON; "
-        "`excel` any workbook (.xlsx, .xls, .ods). Default: taken from the content and the file name's "
-        "ending, else `csv`.",
+        metavar="FORMAT",
+        help="Input format: `csv`, `tsv`, `jsonl` (any JSON), `parquet`, `excel` (any workbook: .xlsx, .xls, "
+        ".ods), `fasttext`, `text` (one text per line, or per file of a folder) or `mail`. Default: taken "
+        "from the content and the file name's ending, else `csv`.",
     ),
 ]
 Sheet = Annotated[

@@ -18,7 +18,7 @@ import tomli_w
 import typer
 
 from lmclassify.cli.command import Options
-from lmclassify.errors import OptionError, OutputError, listing, shorten
+from lmclassify.errors import OptionError, OutputError, did_you_mean, listing, shorten
 
 Config = Annotated[
     str | None,
@@ -73,7 +73,8 @@ def read_config(path: str, hints: Mapping[str, Any]) -> dict[str, Any]:
         option = key.replace("-", "_")
         if option not in hints:
             known = listing((name.replace("_", "-") for name in hints), len(hints))
-            raise OptionError(f"{name}: {shorten(key)} is not an option; the options are: {known}")
+            similar = did_you_mean(key.replace("_", "-"), (name.replace("_", "-") for name in hints))
+            raise OptionError(f"{name}: {shorten(key)} is not an option{similar}; the options are: {known}")
         if option in options:
             raise OptionError(f"{name}: {key} is given twice, with _ and with -")
         try:

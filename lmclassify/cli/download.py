@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,8 @@ from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.datasets.public_sets import PUBLIC_SETS, Example, PublicFile, PublicSet
 from lmclassify.errors import OptionError, counted, listing
+from lmclassify.text.display import wrapped
+from lmclassify.text.terminal import terminal_columns
 
 if TYPE_CHECKING:
     from lmclassify.datasets.http_download import Progress
@@ -50,7 +53,7 @@ Sha256 = Annotated[
     list[str] | None,
     typer.Option(
         "--sha256",
-        metavar="HEX | FILE=HEX",
+        metavar="HEX|FILE=HEX",
         help="Required SHA-256 of the set's file, or of one of its files. Repeatable. Default: the published "
         "checksum, else that of the first download.",
     ),
@@ -65,7 +68,11 @@ Cache = Annotated[
     ),
 ]
 
-_EXAMPLES = ("lmclassify download", "lmclassify download sms-spam -o sms.csv")
+_EXAMPLES = (
+    "lmclassify download",
+    "lmclassify download sms-spam -o sms.csv",
+    "lmclassify download trec -o trec.jsonl",
+)
 
 
 def download(
@@ -123,9 +130,10 @@ def download(
 
 
 def _list() -> None:
+    columns = terminal_columns(sys.stdout)
     for name, known in PUBLIC_SETS.items():
         parts = f" ({', '.join(known.parts)})" if known.parts else ""
-        print(f"{name}: {known.title}{parts}; licence: {known.licence}")
+        print(wrapped(f"{name}: {known.title}{parts}; licence: {known.licence}", columns, 4))
 
 
 def _urls(chosen: PublicSet, url: str) -> dict[str, str]:
@@ -191,4 +199,4 @@ def _write(run: Run, examples: Iterable[Example], writers: Mapping[str, TableWri
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "download", download, examples=_EXAMPLES, hidden=ONLY_READING)
+    add_command(app, "download", download, examples=_EXAMPLES, without=ONLY_READING)

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import functools
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lmclassify.evaluation.metrics import Evaluation
     from lmclassify.persistence.atomic_file import FileWriter
     from lmclassify.prediction.labelling import TableLabeller
+    from lmclassify.tables.writing import TableWriter
 
 DriftOption = Annotated[
     bool,
@@ -41,7 +43,18 @@ Plot = Annotated[
 Html = Annotated[
     str | None,
     typer.Option(
-        "--html", metavar="FILE", help="Also write an HTML report with plots and the worst mistakes."
+        "--html",
+        metavar="FILE",
+        help="Also write an HTML report with plots, the most confident mistakes and influential words.",
+    ),
+]
+Mistakes = Annotated[
+    str | None,
+    typer.Option(
+        "--mistakes",
+        metavar="FILE",
+        help="Also write every row with a wrong label, the most confident ones first "
+        "(.csv, .tsv, .jsonl or .parquet).",
     ),
 ]
 Format = Annotated[
@@ -56,7 +69,7 @@ Format = Annotated[
 _EXAMPLES = (
     "lmclassify evaluate test.csv -m model",
     "lmclassify evaluate spam=junk.mbox ham=Inbox",
-    "lmclassify evaluate test.csv --html report.html",
+    "lmclassify evaluate test.csv --html report.html --mistakes mistakes.csv",
     "lmclassify evaluate test.csv --format csv > confusion-matrix.csv",
     "lmclassify evaluate new.csv --drift --time-column date --plot drift.png",
 )
@@ -77,6 +90,7 @@ def evaluate(
     time_column: TimeColumn = None,
     plot: Plot = None,
     html: Html = None,
+    mistakes: Mistakes = None,
     exact: common.Exact = False,
     **options: Any,
 ) -> None:
@@ -97,7 +111,7 @@ def evaluate(
         from lmclassify.evaluation.plots import check_plot
 
         check_plot(plot)
-    with _open_page(html) as page:
+    with _open_outputs(html, mistakes) as (page, table):
         fitted = common.load_model(run, model, exact)
         decisions = decisions_of(fitted, options, run.say)
         scored = _score(
@@ -113,29 +127,21 @@ def evaluate(
                 "named_columns": (text_column, label_column, time_column),
             },
             wanted={"text": text_column, "label": label_column, "time": time_column},
-            labels_required=not drift or page is not None,
+            labels_required=not drift or page is not None or table is not None,
             decisions=decisions,
             keep_cross_entropies=drift,
         )
         evaluation = _evaluate(run, scored) if scored.labeller.true else None
         found = _drift(run, scored, fitted, plot) if drift else None
-        _print(evaluation, found, format)
+        _print(scored, evaluation, found, format)
         if page is not None and evaluation is not None:
-            from lmclassify.evaluation.page.report import build_report, render
-
-            report = build_report(
-                scored.labeller,
-                evaluation,
-                fitted,
-                data=scored.name,
-                model=model,
-                left_out=scored.left_out,
-                seed=run.seed,
-                drift=found,
-            )
-            page.write_bytes(render(report).encode())
+            _write_page(page, scored, evaluation, found, fitted, model, run.seed)
+        if table is not None:
+            written = _write_mistakes(table, scored)
     if html is not None:
         run.say(f"report written to {html}")
+    if mistakes is not None:
+        run.say(f"{counted(written, 'mistake')} written to {mistakes}")
 
 
 class _Scored:
@@ -149,12 +155,16 @@ class _Scored:
         The time of each row, by its number.
     left_out : int
         Number of rows without text or label.
+    locate : callable
+        Returns the file and the number in it of a row.
+    several_files : bool
     """
 
     def __init__(
-        self, name: str, labeller: TableLabeller, times: dict[int, str] | None, left_out: int
+        self, table: RowReader, labeller: TableLabeller, times: dict[int, str] | None, left_out: int
     ) -> None:
-        self.name, self.labeller, self.times, self.left_out = name, labeller, times, left_out
+        self.name, self.labeller, self.times, self.left_out = table.name, labeller, times, left_out
+        self.locate, self.several_files = table.locate, table.files > 1
 
 
 def _score(
@@ -196,7 +206,7 @@ def _score(
     if labels_required and not labeller.true:
         raise DataError(f"{table.name}: no row has both a text and a label")
     left_out = table.rows_read - len(labeller.true)
-    return _Scored(table.name, labeller, None if time_at is None else times, left_out)
+    return _Scored(table, labeller, None if time_at is None else times, left_out)
 
 
 def _open(data: list[str], reading: Mapping[str, Any], columns: Mapping[str, str | None]) -> RowReader:
@@ -233,6 +243,69 @@ def _evaluate(run: Run, scored: _Scored) -> Evaluation:
 
 
 @contextlib.contextmanager
+def _open_outputs(
+    html: str | None, mistakes: str | None
+) -> Iterator[tuple[FileWriter | None, TableWriter | None]]:
+    """Open the files of --html and --mistakes before the work; they appear if all of it succeeds."""
+    if html is not None and mistakes is not None and os.path.realpath(html) == os.path.realpath(mistakes):
+        raise OptionError(f"--html and --mistakes both name {html}; name two files")
+    with _open_mistakes(mistakes) as table, _open_page(html) as page:
+        yield page, table
+
+
+@contextlib.contextmanager
+def _open_mistakes(path: str | None) -> Iterator[TableWriter | None]:
+    if path is None:
+        yield None
+        return
+    from lmclassify.tables.writing import TableWriter, choose_output_format
+
+    if path == "-":
+        raise OptionError("--mistakes -: standard output has the report; name a file")
+    try:
+        written = choose_output_format(path, None)
+    except DataError:
+        raise OptionError(f"--mistakes {path}: the name must end in .csv, .tsv, .jsonl or .parquet") from None
+    with TableWriter(path, written) as writer:
+        yield writer
+
+
+def _write_page(
+    page: FileWriter,
+    scored: _Scored,
+    evaluation: Evaluation,
+    drift: Drift | None,
+    fitted: FittedModel,
+    model: str,
+    seed: int,
+) -> None:
+    from lmclassify.evaluation.page.report import build_report, render
+
+    report = build_report(
+        scored.labeller,
+        evaluation,
+        fitted,
+        data=scored.name,
+        model=model,
+        left_out=scored.left_out,
+        seed=seed,
+        drift=drift,
+        locate=scored.locate,
+        several_files=scored.several_files,
+    )
+    page.write_bytes(render(report).encode())
+
+
+def _write_mistakes(table: TableWriter, scored: _Scored) -> int:
+    """Write all mistakes and return their number."""
+    from lmclassify.evaluation.mistakes import all_mistakes
+
+    rows = all_mistakes(scored.labeller, scored.locate, several_files=scored.several_files)
+    table.write(rows)
+    return len(rows)
+
+
+@contextlib.contextmanager
 def _open_page(path: str | None) -> Iterator[FileWriter | None]:
     """Open the file of --html before the work, so that a file that cannot be written is reported first."""
     if path is None:
@@ -248,7 +321,7 @@ def _open_page(path: str | None) -> Iterator[FileWriter | None]:
         yield writer
 
 
-def _print(evaluation: Evaluation | None, drift: Drift | None, format: str) -> None:
+def _print(scored: _Scored, evaluation: Evaluation | None, drift: Drift | None, format: str) -> None:
     if format == "json":
         result = {} if evaluation is None else evaluation.to_dict()
         print(json.dumps(result if drift is None else result | {"drift": drift.to_dict()}))
@@ -260,7 +333,31 @@ def _print(evaluation: Evaluation | None, drift: Drift | None, format: str) -> N
             [label, *row] for label, row in zip(evaluation.labels, evaluation.confusion_matrix, strict=True)
         )
     else:
-        print("\n\n".join(part.to_text() for part in (evaluation, drift) if part is not None))
+        parts = [] if evaluation is None else [evaluation.to_text(), _mistakes(scored)]
+        print("\n\n".join([*parts, *([] if drift is None else [drift.to_text()])]))
+
+
+def _mistakes(scored: _Scored) -> str:
+    """Return the most confident mistakes as text."""
+    from lmclassify.evaluation.mistakes import MAX_TEXT_MISTAKES, mistakes_text, worst_mistakes
+
+    labeller = scored.labeller
+    predicted = labeller.decisions.decide(labeller.log_posteriors, labeller.novelty).tolist()
+    found = worst_mistakes(
+        labeller.texts,
+        labeller.true,
+        predicted,
+        labeller.log_posteriors,
+        labeller.labels,
+        MAX_TEXT_MISTAKES,
+        labeller.true_rows,
+    )
+    if not found:
+        return "Most confident mistakes\nno text got a wrong label"
+    table = mistakes_text(
+        found, scored.locate, several_files=scored.several_files, terminal=sys.stdout.isatty()
+    )
+    return f"Most confident mistakes (--mistakes FILE writes all)\n{table}"
 
 
 def _drift(run: Run, scored: _Scored, fitted: FittedModel, plot: str | None) -> Drift:
@@ -269,7 +366,7 @@ def _drift(run: Run, scored: _Scored, fitted: FittedModel, plot: str | None) -> 
     if plot is not None:
         from lmclassify.evaluation.plots import plot_drift
 
-        plot_drift(found, plot)
+        plot_drift(found, scored.labeller.labels, plot)
         run.say(f"drift plotted in {plot}")
     return found
 
@@ -304,4 +401,4 @@ def _measure_drift(scored: _Scored, fitted: FittedModel) -> Drift:
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     options = {**common.DIALECT_OPTIONS, **DECISION_OPTIONS}
-    add_command(app, "evaluate", evaluate, options, examples=_EXAMPLES, hidden=("device",))
+    add_command(app, "evaluate", evaluate, options, examples=_EXAMPLES, without=("device",))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,27 +14,49 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import DataError, OptionError, counted
+from lmclassify.errors import DataError, OptionError, counted, shorten
 from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lmclassify.classify.explain import InformativeWord
     from lmclassify.classify.model import FittedModel
     from lmclassify.datasets.sources import RowReader
+    from lmclassify.evaluation.explanation import Screen
 
-_BAR = "█"
+_BAR = "█│■"
+_WORDS_OF_A_TEXT = 30
+"""Words shown of one text by default: a screen."""
+_WORDS_OF_A_LABEL = 10
+"""Words shown of each label by default."""
+_FILE_NAME = re.compile(
+    r"\S+\.(?:eml|emlx|mbox|txt|csv|tsv|tab|jsonl|ndjson|json|parquet|xlsx|xls|ods)(?:\.(?:gz|bz2|xz|zst))?"
+)
 
 Text = Annotated[
-    str | None, typer.Argument(metavar="TEXT", help="The text to explain; `-` reads it from standard input.")
+    str | None,
+    typer.Argument(
+        metavar="TEXT",
+        help="The text to explain, or a file with a mail message; `-` reads the text from standard input.",
+    ),
 ]
 Label = Annotated[
     str | None,
-    typer.Option("--label", metavar="NAME", help="Label to explain. Default: the predicted label."),
+    typer.Option(
+        "--label",
+        metavar="NAME",
+        rich_help_panel="Output",
+        help="Label to explain. Default: the predicted label.",
+    ),
 ]
 Against = Annotated[
     str | None,
     typer.Option(
-        "--against", metavar="NAME", help="Label to compare it with. Default: the next most probable one."
+        "--against",
+        metavar="NAME",
+        rich_help_panel="Output",
+        help="Label to compare it with. Default: the next most probable one.",
     ),
 ]
 Texts = Annotated[
@@ -43,7 +68,23 @@ Texts = Annotated[
         "text per line).",
     ),
 ]
-WordCount = Annotated[int, typer.Option("-n", min=1, help="With --texts: number of words per label.")]
+WordCount = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        min=1,
+        help=f"Largest number of words shown: of one text (default: {_WORDS_OF_A_TEXT}), or with --texts of "
+        f"each label (default: {_WORDS_OF_A_LABEL}).",
+    ),
+]
+LogProbabilities = Annotated[
+    bool,
+    typer.Option(
+        "--log-probabilities",
+        rich_help_panel="Output",
+        help="For one text: also show each word's log-probability under the language models of both labels.",
+    ),
+]
 ExplanationFormat = Annotated[
     Literal["text", "json", "html"],
     typer.Option("--format", help="Output format. `html` is a snippet, for one text only."),
@@ -51,7 +92,7 @@ ExplanationFormat = Annotated[
 
 _EXAMPLES = (
     "lmclassify explain 'Win a free prize' -m model",
-    "lmclassify explain - --format json < message.txt",
+    "lmclassify explain message.eml -m model",
     "lmclassify explain --texts inbox.csv -n 20",
 )
 
@@ -71,7 +112,8 @@ def explain(
     columns: common.Columns = None,
     sheet: common.Sheet = None,
     fields: common.Fields = common.DEFAULT_FIELDS,
-    n: WordCount = 10,
+    n: WordCount = None,
+    log_probabilities: LogProbabilities = False,
     format: ExplanationFormat = "text",
     exact: common.Exact = False,
 ) -> None:
@@ -79,47 +121,109 @@ def explain(
 
     Contributions are in nats. They add up to the decision: the log-odds of the label against the other label.
     """
-    from lmclassify.datasets.sources import open_rows
-    from lmclassify.evaluation.explanation import informative_words_to_text, to_html, to_text
     from lmclassify.mail.fields import parse_fields
 
     dialect = common.parse_dialect(quoting, header, columns)
     if (text is None) == (texts is None):
         raise OptionError("explain needs a TEXT or --texts FILE, and not both")
-    if texts is not None and (format == "html" or label is not None or against is not None):
-        raise OptionError("--label, --against and --format html are for one TEXT, not for --texts")
-    fitted = common.load_model(run, model, exact)
-    if texts is not None:
-        with open_rows(
-            texts,
-            format=input_format,
-            encoding=encoding,
-            fields=parse_fields(fields),
-            dialect=dialect,
-            sheet=sheet,
-            named_columns=(text_column,),
-        ) as table:
-            found = _read_texts(run, table, text_column)
-        words = _informative_words(run, fitted, found, n)
-        print(
-            json.dumps({"words": words})
-            if format == "json"
-            else informative_words_to_text(words, terminal=sys.stdout.isatty())
+    if texts is not None and (
+        format == "html" or label is not None or against is not None or log_probabilities
+    ):
+        raise OptionError(
+            "--label, --against, --log-probabilities and --format html are for one TEXT, not for --texts"
         )
+    if log_probabilities and format == "html":
+        raise OptionError("--log-probabilities is for --format text; --format json always has them")
+    if texts is None:
+        given = _given_text(run, str(text), parse_fields(fields))
+        fitted = common.load_model(run, model, exact)
+        chosen = [None if name is None else fitted.label_named(name) for name in (label, against)]
+        _explain_text(fitted, given, chosen, n or _WORDS_OF_A_TEXT, log_probabilities, format)
         return
-    given = _read_standard_input() if text == "-" else str(text)
-    chosen = [None if name is None else fitted.label_named(name) for name in (label, against)]
-    explanation = fitted.explain(given, *chosen)
+    from lmclassify.datasets.sources import open_rows
+    from lmclassify.evaluation.explanation import informative_words_to_text
+
+    fitted = common.load_model(run, model, exact)
+    with open_rows(
+        texts,
+        format=input_format,
+        encoding=encoding,
+        fields=parse_fields(fields),
+        dialect=dialect,
+        sheet=sheet,
+        named_columns=(text_column,),
+    ) as table:
+        found = _read_texts(run, table, text_column)
+    words = _informative_words(run, fitted, found, n or _WORDS_OF_A_LABEL)
+    if format == "json":
+        print(json.dumps({"words": words}))
+    else:
+        print(informative_words_to_text(words, _screen()), file=unescaped(sys.stdout))
+
+
+def _explain_text(
+    fitted: FittedModel, text: str, labels: Sequence[object], n: int, log_probabilities: bool, format: str
+) -> None:
+    """Print the explanation of one text."""
+    explanation = fitted.explain(text, *labels)
     if format == "json":
         print(json.dumps(explanation))
     elif format == "html":
+        from lmclassify.classify.explanation_html import to_html
+
         encoding = sys.stdout.encoding
         print(to_html(explanation).encode(encoding, "xmlcharrefreplace").decode(encoding))
     else:
-        terminal = sys.stdout.isatty()
-        style = _coloured if terminal else _plain
-        shown = to_text(explanation, style, _BAR if _can_print(_BAR) else "#", terminal=terminal)
-        print(shown, file=unescaped(sys.stdout))
+        from lmclassify.evaluation.explanation import to_text
+
+        models = ("LM" if fitted.settings.recipe == "ngram" else "LSTM") if log_probabilities else None
+        print(to_text(explanation, _screen(), most=n, language_models=models), file=unescaped(sys.stdout))
+
+
+def _given_text(run: Run, argument: str, fields: Sequence[str]) -> str:
+    """Return the text to explain: standard input, the text of a message in a file, or the argument itself."""
+    if argument == "-":
+        return _read_standard_input()
+    if not _is_file(argument):
+        if _FILE_NAME.fullmatch(argument):
+            run.say(f"note: there is no file {shorten(argument)}; its name is explained as a text")
+        return argument
+    from lmclassify.mail.mailboxes import looks_like_mail
+    from lmclassify.mail.messages_table import read_texts
+
+    if not looks_like_mail(argument):
+        run.say(
+            f"note: the name {shorten(argument)} is explained as a text; of the file with this name, "
+            f"--texts {shorten(argument)} explains all texts together"
+        )
+        return argument
+    texts = read_texts(argument, fields)
+    if len(texts) != 1:
+        raise DataError(
+            f"{argument}: {len(texts):,} messages, but explain takes one; --texts explains them all"
+        )
+    name = " and ".join(fields)
+    if not texts[0].strip():
+        raise DataError(f"{argument}: the message has no {name} to explain; --fields names other fields")
+    run.say(f"{argument}: {name} of the message")
+    return texts[0]
+
+
+def _is_file(argument: str) -> bool:
+    try:
+        return os.path.isfile(argument)
+    except ValueError:  # with a NUL character
+        return False
+
+
+def _screen() -> Screen:
+    """Return how to print on standard output."""
+    from lmclassify.evaluation.explanation import Screen
+
+    terminal = sys.stdout.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    bar = "█" if _can_print(_BAR) else "#"
+    return Screen(shutil.get_terminal_size().columns, terminal, colour and bar == "█", bar)
 
 
 def _informative_words(
@@ -153,14 +257,6 @@ def _can_print(text: str) -> bool:
     return True
 
 
-def _coloured(text: str, supports: bool) -> str:
-    return typer.style(text, fg=typer.colors.GREEN if supports else typer.colors.RED)
-
-
-def _plain(text: str, _: bool) -> str:
-    return text
-
-
 def _read_texts(run: Run, table: RowReader, column: str | None) -> list[str]:
     from lmclassify.tables.columns import text_column
 
@@ -176,4 +272,4 @@ def _read_texts(run: Run, table: RowReader, column: str | None) -> list[str]:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "explain", explain, examples=_EXAMPLES, hidden=NOT_TRAINING)
+    add_command(app, "explain", explain, examples=_EXAMPLES, without=NOT_TRAINING)

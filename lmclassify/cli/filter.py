@@ -13,6 +13,7 @@ from lmclassify.mail.filter import EXIT_CODE, FilteredMessage
 
 _EXAMPLES = (
     "lmclassify filter -m model < message.eml",
+    "lmclassify filter -m model --fields subject,body --unsure 0.2,0.9 < message.eml",
     "lmclassify filter --socket /run/user/1000/lmclassify < message.eml",
 )
 
@@ -84,4 +85,4 @@ def filter_message(
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "filter", filter_message, examples=_EXAMPLES, hidden=NOT_TRAINING)
+    add_command(app, "filter", filter_message, examples=_EXAMPLES, without=NOT_TRAINING)

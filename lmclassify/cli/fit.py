@@ -30,11 +30,12 @@ from lmclassify.cli.common import (
 )
 from lmclassify.cli.config_file import CONFIG_OPTIONS, read_config, write_config
 from lmclassify.cli.fit_guard import FitGuard
-from lmclassify.cli.fit_inputs import FitInputs, parse_labels
+from lmclassify.cli.fit_inputs import FitInputs, count_labels, parse_labels
 from lmclassify.cli.fit_options import (
     ClassPrior,
     ClassWeight,
     Data,
+    Force,
     GroupColumn,
     Label,
     Labels,
@@ -49,6 +50,7 @@ from lmclassify.cli.fit_options import (
     setting_options,
 )
 from lmclassify.cli.progress import StageBlock
+from lmclassify.cli.replacement import Replacement
 from lmclassify.cli.tensorboard import TensorBoardWriter
 from lmclassify.errors import OptionError, counted
 
@@ -76,6 +78,7 @@ def fit(
     labels: Labels = None,
     label: Label = None,
     output: Output = DEFAULT_MODEL,
+    force: Force = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
@@ -105,7 +108,6 @@ def fit(
     names, files = parse_labels(labels or [], label or [])
     _check_cluster(engine, address, shards, storage)
     from lmclassify.classify.training.checkpoints import Checkpoints
-    from lmclassify.persistence.commit import check_target
 
     inputs = FitInputs(
         data=data or [],
@@ -123,12 +125,13 @@ def fit(
     )
     inputs.check(chosen.recipe, engine == "ray")
     prior, weight = _numbers("--class-prior", class_prior), _class_weight(class_weight)
-    check_target(output)
+    replacement = Replacement.prepare(output, force, inputs.are_named)
     with contextlib.ExitStack() as stack:
-        guard = stack.enter_context(FitGuard(run, output, limit, ends_on_signal=chosen.recipe != "plain"))
+        guard = stack.enter_context(FitGuard(run, output, replacement.old, limit, chosen.recipe != "plain"))
         writer = None if tensorboard is None else stack.enter_context(TensorBoardWriter(tensorboard))
         cluster = stack.enter_context(_connect(run, address, shards, storage)) if engine == "ray" else None
         training, remainder, more = inputs.read(run, chosen.recipe, cluster, address is not None)
+        replacement.require_similar(count_labels(training, remainder))
         from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
         guard.checkpoints = stack.enter_context(Checkpoints(output, resume=resume, say=guard.say))
@@ -206,7 +209,7 @@ def _prepare(arguments: dict[str, Any], given: frozenset[str], hints: Mapping[st
     if save_config is not None:
         for name in hints:
             _check(name, arguments[name])
-        saved = [name for name in hints if name != "resume"]  # --resume is about one run only
+        saved = [name for name in hints if name not in ("resume", "force")]  # they are about one run only
         write_config(save_config, {name: arguments[name] for name in saved}, hints)
     return arguments
 

@@ -10,12 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from lmclassify.errors import ModelError, listing
-from lmclassify.persistence.layout import CONFIG
+from lmclassify.cli.replacement import OldModel, replacing
 
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
@@ -42,14 +39,18 @@ class FitGuard:
     run : Run
     output : str
         The model's folder.
+    old : OldModel or None
+        The model that is in the folder.
     limit : TimeLimit or None
     ends_on_signal : bool
         Whether an interrupt ends the fit, and no model of what is trained so far is made.
     """
 
-    def __init__(self, run: Run, output: str, limit: TimeLimit | None, ends_on_signal: bool) -> None:
+    def __init__(
+        self, run: Run, output: str, old: OldModel | None, limit: TimeLimit | None, ends_on_signal: bool
+    ) -> None:
         self._run, self._output, self._ends_on_signal = run, output, ends_on_signal
-        self._limit = limit
+        self._old, self._limit = old, limit
         self._written = 0
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -85,7 +86,7 @@ class FitGuard:
 
     def write(self, model: FittedModel) -> None:
         """Write the model of a stage, and say which one it replaces."""
-        replaced = "" if self._written else _replaced(self._output)
+        replaced = "" if self._written else replacing(self._old)
         model.save(self._output)
         self._written += 1
         stages = model.training_entries("stage")
@@ -125,8 +126,8 @@ class FitGuard:
             resume = "; the same command with --resume continues"
         if self._written:
             return f"the model of stage {self._written} is in {self._output}{resume}"
-        old = (Path(self._output) / CONFIG).exists()
-        return (f"the model in {self._output} stays as it was" if old else "no model was written") + resume
+        kept = "no model was written" if self._old is None else f"the model in {self._output} stays as it was"
+        return kept + resume
 
     def _give_terminal_back(self) -> None:
         with contextlib.suppress(Exception):
@@ -135,15 +136,3 @@ class FitGuard:
     def _exit(self, status: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(status)
-
-
-def _replaced(folder: str) -> str:
-    """Return words that say which model in a folder is about to be replaced."""
-    from lmclassify.persistence.reading import read_config
-
-    try:
-        labels = read_config(Path(folder))["labels"]
-        moment = datetime.fromtimestamp((Path(folder) / CONFIG).stat().st_mtime)
-        return f", replacing the one of {moment:%Y-%m-%d %H:%M} (labels {listing(map(str, labels), 5)})"
-    except (ModelError, OSError, KeyError, TypeError):
-        return ""

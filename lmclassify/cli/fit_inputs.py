@@ -42,6 +42,11 @@ class FitInputs:
     fields: str
     fail_on_bad_row: bool
 
+    @property
+    def are_named(self) -> bool:
+        """Whether the user has named data; else the bundled sample is used."""
+        return bool(self.data or self.files)
+
     def check(self, recipe: str, on_ray: bool) -> None:
         """Raise where options contradict each other, or --fields names no parts of a message."""
         parse_fields(self.fields)
@@ -147,12 +152,17 @@ class FitInputs:
         )
 
 
+def count_labels(training: LabelledTexts, remainder: StreamedRemainder | None) -> Counter[str]:
+    """Return the number of texts of each label."""
+    return Counter(training.labels) + Counter(remainder.counts if remainder is not None else {})
+
+
 def note_labels(run: Run, training: LabelledTexts, remainder: StreamedRemainder | None) -> None:
     """Say if there is only one label, labels have few texts, or texts begin with the same word."""
     from lmclassify.datasets.label_forms import with_counts
     from lmclassify.datasets.texts import note_first_words
 
-    counts = Counter(training.labels) + Counter(remainder.counts if remainder is not None else {})
+    counts = count_labels(training, remainder)
     if len(counts) == 1:
         run.say(
             f"note: all texts have one label ({training.labels[0]}); the model predicts it for every text"

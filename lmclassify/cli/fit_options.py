@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -15,7 +16,7 @@ Labels = Annotated[
     list[str] | None,
     typer.Option(
         "--labels",
-        metavar="A,B | A=FILE",
+        metavar="A,B|A=FILE",
         help="Labels to keep (default: all). Or, once per label, the file with its texts: one text per line, "
         "an mbox file, a Maildir, a folder of messages, or a folder in which each file is one text.",
     ),
@@ -48,6 +49,14 @@ GroupColumn = Annotated[
         "one are never both trained on and held out.",
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Replace any model. By default `fit` replaces the model in the default folder only with one of "
+        "the same labels, from named data with at least a tenth as many rows.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Resume an interrupted fit of the same data and settings."),
@@ -56,7 +65,7 @@ Time = Annotated[
     str | None,
     typer.Option(
         "--time",
-        metavar="SECONDS | 2m",
+        metavar="SECONDS",
         help="Wall time of the whole command, such as 60, 60s or 2m. It ends earlier if it is done. If it is "
         "too short for the n-gram models of all texts, they learn from a sample.",
     ),
@@ -96,7 +105,7 @@ ClassWeight = Annotated[
     str | None,
     typer.Option(
         "--class-weight",
-        metavar="balanced | A=W,B=W",
+        metavar="balanced|A=W,B=W",
         help="Weight of each label in training. `balanced`: inversely proportional to its frequency.",
     ),
 ]
@@ -120,7 +129,10 @@ def setting_options() -> dict[str, tuple[Any, Any]]:
         elif item.metadata["choices"]:
             kind = Literal[item.metadata["choices"]]
         elif kind == (int | None):
-            more = {"parser": _none_or_int, "metavar": "INTEGER|none"}
-        option = typer.Option(flag, help=item.metadata["help"], **more)
+            more = {"parser": _none_or_int, "metavar": "N|none"}
+        text = re.sub(
+            "`([a-z]+_[a-z_]+)`", lambda name: "--" + name[1].replace("_", "-"), item.metadata["help"]
+        )
+        option = typer.Option(flag, help=text, **more)
         options[item.name] = (Annotated[kind, option], default)
     return options

@@ -101,15 +101,24 @@ def generate(
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     add_command(
-        app, "suggest", suggest, examples=["lmclassify suggest 'Your account' -m model"], hidden=ONLY_READING
+        app,
+        "suggest",
+        suggest,
+        examples=(
+            "lmclassify suggest 'Your account' -m model",
+            "lmclassify suggest 'Your account' --label spam -n 10",
+            "lmclassify suggest '' --format json",
+        ),
+        without=ONLY_READING,
     )
     add_command(
         app,
         "generate",
         generate,
-        examples=[
+        examples=(
             "lmclassify generate --label spam -n 5",
-            "lmclassify generate --label ham --temperature 0.7",
-        ],
-        hidden=("device", "threads"),
+            "lmclassify generate --label ham --prefix 'Lunch on' --temperature 0.7",
+            "lmclassify generate --label ham -n 100 --seed 1 --format json > texts.json",
+        ),
+        without=("device", "threads"),
     )

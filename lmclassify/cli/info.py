@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,10 @@ import typer
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, TextOrJson
 from lmclassify.errors import OptionError, counted, printable
-from lmclassify.text.display import shown
+from lmclassify.text.display import quality, shown, wrapped
+from lmclassify.text.terminal import terminal_columns
 
+_INDENT = 12  # columns before the second part of a line
 _MAX_LABELS = 50
 """Labels shown as text: one screen."""
 
@@ -46,7 +49,8 @@ def _to_text(facts: dict[str, Any]) -> str:
     for entry in labels:
         line = f"label       {shown(str(entry['label']))}: prior {entry['prior']:.4f}"
         if entry["training_texts"] is not None:
-            line += f", {entry['training_texts']:,} + {counted(entry['validation_texts'], 'held-out text')}"
+            held_out = f" + {entry['validation_texts']:,} held-out" if entry["validation_texts"] else ""
+            line += f", {entry['training_texts']:,}{held_out} texts"
         if entry["epochs"]:
             line += f", best epoch {entry['best_epoch']} of {entry['epochs']}"
         if entry["validation_perplexity"] is not None:
@@ -68,14 +72,15 @@ def _to_text(facts: dict[str, Any]) -> str:
     for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"
         lines.append(
-            f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out accuracy "
-            f"{stage['accuracy']:.2%}, log-loss {stage['log_loss']:.4f} nats per text "
+            f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out "
+            f"{quality(stage['accuracy'], stage['log_loss'], stage['held_out_texts'])} "
             f"({counted(stage['held_out_texts'], 'text')})"
         )
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())
-        lines.append(f"{title:<12}{printable(pairs)}")
-    return "\n".join(lines)
+        lines.append(f"{title:<{_INDENT}}{printable(pairs)}")
+    columns = terminal_columns(sys.stdout)
+    return "\n".join(wrapped(line, columns, _INDENT) for line in lines)
 
 
 def register(app: typer.Typer) -> None:
@@ -84,6 +89,10 @@ def register(app: typer.Typer) -> None:
         app,
         "info",
         info,
-        examples=["lmclassify info model", "lmclassify info model --format json"],
-        hidden=ONLY_READING,
+        examples=(
+            "lmclassify info",
+            "lmclassify info model",
+            "lmclassify info model --format json | jq .labels",
+        ),
+        without=ONLY_READING,
     )

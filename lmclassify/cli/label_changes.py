@@ -9,6 +9,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
+from lmclassify.cli.replacement import OldModel, replacing
 from lmclassify.errors import OptionError, counted, shorten
 
 if TYPE_CHECKING:
@@ -170,8 +171,11 @@ def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
 
 def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, checksum: str) -> None:
     """Save the model, unless another process has changed it since it was loaded."""
-    classifier.model_.save(output or model, replaces=checksum if output is None else None)
-    run.say(f"model written to {output or model}, {counted(len(classifier.classes_), 'label')}")
+    folder = output or model
+    old = OldModel.find(folder)
+    classifier.model_.save(folder, replaces=checksum if output is None else None)
+    labels = counted(len(classifier.classes_), "label")
+    run.say(f"model written to {folder}, {labels}{replacing(old)}")
 
 
 def _convert_label(classifier: LMClassifier, name: str) -> Any:
@@ -191,13 +195,33 @@ def _convert_label(classifier: LMClassifier, name: str) -> Any:
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     add_command(
-        app, "add-label", add_label, examples=["lmclassify add-label newsletter newsletters.txt -m model"]
+        app,
+        "add-label",
+        add_label,
+        examples=(
+            "lmclassify add-label newsletter newsletters.txt -m model",
+            "lmclassify add-label newsletter Newsletters.mbox --fields subject,body -m model",
+            "lmclassify add-label newsletter newsletters.csv --text-column subject -m model -o new-model",
+        ),
     )
-    add_command(app, "update", update, examples=["lmclassify update corrected.csv -m model"])
+    add_command(
+        app,
+        "update",
+        update,
+        examples=(
+            "lmclassify update corrected.csv -m model",
+            "lmclassify update corrected.csv --label-column right -m model -o new-model",
+            "grep -v unclear corrected.csv | lmclassify update - -m model",
+        ),
+    )
     add_command(
         app,
         "remove-label",
         remove_label,
-        examples=["lmclassify remove-label newsletter -m model"],
-        hidden=ONLY_READING,
+        examples=(
+            "lmclassify remove-label newsletter",
+            "lmclassify remove-label newsletter -m model",
+            "lmclassify remove-label newsletter -m model -o new-model",
+        ),
+        without=ONLY_READING,
     )

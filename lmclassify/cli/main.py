@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from lmclassify import __version__
+from lmclassify.cli.help import Program, examples_text
 from lmclassify.text.terminal import guard_standard_streams
 
 COMMAND_MODULES = {
@@ -33,6 +34,11 @@ COMMAND_MODULES = {
 }
 """The module of each command, in the order of --help."""
 
+_EXAMPLES = (
+    "lmclassify fit mail.csv                     # train on texts and labels",
+    "lmclassify predict --text 'Lunch today?'    # label a text",
+    "lmclassify fit --help                       # options of a command",
+)
 _starts = [time.monotonic()]  # of the program, for its first call in this process
 _COMPLETING = "_LMCLASSIFY_COMPLETE"
 _ANY_WIDTH = 100_000
@@ -45,6 +51,8 @@ def build_program(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="lmclassify",
         help="Text classification with one LSTM language model per label.",
+        cls=Program,
+        epilog=examples_text(_EXAMPLES) if named not in COMMAND_MODULES else None,
         add_completion=named not in COMMAND_MODULES,  # shells ask for completions without arguments
         no_args_is_help=True,
         pretty_exceptions_enable=False,

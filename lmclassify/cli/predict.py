@@ -12,6 +12,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.decision_options import DECISION_OPTIONS
+from lmclassify.cli.predict_texts import TextsWriter, check_sources
 from lmclassify.cli.progress import RowProgress
 from lmclassify.errors import OptionError, counted, listing, plural, shorten
 
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
     from lmclassify.classify.decisions import Decisions
     from lmclassify.prediction.distributed import LabellingCounts
     from lmclassify.prediction.labelling import TableLabeller
-    from lmclassify.tables.writing import OutputFormat
 
+Data = Annotated[list[str] | None, common.DATA_ARGUMENT]
+Text = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        metavar="TEXT",
+        help="Instead of DATA: the text itself. Prints its label and probability, or the columns of DATA's "
+        "output with --format. Repeatable.",
+    ),
+]
 Output = Annotated[
     str,
     typer.Option(
@@ -31,9 +41,12 @@ Output = Annotated[
     ),
 ]
 Format = Annotated[
-    Literal["csv", "tsv", "jsonl", "parquet", "table"] | None,
+    Literal["csv", "tsv", "jsonl", "parquet", "table", "json"] | None,
     typer.Option(
-        "--format", help="Output format. Default: taken from the ending of the output's name, else `csv`."
+        "--format",
+        metavar="FORMAT",
+        help="Output format: `csv`, `tsv`, `jsonl`, `parquet`, or `table` (aligned columns, to read); with "
+        "--text also `json`. Default: taken from the ending of the output's name, else `csv`.",
     ),
 ]
 Stream = Annotated[
@@ -53,6 +66,7 @@ EscapeFormulas = Annotated[
 ]
 
 _EXAMPLES = (
+    "lmclassify predict --text 'Lunch today?'",
     "lmclassify predict inbox.csv -m model -o labelled.csv",
     "lmclassify predict 'logs/*.jsonl.gz' --format jsonl | jq .predicted_label",
     "tail -f inbox.csv | lmclassify predict - --stream",
@@ -66,7 +80,7 @@ class _Options:
 
     model: str
     exact: bool
-    format: OutputFormat | None
+    format: Any  # an OutputFormat or None; with --text also "json"
     reading: Mapping[str, Any]
     text_column: str | None
     label_column: str | None
@@ -77,7 +91,8 @@ class _Options:
 
 def predict(
     run: Run,
-    data: common.Data,
+    data: Data = None,
+    text: Text = None,
     model: common.Model = common.DEFAULT_MODEL,
     output: Output = "-",
     engine: common.Engine = "local",
@@ -98,7 +113,7 @@ def predict(
     exact: common.Exact = False,
     **decision_options: Any,
 ) -> None:
-    """Predict the label of each row.
+    """Predict the label of each row, or of a text.
 
     Writes all input columns unchanged, plus predicted_label and p_LABEL for each label; with --unknown-label
     also novelty. --format table shows only the likeliest of many labels. If the input has a label column,
@@ -132,14 +147,26 @@ def predict(
         escape_formulas=escape_formulas,
         decision_options=decision_options,
     )
-    if engine == "ray":
+    if text:
+        predict_given(run, text, output, options)
+    elif engine == "ray":
         if stream:
             raise OptionError("--stream works only with --engine local: a cluster writes part files")
-        predict_on_ray(run, data, output, address, options)
+        predict_on_ray(run, data or [], output, address, options)
     elif address is not None:
         raise OptionError("--address goes with --engine ray")
     else:
-        predict_here(run, data, output, stream, options)
+        predict_here(run, data or [], output, stream, options)
+
+
+def predict_given(run: Run, texts: Sequence[str], output: str, options: _Options) -> None:
+    """Label the texts of --text."""
+    from lmclassify.classify.decisions import decisions_of
+
+    writer = TextsWriter(output, options.format, options.escape_formulas)
+    fitted = common.load_model(run, options.model, options.exact)
+    decisions = decisions_of(fitted, options.decision_options, run.say)
+    writer.write(run, texts, fitted, decisions)
 
 
 def predict_here(
@@ -174,8 +201,9 @@ def predict_here(
         labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
         if not options.overwrite_columns:
             labeller.check_columns(table.columns, table.name)
+        meanwhile = None if written == "table" else output  # a table is written at the end
         writing = TableWriter(output, written, escape_formulas=options.escape_formulas)
-        with writing as writer, RowProgress(run, table.size) as progress:
+        with writing as writer, RowProgress(run, table.size, output=meanwhile) as progress:
             for chunk in table.chunks(1) if stream else table.chunks():
                 labelled = labeller.label(chunk)
                 writer.write(likeliest_labels(labelled, labeller.labels) if written == "table" else labelled)
@@ -278,4 +306,12 @@ def _report(
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "predict", predict, DECISION_OPTIONS, examples=_EXAMPLES, hidden=NOT_TRAINING)
+    add_command(
+        app,
+        "predict",
+        predict,
+        DECISION_OPTIONS,
+        prepare=check_sources,
+        examples=_EXAMPLES,
+        without=NOT_TRAINING,
+    )

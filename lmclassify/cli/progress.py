@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import threading
 import time
@@ -36,6 +38,14 @@ def bars() -> Progress:
     return Progress(*columns, console=Console(file=unescaped(sys.stderr)), transient=True)
 
 
+def _may_be_shown() -> bool:
+    """Return whether standard output may end on a terminal: it is one, or a pipe to another program."""
+    try:
+        return not stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except OSError:
+        return False
+
+
 class ProgressDisplay:
     """Shows the progress of one long task: a bar on a terminal, else a line now and then.
 
@@ -48,6 +58,9 @@ class ProgressDisplay:
         The amount of work. None: not known.
     seconds_between_lines : float
         How often a line is printed where there is no terminal.
+    output : str, optional
+        Name of the file that the command writes meanwhile. If this is standard output (``-``) and its lines
+        may go to the terminal, directly or through a pipe, nothing else is written there.
     """
 
     def __init__(
@@ -56,19 +69,22 @@ class ProgressDisplay:
         name: str,
         total: float | None = None,
         seconds_between_lines: float = SECONDS_BETWEEN_LINES,
+        *,
+        output: str | None = None,
     ) -> None:
         self._run, self._name, self._total = run, name, total
         self._interval = seconds_between_lines
         self._done, self._state = 0.0, ""
         self._started = time.monotonic()
-        self._bars = bars() if run.shows_bars else None
+        self._is_shown = not run.quiet and not (output == "-" and sys.stderr.isatty() and _may_be_shown())
+        self._bars = bars() if run.shows_bars and self._is_shown else None
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         if self._bars is not None:
             self._bars.start()
             self._task = self._bars.add_task(printable(self._name), total=self._total, state="")
-        elif not self._run.quiet:  # a thread prints, because a long step may report nothing for minutes
+        elif self._is_shown:  # a thread prints, because a long step may report nothing for minutes
             threading.Thread(target=self._print_lines, daemon=True).start()
         return self
 
@@ -104,9 +120,14 @@ class RowProgress(ProgressDisplay):
     """Shows the progress through the rows of a table; `size` is its size in bytes, if known."""
 
     def __init__(
-        self, run: Run, size: int | None, seconds_between_lines: float = SECONDS_BETWEEN_LINES
+        self,
+        run: Run,
+        size: int | None,
+        seconds_between_lines: float = SECONDS_BETWEEN_LINES,
+        *,
+        output: str | None = None,
     ) -> None:
-        super().__init__(run, "rows", size, seconds_between_lines)
+        super().__init__(run, "rows", size, seconds_between_lines, output=output)
         self._rows = 0
 
     def add(self, rows: int, bytes_read: int) -> None:

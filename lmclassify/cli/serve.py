@@ -23,6 +23,7 @@ from lmclassify.cli.common import (
 )
 from lmclassify.cli.decision_options import DECISION_OPTIONS
 from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.extras import install_extra
 from lmclassify.logs import log_formatter
 from lmclassify.mail.local_service import TOKEN
 
@@ -142,9 +143,7 @@ def serve(
     host, port = host or "127.0.0.1", 8000 if port is None else port
     for package in _PACKAGES:
         if importlib.util.find_spec(package) is None:
-            raise LMClassifyError(
-                f"serve needs {package}: pip install -c constraints.txt '.[serve]' (in the checkout)"
-            )
+            raise LMClassifyError(f"serve needs {package}: {install_extra('serve')}")
     from lmclassify.service.server import listen_on_path, listen_on_port
     from lmclassify.service.server import serve as serve_on
     from lmclassify.service.settings import ServiceSettings
@@ -238,4 +237,4 @@ def _log_to_standard_error(run: Run, log_texts: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    add_command(app, "serve", serve, DECISION_OPTIONS, examples=_EXAMPLES, hidden=NOT_TRAINING)
+    add_command(app, "serve", serve, DECISION_OPTIONS, examples=_EXAMPLES, without=NOT_TRAINING)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from lmclassify.errors import LMClassifyError, OutputError
+from lmclassify.extras import install_package
 
 if TYPE_CHECKING:
     from lmclassify.lm.neural.trainer import EpochRecord
@@ -24,7 +25,9 @@ class TensorBoardWriter:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise LMClassifyError("--tensorboard needs tensorboard: pip install tensorboard") from None
+            raise LMClassifyError(
+                f"--tensorboard needs tensorboard: {install_package('tensorboard')}"
+            ) from None
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._writer: Any = SummaryWriter(folder)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from lmclassify.errors import OptionError, shorten
+from lmclassify.extras import install_extra
 from lmclassify.parallel import number_of_threads
 
 OBJECT_STORE_BYTES = 256 << 20
@@ -41,7 +42,7 @@ def require_ray() -> ModuleType:
             import ray
             import ray.data
     except ImportError:
-        raise OptionError("--engine ray needs Ray: pip install 'lmclassify[ray]'") from None
+        raise OptionError(f"--engine ray needs Ray: {install_extra('ray')}") from None
     return ray
 
 

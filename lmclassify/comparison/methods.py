@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import lmclassify
 from lmclassify.classify.settings import Settings
-from lmclassify.errors import OptionError, listing, shorten
+from lmclassify.errors import OptionError, did_you_mean, listing, shorten
+from lmclassify.extras import install_extra
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def choose_methods(names: Sequence[str] | None) -> list[Method]:
         return [method for method in METHODS.values() if method.default and method.installed]
     unknown = [name for name in names if name not in METHODS]
     if unknown:
-        wrong = listing(map(shorten, unknown))
+        wrong = listing(f"{shorten(name)}{did_you_mean(name, METHODS)}" for name in unknown)
         raise OptionError(f"--methods: unknown {wrong}; known are {listing(METHODS)}")
     twice = {name: None for name in names if names.count(name) > 1}
     if twice:
@@ -121,6 +122,6 @@ def choose_methods(names: Sequence[str] | None) -> list[Method]:
     for method in chosen:
         if not method.installed:
             raise OptionError(
-                f'--methods: {method.key} is not installed: pip install "lmclassify[{method.module}]"'
+                f"--methods: {method.key} is not installed: {install_extra(str(method.module))}"
             )
     return chosen

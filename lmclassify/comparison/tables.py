@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lmclassify.comparison.methods import METHODS
 from lmclassify.comparison.results import Record, Size
 from lmclassify.errors import counted, printable
+from lmclassify.text.display import share_digits
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ COLUMNS = (
     FigureColumn("texts_per_second", "texts/s", ",.0f", True, False),
     FigureColumn("peak_megabytes", "MB", ",.0f", False, False),
 )
-_NO_SPREAD = "–     "  # as wide as a spread
+_NO_SPREAD = "–"
 COLUMN_BY_NAME = {column.name: column for column in COLUMNS}
 
 
@@ -101,16 +102,24 @@ def _row(method: str, records: Sequence[Record]) -> MethodSummary:
     return MethodSummary(method, len(finished), figures, [record.error for record in records if record.error])
 
 
-def to_text(records: Sequence[Record], *, notes: Sequence[str] = ()) -> str:
-    """Return the results of one data set as text: a table and a comparison with the baselines per size."""
+def to_text(records: Sequence[Record], *, notes: Sequence[str] = (), width: int | None = None) -> str:
+    """Return the results of one data set as text: a table and a comparison with the baselines per size.
+
+    Shares have the decimals that the number of test texts supports. Tables that are wider than a terminal of
+    `width` columns show no standard deviations.
+    """
     lines = [printable(_headline(records))]
+    columns = _rounded(records)
+    tables = [_table(block, columns) for block in summarise(records)]
+    if width is not None and any(len(line) > width for table in tables for line in table[:1]):
+        columns = [replace(column, with_spread=False) for column in columns]
     for block in summarise(records):
         every = "all " if block.size == "all" else ""
         lines += ["", f"{every}{counted(block.training_texts, 'training text')}"]
-        lines += _table(block)
+        lines += _table(block, columns)
         lines += [f"{row.method} {_failure(row)}" for row in block.rows if row.errors and row.runs]
-        lines += verdicts(block)
-    lines += ["", *_footnotes(records), *(f"note: {printable(note)}" for note in notes)]
+        lines += verdicts(block, columns)
+    lines += ["", *_footnotes(records, columns), *(f"note: {printable(note)}" for note in notes)]
     return "\n".join(lines)
 
 
@@ -124,8 +133,21 @@ def _headline(records: Sequence[Record]) -> str:
     return f"{first.data}, {counted(first.labels, 'label')}, {how}"
 
 
-def _table(block: SizeSummary) -> list[str]:
-    shown = [column for column in COLUMNS if any(column.name in row.figures for row in block.rows)]
+def _rounded(records: Sequence[Record]) -> list[FigureColumn]:
+    """Return the columns with the decimals that the number of test texts supports."""
+    first = records[0]
+    run = (first.method, first.size, first.seed)
+    folds = {
+        record.fold: record.test_texts
+        for record in records
+        if (record.method, record.size, record.seed) == run
+    }
+    digits = share_digits(sum(folds.values()))
+    return [replace(column, format=f".{digits}f") if column.format == ".4f" else column for column in COLUMNS]
+
+
+def _table(block: SizeSummary, columns: Sequence[FigureColumn]) -> list[str]:
+    shown = [column for column in columns if any(column.name in row.figures for row in block.rows)]
     best = {column.name: best_methods(block.rows, column) for column in shown}
     cells = [["method", *(f"{column.title} " for column in shown)]]
     for row in block.rows:
@@ -150,7 +172,8 @@ def _value(row: MethodSummary, column: FigureColumn, is_best: bool) -> str:
     mean = format(spread.mean, column.format) + ("*" if is_best else " ")
     if not column.with_spread:
         return mean
-    return f"{mean} ± " + (_NO_SPREAD if spread.std is None else format(spread.std, column.format))
+    std = format(spread.mean if spread.std is None else spread.std, column.format)
+    return f"{mean} ± " + (_NO_SPREAD.ljust(len(std)) if spread.std is None else std)
 
 
 def best_methods(rows: Sequence[MethodSummary], column: FigureColumn) -> set[str]:
@@ -169,7 +192,7 @@ def _failure(row: MethodSummary) -> str:
     return printable(f"failed: {row.errors[0]}{count}")
 
 
-def verdicts(block: SizeSummary) -> list[str]:
+def verdicts(block: SizeSummary, columns: Sequence[FigureColumn] = COLUMNS) -> list[str]:
     """Return sentences that compare lmclassify with the best baseline in accuracy and log-loss."""
     finished = [row for row in block.rows if row.runs]
     ours = next((row for row in finished if is_ours(row.method)), None)
@@ -177,8 +200,10 @@ def verdicts(block: SizeSummary) -> list[str]:
     if ours is None or not baselines:
         return []
     parts = []
-    for name in ("accuracy", "log_loss"):
-        column = COLUMN_BY_NAME[name]
+    for column in columns:
+        name = column.name
+        if name not in ("accuracy", "log_loss"):
+            continue
         pick: Callable[..., MethodSummary] = max if column.higher_is_better else min
         baseline = pick(baselines, key=lambda row: row.figures[name].mean)
         own, other = ours.figures[name], baseline.figures[name]
@@ -201,9 +226,11 @@ def is_ours(method: str) -> bool:
     return method in METHODS and METHODS[method].ours
 
 
-def _footnotes(records: Sequence[Record]) -> list[str]:
+def _footnotes(records: Sequence[Record], columns: Sequence[FigureColumn]) -> list[str]:
+    spread = any(column.with_spread for column in columns)
+    what = "Mean ± standard deviation over runs (–: one run)" if spread else "Mean over runs"
     lines = [
-        "Mean ± standard deviation over runs (–: one run). * best of its column. Log-loss in nats.",
+        f"{what}. * best of its column. Log-loss in nats.",
         "MB: peak memory of the process that fits and predicts.",
     ]
     if any(record.figures and record.figures.temperature is not None for record in records):

@@ -17,7 +17,7 @@ from lmclassify.datasets.label_forms import (
     with_counts,
 )
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
-from lmclassify.errors import DataError, counted, listing, shorten
+from lmclassify.errors import DataError, counted, did_you_mean, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import label_column as find_label_column
 from lmclassify.tables.columns import named_column
@@ -197,6 +197,8 @@ class LabelledTableReader:
                     f"{listing(map(shorten, forms))} differs from {shorten(label)} only in "
                     f"{difference([label, *forms])}: write it so, or add --merge-labels"
                 )
+            else:
+                hints += [f"{shorten(label)}{similar}"] if (similar := did_you_mean(label, seen)) else []
         if any("," in label for label in seen):
             hints.append("--label names a label that contains a comma")
         return DataError(
@@ -318,7 +320,7 @@ def read_corrections(
 def _no_label(label: str, known: Collection[str]) -> str:
     similar = LabelMatcher(known).match(label)
     if similar is None:
-        return f"the model has no label {shorten(label)}; add-label adds one"
+        return f"the model has no label {shorten(label)}{did_you_mean(label, known)}; add-label adds one"
     return (
         f"the model has no label {shorten(label)}, which differs from its label {shorten(similar)} only in "
         f"{difference([similar, label])}; write it so"

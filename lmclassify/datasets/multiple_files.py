@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
 import glob
+import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -119,6 +121,8 @@ class _Concatenated(ClosingReader):
         self._kept: dict[int, RowReader] = {}  # standard input and pipes, which cannot be opened again
         self._rows_before = self._bytes_before = 0
         self._notes: list[str] = []
+        self.files = len(paths)
+        self._begun: list[tuple[int, str]] = []
         sizes: list[int | None] = []
         try:
             for index in range(len(paths)):
@@ -178,6 +182,11 @@ class _Concatenated(ClosingReader):
         """What the user should know of the files that have been read."""
         return self._notes
 
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it."""
+        before, name = self._begun[bisect.bisect_left(self._begun, row, key=operator.itemgetter(0)) - 1]
+        return name, row - before
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that names the columns in use, and the files read otherwise than the first."""
         self._described = (text_at, label_at)
@@ -202,6 +211,7 @@ class _Concatenated(ClosingReader):
                 if self._described is not None:
                     reader.describe(*self._described)
                 before = last
+                self._begun.append((before, reader.name))
                 for chunk in reader.chunks(rows):
                     last = before + chunk.first + len(chunk) - 1  # the rows of a sheet do not begin with 1
                     yield dataclasses.replace(chunk, first=before + chunk.first)
@@ -268,6 +278,8 @@ class _LabelledFiles(ClosingReader):
             if name != LABEL and all(reader.columns.count(name) == 1 for reader in readers)
         ]
         self.name = listing(reader.name for reader in readers)
+        self.files = sum(reader.files for reader in readers)
+        self._begun: list[tuple[int, RowReader]] = []
         self.columns = [*shared, LABEL]
         sizes = [reader.size for reader in readers]
         self.size = None if None in sizes else sum(size or 0 for size in sizes)
@@ -292,6 +304,11 @@ class _LabelledFiles(ClosingReader):
         """What the user should know of the files that have been read."""
         return [note for _, reader in self._readers for note in reader.notes]
 
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it."""
+        before, reader = self._begun[bisect.bisect_left(self._begun, row, key=operator.itemgetter(0)) - 1]
+        return reader.locate(row - before)
+
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says how each file is read."""
         name = self.columns[text_at]
@@ -305,6 +322,7 @@ class _LabelledFiles(ClosingReader):
         for label, reader in self._readers:
             self._current = reader
             before = last
+            self._begun.append((before, reader))
             at = [reader.columns.index(name) for name in self.columns[:-1]]
             for chunk in reader.chunks(rows):
                 cells = [[*(row[index] for index in at), label] for row in chunk.cells]

@@ -46,6 +46,8 @@ class RowReader(Protocol):
     """The header."""
     size: int | None
     """Size in bytes, if known."""
+    files: int
+    """Number of files that the rows come from."""
 
     @property
     def bytes_read(self) -> int:
@@ -70,6 +72,10 @@ class RowReader(Protocol):
     @property
     def notes(self) -> list[str]:
         """What the user should know of the rows read so far, one line each."""
+        ...
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it, from 1."""
         ...
 
     def describe(self, text_at: int, label_at: int | None) -> str:

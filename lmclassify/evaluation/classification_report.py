@@ -10,10 +10,12 @@ import numpy.typing as npt
 from rich.cells import cell_len
 
 from lmclassify.errors import counted, plural
-from lmclassify.text.display import shown
+from lmclassify.text.display import share_digits, shown
 
 MAX_LABELS = 50
 """Labels of a report: one or two screens. Of more, those that occur are shown."""
+_LONGEST_NAME = 38
+"""Columns for a label: 80 less those of the figures."""
 _HEADER = ("precision", "recall", "f1-score", "support")
 
 
@@ -34,7 +36,9 @@ def reported_labels(texts: Mapping[str, int], most: int = MAX_LABELS) -> list[st
 
 
 def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequence[str]) -> str:
-    """Return the text of `sklearn.metrics.classification_report` with 4 digits and ``zero_division=0``.
+    """Return the text of `sklearn.metrics.classification_report` with ``zero_division=0``.
+
+    It has 2 to 4 digits, as many as the number of texts supports.
 
     The macro average is that of the labels which a text has or got: so scikit-learn averages unless labels
     are named. Of more than `MAX_LABELS` labels, only those that occur have a row; a line says how many are
@@ -63,11 +67,12 @@ def classification_report(counts: Mapping[tuple[str, str], int], labels: Sequenc
     texts = true.sum()
     overall = _metrics(right.sum(), predicted.sum(), texts)
     reported = reported_labels(dict(zip(labels, (true + predicted).tolist(), strict=True)))
-    names = {label: shown(label) for label in reported}
+    names = {label: shown(label, _LONGEST_NAME) for label in reported}
+    digits = share_digits(int(texts))
     width = max(map(cell_len, [*names.values(), "weighted avg"]))
 
     def line(name: str, *cells: object) -> str:
-        shown_cells = [f"{cell:9.4f}" if isinstance(cell, float) else f"{cell:>9}" for cell in cells]
+        shown_cells = [f"{cell:9.{digits}f}" if isinstance(cell, float) else f"{cell:>9}" for cell in cells]
         return " ".join([f"{' ' * (width - cell_len(name))}{name} ", *shown_cells])
 
     lines = [line("", *_HEADER), ""]

@@ -87,7 +87,7 @@ def confusion_text(labels: Sequence[str], matrix: Matrix) -> str:
         return _pairs_text(confused_pairs(labels, matrix))
     cells = [["", *(shown(labels[column]) for column in chosen)]]
     cells += [[shown(labels[row]), *(str(matrix[row][column]) for column in chosen)] for row in chosen]
-    title = f"confusion matrix{which} (rows: true, columns: predicted)"
+    title = f"rows: true labels{which}; columns: predicted labels"
     return "\n".join([title, *map("  ".join, aligned(cells, left=0, equal=True))])
 
 

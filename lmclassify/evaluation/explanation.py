@@ -1,97 +1,208 @@
-"""Explanations as text and as an HTML snippet."""
+"""Explanations as text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from lmclassify.classify.explain import ByLabel, ExplainedEnd, ExplainedWord, Explanation, InformativeWord
+from rich.cells import cell_len
+
+from lmclassify.classify.explain import (
+    MIN_SHARE,
+    ExplainedRest,
+    ExplainedWord,
+    Explanation,
+    InformativeWord,
+    explained_sum,
+)
+from lmclassify.classify.label_colours import COLOURS, TERMINAL_GREY, colour_numbers
 from lmclassify.errors import counted
-from lmclassify.evaluation.page.formats import percent
-from lmclassify.text.display import aligned, shown
+from lmclassify.text.display import MAX_CELL, aligned, shown, word_lines
+from lmclassify.text.markup import percent
 
-_BAR_WIDTH = 20
-"""Characters of the longest bar: the table should fit into 80 columns."""
 _MAX_LABELS = 20
 """Labels whose informative words are shown as text: a few screens."""
 _MAX_VARIANT = 200
 """Characters shown of the text as it was scored."""
+_MIN_BAR, _MAX_BAR = 6, 20
+"""Columns of the longest bar, in narrow and wide terminals."""
+_MIN_WORD = 14
+"""Columns of a word that are shown in any case."""
+_MIN_HEAD = 14
+"""Columns from which the heads of the bars may be cut names of labels; else they are signs."""
 
-Style = Callable[[str, bool], str]
-"""Returns a text in colour; the second argument is whether it speaks for the label."""
+
+@dataclass(frozen=True)
+class Screen:
+    """What explanations are printed on."""
+
+    width: int = 80
+    """Columns."""
+    terminal: bool = False
+    """Whether it is a terminal; see `lmclassify.text.display.shown`."""
+    colour: bool = False
+    """Whether it shows colours."""
+    bar: str = "#"
+    """Character that bars are made of."""
+
+    def cell(self, text: str, most: int = MAX_CELL) -> str:
+        """Return a text as a cell of a table."""
+        return shown(text, most, terminal=self.terminal)
+
+    def paint(self, text: str, terminal_colour: int) -> str:
+        """Return a text in one of the 256 colours of terminals, where there are colours."""
+        return f"\x1b[38;5;{terminal_colour}m{text}\x1b[39m" if self.colour and text else text
+
+    def label(self, label: str, number: int | None) -> str:
+        """Return a label's name, after a square of its colour where there are colours."""
+        name = self.cell(label)
+        return (
+            name
+            if not self.colour or number is None
+            else f"{self.paint('■', COLOURS[number].terminal)} {name}"
+        )
 
 
-def to_text(explanation: Explanation, style: Style, bar: str, *, terminal: bool = False) -> str:
+def to_text(
+    explanation: Explanation, screen: Screen, *, most: int = 30, language_models: str | None = None
+) -> str:
     """Return an explanation as a table with one line per word and a bar for its contribution.
+
+    Bars to the right are contributions to the label, bars to the left those to the label compared with.
 
     Parameters
     ----------
-    style : callable
-        See `Style`.
-    bar : str
-        Character that bars are made of.
-    terminal : bool, default=False
-        Whether it is for a terminal; see `lmclassify.text.display.shown`.
+    most : int, default=30
+        Largest number of lines of words: those that contribute most. One more line stands for all others.
+    language_models : str, optional
+        What the labels' language models are, such as "LSTM": also show their log-probabilities.
     """
-
-    def cell(text: str) -> str:
-        return shown(text, terminal=terminal)
-
-    labels = _labels(explanation)
-    rows: list[tuple[str, ByLabel | None, float]] = [("(prior)", None, explanation["prior"]["part"])]
-    rows += [(cell(word["word"]), word["log_probability"], word["part"]) for word in explanation["words"]]
-    end = explanation["end_of_text"]
-    rows.append(("(end of text)", end["log_probability"], end["part"]))
-    largest = max(abs(part) for _, _, part in rows) or 1.0
-    cells = [["word", *(f"log p({cell(name)})" for name in labels), "part"]]
-    bars = [""]
-    for word, log_probability, part in rows:
-        nats = [f"{log_probability[name]:.3f}" if log_probability else "" for name in labels]
-        cells.append([word, *nats, f"{part:+.3f}"])
-        bars.append(style(bar * round(abs(part) / largest * _BAR_WIDTH), part > 0))
-    cells.append(["sum", *([""] * len(labels)), f"{explanation['decision']:+.3f}"])
-    bars.append("")
-    lines = ["  ".join([*row, bar]).rstrip() for row, bar in zip(aligned(cells), bars, strict=True)]
-    note = shown(_variant_note(explanation), None, terminal=terminal)
-    return "\n".join([_title(explanation, terminal=terminal), *([note] if note else []), "", *lines])
-
-
-def to_html(explanation: Explanation) -> str:
-    """Return an explanation as a self-contained HTML snippet: the text, each word shaded."""
-    from lmclassify.evaluation.page.formats import environment
-
-    words, end, text = explanation["words"], explanation["end_of_text"], explanation["text"]
-
-    labels = _labels(explanation)
-
-    def title(item: ExplainedWord | ExplainedEnd) -> str:
-        nats = ", ".join(f"log p({label}) {item['log_probability'][label]:.3f}" for label in labels)
-        return f"{item['part']:+.3f}; {nats}"
-
-    pieces, done = [], 0
-    for word in words:
-        before = text[done : word["start"]]
-        pieces.append(
-            {"before": before, "text": word["word"], "title": title(word), "contribution": word["part"]}
+    labels = [label for label in (explanation["label"], explanation["against"]) if label is not None]
+    numbers = colour_numbers(list(explanation["probabilities"]), labels)
+    rows, left_out = _rows(explanation, most)
+    heads = [f"{language_models} of {screen.cell(label, 10)}" for label in labels] if language_models else []
+    cells = [["word", "nats", *heads]]
+    for row in rows:
+        nats = [
+            "" if row.log_probability is None else f"{row.log_probability[label]:.2f}" for label in labels
+        ]
+        cells.append([row.name, f"{row.contribution:+z.2f}", *(nats if language_models else [])])
+    cells.append(["sum", f"{explanation['decision']:+z.2f}", *("" for _ in heads)])
+    notes = [explained_sum(explanation, "{:+z.2f}".format, screen.cell)]
+    if len(labels) == 2:
+        notes[0] += f" Words {'in grey' if screen.colour else 'without a bar'} hardly matter."
+    if language_models:
+        models = ", ".join(heads)
+        notes.append(f"{models}: log-probability of the word under the label's language model, in nats.")
+    if left_out:
+        notes.append(
+            f"The words that contribute most are shown: -n {most * 2} shows more, --format json all."
         )
-        done = word["end"]
-    end_title = f"end of text: {title(end)}"
-    pieces.append({"before": text[done:] + " ", "text": "⏎", "title": end_title, "contribution": end["part"]})
-    return (
-        environment()
-        .get_template("explanation.html")
-        .render(
-            labels=[(label, explanation["probabilities"][label]) for label in labels],
-            explanation=explanation,
-            pieces=pieces,
-            largest=max(abs(item["part"]) for item in [*words, end]) or 1.0,
-            note=_variant_note(explanation),
-        )
+    names = [
+        f"{screen.label(label, numbers.get(label))} ({percent(explanation['probabilities'][label])})"
+        for label in labels
+    ]
+    one_line = sum(cell_len(screen.cell(label)) + 20 for label in labels) <= screen.width
+    title = (", compared with " if one_line else ",\ncompared with ").join(names)
+    likeliest = max(explanation["probabilities"], key=explanation["probabilities"].__getitem__)
+    if likeliest != explanation["label"]:
+        title += f"\nThe most probable label is {screen.cell(likeliest)}."
+    variant = explanation["reading"]
+    return "\n".join(
+        [
+            title,
+            *([] if variant is None else [_variant_note(variant, screen)]),
+            "",
+            *_table(cells, rows, labels, [COLOURS[numbers[label]].terminal for label in labels], screen),
+            "",
+            *(line for note in notes for line in word_lines(note, screen.width)),
+        ]
     )
 
 
-def informative_words_to_text(
-    words: Mapping[str, Sequence[InformativeWord]], *, terminal: bool = False
-) -> str:
+@dataclass(frozen=True)
+class _Row:
+    """A line of the table: a word, several words, the end of text or the prior."""
+
+    name: str
+    contribution: float
+    log_probability: Mapping[str, float] | None
+    matters: bool
+
+
+def _rows(explanation: Explanation, most: int) -> tuple[list[_Row], int]:
+    """Return the lines of the table, and how many words are in none of their own.
+
+    If a text has more than `most` words, equal words share a line.
+    """
+    words: list[ExplainedWord] = explanation["words"]
+    grouped: dict[object, list[ExplainedWord]] = defaultdict(list)
+    for word in words:
+        grouped[word["word"] if len(words) > most else word["start"]].append(word)
+    groups = list(grouped.values())
+    sums = [sum(word["contribution"] for word in group) for group in groups]
+    ranked = sorted(range(len(groups)), key=lambda index: -abs(sums[index]))
+    others = [word for index in ranked[most:] for word in groups[index]]
+    end, prior = explanation["end_of_text"], explanation["prior"]
+    largest = max([abs(end["contribution"]), *map(abs, sums)]) or 1.0
+
+    def row(name: str, items: Sequence[ExplainedRest], models: Sequence[Mapping[str, float]]) -> _Row:
+        contribution = sum(item["contribution"] for item in items)
+        nats = {label: sum(model[label] for model in models) for label in (models[0] if models else ())}
+        return _Row(name, contribution, nats or None, abs(contribution) >= MIN_SHARE * largest)
+
+    def words_row(name: str, items: Sequence[ExplainedWord]) -> _Row:
+        return row(name, items, [item["log_probability"] for item in items])
+
+    rows = [
+        words_row(f"{group[0]['word']} ({len(group):,} times)" if group[1:] else group[0]["word"], group)
+        for group in (groups[index] for index in sorted(ranked[:most]))
+    ]
+    if others:
+        rows.append(words_row(f"({len(others):,} more word{'s' * (len(others) != 1)})", others))
+    rows.append(row("(end of text)", [end], [end["log_probability"]]))
+    rows.append(row("(prior)", [prior], []))
+    return rows, len(others)
+
+
+def _table(
+    cells: Sequence[list[str]],
+    rows: Sequence[_Row],
+    labels: Sequence[str],
+    colours: Sequence[int],
+    screen: Screen,
+) -> list[str]:
+    """Return the lines of the table: head, rows and sum, with bars on both sides of an axis."""
+    columns = list(zip(*cells, strict=True))
+    numbers_width = sum(2 + max(map(cell_len, column)) for column in columns[1:]) + 2
+    room = screen.width - numbers_width - 1  # for the words and the bars of both sides
+    words = [screen.cell(word, max(_MIN_WORD, min(MAX_CELL, room - 2 * _MIN_BAR))) for word in columns[0]]
+    half = max(_MIN_BAR, min(_MAX_BAR, (room - max(map(cell_len, words))) // 2))
+    axis = "│" if screen.bar == "█" else "|"
+    right, *left = (screen.cell(f"for {label}", half - 1) for label in labels)
+    if half < _MIN_HEAD and any(cell_len(f"for {label}") >= half for label in labels):
+        right, *left = ("+", "-")[: len(labels)]  # explained below the table
+    head = " ".join([" " * (half - 1 - sum(map(cell_len, left))) + "".join(left), axis, right])
+    largest = max(abs(row.contribution) for row in rows) or 1.0
+
+    def bars(row: _Row) -> str:
+        length = max(1, round(abs(row.contribution) / largest * half)) if row.matters else 0
+        bar, against = screen.bar * length, row.contribution < 0
+        bar = screen.paint(bar, colours[-1 if against else 0])
+        left = " " * (half - length * against) + bar * against
+        return f"{left}{axis}{'' if against else bar}"
+
+    sides = [head, *map(bars, rows), ""]
+    grey = [False, *(not row.matters for row in rows), False]
+    table = aligned([[word, *others] for word, (_, *others) in zip(words, cells, strict=True)])
+    return [
+        "  ".join([screen.paint("  ".join(row), TERMINAL_GREY) if dim else "  ".join(row), side]).rstrip()
+        for row, side, dim in zip(table, sides, grey, strict=True)
+    ]
+
+
+def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]], screen: Screen) -> str:
     """Return the most informative words of each label, one table per label.
 
     With many labels, those whose words say most.
@@ -100,42 +211,43 @@ def informative_words_to_text(
     if len(chosen) > _MAX_LABELS:
         chosen.sort(key=lambda label: -sum(word["total"] for word in words[label]))
         chosen = [label for label in chosen[:_MAX_LABELS] if words[label]]
+    colours = colour_numbers(list(words), chosen)
+    largest = max((word["total"] for label in chosen for word in words[label]), default=1.0)
     tables = []
     for label in chosen:
-        cells = [["word", "count", "part", "total"]]
+        cells = [["word", "times", "contribution", "total"]]
         cells += [
             [
-                shown(word["word"], terminal=terminal),
+                screen.cell(word["word"]),
                 f"{word['count']:,}",
-                f"{word['part']:+.3f}",
-                f"{word['total']:+.1f}",
+                f"{word['contribution']:+z.2f}",
+                f"{word['total']:+z.1f}",
             ]
             for word in words[label]
         ]
-        lines = ["  ".join(row) for row in aligned(cells)]
-        tables.append("\n".join([f"for {shown(label, terminal=terminal)}", *lines]))
+        bars = [
+            "",
+            *(screen.bar * max(1, round(word["total"] / largest * _MAX_BAR)) for word in words[label]),
+        ]
+        colour = COLOURS[colours[label]].terminal
+        lines = [
+            "  ".join([*row, screen.paint(bar, colour)]).rstrip()
+            for row, bar in zip(aligned(cells), bars, strict=True)
+        ]
+        tables.append("\n".join([f"Words for {screen.label(label, colours[label])}", *lines]))
+    notes = []
     if len(chosen) < len(words):
-        tables.append(f"{counted(len(words) - len(chosen), 'more label')}: --format json shows all")
-    return "\n\n".join(tables)
-
-
-def _variant_note(explanation: Explanation) -> str:
-    """Return a note on the variant of a disguised text that was scored; empty if it is the text itself."""
-    variant = explanation["reading"]
-    if variant is None:
-        return ""
-    short = variant if len(variant) <= _MAX_VARIANT else variant[: _MAX_VARIANT - 1] + "…"
-    return f"disguised text, scored as “{short}”; words that are not in it contribute nothing"
-
-
-def _title(explanation: Explanation, *, terminal: bool = False) -> str:
-    """Return, for example, "spam (98.2%), compared with ham (1.8%)"."""
-    return ", compared with ".join(
-        f"{shown(label, terminal=terminal)} ({percent(explanation['probabilities'][label])})"
-        for label in _labels(explanation)
+        notes.append(f"{counted(len(words) - len(chosen), 'more label')}: --format json shows all")
+    notes += word_lines(
+        "contribution: what a word adds to the label's joint log-probability on average, minus the mean of "
+        "what it adds to the other labels, in nats; total: the sum over all times that the word occurs.",
+        screen.width,
     )
+    return "\n\n".join([*tables, "\n".join(notes)])
 
 
-def _labels(explanation: Explanation) -> list[str]:
-    """Return the label and the one it is compared with, if any."""
-    return [label for label in (explanation["label"], explanation["against"]) if label is not None]
+def _variant_note(variant: str, screen: Screen) -> str:
+    """Return a note on the variant of a disguised text that was scored."""
+    short = variant if len(variant) <= _MAX_VARIANT else variant[: _MAX_VARIANT - 1] + "…"
+    note = f"disguised text, scored as “{short}”; words that are not in it contribute nothing"
+    return shown(note, None, terminal=screen.terminal)

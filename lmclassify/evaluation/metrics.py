@@ -6,6 +6,7 @@ Shapes: n texts, K labels.
 from __future__ import annotations
 
 import math
+import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,15 +26,19 @@ from sklearn.metrics import (
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.errors import counted
 from lmclassify.evaluation.classification_report import classification_report, reported_labels
-from lmclassify.evaluation.confusion import confusion_text
+from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confusion_text
+from lmclassify.evaluation.page.formats import perplexity as format_perplexity
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.text.display import shown
+from lmclassify.text.markup import percent
 
 Array = npt.NDArray[np.float64]
 
 ECE_BINS = 15
 """Bins of equal width of the top probability in the expected calibration error: as in Guo et al. (2017)."""
 _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+_WIDTH = 80
+"""Characters of a line of text: the usual width of terminals."""
 _PER_LABEL = ("precision", "recall", "f1-score", "support")
 
 
@@ -71,6 +76,10 @@ class Evaluation:
     accuracy: float
     accuracy_interval: tuple[float, float]
     """Wilson's 95% confidence interval of the accuracy."""
+    baseline_label: str
+    """The most frequent true label."""
+    baseline_accuracy: float
+    """Accuracy of always answering with it."""
     macro_f1: float
     """Mean of the labels that a text has or got, as in scikit-learn."""
     log_loss: float
@@ -100,39 +109,76 @@ class Evaluation:
         plain["perplexity"] = {label: _finite(value) for label, value in self.perplexity.items()}
         return {key: _finite(value) if isinstance(value, float) else value for key, value in plain.items()}
 
+    @property
+    def better_than_baseline(self) -> bool:
+        """Whether the whole interval of the accuracy is above the baseline, or all answers are right."""
+        return self.accuracy == 1.0 or self.accuracy_interval[0] > self.baseline_accuracy
+
     def to_text(self) -> str:
         """Return the metrics as text: of many labels those that occur, and the most confused pairs."""
-        lines = [self.report.rstrip("\n"), "", confusion_text(self.labels, self.confusion_matrix)]
-        lines += [
-            "",
+        sections = {
+            "Summary": self._summary(),
+            "Confusion matrix": [confusion_text(self.labels, self.confusion_matrix)],
+            "Per-label metrics": [self.report.rstrip("\n"), *self._perplexities()],
+            "Calibration": self._calibration(),
+        }
+        return "\n\n".join("\n".join([title, *lines]) for title, lines in sections.items())
+
+    def baseline(self) -> str:
+        """Return the baseline in words, such as "always ham: 60.0%"."""
+        return f"always {shown(self.baseline_label)}: {percent(self.baseline_accuracy)}"
+
+    def _summary(self) -> list[str]:
+        low, high = self.accuracy_interval
+        lines = [
             f"texts      {self.texts:,}",
-            f"accuracy   {self.accuracy:.4f}",
-            f"macro F1   {self.macro_f1:.4f}",
-            f"log-loss   {self.log_loss:.4f}",
-            f"ECE        {self.ece:.4f}",
+            f"accuracy   {percent(self.accuracy)}, 95% interval {percent(low)} to {percent(high)}",
+            f"baseline   {self.baseline()}",
+            f"macro F1   {self.macro_f1:.3f} (mean F1 of the labels that occur)",
+            f"log-loss   {self.log_loss:.3f} (nats per text; 0 is best)",
         ]
+        if not self.better_than_baseline:
+            lines.append(f"note: the accuracy is not clearly better than {self.baseline()}")
         if self.unsure:
-            lines.append(f"unsure     {counted(self.unsure, 'text')} ({self.unsure / self.texts:.1%})")
+            lines.append(
+                f"unsure     {counted(self.unsure, 'text')} ({percent(self.unsure / self.texts)}), "
+                "counted as wrong"
+            )
             if self.accuracy_of_decided is not None:
-                lines.append(f"accuracy   {self.accuracy_of_decided:.4f} without the unsure texts")
+                lines.append(f"accuracy   {percent(self.accuracy_of_decided)} without the unsure texts")
         if self.unknown is not None:
             unknown = self.unknown
-            lines.append(
+            lines += [
                 f"unknown    {unknown['found']:,} of {unknown['texts']:,} found, "
-                f"{counted(unknown['false_alarms'], 'false alarm')}; "
-                f"AUROC {unknown['auroc']:.4f}, FPR at 95% TPR {unknown['fpr_at_95_tpr']:.4f}"
-            )
+                f"{unknown['false_alarms']:,} false alarms",
+                f"           AUROC {unknown['auroc']:.3f}, FPR at 95% TPR {unknown['fpr_at_95_tpr']:.3f}",
+            ]
+        return lines
+
+    def _perplexities(self) -> list[str]:
         texts = {label: int(self.per_label[label]["support"]) for label in self.perplexity}
-        lines += [
-            f"perplexity {self.perplexity[label]:.1f} ({shown(label)}: its texts, its model)"
-            for label in reported_labels(texts)
+        values = [
+            f"{shown(label)} {format_perplexity(self.perplexity[label])}"
+            for label in reported_labels(texts, MAX_MATRIX_LABELS)
         ]
-        lines += ["", "coverage  min. confidence  accuracy (if only the most confident texts are labelled)"]
-        lines += [
-            f"{point['coverage']:8.0%}  {point['min_confidence']:15.4f}  {point['accuracy']:8.4f}"
-            for point in self.coverage
+        if not values:
+            return []
+        more = f", {len(texts) - len(values):,} more" if len(values) < len(texts) else ""
+        title = "perplexity per token, of each label's texts under its own language model: "
+        return ["", *textwrap.wrap(title + ", ".join(values) + more, _WIDTH)]
+
+    def _calibration(self) -> list[str]:
+        return [
+            f"ECE        {self.ece:.3f} (mean difference of probability and accuracy; 0 is best)",
+            "",
+            "accuracy if only the most confident texts are labelled:",
+            "coverage  min. probability  accuracy",
+            *(
+                f"{point['coverage']:8.0%}  {percent(point['min_confidence']):>16}  "
+                f"{percent(point['accuracy']):>8}"
+                for point in self.coverage
+            ),
         ]
-        return "\n".join(lines)
 
 
 def evaluate(
@@ -170,6 +216,7 @@ def evaluate(
     ]
     unsure = predicted == UNSURE if UNSURE not in labels else np.zeros(len(truth), dtype=bool)
     options = {"labels": labels, "zero_division": 0.0}
+    frequent, count = max(sorted(Counter(true).items()), key=lambda item: item[1])
     columns = precision_recall_fscore_support(true, predicted, **options)
     occurring = {*true, *predicted}
     top, top_is_true = confidence(true, log_posteriors, decisions)
@@ -178,6 +225,8 @@ def evaluate(
         labels=all_names,
         accuracy=float(accuracy_score(true, predicted)),
         accuracy_interval=wilson_interval(int((predicted == truth).sum()), len(truth)),
+        baseline_label=frequent,
+        baseline_accuracy=count / len(true),
         macro_f1=float(columns[2][[label in occurring for label in labels]].mean()),
         log_loss=0.0 - float(np.mean(true_log_posteriors)) if true_log_posteriors else math.nan,
         ece=expected_calibration_error(top[known], top_is_true[known]) if known.any() else math.nan,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import SimpleNamespace
 
-from lmclassify.errors import OptionError, counted, listing, shorten
+from lmclassify.errors import OptionError, counted, did_you_mean, listing, shorten
 
 POSITIVE, NEGATIVE, UNSURE = 0, 1, 2
 """Exit statuses, the same as bogofilter's."""
@@ -89,7 +89,8 @@ def _positive_label(labels: list[str], requested: str | None) -> str:
     if requested is not None:
         if requested not in labels:
             raise OptionError(
-                f"--positive: the model has no label {shorten(requested)}; its labels: {listing(labels)}"
+                f"--positive: the model has no label {shorten(requested)}{did_you_mean(requested, labels)}; "
+                f"its labels: {listing(labels)}"
             )
         return requested
     spam = [label for label in labels if label.casefold() == "spam"]

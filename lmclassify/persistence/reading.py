@@ -92,7 +92,7 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
             config = again  # another process has replaced the model meanwhile
     else:
         raise ModelError(f"{folder} is replaced faster than it can be read; try again")
-    training = _read_training(folder, config)
+    training = read_training(folder, config)
     own = {"format", "format_version", "files", "next_number", "checksum"}
     rest = {key: value for key, value in config.items() if key not in own}
     return StoredModel(rest, files, training, str(folder / CONFIG))
@@ -233,7 +233,7 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"the number {name}")
 
 
-def _read_training(folder: Path, config: dict[str, Any]) -> list[dict[str, Any]]:
+def read_training(folder: Path, config: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the training record; an empty one where it is absent, damaged or another model's."""
     draft = f"{config['next_number'] - 1}.json"  # its name if the writer was killed before it renamed it
     for name in (TRAINING, draft):

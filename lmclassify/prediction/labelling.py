@@ -40,7 +40,8 @@ class TableLabeller:
     data_name : str, optional
         Name of the data. If given, several labels for one text are an error; else they are no label.
     keep_known : bool, default=False
-        Whether to keep `true`, `texts`, `log_posteriors` and `novelty` of rows that have a true label.
+        Whether to keep `true`, `true_rows`, `texts`, `log_posteriors` and `novelty` of rows that have a true
+        label.
     keep_cross_entropies : bool, default=False
         Whether to keep `rows`, `predicted` and `cross_entropies` of rows that have a text, for
         `lmclassify.evaluation.drift`.
@@ -59,6 +60,8 @@ class TableLabeller:
         of the row and of the model.
     true : list of str
         True labels of the rows kept.
+    true_rows : list of int
+        Row numbers, from 1, of the rows kept.
     texts : list of str
         Texts of the rows kept.
     without_text : int
@@ -97,6 +100,7 @@ class TableLabeller:
         self.without_text = 0
         self.comparison = TextComparison()
         self.true: list[str] = []
+        self.true_rows: list[int] = []
         self.texts: list[str] = []
         self.rows: list[int] = []
         self.predicted: list[str] = []
@@ -126,7 +130,7 @@ class TableLabeller:
         if self._label_at is not None:
             given = rows.labels(self._label_at, self._data_name)
             true = [self._model_label(given[row]) for row in with_text]
-            self._note(true, labels, scored, log_posteriors, novelty)
+            self._note(true, labels, scored, rows.first + with_text, log_posteriors, novelty)
         predicted = [""] * len(texts)
         for row, label in zip(with_text, labels, strict=True):
             predicted[row] = label
@@ -167,6 +171,7 @@ class TableLabeller:
         true: list[str],
         predicted: list[str],
         texts: list[str],
+        row_numbers: npt.NDArray[np.intp],
         log_posteriors: Array,
         novelty: Array | None,
     ) -> None:
@@ -176,6 +181,7 @@ class TableLabeller:
         self.counts.update(zip(labels, [predicted[row] for row in known], strict=True))
         if self._keep_known:
             self.true += labels
+            self.true_rows += row_numbers[known].tolist()
             self.texts += [texts[row] for row in known]
             self._log_posteriors.append(log_posteriors[known])
             if novelty is not None:

@@ -139,18 +139,26 @@ class PredictResponse(BaseModel):
 
 
 class Contribution(BaseModel):
-    """What one part of the text contributes to the decision."""
+    """What the prior, a word or the end of the text contributes to the decision."""
 
-    parts: dict[str, float] = Field(
+    contributions: dict[str, float] = Field(
         description="Contribution to the joint log-probability of each label, in nats."
     )
-    part: float = Field(description="Contribution to the decision, in nats.")
+    contribution: float = Field(
+        description="Contribution to the decision, in nats: positive for `label`, negative for `against`."
+    )
+    parts: dict[str, float] = Field(
+        deprecated=True, description="Alias of `contributions`, until version 0.9."
+    )
+    part: float = Field(deprecated=True, description="Alias of `contribution`, until version 0.9.")
 
 
 class EndContribution(Contribution):
     """The end of the text."""
 
-    log_probability: dict[str, float]
+    log_probability: dict[str, float] = Field(
+        description="Log-probability under the language model of each label, in nats."
+    )
 
 
 class WordContribution(EndContribution):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lmclassify.errors import DataError, listing, shorten
+from lmclassify.errors import DataError, did_you_mean, listing, shorten
 from lmclassify.tables.compression import split_compression
 from lmclassify.tables.recognition import (
     Cells,
@@ -121,7 +121,8 @@ def find_column(columns: Sequence[str], wanted: str | None, usual: Sequence[str]
         if found:
             return found[0]
     if wanted is not None:
-        raise DataError(f"{name} has no column {shorten(wanted)}; its columns: {listing(columns)}")
+        similar = did_you_mean(wanted, columns)
+        raise DataError(f"{name} has no column {shorten(wanted)}{similar}; its columns: {listing(columns)}")
     return None
 
 
@@ -231,7 +232,9 @@ def _no_column(table: Table, what: str, usual: Sequence[str]) -> DataError:
     found = texts if what == "text" else [at for at in labels if at not in texts]
     example = f" (such as {', '.join(shorten(columns[at]) for at in found[:3])})" if found else ""
     header = ""
-    if table.header == "row":
+    if table.header == "row" and len(columns) == 1:
+        header = ", or use --input-format text if each line is a text"
+    elif table.header == "row":
         if any(first_row_is_data(columns, rows, at) for at in labels):
             header = (
                 f", or --no-header: its first row looks like data; {_columns_option(columns, texts, labels)}"

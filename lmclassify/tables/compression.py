@@ -9,6 +9,7 @@ import re
 from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, OutputError
+from lmclassify.extras import install_extra
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
 """Name of the format by file suffix."""
@@ -53,7 +54,7 @@ def decompressed(
         Longest line to accept.
     """
     if suffix == ".zst" and not _has_zstandard():
-        raise DataError(f'{name}: .zst needs zstandard: pip install "lmclassify[zstd]"')
+        raise DataError(f"{name}: .zst needs zstandard: {install_extra('zstd')}")
     file, damage_errors = _decompressor(stream, suffix)
     return as_stream(file, damage_errors, COMPRESSIONS[suffix], name, max_line_bytes)
 
@@ -112,11 +113,16 @@ def compressing(stream: BinaryIO, suffix: str) -> Any:
         import lzma
 
         return lzma.LZMAFile(stream, "wb")
-    if not _has_zstandard():
-        raise OutputError('writing .zst needs zstandard: pip install "lmclassify[zstd]"')
+    require_package(suffix)
     import zstandard
 
     return zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
+
+
+def require_package(suffix: str | None) -> None:
+    """Raise OutputError if files with a suffix of `COMPRESSIONS` cannot be written here."""
+    if suffix == ".zst" and not _has_zstandard():
+        raise OutputError(f"writing .zst needs zstandard: {install_extra('zstd')}")
 
 
 def _has_zstandard() -> bool:

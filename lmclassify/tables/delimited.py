@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lmclassify.errors import DataError, counted, listing
-from lmclassify.tables.columns import Header, describe_columns, has_usual_names, suffix_of
+from lmclassify.tables.columns import Header, describe_columns, has_known_name, has_usual_names, suffix_of
 from lmclassify.tables.content import SEPARATOR_LINE
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.encodings import DecodingError, LineReader, decode_lines
@@ -136,7 +136,9 @@ class DelimitedReader(LineReader):
         rows = self._checked([header] if self._header == "none" else [])
         first_row = next(rows, None)
         if first_row is None:
-            raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows")
+            is_named = any(map(has_known_name, self.columns))
+            hint = "" if is_named else "; if that line is a text, use --input-format text, or predict --text"
+            raise DataError(f"{self.name} has a header ({listing(self.columns)}) but no rows{hint}")
         self._rows = itertools.chain([first_row], rows)
 
     @property

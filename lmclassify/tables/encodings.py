@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 from lmclassify.errors import DataError, OptionError, shorten
+from lmclassify.extras import install_extra
 from lmclassify.tables.inputs import Input
 from lmclassify.tables.rows import CHUNK_BYTES, ClosingReader
 
@@ -160,7 +161,7 @@ def _detect(sample: bytes, name: str) -> str:
     if importlib.util.find_spec("charset_normalizer") is None:
         raise DataError(
             f"{name} is not UTF-8, and --encoding detect needs charset-normalizer: "
-            'pip install "lmclassify[encodings]"'
+            f"{install_extra('encodings')}"
         )
     import charset_normalizer
 

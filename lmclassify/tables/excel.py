@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from lmclassify.errors import DataError, counted, listing, shorten
+from lmclassify.extras import install_extra
 from lmclassify.tables.columns import Header, describe_columns
 from lmclassify.tables.content import old_office_kind
 from lmclassify.tables.dialect import Dialect
@@ -207,7 +208,7 @@ def _require_calamine(path: str) -> Any:
         import python_calamine
     except ImportError:
         raise DataError(
-            f'{path}: reading a spreadsheet needs python-calamine: pip install "lmclassify[excel]"'
+            f"{path}: reading a spreadsheet needs python-calamine: {install_extra('excel')}"
         ) from None
     return python_calamine
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmclassify.errors import DataError, LMClassifyError, listing, shorten
+from lmclassify.extras import install_extra
 from lmclassify.tables.columns import describe_columns
 from lmclassify.tables.compression import split_compression
 from lmclassify.tables.inputs import Input
@@ -23,7 +24,7 @@ def require_pyarrow(error: type[LMClassifyError]) -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
-        raise error('format parquet needs pyarrow: pip install "lmclassify[parquet]"') from None
+        raise error(f"format parquet needs pyarrow: {install_extra('parquet')}") from None
 
 
 @dataclass(frozen=True)

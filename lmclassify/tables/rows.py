@@ -35,7 +35,25 @@ class OriginalRows(Protocol):
 
 
 class ClosingReader:
-    """Base of readers: a context manager that closes its files at the end."""
+    """Base of readers: a context manager that closes its files at the end.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    files : int
+        Number of files that the rows come from.
+    """
+
+    name: str
+    files: int = 1
+
+    def locate(self, row: int) -> tuple[str, int]:
+        """Return the name of the file that a row comes from, and the row's number in it, from 1.
+
+        `row` is its number in the chunks, and has been read.
+        """
+        return self.name, row
 
     @property
     def sample(self) -> Sequence[Sequence[str]]:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from lmclassify.errors import DataError, LMClassifyError
+from lmclassify.extras import install_extra
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BY_PYARROW = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
@@ -43,7 +44,7 @@ def file_system(url: str, error: type[LMClassifyError]) -> tuple[Any, str]:
         import fsspec
         from fsspec.implementations.arrow import ArrowFSWrapper
     except ImportError:
-        raise error(f"{url} needs fsspec: pip install 'lmclassify[ray]'") from None
+        raise error(f"{url} needs fsspec: {install_extra('ray')}") from None
     with url_errors(url, error):
         if urlsplit(url).scheme.lower() in _BY_PYARROW:
             from pyarrow.fs import FileSystem

@@ -17,9 +17,10 @@ import numpy as np
 
 from lmclassify.errors import DataError, OptionError, OutputError, listing
 from lmclassify.persistence.atomic_file import FileWriter, write_errors
-from lmclassify.tables.compression import compressing, split_compression
+from lmclassify.tables.compression import compressing, require_package, split_compression
 from lmclassify.tables.rows import Column, Rows
-from lmclassify.text.display import shown
+from lmclassify.text.display import fitting_lines
+from lmclassify.text.terminal import terminal_columns
 
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet", "table"]
 
@@ -34,12 +35,19 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def choose_output_format(path: str, requested: str | None) -> OutputFormat:
     """Return the format to write: the requested one, else that of the path's suffix, else CSV.
 
-    Raises DataError if there is no such format.
+    Raises DataError if there is no such format. Raises OutputError if it needs a package that is not
+    installed.
     """
-    suffix = Path(split_compression(path)[0]).suffix.lower().removeprefix(".")
+    name, compression = split_compression(path)
+    require_package(compression)
+    suffix = Path(name).suffix.lower().removeprefix(".")
     chosen = requested or ("jsonl" if suffix == "ndjson" else suffix)
     for known in get_args(OutputFormat):
         if chosen == known:
+            if known == "parquet":
+                from lmclassify.tables.parquet import require_pyarrow
+
+                require_pyarrow(OutputError)
             return known  # type: ignore[no-any-return]
     if requested:
         raise DataError(f"no format {requested!r}; choose from: {', '.join(get_args(OutputFormat))}")
@@ -169,7 +177,8 @@ class TableWriter(FileWriter):
 
     def _commit(self) -> None:
         if self._aligned_rows:
-            self._sink.write(_aligned(self._aligned_rows, terminal=self._to_terminal).encode())
+            columns = terminal_columns(sys.stdout) if self._to_terminal else None
+            self._sink.write(_aligned(self._aligned_rows, columns).encode())
         if self._parquet is not None:
             self._parquet.close()
         if self._compressed is not None:
@@ -232,20 +241,9 @@ def _merge_objects(one: str, other: str) -> str:
     return f"{begun}{'' if begun.rstrip() == '{' else ', '}{other[1:]}\n"
 
 
-def _aligned(chunks: Sequence[Rows], *, terminal: bool) -> str:
-    """Return rows as lines of aligned columns, with control characters escaped."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for name in chunks[0].names:
-        table.add_column(Text(shown(name, None, terminal=terminal)), overflow="fold")
+def _aligned(chunks: Sequence[Rows], columns: int | None) -> str:
+    """Return rows as lines of aligned columns, cut to the columns of a terminal, if that is known."""
+    cells = [chunks[0].names]
     for rows in chunks:
-        for record in _records(rows, "{:.4f}".format, ""):
-            table.add_row(*(Text(shown(cell, None, terminal=terminal)) for cell in record))
-    width = None if terminal else 10_000
-    console = Console(width=width, color_system=None, highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+        cells += _records(rows, "{:.4f}".format, "")
+    return "".join(f"{line}\n" for line in fitting_lines(cells, columns, terminal=columns is not None))

@@ -26,7 +26,7 @@ from lmclassify.text.words import GRAPHEME, Span, split
 
 Keys = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
-Symbols = Literal["character", "subword", "word", "marked-word"]
+Symbols = Literal["character", "subword", "word", "marked-word", "vector-word"]
 
 CHUNK_SYMBOLS = 1 << 18
 """Symbols processed at a time by default: the n-grams of a chunk then take some tens of megabytes."""
@@ -65,12 +65,13 @@ class NgramAnalyzer:
 
     Parameters
     ----------
-    symbols : {"character", "subword", "word"}
+    symbols : {"character", "subword", "word", "marked-word", "vector-word"}
         ``character``: characters of the text, case kept, with single spaces between words and one at
         either end. ``subword``: token ids of the text's sequence, beginning and end of text included.
         ``marked-word``: lower-cased words (runs of letters, their marks and digits) and other characters; in
         scripts without spaces, grapheme clusters. ``word``: the rule of models saved by 0.7.0, which breaks
-        words at combining marks and takes all letters between spaces for one word.
+        words at combining marks and takes all letters between spaces for one word. ``vector-word``: the
+        symbols of ``marked-word``, of a model that knows words by their vectors.
     longest : int
         N. N-grams of 1 to this many symbols are extracted.
     """
@@ -128,13 +129,30 @@ class NgramAnalyzer:
             lengths = [len(text) for text in spaced]
             symbols = _code_points("".join(spaced)).astype(np.uint64)
         else:
-            lengths, symbols = _word_symbols(texts, self.symbols)
+            lengths, symbols = _word_symbols(texts, self._rule)
         return symbols, np.array(lengths, dtype=np.intp)
 
     @property
     def unit(self) -> str:
         """What a symbol is: ``word`` for both rules of words."""
-        return self.symbols.removeprefix("marked-")
+        return {"marked-word": "word", "vector-word": "word vector"}.get(self.symbols, self.symbols)
+
+    @property
+    def _rule(self) -> Symbols:
+        """The rule by which an analyzer of words splits a text."""
+        return "word" if self.symbols == "word" else "marked-word"
+
+    def words_of_texts(self, texts: Iterable[str]) -> list[str]:
+        """Return the symbols of an analyzer of words as text, each once."""
+        pieces = [*dict.fromkeys(chain.from_iterable(text.split() for text in texts))]
+        return [*dict.fromkeys(chain.from_iterable(_split_words(pieces, self._rule)))]
+
+    def keys_of_words(self, words: Sequence[str]) -> tuple[Keys, npt.NDArray[np.bool_]]:
+        """Return the keys of words, and which words are one symbol, (words,) each."""
+        found = self.occurrences(words, [])
+        single = np.bincount(found.text_index, minlength=len(words)) == 1
+        first = np.searchsorted(found.text_index, np.arange(len(words)))
+        return found.keys[0][np.minimum(first, max(0, len(found.text_index) - 1))], single
 
     def words(
         self, texts: Sequence[str], words: Sequence[Sequence[Span]], tokens: Sequence[Indices]
@@ -169,13 +187,13 @@ class NgramAnalyzer:
 
     def symbols_of_words(self, pieces: Sequence[str]) -> list[int]:
         """Return how many symbols of an analyzer of words each whitespace-delimited piece of text has."""
-        known = _known_words([pieces], self.symbols)
+        known = _known_words([pieces], self._rule)
         return [len(known[piece]) for piece in pieces]
 
     def _words_of_symbols(self, text: str, spans: Sequence[Span]) -> tuple[Indices, Indices]:
         """Return the first and the last word of each symbol of an analyzer of words."""
         pieces = text.split()
-        known = _known_words([pieces], self.symbols)
+        known = _known_words([pieces], self._rule)
         begins = np.flatnonzero([_begins(text, start) for start, _ in spans])
         counts = np.diff(np.append(begins, len(spans)))
         if (counts == 1).all():
@@ -191,7 +209,7 @@ class NgramAnalyzer:
                 )
                 found = words_of_spans(
                     [*zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)],
-                    np.array([*_symbol_spans(piece, self.symbols)]).reshape(-1, 2),
+                    np.array([*_symbol_spans(piece, self._rule)]).reshape(-1, 2),
                 )
             first.append(begin + found[0])
             last.append(begin + found[1])

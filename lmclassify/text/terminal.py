@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+import shutil
 import sys
 
 TYPE_CHECKING = False
@@ -103,3 +104,8 @@ def guard_standard_streams() -> None:
 def unescaped(stream: TextIO) -> TextIO:
     """Return a standard stream without protection, for colours and progress bars around printable text."""
     return getattr(stream, "unescaped", stream)
+
+
+def terminal_columns(stream: TextIO) -> int | None:
+    """Return how many columns the terminal has that a stream writes to; None if it is no terminal."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None

@@ -153,7 +153,7 @@ def test_the_option(tmp_path):
     assert done.returncode == 0, done.stderr.decode()
     assert "spam, backward: " in done.stderr.decode()
     assert run_cli("suggest", "Your", cwd=tmp_path).returncode == 0
-    assert run_cli("fit", "--direction", "backward", *quick, cwd=tmp_path).returncode == 0
+    assert run_cli("fit", "--direction", "backward", *quick, "--force", cwd=tmp_path).returncode == 0
     refused = run_cli("suggest", "Your", cwd=tmp_path)
     assert refused.returncode == 2
     assert len(refused.stderr.strip().splitlines()) == 1

@@ -1,4 +1,4 @@
-"""A decision is exactly the sum of its words' parts."""
+"""A decision is exactly the sum of its words' contributions."""
 
 import math
 from dataclasses import replace
@@ -29,7 +29,7 @@ def check(model, text):
     short = len(model.tokenizer.sequences([text])[0]) <= MAX_SHOWN_TOKENS
     shown_in_full = short or model.settings.recipe == "plain"
     for index, name in enumerate(model.label_names):
-        parts = [item["parts"][name] for item in (*everything, explanation["prior"])]
+        parts = [item["contributions"][name] for item in (*everything, explanation["prior"])]
         assert math.fsum(parts) == pytest.approx(joint[index], abs=1e-5)
         assert explanation["joint_log_probabilities"][name] == pytest.approx(joint[index], abs=1e-5)
         nats = math.fsum(item["log_probability"][name] for item in everything)
@@ -41,7 +41,7 @@ def check(model, text):
     if not is_unspaced(text):
         assert [(word["start"], word["word"]) for word in explanation["words"]] == words(encodable(text))
     assert explanation["label"] == str(model.predict([text])[0])
-    parts = [item["part"] for item in (*everything, explanation["prior"])]
+    parts = [item["contribution"] for item in (*everything, explanation["prior"])]
     top, second = np.sort(joint)[::-1][:2]
     assert math.fsum(parts) == pytest.approx(top - second, abs=1e-5)
     assert explanation["decision"] == pytest.approx(top - second, abs=1e-5)
@@ -128,7 +128,9 @@ def test_a_long_text_is_explained_word_by_word_at_its_beginning(golden_tuned, as
     joint = model.predict_joint_log_proba([text])[0]
     for index, name in enumerate(model.label_names):
         items = (*explanation["words"], explanation["end_of_text"], explanation["prior"])
-        assert math.fsum(item["parts"][name] for item in items) == pytest.approx(joint[index], abs=1e-5)
+        assert math.fsum(item["contributions"][name] for item in items) == pytest.approx(
+            joint[index], abs=1e-5
+        )
         nats = math.fsum(word["log_probability"][name] for word in explanation["words"])
         whole = model.log_likelihood([text])[0, index]
         assert (nats < 0.9 * whole) == asked  # elsewhere the rest is not computed
@@ -144,7 +146,7 @@ def test_words_beyond_a_cut_have_no_part(recipe, request):
     with pytest.warns(match="scored by their beginning only"):
         joint = short.predict_joint_log_proba([text])[0]
     assert len(explanation["words"]) == 9
-    assert set(explanation["words"][-1]["parts"].values()) == {0.0}
+    assert set(explanation["words"][-1]["contributions"].values()) == {0.0}
     assert list(explanation["joint_log_probabilities"].values()) == pytest.approx(joint.tolist(), abs=1e-5)
 
 
@@ -164,14 +166,14 @@ def test_informative_words_add_up_their_parts(golden_tuned):
     assert set(found) == {"ham", "spam"}
     top = found["spam"][0]
     parts = [
-        word["parts"]["spam"] - word["parts"]["ham"]
+        word["contributions"]["spam"] - word["contributions"]["ham"]
         for text in texts
         for word in golden_tuned.explain(text)["words"]
         if word["word"] == top["word"]
     ]
     assert top["count"] == len(parts)
     assert top["total"] == pytest.approx(sum(parts), abs=1e-6)
-    assert top["part"] == pytest.approx(sum(parts) / len(parts), abs=1e-6)
+    assert top["contribution"] == pytest.approx(sum(parts) / len(parts), abs=1e-6)
     totals = [word["total"] for word in found["spam"]]
     assert totals == sorted(totals, reverse=True)
     assert min(totals) > 0

@@ -113,4 +113,6 @@ def test_an_explanation_of_many_words_merges_the_last_ones(model):
         cut = explain(model, text, max_words=3)
     assert [word["word"] for word in cut["words"]] == ["free", "prize", "waiting for you  now"]
     assert cut["decision"] == pytest.approx(whole["decision"])
-    assert cut["words"][-1]["part"] == pytest.approx(sum(word["part"] for word in whole["words"][2:]))
+    assert cut["words"][-1]["contribution"] == pytest.approx(
+        sum(word["contribution"] for word in whole["words"][2:])
+    )

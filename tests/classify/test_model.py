@@ -39,3 +39,24 @@ def test_a_model_is_not_compared_by_its_arrays(golden_tuned):
     assert golden_tuned == golden_tuned
     assert golden_tuned != replace(golden_tuned)
     assert len({golden_tuned, golden_tuned}) == 1
+
+
+def test_the_repr_is_one_readable_line(golden_tuned, model):
+    assert repr(golden_tuned) == (
+        "<TunedModel: 2 labels (ham, spam), recipe tuned, 24 training texts, 39,205 parameters>"
+    )
+    stages = [{"kind": "stage", "accuracy": 0.71}, {"kind": "stage", "accuracy": 0.9315}]
+    measured = replace(golden_tuned, training=stages)
+    assert ", held-out accuracy 93.2%," in repr(measured)
+    changed = replace(golden_tuned, training=[*stages, {"kind": "revision"}])
+    assert "recipe tuned, changed 1 time since, 39" in repr(changed)  # its accuracy was not measured
+    assert repr(model).startswith("<PlainModel: 2 labels (ham, spam), recipe plain, 300 training texts, ")
+
+
+def test_the_repr_of_many_and_of_hostile_labels(golden_three):
+    names = np.array(["a\n" + "x" * 50, "دعوة", *map(str, range(148))])
+    shown = repr(replace(golden_three, classes_=names))
+    assert shown.startswith("<TunedModel: 150 labels (a\\nx")
+    assert "…, \u2068دعوة\u2069, 0, 1, 2, 3, and 144 more), recipe" in shown
+    assert repr(replace(golden_three, classes_=np.array(["a"]))).startswith("<TunedModel: 1 label (a), ")
+    assert repr(LMClassifier(recipe="plain")) == "LMClassifier(recipe='plain')"

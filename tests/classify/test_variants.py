@@ -140,8 +140,12 @@ def check_explanation(model, text):
     joint = model.predict_joint_log_proba([text])[0]
     assert [word["word"] for word in explained["words"]] == text.split()
     for name, value in zip(model.label_names, joint, strict=True):
-        parts = [word["parts"][name] for word in explained["words"]]
-        total = sum(parts) + explained["end_of_text"]["parts"][name] + explained["prior"]["parts"][name]
+        parts = [word["contributions"][name] for word in explained["words"]]
+        total = (
+            sum(parts)
+            + explained["end_of_text"]["contributions"][name]
+            + explained["prior"]["contributions"][name]
+        )
         assert total == pytest.approx(value, abs=1e-6)
     for word in explained["words"]:
         assert text[word["start"] : word["end"]] == word["word"]
@@ -154,8 +158,8 @@ def test_explanations_are_of_the_variant_that_decides(golden_tuned):
     assert explained["reading"] == variant.text
     first = variant.sources[0][0]
     assert 0 < first < len(PADDED.split())
-    assert all(word["part"] == 0 for word in explained["words"][:first])
-    assert any(word["part"] != 0 for word in explained["words"][first:])
+    assert all(word["contribution"] == 0 for word in explained["words"][:first])
+    assert any(word["contribution"] != 0 for word in explained["words"][first:])
     check_explanation(golden_tuned, "f\u200bree  w i n n e r s \u200b")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from lmclassify.persistence import layout
 from tests.cli.helpers import QUICK, one_line
-from tests.conftest import run_cli
+from tests.conftest import GOLDEN, run_cli
 
 BROKEN = {
     "empty.csv": b"",
@@ -105,7 +105,7 @@ def test_a_model_of_a_newer_version(saved, data):
     ("arguments", "message"),
     [
         (["fit", "--nonsense"], "No such option"),
-        (["predict"], "Missing argument"),
+        (["evaluate"], "Missing argument"),
         (["nonsense"], "No such command"),
         (["fit", "--recipe", "best"], "best"),
         (["fit", "--max-epochs", "many"], "integer"),
@@ -142,3 +142,48 @@ def test_debug_shows_the_traceback(tmp_path):
     done = run_cli("fit", "nothing.csv", "--debug", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "one.csv", "--text-column", "txet"], "no column 'txet' (did you mean 'text'?)"),
+        (["explain", "a", "--label", "smap"], "no label 'smap' (did you mean 'spam'?) in this model"),
+        (["predict", "one.csv", "--unsure", ".4,.6", "--positive", "hma"], "'hma' (did you mean 'ham'?)"),
+        (["remove-label", "sapm"], "no label 'sapm' (did you mean 'spam'?)"),
+        (["fit", "one.csv", "--labels", "spma"], "'spma'; the labels are: 'spam' ('spma' (did you mean"),
+        (["benchmark", "one.csv", "--methods", "smv"], "unknown 'smv' (did you mean 'svm'?)"),
+    ],
+)
+def test_typing_errors_in_names(arguments, message, tmp_path):
+    (tmp_path / "one.csv").write_text("text,label\nwin a prize,spam\n")
+    model = ["-m", GOLDEN / "tuned" / "model"] if arguments[0] not in ("fit", "benchmark") else []
+    done = run_cli(*arguments, *model, cwd=tmp_path)
+    assert message in done.stderr.decode()
+    assert done.returncode in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"hello\n",
+            "(hello) but no rows; if that line is a text, use --input-format text, or predict --text",
+        ),
+        (b"hello\nthere\n", "or use --input-format text if each line is a text"),
+    ],
+)
+def test_texts_that_are_no_table(content, message, tmp_path):
+    done = run_cli("predict", "-", "-m", GOLDEN / "tuned" / "model", cwd=tmp_path, stdin=content)
+    assert message in one_line(done)
+    done = run_cli(
+        "predict",
+        "-",
+        "--input-format",
+        "text",
+        "-m",
+        GOLDEN / "tuned" / "model",
+        cwd=tmp_path,
+        stdin=content,
+    )
+    assert len(done.stdout.splitlines()) == 1 + content.count(b"\n")

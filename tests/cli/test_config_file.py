@@ -74,7 +74,10 @@ def test_lists_are_replaced_as_a_whole(tmp_path, monkeypatch, capsysbinary):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("max-epoch = 3", "f.toml: 'max-epoch' is not an option; the options are: "),
+        (
+            "max-epoch = 3",
+            "f.toml: 'max-epoch' is not an option (did you mean 'max-epochs'?); the options are: ",
+        ),
         ("[fit]\nmax-epochs = 3", "f.toml: 'fit' is not an option"),
         ('config = "other.toml"', "f.toml: 'config' is not an option"),
         ("max-epochs = '3'", "f.toml: max-epochs: expected a whole number, not '3'"),

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,19 @@ def test_evaluate(saved, tmp_path):
     text = done.stdout.decode()
     for part in (
         "precision",
-        "confusion matrix",
-        "accuracy   0.",
+        "Summary\n",
+        "95% interval",
+        "baseline   always ham: 50.0%",
+        "Confusion matrix\n",
+        "Per-label metrics\n",
         "macro F1",
         "log-loss",
-        "ECE",
-        "(spam: its texts",
+        "Calibration\nECE",
+        "perplexity per token",
+        "Most confident mistakes",
     ):
         assert part in text
+    assert max(map(len, text.splitlines())) <= 80
     result = json.loads(run_cli("evaluate", EMAILS, "-m", saved, "--format", "json", cwd=tmp_path).stdout)
     assert result["texts"] == 200
     predicted = rows_of(run_cli("predict", EMAILS, "-m", saved, cwd=tmp_path).stdout)
@@ -40,6 +46,7 @@ def test_evaluate(saved, tmp_path):
     assert result["accuracy"] == pytest.approx(right / 200)
     assert sum(map(sum, result["confusion_matrix"])) == 200
     assert result["perplexity"]["spam"] > 1
+    assert (result["baseline_label"], result["baseline_accuracy"]) == ("ham", 0.5)
 
 
 def test_the_whole_matrix_as_csv(saved, data):
@@ -122,7 +129,7 @@ def test_drift(saved, tmp_path):
     assert b"<svg" in (tmp_path / "drift.svg").read_bytes()
     done = run_cli("evaluate", EMAILS, "-m", saved, "--drift", cwd=tmp_path)
     assert "accuracy" in done.stdout.decode()
-    assert "drift: the texts " in done.stdout.decode()
+    assert "Verdict: " in done.stdout.decode()
     (tmp_path / "new.csv").write_text("day,text\nyesterday,hello\n")
     assert "row 1: 'yesterday' is no date" in one_line(
         run_cli(*arguments, "--time-column", "day", cwd=tmp_path)
@@ -191,7 +198,7 @@ def test_what_cannot_be_written_is_said_before_the_work(tmp_path, monkeypatch):
     done = run("none.csv", "-m", "no-model", "--html", tmp_path / "report.html")
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
-    assert "--html needs matplotlib for its plots: pip install 'lmclassify[plots]'" in done.stderr
+    assert re.search(r"--html needs matplotlib for its plots: .*pip install .*\[plots\]", done.stderr)
     assert os.listdir(tmp_path) == []
 
 
@@ -201,3 +208,89 @@ def test_an_old_page_stays_where_a_new_one_fails(saved, tmp_path):
     assert run("none.csv", "-m", saved, "--html", path).exit_code == 1
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["report.html"]
+
+
+def test_every_mistake_in_a_file(saved, tmp_path):
+    rows = [row for row in rows_of(EMAILS.read_bytes()) if row["subject"].isascii()]
+    for name, part in (("a.csv", rows[:60]), ("b.csv", [*rows[60:100], {"subject": "", "label": "ham"}])):
+        with open(tmp_path / name, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["subject", "label"], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(part)
+    done = run(tmp_path / "a.csv", "-m", saved, "--mistakes", tmp_path / "one.csv", "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    with open(tmp_path / "one.csv", newline="", encoding="utf-8") as file:
+        found = [*csv.DictReader(file)]
+    accuracy = json.loads(done.stdout)["accuracy"]
+    assert len(found) == round(60 * (1 - accuracy)) > 2
+    assert done.stderr.endswith(f"{len(found)} mistakes written to {tmp_path}/one.csv\n")
+    assert [*found[0]] == [
+        "row",
+        "text",
+        "label",
+        "predicted_label",
+        "predicted_probability",
+        "label_probability",
+    ]
+    probabilities = [float(row["predicted_probability"]) for row in found]
+    assert probabilities == sorted(probabilities, reverse=True)
+    for row in found:
+        given = rows[int(row["row"]) - 1]
+        assert (row["text"], row["label"]) == (given["subject"], given["label"])
+        assert row["predicted_label"] != row["label"]
+        assert float(row["predicted_probability"]) + float(row["label_probability"]) == pytest.approx(1)
+    both = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    done = run(*both, "-m", saved, "--mistakes", tmp_path / "two.jsonl", "--min-confidence", "0.9")
+    assert done.exit_code == 0, done.stderr
+    found = [json.loads(line) for line in (tmp_path / "two.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {row["file"] for row in found} == {str(path) for path in both}
+    assert found[-1]["predicted_label"] == "unsure"
+    assert found[-1]["predicted_probability"] is None
+    for row in found:
+        at = row["row"] - 1 + (60 if row["file"].endswith("b.csv") else 0)
+        assert row["text"] == rows[at]["subject"]
+    assert " file " in done.stdout.split("Most confident mistakes")[1]
+
+
+def test_mistakes_of_labelled_mailboxes_and_of_standard_input(saved, tmp_path):
+    message = "From a@b Sat Jan  3 01:05:34 1996\nFrom: a@b\nSubject: {}\n\nx\n\n"
+    (tmp_path / "junk.mbox").write_text("".join(map(message.format, ["", "lunch", "team lunch"])))
+    (tmp_path / "good.mbox").write_text(message.format("free prize, click now"))
+    data = [f"spam={tmp_path}/junk.mbox", f"ham={tmp_path}/good.mbox"]
+    done = run(*data, "-m", saved, "--mistakes", tmp_path / "m.tsv")
+    assert done.exit_code == 0, done.stderr
+    with open(tmp_path / "m.tsv", newline="", encoding="utf-8") as file:
+        found = [*csv.DictReader(file, delimiter="\t")]
+    numbers = {"lunch": "2", "team lunch": "3", "free prize, click now": "1"}
+    assert found
+    for row in found:
+        assert row["row"] == numbers[row["text"]]
+        assert row["file"].endswith("good.mbox" if row["label"] == "ham" else "junk.mbox")
+    text = b"text,label\nlunch,spam\nlunch,ham\n"
+    done = run_cli("evaluate", "-", "-m", saved, "--mistakes", "m.csv", cwd=tmp_path, stdin=text)
+    assert done.returncode == 0, done.stderr
+    (row,) = rows_of((tmp_path / "m.csv").read_bytes())
+    assert row["text"] == "lunch"
+    assert row["row"] == ("1" if row["label"] == "spam" else "2")
+
+
+def test_no_mistakes_and_files_of_mistakes_that_cannot_be_written(saved, tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("text,label\nlunch,ham\nlunch,spam\n")
+    predicted = json.loads(run(data, "-m", saved, "--format", "json").stdout)["confusion_matrix"]
+    data.write_text(f"text,label\nlunch,{'ham' if sum(row[0] for row in predicted) else 'spam'}\n")
+    done = run(data, "-m", saved, "--mistakes", tmp_path / "m.csv")
+    assert (tmp_path / "m.csv").read_text().count("\n") == 1
+    assert "no text got a wrong label" in done.stdout
+    for name, message in (
+        ("m.doc", "the name must end in .csv, .tsv, .jsonl or .parquet"),
+        ("-", "name a file"),
+    ):
+        done = run("none.csv", "-m", "no-model", "--mistakes", name)
+        assert (done.exit_code, message in done.stderr) == (2, True)
+    done = run("none.csv", "-m", "no-model", "--mistakes", "a.csv", "--html", "./a.csv")
+    assert (done.exit_code, "name two files" in done.stderr) == (2, True)
+    (tmp_path / "m.csv").write_text("old")
+    assert run("none.csv", "-m", saved, "--mistakes", tmp_path / "m.csv").exit_code == 1
+    assert (tmp_path / "m.csv").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["data.csv", "m.csv"]

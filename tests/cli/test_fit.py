@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_an_old_model_is_replaced_only_by_a_complete_one(saved, data):
     failed = run_cli("fit", data, "--labels", "spam,eggs", *QUICK, cwd=data.parent)
     assert failed.returncode == 1
     assert (model / "config.json").read_bytes() == config
-    done = run_cli("fit", data, *QUICK, cwd=data.parent)
+    done = run_cli("fit", data, *QUICK, "--force", cwd=data.parent)
     assert done.returncode == 0, done.stderr.decode()
     (whole,) = lmclassify.load(model).training_entries("fit")
     assert whole["texts"] == 4
@@ -215,7 +216,7 @@ def test_ray_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     done = run_cli("fit", "--engine", "ray", "-o", "model", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == b"lmclassify: error: --engine ray needs Ray: pip install 'lmclassify[ray]'\n"
+    assert re.fullmatch(r".*: --engine ray needs Ray: .*pip install .*\[ray\]'?\n", done.stderr.decode())
     assert not (tmp_path / "model").exists()
 
 
@@ -230,7 +231,7 @@ def test_recipe_ngram_ends_after_one_stage(tmp_path, data):
     assert "stage 1 of 1: model written to m\n" in done.stderr.decode()
     again = run_cli("fit", EMAILS, "--recipe", "ngram", "-o", "m", cwd=tmp_path)
     assert "stage 1 of 1: model written to m, replacing the one of " in again.stderr.decode()
-    assert again.stderr.decode().rstrip().endswith("(labels ham, spam)")
+    assert again.stderr.decode().rstrip().endswith("(labels ham, spam; 200 texts)")
     info = run_cli("info", "m", cwd=tmp_path).stdout.decode()
     assert "stage 1 of 1  n-gram experts, " in info
     assert "best epoch" not in info

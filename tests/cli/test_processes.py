@@ -141,7 +141,7 @@ def test_a_signal_keeps_the_model_of_the_stage_that_is_over(signum, tmp_path):
     config = (model / "config.json").read_bytes()
     assert lmclassify.load(model).settings.recipe == "ngram"
     kept = "lmclassify: error: interrupted: the model in ./lmclassify-model stays as it was\n"
-    assert fit_until(signum, "n-gram experts of", tmp_path) == (128 + signum, [kept])
+    assert fit_until(signum, "n-gram experts of", tmp_path, "--force") == (128 + signum, [kept])
     assert (model / "config.json").read_bytes() == config
 
 

@@ -12,6 +12,7 @@ from lmclassify.cli.command import Run
 from lmclassify.cli.main import build_program
 from lmclassify.cli.progress import ProgressDisplay, RowProgress
 from tests.cli.helpers import EMAILS
+from tests.conftest import GOLDEN, run_cli_on_terminal
 
 
 class RecordedRun(Run):
@@ -97,3 +98,12 @@ def test_texts_are_counted(saved, tmp_path, monkeypatch, shown):
     run("evaluate", EMAILS, "-m", saved, "-q")
     assert shown[-1] == (200, "200 of 200 texts", 200)
     assert any("200 done" in state for _, state, _ in shown)
+
+
+def test_no_bar_where_rows_go_to_the_same_terminal(tmp_path):
+    command = ["predict", EMAILS, "-m", GOLDEN / "tuned" / "model"]
+    _, mixed = run_cli_on_terminal(*command, cwd=tmp_path)
+    assert "━" not in mixed
+    assert mixed.count("\n") > 200
+    _, apart = run_cli_on_terminal(*command, "-o", "out.csv", cwd=tmp_path)
+    assert "━" in apart

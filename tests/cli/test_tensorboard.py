@@ -10,6 +10,7 @@ import pytest
 
 from lmclassify.cli.main import build_program
 from lmclassify.cli.tensorboard import TensorBoardWriter
+from lmclassify.extras import install_package
 from lmclassify.lm.neural.trainer import EpochRecord
 from tests.cli.helpers import QUICK
 
@@ -77,7 +78,7 @@ def test_without_the_package(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert fit("--tensorboard", "events") == 1
     assert capsys.readouterr().err == (
-        "lmclassify: error: --tensorboard needs tensorboard: pip install tensorboard\n"
+        f"lmclassify: error: --tensorboard needs tensorboard: {install_package('tensorboard')}\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -188,5 +188,5 @@ def test_methods_are_chosen_by_name():
 def test_a_method_whose_library_is_missing(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "fasttext" not in [method.key for method in choose_methods(None)]
-    with pytest.raises(OptionError, match=r'fasttext is not installed: pip install "lmclassify\[fasttext\]"'):
+    with pytest.raises(OptionError, match=r"fasttext is not installed: .*pip install .*\[fasttext\]"):
         choose_methods(["fasttext"])

@@ -34,9 +34,13 @@ def test_means_standard_deviations_and_the_best():
     assert "folder/mail.train.csv, 2 labels, tested on folder/mail.test.csv (50 texts)" in text
     assert "all 100 training texts" in text
     lines = [line.split() for line in text.splitlines()]
-    assert ["lmclassify", "0.8500*", "±", "–", "0.8500*", "±", "–", "0.3000*", "±", "–"] in [
+    assert ["lmclassify", "0.85*", "±", "–", "0.85*", "±", "–", "0.30*", "±", "–"] in [
         line[:10] for line in lines
     ]
+    assert "Mean ± standard deviation" in text
+    narrow = to_text(records, width=60)
+    assert ["lmclassify", "0.85*", "0.85*", "0.30*"] in [line.split()[:4] for line in narrow.splitlines()]
+    assert "±" not in narrow
     assert "nb          failed: ValueError: x" in text
     assert "ran once: svm, nb" in text
 

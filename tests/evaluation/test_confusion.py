@@ -6,7 +6,7 @@ import numpy as np
 
 from lmclassify.classify.decisions import Decisions
 from lmclassify.evaluation.confusion import confusion_text
-from lmclassify.evaluation.explanation import informative_words_to_text
+from lmclassify.evaluation.explanation import Screen, informative_words_to_text
 from lmclassify.evaluation.metrics import evaluate
 from lmclassify.evaluation.page.views import label_rows, matrix_picture
 
@@ -21,7 +21,7 @@ def predictions(predicted: list[int]) -> np.ndarray:
 
 def test_few_labels_have_a_matrix():
     assert confusion_text(["a", "label b"], [[1, 20], [0, 3]]).splitlines() == [
-        "confusion matrix (rows: true, columns: predicted)",
+        "rows: true labels; columns: predicted labels",
         "               a  label b",
         "      a        1       20",
         "label b        0        3",
@@ -68,11 +68,11 @@ def test_no_mistakes_among_many_labels():
 
 def test_informative_words_of_many_labels():
     words = {label: [] for label in LABELS}
-    words[LABELS[3]] = [{"word": "free", "count": 1, "part": 2.0, "total": 2.0}]
-    assert informative_words_to_text(words).splitlines() == [
-        "for label 0003",
-        "word  count    part  total",
-        "free      1  +2.000   +2.0",
+    words[LABELS[3]] = [{"word": "free", "count": 1, "contribution": 2.0, "total": 2.0}]
+    assert informative_words_to_text(words, Screen()).splitlines()[:5] == [
+        "Words for label 0003",
+        "word  times  contribution  total",
+        "free      1         +2.00   +2.0  ####################",
         "",
         "1,199 more labels: --format json shows all",
     ]

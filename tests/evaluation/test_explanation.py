@@ -1,100 +1,133 @@
-"""Explanations as text and as HTML."""
+"""Explanations as text."""
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+import re
 
-import pytest
+from rich.cells import cell_len
 
-from lmclassify.evaluation.explanation import informative_words_to_text, to_html, to_text
+from lmclassify.evaluation.explanation import Screen, informative_words_to_text, to_text
+from tests.classify.made_up import made_up_explanation
 
-TEXT = 'Win  <b> "x"\x1b\n& more'
+COLOUR = re.compile(r"\x1b\[(?:38;5;(\d+)|39)m")
 
 
-@pytest.fixture
-def explanation():
-    def nats(ham, spam):
-        return {"ham": ham, "spam": spam}
+def table(text):
+    """The lines between the title and the notes."""
+    return text.split("\n\n")[1].splitlines()
 
-    words = [
-        {
-            "word": word,
-            "start": TEXT.index(word),
-            "end": TEXT.index(word) + len(word),
-            "parts": {},
-            "part": part,
-        }
-        | {"log_probability": nats(-2.0, -1.0)}
-        for word, part in (("Win", 2.0), ("<b>", -1.0), ('"x"\x1b', 0.25), ("&", 0.0), ("more", 0.5))
+
+def test_the_screen_says_label_words_and_numbers_without_colour():
+    text = to_text(made_up_explanation(), Screen())
+    assert text.splitlines()[0] == "spam (90.0%), compared with ham (10.0%)"
+    assert table(text) == [
+        "word            nats              for ham | for spam",
+        "Win            +2.00                      |####################",
+        "<b>            -1.00            ##########|",
+        r'"x"\x1b        +0.25                      |##',
+        "&              +0.00                      |",
+        "more           +0.50                      |#####",
+        "(end of text)  -0.25                    ##|",
+        "(prior)        +0.50                      |#####",
+        "sum            +2.00",
     ]
-    return {
-        "text": TEXT,
-        "label": "spam",
-        "against": "ham",
-        "probabilities": nats(0.1, 0.9),
-        "joint_log_probabilities": nats(-12.0, -10.0),
-        "decision": 2.0,
-        "reading": None,
-        "prior": {"parts": {}, "part": 0.5},
-        "words": words,
-        "end_of_text": {"parts": {}, "part": -0.25, "log_probability": nats(-3.0, -3.5)},
-    }
-
-
-def test_html_is_escaped_and_keeps_the_text(explanation):
-    html = to_html(explanation)
-    assert "\x1b" not in html
-    root = ElementTree.fromstring(html)
-    paragraphs = ["".join(paragraph.itertext()) for paragraph in root.iter("p")]
-    assert paragraphs[0] == "spam (90.0%), compared with ham (10.0%)"
-    assert paragraphs[1] == r'Win  <b> "x"\x1b\n& more ⏎'
-    assert paragraphs[2].startswith("prior +0.500, sum +2.000 nats. Green speaks for spam, red against it.")
-    first, second, *_, last = root.iter("span")
-    assert (first.text, first.get("title")) == ("Win", "+2.000; log p(spam) -1.000, log p(ham) -2.000")
-    assert first.get("style").startswith("background: rgba(46, 160, 67, 0.70);")
-    assert second.get("style").startswith("background: rgba(218, 54, 51, 0.35);")
-    assert last.get("title").startswith("end of text: -0.250;")
-
-
-def test_text_has_a_line_and_a_bar_for_each_word(explanation):
-    lines = to_text(
-        explanation, lambda bar, speaks_for: f"{'+' if speaks_for else '-'}{bar}", "#"
-    ).splitlines()
-    assert lines[0] == "spam (90.0%), compared with ham (10.0%)"
-    assert lines[2].split() == ["word", "log", "p(spam)", "log", "p(ham)", "part"]
-    assert lines[4].split() == ["Win", "-1.000", "-2.000", "+2.000", "+" + 20 * "#"]
-    assert lines[5].split()[-1] == "-" + 10 * "#"
-    assert lines[-1].split() == ["sum", "+2.000"]
-
-
-def test_words_from_right_to_left_keep_their_direction_to_themselves(explanation):
-    explanation["words"][0]["word"] = "می‌خواهم"
-    text = to_text(explanation, lambda bar, _: bar, "#")
-    assert text.splitlines()[4].startswith("\u2068می‌خواهم\u2069   ")
-    on_terminal = to_text(explanation, lambda bar, _: bar, "#", terminal=True)
-    assert "\u2068می\\u200cخواهم\u2069" in on_terminal
-    html = to_html(explanation)
-    assert '<p dir="auto"' in html
-    assert "می‌خواهم" in html
-    assert "\u2068" not in html
-
-
-def test_the_variant_that_was_scored_is_named(explanation):
-    explanation["reading"] = "Win" * 100
-    note = (
-        "disguised text, scored as “" + ("Win" * 67)[:199] + "…”; words that are not in it contribute nothing"
+    note = " ".join(text.split("\n\n")[2].splitlines())
+    assert note == (
+        "Contributions are in nats, a unit of log-probability: positive ones speak for spam, negative ones for "
+        "ham. They add up to +2.00: words +1.75, end of text -0.25, prior (before any word is read) +0.50. "
+        "So spam is 7.4 times as probable as ham. Words without a bar hardly matter."
     )
-    assert note in to_html(explanation)
-    assert note in to_text(explanation, lambda bar, _: bar, "#")
+
+
+def test_a_label_has_the_same_colour_when_it_loses():
+    won = to_text(made_up_explanation(), Screen(colour=True))
+    explanation = made_up_explanation()
+    explanation |= {"label": "ham", "against": "spam", "decision": -2.0}
+    for item in (explanation["prior"], *explanation["words"], explanation["end_of_text"]):
+        item["contribution"] *= -1
+    lost = to_text(explanation, Screen(colour=True))
+    spam, ham, grey = "130", "27", "243"
+    for text in (won, lost):
+        words = [COLOUR.search(line)[1] for line in table(text)[1:5]]
+        assert words == [spam, ham, spam, grey]
+        assert COLOUR.sub("", text).count("■") == 2
+        assert "Words in grey hardly matter." in " ".join(text.split("\n\n")[2].splitlines())
+    assert COLOUR.findall(won.splitlines()[0])[::2] == [spam, ham]
+    assert [COLOUR.sub("", line) for line in lost.splitlines()[:2]] == [
+        "■ ham (10.0%), compared with ■ spam (90.0%)",
+        "The most probable label is spam.",
+    ]
+    assert "So spam is 7.4 times as probable as ham." in " ".join(lost.splitlines())
+
+
+def test_log_probabilities_are_shown_on_request_with_their_owner():
+    lines = to_text(made_up_explanation(), Screen(), language_models="LSTM").splitlines()
+    assert re.split("  +", lines[2])[:4] == ["word", "nats", "LSTM of spam", "LSTM of ham"]
+    assert lines[3].split()[:4] == ["Win", "+2.00", "-1.00", "-2.00"]
+    assert " ".join(lines[-2:]) == (
+        "LSTM of spam, LSTM of ham: log-probability of the word under the label's language model, in nats."
+    )
+
+
+def test_long_texts_show_the_words_that_contribute_most():
+    lines = table(to_text(made_up_explanation(), Screen(), most=2))
+    assert [line.split()[0] for line in lines] == ["word", "Win", "<b>", "(3", "(end", "(prior)", "sum"]
+    assert lines[3].split()[:4] == ["(3", "more", "words)", "+0.75"]
+
+
+def test_equal_words_of_a_long_text_share_a_line():
+    explanation = made_up_explanation()
+    for at in (1, 2):
+        explanation["words"][at] |= {"word": "more"}
+    lines = table(to_text(explanation, Screen(), most=2))
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["Win", "more (3 times)", "(1 more word)"]
+    assert lines[2].split()[3] == "-0.25"
+    assert "more (3 times)" not in to_text(explanation, Screen(), most=5)
+
+
+def test_every_line_fits_the_screen():
+    explanation = made_up_explanation()
+    names = {"spam": "يوتيوب" * 12, "ham": "收件箱" * 30}
+    explanation |= {"label": names["spam"], "against": names["ham"]}
+    for key in ("probabilities", "joint_log_probabilities"):
+        explanation[key] = {names[label]: value for label, value in explanation[key].items()}
+    for item in (*explanation["words"], explanation["end_of_text"]):
+        item["log_probability"] = {names[label]: nats for label, nats in item["log_probability"].items()}
+    explanation["words"][0]["word"] = "Donaudampfschifffahrtsgesellschaft" * 3
+    explanation["words"][1]["word"] = "免费领取大奖" * 9
+    for width, models in ((80, None), (80, "LSTM"), (120, "LM"), (70, None)):
+        lines = to_text(explanation, Screen(width, terminal=True), language_models=models).splitlines()
+        assert max(map(cell_len, lines)) <= width
+        axis = {cell_len(line.split("|")[0]) for line in lines if "|" in line}
+        assert len(axis) == 1
+
+
+def test_words_from_right_to_left_keep_their_direction_to_themselves():
+    explanation = made_up_explanation()
+    explanation["words"][0]["word"] = "می‌خواهم"
+    assert table(to_text(explanation, Screen()))[1].startswith("\u2068می‌خواهم\u2069   ")
+    on_terminal = table(to_text(explanation, Screen(terminal=True)))[1]
+    assert on_terminal.startswith("\u2068می\\u200cخواهم\u2069")
+
+
+def test_the_variant_that_was_scored_is_named():
+    explanation = made_up_explanation()
+    explanation["reading"] = "Win" * 100
+    short = ("Win" * 67)[:199] + "…"
+    note = f"disguised text, scored as “{short}”; words that are not in it contribute nothing"
+    assert note in to_text(explanation, Screen())
 
 
 def test_informative_words():
-    words = {"spam": [{"word": "free\x00", "count": 1200, "part": 0.5, "total": 600.0}], "ham": []}
-    assert informative_words_to_text(words).splitlines() == [
-        "for spam",
-        "word      count    part   total",
-        r"free\x00  1,200  +0.500  +600.0",
-        "",
-        "for ham",
-        "word  count  part  total",
+    spam = {"word": "free\x00", "count": 1200, "contribution": 0.5, "total": 600.0}
+    text = informative_words_to_text({"ham": [], "spam": [spam]}, Screen())
+    assert text.split("\n\n")[:2] == [
+        "Words for ham\nword  times  contribution  total",
+        "Words for spam\n"
+        "word      times  contribution   total\n"
+        r"free\x00  1,200         +0.50  +600.0  ####################",
     ]
+    assert "minus the mean of what it adds to the other labels" in " ".join(text.split())
+    assert f"\x1b[38;5;130m{20 * '#'}" in informative_words_to_text(
+        {"ham": [], "spam": [spam]}, Screen(colour=True)
+    )

@@ -75,7 +75,7 @@ def test_explain_answers_like_python(client, fitted):
         for got, word in zip(answer["words"], expected["words"], strict=True):
             validated(schemas.WordContribution, got)
             assert (got["start"], got["end"]) == (word["start"], word["end"])
-            assert got["part"] == pytest.approx(word["part"], abs=1e-5)
+            assert got["contribution"] == pytest.approx(word["contribution"], abs=1e-5)
     turned = client.post("/v1/explain", json={"text": TEXTS[0], "label": "ham", "against": "spam"}).json()
     assert (turned["label"], turned["against"]) == ("ham", "spam")
 

@@ -25,7 +25,7 @@ def test_columns_are_found():
     assert find_column(["id", "x"], "x", TEXT_COLUMNS, "t") == 1
     with pytest.raises(DataError, match="2 columns named 'text'"):
         find_column(["text", "Text"], None, TEXT_COLUMNS, "t")
-    with pytest.raises(DataError, match="t has no column 'X'; its columns: id, x"):
+    with pytest.raises(DataError, match=r"t has no column 'X' \(did you mean 'x'\?\); its columns: id, x"):
         find_column(["id", "x"], "X", TEXT_COLUMNS, "t")
     with pytest.raises(DataError, match="2 columns named 'x'"):
         find_column(["x", "x"], "x", TEXT_COLUMNS, "t")

@@ -132,11 +132,11 @@ def test_a_full_disk_is_a_one_line_error(tmp_path, suffix):
 def test_missing_packages_and_impossible_formats(tmp_path, monkeypatch):
     monkeypatch.setattr(compression.importlib.util, "find_spec", lambda name: None)
     path = tmp_path / "t.csv.zst"
-    with pytest.raises(OutputError, match=r"zstandard: pip install .lmclassify\[zstd\]"):
+    with pytest.raises(OutputError, match=r"zstandard: .*pip install .*\[zstd\]"):
         TableWriter(str(path), "csv")
     assert os.listdir(tmp_path) == []
     path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"zstandard: pip install .lmclassify\[zstd\]"):
+    with pytest.raises(DataError, match=r"zstandard: .*pip install .*\[zstd\]"):
         open_rows(str(path))
     monkeypatch.undo()
     with pytest.raises(OutputError, match="Parquet compresses its columns itself"):

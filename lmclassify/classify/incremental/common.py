@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lmclassify.classify.model import FittedModel
-from lmclassify.errors import DataError, OptionError, listing, shorten
+from lmclassify.errors import DataError, OptionError, did_you_mean, listing, shorten
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def label_index(model: FittedModel, label: Any) -> int:
     """Return the index of a label in `classes_`. Raises DataError if there is no such label."""
     known = model.classes_.tolist()
     if label not in known:
-        raise DataError(f"no label {shorten(label)}; there are: {listing(known)}")
+        raise DataError(f"no label {shorten(label)}{did_you_mean(label, known)}; there are: {listing(known)}")
     index: int = known.index(label)
     return index
 

@@ -28,7 +28,7 @@ from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import DataSplit
 from lmclassify.classify.training.language_models import new_trainer, train
 from lmclassify.classify.training.ngrams import round_svm_weights
-from lmclassify.errors import DataError, LMClassifyWarning, counted, listing, shorten
+from lmclassify.errors import DataError, LMClassifyWarning, counted, did_you_mean, listing, shorten
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.lm.neural.threads import one_torch_thread
 from lmclassify.lm.ngram.index import count_known
@@ -126,7 +126,8 @@ def _check(
     for row, (label, wrong) in enumerate(zip(labels, wrong_labels, strict=True)):
         for name in (label, *([] if wrong is None else [wrong])):
             if name not in known:
-                raise DataError(f"row {row}: no label {shorten(name)}; there are: {listing(known)}")
+                similar = did_you_mean(name, known)
+                raise DataError(f"row {row}: no label {shorten(name)}{similar}; there are: {listing(known)}")
         if wrong is not None and label == wrong:
             raise DataError(f"row {row}: {shorten(label)} cannot both learn and unlearn a text")
 

@@ -12,6 +12,7 @@ from lmclassify.classify.training.checkpoints import Checkpoints
 from lmclassify.classify.training.progress import FitProgress
 from lmclassify.classify.training.time_limit import OutOfTime, StopSignal, TimeLimit
 from lmclassify.cluster.tasks import RayTasks
+from lmclassify.text.word_vectors import WordVectors
 
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
@@ -72,6 +73,8 @@ class FitContext:
     progress: FitProgress = field(default_factory=FitProgress)
     on_stage: Callable[[FitResult], object] = lambda result: None
     """Gets the complete model after each stage."""
+    vectors: WordVectors | None = None
+    """Of the n-gram experts."""
     committed: FitResult | None = None
     """The last one."""
     commit_seconds: float = 0.0

@@ -48,6 +48,7 @@ from lmclassify.errors import (
     shorten,
 )
 from lmclassify.parallel import number_of_threads
+from lmclassify.text.word_vectors import load_word_vectors
 
 if TYPE_CHECKING:
     from lmclassify.lm.neural.trainer import EpochRecord
@@ -188,8 +189,13 @@ class ClassifierTrainer:
             if self.callback is not None:
                 self.callback(label, record)
 
+        settings, vectors = self.settings, None
+        if settings.recipe != "plain":
+            vectors = load_word_vectors(settings.vectors)
+            if settings.vectors == "auto":
+                settings = replace(settings, vectors="none" if vectors is None else "wordllama")
         return FitContext(
-            self.settings,
+            settings,
             self.device if self.cluster is None else "cpu",
             number_of_threads(self.n_jobs),
             on_epoch,
@@ -198,6 +204,7 @@ class ClassifierTrainer:
             limits=self.limits,
             time_limit=self.time_limit,
             progress=progress,
+            vectors=vectors,
         )
 
     def _training_data(

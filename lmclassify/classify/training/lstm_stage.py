@@ -34,6 +34,7 @@ from lmclassify.classify.training.ngram_stage import (
 from lmclassify.classify.training.plan import lstm_work
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.neural.threads import one_torch_thread
+from lmclassify.text.display import quality, share_digits
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -98,7 +99,7 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
             held_out=held_out.thresholds(cascaded, sample.seed),
             held_out_texts=held_out.kept_texts(sample.seed) if keeps else None,
         )
-    context.progress.end(_result(accuracy, loss, accuracy_before, loss_before))
+    context.progress.end(_result(len(rows), accuracy, loss, accuracy_before, loss_before))
     if not decide:
         accuracy, loss = accuracy_before, loss_before
     record = stage_record(context, len(rows), accuracy, loss) | {
@@ -112,16 +113,17 @@ def _with_lstms(first: NgramStage, context: FitContext, lstms: Sequence[LstmExpe
     return replace(model, training=[*before, record, *records])
 
 
-def _result(accuracy: float, loss: float, accuracy_before: float, loss_before: float) -> str:
+def _result(texts: int, accuracy: float, loss: float, accuracy_before: float, loss_before: float) -> str:
     """Return how stage 2 changed accuracy and log-loss, in words."""
+    digits = share_digits(texts)
     if loss >= loss_before:
         return (
-            f"held-out accuracy {accuracy_before:.2%}, log-loss {loss_before:.4f} nats per text; the n-gram "
-            f"experts decide as after stage 1, since with the LSTMs it would be {loss:.4f}"
+            f"held-out {quality(accuracy_before, loss_before, texts)}; the n-gram experts decide as after "
+            f"stage 1, since with the LSTMs it would be {loss:.{digits}f}"
         )
     return (
-        f"held-out accuracy {accuracy:.2%} ({100 * (accuracy - accuracy_before):+.2f} points), log-loss "
-        f"{loss:.4f} nats per text ({loss - loss_before:+.4f})"
+        f"held-out {quality(accuracy, loss, texts)} ({100 * (accuracy - accuracy_before):+.{digits - 2}f} "
+        f"points, {loss - loss_before:+.{digits}f} nats)"
     )
 
 

@@ -38,6 +38,7 @@ from lmclassify.classify.training.vocabulary import choose_tokenizer, train_toke
 from lmclassify.errors import DataError, LMClassifyWarning, TrainingError, counted, plural
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import in_background
+from lmclassify.text.display import quality
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -122,15 +123,17 @@ def fit_ngram_stage(data: TrainingData, context: FitContext, rng: np.random.Gene
         If the time is too short for that.
     """
     texts = len(data.texts) + data.remainder_size
-    steps = number_of_fits(len(data.texts), len(data.classes), context.limits)
+    steps = number_of_fits(len(data.texts), len(data.classes), context)
     context.progress.begin(1, steps, f" of {counted(texts, 'text')}")
+    if context.vectors is not None:
+        context.progress.say(f"word vectors: {context.settings.vectors} (`--vectors none` does without them)")
     data, models = _fit_in_time(data, context, rng)
     sample, experts = models.sample, models.experts
     _warn_sampled(data, sample)
     joint = experts.joint
     accuracy, loss = held_out_quality(joint, sample.codes, sample.weights)
     model = _model(models, context, joint)
-    context.progress.end(f"held-out accuracy {accuracy:.2%}, log-loss {loss:.4f} nats per text")
+    context.progress.end(f"held-out {quality(accuracy, loss, len(sample.texts))}")
     record = stage_record(context, len(sample.texts), accuracy, loss)
     model = replace(model, training=[record, *model.training])
     return NgramStage(sample, experts, joint, model)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from lmclassify.classify.training.ngram_counts import (
     count_ngrams,
     labelled_batches,
 )
+from lmclassify.classify.training.vector_words import VECTOR_WORDS, fit_ridge, with_vectors, word_features
 from lmclassify.classify.training.vocabulary import VOCABULARY_SIZES
 from lmclassify.cluster.tasks import RayTasks
 from lmclassify.lm.ngram.index import NgramCounts
@@ -40,6 +42,7 @@ from lmclassify.lm.ngram.witten_bell import WittenBell
 from lmclassify.parallel import in_background, map_ordered
 from lmclassify.text.ngrams import NgramAnalyzer
 from lmclassify.text.tokenizer import Tokenizer
+from lmclassify.text.word_vectors import WordVectors
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -117,6 +120,7 @@ def fit_ngram_experts(
             threads=context.threads,
             cluster=context.cluster,
             step_done=context.step_done,
+            vectors=context.vectors,
         )
     names = [name for model in models for name in model.score_names]
     lengths = np.array([len(sequence) for sequence in subwords().sequences(sample.texts)], dtype=np.intp)
@@ -132,9 +136,10 @@ def number_of_folds(texts: int, labels: int, limits: SizeLimits) -> int:
     return FOLDS_FEW_TEXTS if few else FOLDS
 
 
-def number_of_fits(texts: int, labels: int, limits: SizeLimits) -> int:
+def number_of_fits(texts: int, labels: int, context: FitContext) -> int:
     """Return how many models `fit_ngram_experts` fits."""
-    return len(ANALYZERS) * (1 + number_of_folds(min(texts, limits.max_texts), labels, limits))
+    limits, models = context.limits, len(ANALYZERS) + (context.vectors is not None)
+    return models * (1 + number_of_folds(min(texts, limits.max_texts), labels, limits))
 
 
 def cross_fit_ngrams(
@@ -148,6 +153,7 @@ def cross_fit_ngrams(
     threads: int = 1,
     cluster: RayTasks | None = None,
     step_done: Callable[[], object] = lambda: None,
+    vectors: WordVectors | None = None,
 ) -> tuple[list[NgramModel], list[Array], Array]:
     """Fit a model for each analyzer, and score each text by models that were not fitted on it.
 
@@ -169,6 +175,8 @@ def cross_fit_ngrams(
         Counts the n-grams; the result does not depend on it.
     step_done : callable, optional
         Called after each model, in the thread that fits it.
+    vectors : WordVectors, optional
+        With them there is one more model, of words that have a vector.
 
     Returns
     -------
@@ -183,13 +191,18 @@ def cross_fit_ngrams(
     models: list[NgramModel] = []
     held_out: list[Array] = []
     backgrounds: list[Array] = []
-    for analyzer, ordered in ANALYZERS.items():  # one after the other: the counts of each take memory
+    analyzers = ANALYZERS if vectors is None else {**ANALYZERS, VECTOR_WORDS: False}
+    for analyzer, ordered in analyzers.items():  # one after the other: the counts of each take memory
         tokenizer = subwords() if analyzer.symbols == "subword" else None
         counted = count_ngrams(
             analyzer, ordered, batches, remainder, tokenizer, threads=threads, cluster=cluster
         )
         by_label = count_by_label(counted, remainder, tokenizer, labels, threads=threads, cluster=cluster)
-        fitter = _NgramFitter(counted, by_label, codes, labels, weights, seed)
+        array = None
+        if vectors is not None and analyzer == VECTOR_WORDS:
+            texts = chain.from_iterable(batch.texts for batch in batches)
+            counted, by_label, array = with_vectors(counted, by_label, texts, vectors)
+        fitter = _NgramFitter(counted, by_label, codes, labels, weights, seed, array)
         model, scores, background = _cross_fit(fitter, folds, threads, step_done)
         models.append(model)
         held_out += scores
@@ -204,23 +217,16 @@ def _cross_fit(
     everything = np.ones(len(folds), dtype=bool)
     margins, likelihoods = (np.zeros((len(folds), fitter.labels)) for _ in range(_EXPERTS_PER_MODEL))
     background = np.zeros((2, len(folds)))
-    idf, rows = fitter.tf_idf()
 
-    def fit_svms() -> tuple[Floats, Floats]:
-        svms = fit_linear_svm(rows, fitter.codes, fitter.labels, fitter.weights, fitter.seed)
-        step_done()
-        without = fold_svms(rows, fitter.codes, fitter.weights, folds, svms, fitter.seed, threads)
-        for inside, svm_weights, bias in without:
-            margins[inside] = fitter.margins(rows, inside, svm_weights) + bias
-            step_done()
-        return round_svm_weights(svms[0]), svms[1]
+    def fit_linear() -> tuple[Floats, Floats, Floats]:
+        return fitter.fit_linear(folds, margins, threads, step_done)
 
     def score_fold(fold: int) -> None:
         inside = folds == fold
         fitter.score(inside, fitter.label_counts(~inside), likelihoods, background)
 
-    jobs: list[Callable[[], Any]] = [fit_svms, *(partial(score_fold, fold) for fold in np.unique(folds))]
-    (svm_weights, bias), *_ = map_ordered(lambda job: job(), jobs, threads)
+    jobs: list[Callable[[], Any]] = [fit_linear, *(partial(score_fold, fold) for fold in np.unique(folds))]
+    (idf, svm_weights, bias), *_ = map_ordered(lambda job: job(), jobs, threads)
     counts = fitter.label_counts(everything).T.toarray(order="C").astype(np.float32, copy=False)
     counted = fitter.counted
     model = NgramModel(counted.analyzer, counted.keys, idf, svm_weights, bias, counts, counted.contexts)
@@ -237,6 +243,39 @@ class _NgramFitter:
     labels: int
     weights: Array
     seed: int
+
+    vectors: Floats | None = None
+    """(F, d) of the words; see `lmclassify.classify.training.vector_words`."""
+
+    def fit_linear(
+        self, folds: Codes, margins: Array, threads: int, step_done: Callable[[], object]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return idf (F,), weights (F, K) and biases (K,) of the linear expert.
+
+        Each fold's rows of `margins`, (n, K), are set to its scores by an expert fitted on the other folds.
+        """
+        if self.vectors is not None:
+            return self._fit_ridge(self.vectors, folds, margins, step_done)
+        idf, rows = self.tf_idf()
+        svm_weights, bias = fit_linear_svm(rows, self.codes, self.labels, self.weights, self.seed)
+        step_done()
+        svms = (svm_weights, bias)
+        without = fold_svms(rows, self.codes, self.weights, folds, svms, self.seed, threads)
+        for inside, fold_weights, fold_bias in without:
+            margins[inside] = self.margins(rows, inside, fold_weights) + fold_bias
+            step_done()
+        return idf, round_svm_weights(svm_weights), bias
+
+    def _fit_ridge(
+        self, vectors: Floats, folds: Codes, margins: Array, step_done: Callable[[], object]
+    ) -> tuple[Floats, Floats, Floats]:
+        features = word_features(self.counted.counts, vectors)
+        (_, word_weights, bias), *without = fit_ridge(features, self.codes, self.labels, self.weights, folds)
+        step_done()
+        for inside, fold_weights, fold_bias in without:
+            margins[inside] = features.rows[inside] @ fold_weights + fold_bias
+            step_done()
+        return features.idf, round_svm_weights(word_weights), bias
 
     def tf_idf(self) -> tuple[Floats, sparse.csr_matrix]:
         """Return inverse document frequencies (F,), and the tf-idf of all texts (n, F), of norm 1 each."""

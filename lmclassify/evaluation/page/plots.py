@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from lmclassify.classify import label_colours
 from lmclassify.evaluation.curves import Bin, CoverageCurve, Curves, Line, Point
-from lmclassify.evaluation.page.formats import cut, visible
-from lmclassify.evaluation.page.svg import BLACK, COLOURS, LINE_STYLES, MARKERS, render_svg, unit_axes
+from lmclassify.evaluation.drift import Drift
+from lmclassify.evaluation.page.svg import BLACK, GREY, LINE_STYLES, MARKERS, render_svg, unit_axes
+from lmclassify.evaluation.plots import draw_drift, legend_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 Epochs = Sequence[Mapping[str, Any]]
 """Entries of the training record: ``epoch``, ``training_loss`` and ``validation_loss``."""
 
+ColourNumbers = Mapping[str, int]
+"""Number of the colour of each label; see `lmclassify.classify.label_colours`. Other lines are black or
+grey."""
+
 _SIZE = (4.3, 3.6)  # inches
-MAX_NAME = 22
-"""Characters of a label in a legend: longer ones would cover the plot."""
 MAX_LEARNING_CURVES = 5
 """Labels in the plot of learning curves: there are six colours, one for the background model."""
 
@@ -34,19 +38,13 @@ class Plot:
     svg: Markup
 
 
-def legend_name(label: str) -> str:
-    """Return a label as matplotlib can write it in a legend."""
-    shown = visible(label)
-    if shown.startswith("_"):
-        shown = "\N{ZERO WIDTH SPACE}" + shown  # matplotlib leaves out names that begin with "_"
-    return cut(shown, MAX_NAME)
-
-
-def roc(curves: Curves, *, binary: bool) -> Plot:
+def roc(curves: Curves, colours: ColourNumbers, *, binary: bool) -> Plot:
     """Return the ROC curves.
 
     Parameters
     ----------
+    colours : mapping
+        Number of the colour of each label.
     binary : bool
         Whether there are two labels: then the positive label's curve has marked thresholds.
     """
@@ -55,9 +53,11 @@ def roc(curves: Curves, *, binary: bool) -> Plot:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
         for number, line in enumerate(curves.roc):
-            _draw_line(axes, line, number)
+            colour = _line_colour(line, colours)
+            _draw_line(axes, line, number, color=colour)
             for position, point in enumerate(line.points):
-                _mark(axes, (point.false_positive_rate, point.recall), point, number, position, binary)
+                at = (point.false_positive_rate, point.recall)
+                _mark(axes, at, point, None if binary else colour, position if binary else number)
         unit_axes(axes)
         axes.set_xlabel("false-positive rate")
         axes.set_ylabel("true-positive rate (recall)")
@@ -67,16 +67,18 @@ def roc(curves: Curves, *, binary: bool) -> Plot:
     return Plot(title, render_svg("roc", title, draw, _SIZE))
 
 
-def precision_recall(curves: Curves, *, binary: bool) -> Plot:
+def precision_recall(curves: Curves, colours: ColourNumbers, *, binary: bool) -> Plot:
     """Return the precision-recall curves; for the parameters see `roc`."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for number, line in enumerate(curves.precision_recall):
-            _draw_line(axes, line, number, drawstyle="steps-post")
+            colour = _line_colour(line, colours)
+            _draw_line(axes, line, number, color=colour, drawstyle="steps-post")
             for position, point in enumerate(line.points):
                 if point.precision is not None:
-                    _mark(axes, (point.recall, point.precision), point, number, position, binary)
+                    at = (point.recall, point.precision)
+                    _mark(axes, at, point, None if binary else colour, position if binary else number)
         unit_axes(axes)
         axes.set_xlabel("recall")
         axes.set_ylabel("precision")
@@ -92,32 +94,32 @@ def _curves_title(what: str, curves: Curves, binary: bool) -> str:
     return f"{what}, each label against the rest"
 
 
+def _line_colour(line: Line, colours: ColourNumbers) -> str:
+    return BLACK if line.label is None else label_colours.COLOURS[colours[line.label]].light
+
+
 def _draw_line(axes: Axes, line: Line, number: int, **options: Any) -> None:
     if line.label is None:
-        label = f"mean of all ({line.area:.3f})"
-        axes.plot(line.x, line.y, color=BLACK, linewidth=2.2, label=label, **options)
+        axes.plot(line.x, line.y, linewidth=2.2, label=f"mean of all ({line.area:.3f})", **options)
         return
     options |= {
-        "color": COLOURS[number % len(COLOURS)],
         "linestyle": LINE_STYLES[number % len(LINE_STYLES)],
         "label": f"{legend_name(line.label)} ({line.area:.3f})",
     }
     axes.plot(line.x, line.y, **options)
 
 
-def _mark(
-    axes: Axes, at: tuple[float, float], point: Point, number: int, position: int, binary: bool
-) -> None:
-    """Mark a decision: in the colour of its line, or where there is one line, in a colour of its own."""
+def _mark(axes: Axes, at: tuple[float, float], point: Point, colour: str | None, number: int) -> None:
+    """Mark a decision: in the colour of its line or, where there is one line, larger, in black and named."""
     axes.plot(
         [at[0]],
         [at[1]],
         linestyle="none",
-        marker=MARKERS[(position if binary else number) % len(MARKERS)],
-        markersize=8 if binary else 6,
-        markerfacecolor=COLOURS[1] if binary else COLOURS[number % len(COLOURS)],
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=8 if colour is None else 6,
+        markerfacecolor=colour or BLACK,
         markeredgecolor="white",
-        label=f"probability {point.name}" if binary else None,
+        label=f"probability {point.name}" if colour is None else None,
         zorder=5,
         clip_on=False,
     )
@@ -137,7 +139,7 @@ def reliability(bins: Sequence[Bin]) -> Plot:
             [part.confidence for part in bins],
             [part.accuracy for part in bins],
             yerr=[low, high],
-            color=COLOURS[0],
+            color=BLACK,
             marker="o",
             markersize=4,
             capsize=2,
@@ -151,7 +153,7 @@ def reliability(bins: Sequence[Bin]) -> Plot:
             [(part.low + part.high) / 2 for part in bins],
             [part.texts for part in bins],
             width=[(part.high - part.low) * 0.9 for part in bins],
-            color=COLOURS[5],
+            color=GREY,
         )
         counts.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         counts.set_ylabel("texts")
@@ -173,15 +175,13 @@ def coverage(curve: CoverageCurve, decided: tuple[float, float] | None) -> Plot:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         x, y = curve.coverage, curve.accuracy
-        axes.fill_between(
-            x, curve.low, curve.high, color=COLOURS[5], alpha=0.3, linewidth=0, label="95% interval"
-        )
-        axes.plot(x, y, color=COLOURS[0], label="most confident texts")
+        axes.fill_between(x, curve.low, curve.high, color=GREY, alpha=0.3, linewidth=0, label="95% interval")
+        axes.plot(x, y, color=BLACK, label="most confident texts")
         if len(x) == 1:
-            axes.plot(x, y, color=COLOURS[0], marker="o")
+            axes.plot(x, y, color=BLACK, marker="o")
         lowest = float(y[len(x) // 5 :].min())
         if decided is not None:
-            point: dict[str, Any] = {"marker": "D", "color": COLOURS[1], "label": "as decided"}
+            point: dict[str, Any] = {"marker": "D", "color": BLACK, "label": "as decided"}
             axes.plot([decided[0]], [decided[1]], linestyle="none", zorder=5, **point)
             lowest = min(lowest, decided[1])
         axes.set_xlim(-0.02, 1.02)
@@ -194,24 +194,27 @@ def coverage(curve: CoverageCurve, decided: tuple[float, float] | None) -> Plot:
     return Plot(title, render_svg("coverage", title, draw, _SIZE))
 
 
-def learning_curves(curves: Sequence[tuple[str | None, Epochs]]) -> Plot:
+def learning_curves(curves: Sequence[tuple[str | None, Epochs]], colours: ColourNumbers) -> Plot:
     """Return the losses of the language models by epoch.
 
     Parameters
     ----------
     curves : sequence of (str or None, sequence of mapping)
         Label and epochs of each model; None is the background model, which is first if there is one.
+    colours : mapping
+        Number of the colour of each label.
     """
 
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
-        colours, markers = list(COLOURS), list(MARKERS)
+        markers = list(MARKERS)
         for label, epochs in curves:
             options: dict[str, Any] = {"color": BLACK, "marker": "x", "markersize": 4.5}
             if label is not None:
-                options |= {"color": colours.pop(0), "marker": markers.pop(0)}
+                colour = label_colours.COLOURS[colours[label]].light
+                options |= {"color": colour, "marker": markers.pop(0)}
             x = [entry["epoch"] for entry in epochs]
             validation, training = (
                 [float("nan") if entry[key] is None else entry[key] for entry in epochs]
@@ -229,3 +232,20 @@ def learning_curves(curves: Sequence[tuple[str | None, Epochs]]) -> Plot:
 
     title = "Learning curves of the language models"
     return Plot(title, render_svg("learning", title, draw, _SIZE))
+
+
+def drift(found: Drift, labels: Sequence[str]) -> Plot:
+    """Return the change of nats per word over the chunks.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        All labels of the model.
+    """
+
+    def draw(figure: Figure) -> None:
+        draw_drift(figure.subplots(), found, labels)
+
+    alternative = "Drift: change of nats per word compared with held-out texts, by chunk"
+    size = (1.4 * _SIZE[0], _SIZE[1])
+    return Plot("Drift over the texts", render_svg("drift", alternative, draw, size))

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from scipy.special import expit
 
 from lmclassify import __version__
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.explain import Explanation, InformativeWord
+from lmclassify.classify.label_colours import colour_numbers, stylesheet
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.thresholds import subsample
 from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confused_pairs
@@ -23,24 +25,26 @@ from lmclassify.evaluation.curves import (
     measure_curves,
     measure_reliability,
 )
-from lmclassify.evaluation.drift import Drift
+from lmclassify.evaluation.drift import Drift, interval
+from lmclassify.evaluation.influential_words import influential_words
 from lmclassify.evaluation.metrics import Evaluation, confidence, known_texts
-from lmclassify.evaluation.mistakes import Mistake, worst_mistakes
+from lmclassify.evaluation.mistakes import Locate, Mistake, place, worst_mistakes
 from lmclassify.evaluation.model_info import model_info
 from lmclassify.evaluation.page import plots, views
 from lmclassify.evaluation.page.formats import environment
+from lmclassify.evaluation.plots import MAX_NAME
 from lmclassify.prediction.labelling import TableLabeller
 
 _MAX_MISTAKES = 12
 """Mistakes in the report: about two screens."""
 _MAX_SAMPLED_TEXTS = 300
-"""Texts that the informative words come from: explaining a text takes longer than labelling it."""
+"""Texts that the influential words come from: explaining a text takes longer than labelling it."""
 _MAX_WORDS = 12
-"""Informative words of a label: one or two lines."""
+"""Influential words of a label: one or two lines."""
 _MAX_TABLE_WORDS = 360
-"""Informative words of all labels: with more than 30 labels, each gets fewer, to keep the table short."""
+"""Influential words of all labels: with more than 30 labels, each gets fewer, to keep the table short."""
 _MIN_WORDS = 6
-"""Informative words of a label however many labels there are: fewer say little about it."""
+"""Influential words of a label however many labels there are: fewer say little about it."""
 _CAPTION_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 """Coverages in the caption of the coverage plot."""
 
@@ -61,10 +65,11 @@ class Report:
     bins: list[Bin]
     """Empty if all texts are expected to be unknown."""
     coverage: CoverageCurve
-    mistakes: list[tuple[Mistake, Explanation]]
+    mistakes: list[tuple[Mistake, str, Explanation]]
+    """Each with the place of its first row, such as "row 12"."""
     words: Mapping[str, Sequence[InformativeWord]]
     sampled: int
-    """Number of texts that the informative words come from."""
+    """Number of texts that the influential words come from."""
     model_info: dict[str, Any]
     epochs: list[dict[str, Any]] = field(default_factory=list)
     background: list[dict[str, Any]] = field(default_factory=list)
@@ -82,6 +87,8 @@ def build_report(
     left_out: int = 0,
     seed: int = 0,
     drift: Drift | None = None,
+    locate: Locate | None = None,
+    several_files: bool = False,
 ) -> Report:
     """Return the contents of the report of the rows that a labeller has kept.
 
@@ -96,14 +103,28 @@ def build_report(
     left_out : int, default=0
         Rows without text or label.
     seed : int, default=0
-        Random seed of the sample of texts that the informative words come from.
+        Random seed of the sample of texts that the influential words come from.
+    drift : Drift, optional
+    locate : callable, optional
+        See `lmclassify.evaluation.mistakes.Locate`; by default the rows are those of one file.
+    several_files : bool, default=False
+        Whether to name the file of a row.
     """
     true, texts, decisions = labeller.true, labeller.texts, labeller.decisions
     log_posteriors = labeller.log_posteriors
     predicted = decisions.decide(log_posteriors, labeller.novelty)
     top, correct = confidence(true, log_posteriors, decisions)
     known = known_texts(true, decisions)
-    mistakes = worst_mistakes(texts, true, predicted.tolist(), log_posteriors, labeller.labels, _MAX_MISTAKES)
+    mistakes = worst_mistakes(
+        texts,
+        true,
+        predicted.tolist(),
+        log_posteriors,
+        labeller.labels,
+        _MAX_MISTAKES,
+        labeller.true_rows,
+    )
+    locate = locate or (lambda row: (data, row))
     classes = dict(zip(labeller.labels, fitted.classes_.tolist(), strict=True))
     sample = subsample(len(texts), _MAX_SAMPLED_TEXTS, seed)
     words = min(_MAX_WORDS, max(_MIN_WORDS, _MAX_TABLE_WORDS // len(classes)))
@@ -117,10 +138,14 @@ def build_report(
         bins=measure_reliability(top[known], correct[known]) if known.any() else [],
         coverage=measure_coverage(top, correct),
         mistakes=[
-            (mistake, fitted.explain(mistake.text, classes[mistake.predicted], classes.get(mistake.true)))
+            (
+                mistake,
+                place(mistake.rows[0], locate, several_files=several_files),
+                fitted.explain(mistake.text, classes[mistake.predicted], classes.get(mistake.true)),
+            )
             for mistake in mistakes
         ],
-        words=fitted.informative_words([texts[index] for index in sample.tolist()], words),
+        words=influential_words(fitted, texts, true, sample.tolist(), words, seed),
         sampled=len(sample),
         model_info=model_info(fitted),
         epochs=fitted.training_entries("epoch"),
@@ -164,13 +189,17 @@ def render(report: Report) -> str:
             learning=learning,
             labels_with_epochs=len({entry["label"] for entry in report.epochs}),
             mistakes=[views.mistake_view(*mistake) for mistake in report.mistakes],
-            word_rows=views.informative_word_rows(
-                {label: words for label, words in report.words.items() if label in reported}
+            word_rows=views.influential_word_rows(
+                {label: words for label, words in report.words.items() if label in reported}, decisions.labels
             ),
+            label_colours=Markup(stylesheet()),
             model_labels=[label for label in report.model_info["labels"] if str(label["label"]) in reported],
             facts=views.fact_pairs(report.model_info, report.data, report.model),
+            drift_rows=[] if report.drift is None else report.drift.rows(),
+            interval=interval,
+            stages=report.model_info.get("stages", []),
             settings=views.setting_pairs(report.model_info),
-            max_name=plots.MAX_NAME,
+            max_name=MAX_NAME,
         )
     )
 
@@ -188,13 +217,21 @@ def _plots(
     binary = len(report.decisions.labels) == 2
     result = {}
     if report.curves.roc:
-        result["roc"] = plots.roc(report.curves, binary=binary)
-        result["precision_recall"] = plots.precision_recall(report.curves, binary=binary)
+        drawn = [line.label for line in report.curves.roc if line.label is not None]
+        numbers = colour_numbers(report.decisions.labels, drawn)
+        result["roc"] = plots.roc(report.curves, numbers, binary=binary)
+        result["precision_recall"] = plots.precision_recall(report.curves, numbers, binary=binary)
     if report.bins:
         result["reliability"] = plots.reliability(report.bins)
     result["coverage"] = plots.coverage(report.coverage, decided)
+    if report.drift is not None:
+        result["drift"] = plots.drift(report.drift, report.decisions.labels)
     if learning:
-        result["learning"] = plots.learning_curves([(curve["label"], curve["epochs"]) for curve in learning])
+        drawn = [curve["label"] for curve in learning if curve["label"] is not None]
+        numbers = colour_numbers(report.decisions.labels, drawn)
+        result["learning"] = plots.learning_curves(
+            [(curve["label"], curve["epochs"]) for curve in learning], numbers
+        )
     return result
 
 

@@ -13,14 +13,13 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from lmclassify.errors import OutputError
+from lmclassify.extras import install_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A6D00", "#56B4E9")
-"""Colours that colour-blind readers can tell apart (Okabe & Ito 2008), with a darker yellow for contrast."""
-BLACK = "#222222"
+BLACK, GREY = "#222222", "#8f9baa"
 LINE_STYLES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (8, 2)))
 MARKERS = "osD^vP"
 
@@ -50,7 +49,7 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 def require_matplotlib() -> None:
     """Raise OutputError if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise OutputError("--html needs matplotlib for its plots: pip install 'lmclassify[plots]'")
+        raise OutputError(f"--html needs matplotlib for its plots: {install_extra('plots')}")
 
 
 def render_svg(name: str, title: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> Markup:

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from lmclassify.classify.explain import ExplainedWord, Explanation, InformativeWord
+from lmclassify.classify.explain import (
+    MIN_SHARE,
+    ExplainedWord,
+    Explanation,
+    InformativeWord,
+    largest_contribution,
+    strongest_words,
+)
+from lmclassify.classify.label_colours import colour_numbers
 from lmclassify.evaluation.classification_report import reported_labels
 from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS
 from lmclassify.evaluation.metrics import Evaluation
@@ -23,8 +31,6 @@ _MAX_WORDS = 150
 """Words shown of a mistaken text: longer texts would hide the other mistakes."""
 _MAX_NAMED_WORDS = 4
 """Words named below a mistaken text, for and against its label: the rest add little."""
-_MIN_STRENGTH = 0.03
-"""Words with less than this share of the largest contribution are not coloured."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +109,11 @@ class ShadedWord:
     strength: float
     """Share of the largest contribution, 0 to 1."""
     kind: str | None
-    """``for`` or ``against``: the CSS class; None for a word that contributes too little to be coloured."""
+    """``for`` or ``against``: the CSS class; None for a word that hardly matters and is grey."""
+    colour: int | None
+    """Number of the colour of the label that it speaks for."""
     spaced: bool = True
     """Whether a space comes before it; not within a text of a script without spaces."""
-
-
-def _shaded(text: str, contribution: float, largest: float, spaced: bool) -> ShadedWord:
-    strength = abs(contribution) / largest
-    kind = None if strength < _MIN_STRENGTH else "for" if contribution > 0 else "against"
-    return ShadedWord(text, contribution, strength, kind, spaced)
 
 
 @dataclass(frozen=True)
@@ -119,43 +121,64 @@ class MistakeView:
     """A mistaken text and the words that led to its label."""
 
     mistake: Mistake
+    place: str
+    """Of its first row, such as "row 12"."""
     explanation: Explanation
     words: list[ShadedWord]
     words_cut: int
     """Words after the last one shown."""
-    words_for: list[ExplainedWord]
-    """Those that contribute most to the predicted label."""
-    words_against: list[ExplainedWord]
+    strongest: list[tuple[str, int | None, list[ExplainedWord]]]
+    """The label and the one it is compared with: name, number of the colour, words that speak most for it."""
 
 
-def mistake_view(mistake: Mistake, explanation: Explanation) -> MistakeView:
+def mistake_view(mistake: Mistake, place: str, explanation: Explanation) -> MistakeView:
     """Return a mistake with its words shaded."""
     words = explanation["words"]
-    largest = max((abs(word["part"]) for word in words), default=0.0) or 1.0
+    labels = [label for label in (explanation["label"], explanation["against"]) if label is not None]
+    numbers = colour_numbers(list(explanation["probabilities"]), labels)
+    largest = largest_contribution(explanation)
     ends = [-1, *(word["end"] for word in words)]
-    ranked = sorted(words, key=lambda word: -abs(word["part"]))
+
+    def shaded(word: ExplainedWord, end: int) -> ShadedWord:
+        contribution, spaced = word["contribution"], word["start"] > end
+        strength = abs(contribution) / largest
+        if strength < MIN_SHARE:
+            return ShadedWord(word["word"], contribution, strength, None, None, spaced)
+        kind, label = ("for", labels[0]) if contribution > 0 else ("against", labels[-1])
+        return ShadedWord(word["word"], contribution, strength, kind, numbers.get(label), spaced)
+
     return MistakeView(
         mistake,
+        place,
         explanation,
-        [
-            _shaded(word["word"], word["part"], largest, word["start"] > end)
-            for word, end in zip(words[:_MAX_WORDS], ends, strict=False)
-        ],
+        [shaded(word, end) for word, end in zip(words[:_MAX_WORDS], ends, strict=False)],
         max(0, len(words) - _MAX_WORDS),
-        [word for word in ranked if word["part"] > 0][:_MAX_NAMED_WORDS],
-        [word for word in ranked if word["part"] < 0][:_MAX_NAMED_WORDS],
+        [
+            (label, numbers.get(label), found)
+            for label, found in zip(labels, strongest_words(explanation, _MAX_NAMED_WORDS), strict=False)
+        ],
     )
 
 
-def informative_word_rows(
-    words: Mapping[str, Sequence[InformativeWord]],
-) -> list[tuple[str, list[ShadedWord]]]:
-    """Return each label's informative words, shaded by their total contribution."""
+def influential_word_rows(
+    words: Mapping[str, Sequence[InformativeWord]], labels: Sequence[str]
+) -> list[tuple[str, int | None, list[ShadedWord]]]:
+    """Return each label, the number of its colour and its influential words, shaded by their total.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        All labels of the model.
+    """
+    numbers = colour_numbers(labels, words)
     rows = []
     for label, found in words.items():
         largest = max((word["total"] for word in found), default=0.0) or 1.0
-        shaded = [ShadedWord(word["word"], word["total"], word["total"] / largest, "for") for word in found]
-        rows.append((label, shaded))
+        number = numbers.get(label)
+        shaded = [
+            ShadedWord(word["word"], word["total"], word["total"] / largest, "for", number) for word in found
+        ]
+        rows.append((label, number, shaded))
     return rows
 
 

@@ -1,11 +1,14 @@
 /* The section "About this model". */
 
 import { byId, counted, element, labelName, percent } from "./dom.js";
+import { colourNumbers, swatch } from "./label-colours.js";
 
 export function showModel(model) {
   byId("model-name").replaceChildren(element("bdi", {}, model.model));
   document.title = `${model.model} – lmclassify`;
-  byId("labels").tBodies[0].replaceChildren(...model.labels.map(labelRow));
+  const numbers = colourNumbers(model.labels.map(({ label }) => String(label)));
+  const rows = model.labels.map((entry) => labelRow(entry, numbers.get(String(entry.label))));
+  byId("labels").tBodies[0].replaceChildren(...rows);
   byId("model-details").replaceChildren(
     ...details(model).map(([name, value]) =>
       element("div", {}, element("dt", {}, name), element("dd", {}, value)),
@@ -13,10 +16,10 @@ export function showModel(model) {
   );
 }
 
-function labelRow({ label, prior, training_texts: texts, validation_perplexity: perplexity }) {
+function labelRow({ label, prior, training_texts: texts, validation_perplexity: perplexity }, number) {
   const numbers = [percent(prior), texts?.toLocaleString("en"), perplexity?.toFixed(1)];
   const cells = numbers.map((number) => element("td", {}, number ?? "–"));
-  return element("tr", {}, element("th", { scope: "row" }, labelName(label)), ...cells);
+  return element("tr", {}, element("th", { scope: "row" }, swatch(number), labelName(label)), ...cells);
 }
 
 function details({

@@ -25,8 +25,8 @@ export function percent(probability) {
 }
 
 export function nats(value) {
-  if (Math.abs(value) < 0.0005) return "0.000";
-  return `${value > 0 ? "+" : ""}${value.toFixed(3)}`;
+  if (Math.abs(value) < 0.005) return "0.00";
+  return `${value > 0 ? "+" : ""}${value.toFixed(2)}`;
 }
 
 /** Changes a text only if it differs, so that screen readers do not repeat it. */

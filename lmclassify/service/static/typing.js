@@ -2,9 +2,10 @@
 
 import { post } from "./api.js";
 import { byId, counted, element, labelName, percent, say } from "./dom.js";
+import { colourNumbers, coloured, swatch } from "./label-colours.js";
 import { isLonger } from "./labelling.js";
 import { ageSuggestions, hideSuggestions, setUpSuggestions, suggest } from "./suggestions.js";
-import { showWords } from "./words.js";
+import { setUpWords, showWords } from "./words.js";
 
 const DELAY = 150; // milliseconds without a key
 const BARS = 5;
@@ -16,6 +17,7 @@ let timer = null;
 export function setUpTyping(served) {
   model = served;
   setUpSuggestions(model);
+  setUpWords(model);
   area.addEventListener("input", changed);
   byId("as-label").addEventListener("change", changed);
   update();
@@ -64,17 +66,22 @@ async function explain(text, options) {
   const { label, probabilities } = prediction;
   const ranked = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
   const probability = Object.hasOwn(probabilities, label) ? ` (${percent(probabilities[label])})` : "";
-  say(byId("verdict"), element("strong", {}, labelName(label)), probability);
+  const bars = ranked.slice(0, BARS);
+  const compared = [explanation.label, explanation.against].filter((name) => name !== null);
+  const numbers = colourNumbers([...bars.map(([name]) => name), ...compared]);
+  say(byId("verdict"), swatch(numbers.get(label)), element("strong", {}, labelName(label)), probability);
   showUnknown(prediction);
-  byId("probabilities").replaceChildren(...ranked.slice(0, BARS).map(bar));
+  byId("probabilities").replaceChildren(
+    ...bars.map(([name, share]) => bar(name, share, numbers.get(name))),
+  );
   const more = ranked.length - BARS;
   byId("more").textContent = more > 0 ? `and ${counted(more, "more label")}` : "";
-  showWords(explanation);
+  showWords(explanation, numbers);
   byId("result").hidden = false;
 }
 
-function bar([label, probability]) {
-  const filled = element("span", { class: "filled" });
+function bar(label, probability, number) {
+  const filled = coloured(element("span", { class: "filled" }), number);
   filled.style.width = `${probability * 100}%`;
   return element(
     "li",

@@ -72,7 +72,11 @@ def test_a_label_is_added_beside_kept_texts(three, tmp_path):
     assert np.isfinite(again.novelty(NEW_NOTICES)).all()
     assert set(again.held_out.codes.tolist()) == {0, 1, 2}
     parts = again.explain(NEW_NOTICES[0])
-    total = parts["prior"]["part"] + parts["end_of_text"]["part"] + sum(w["part"] for w in parts["words"])
+    total = (
+        parts["prior"]["contribution"]
+        + parts["end_of_text"]["contribution"]
+        + sum(w["contribution"] for w in parts["words"])
+    )
     assert total == pytest.approx(parts["decision"], abs=1e-5)
 
 

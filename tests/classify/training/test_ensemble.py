@@ -57,7 +57,7 @@ def test_weight_two_is_a_text_twice():
 
 
 def test_few_texts_leave_the_weights_near_equal_shares():
-    scores, codes = experts(6)
+    scores, codes = experts(8)
     found = fit_combination(NAMES, scores, codes, np.zeros(3))
     spread = [(of - of.mean(axis=1, keepdims=True)).std() for of in scores]
     assert found.weights * spread == pytest.approx([2 / 3] * 3, abs=0.25)
@@ -216,3 +216,26 @@ def test_the_cascade_of_lstms_that_say_nothing():
     combination = Combination(LSTM_NAMES, np.array([1.0, 1.0, 0.0]), np.zeros(2))
     found = fit_cascade(combination, [np.zeros((3, 2))] * 3, [2, 5, 9])
     assert found.cascade == Cascade(0.0, 0.0, 5.0)
+
+
+def test_the_only_text_of_a_label_does_not_count():
+    """It is scored by models that do not know its label, so the weights are those of the other texts."""
+    rng = np.random.default_rng(0)
+    codes = np.array([0, 1, 2] * 20 + [3, 4])
+    scores = [rng.normal(size=(62, 5)) + useful * (codes[:, None] == np.arange(5)) for useful in (3.0, 1.0)]
+    for expert in scores:
+        expert[60:] -= 50.0 * (codes[60:, None] == np.arange(5))
+    priors = np.log(np.bincount(codes) / 62)
+    names = ["tuned of words", "tuned of characters"]
+    found = fit_combination(names, scores, codes, priors).weights
+    without = fit_combination(names, [expert[:60] for expert in scores], codes[:60], priors).weights
+    assert found == pytest.approx(without, rel=0.2)
+
+
+def test_one_text_of_each_label_leaves_the_weights_that_are_assumed():
+    scores = [np.eye(4) * -2.0, np.eye(4) * -1.0]
+    priors = np.log(np.full(4, 0.25))
+    found = fit_combination(["tuned of words", "tuned of characters"], scores, np.arange(4), priors)
+    assert found.weights[1] == pytest.approx(2 * found.weights[0])  # scaled to the same spread
+    assert found.weights[0] > 0
+    assert found.bias == pytest.approx(priors)

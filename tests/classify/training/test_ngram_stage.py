@@ -56,7 +56,7 @@ def test_n_gram_language_models_suggest_generate_and_explain(classifier):
     likelihood = classifier.log_likelihood(["Free prize for lunch"])[0]
     for index, label in enumerate(classifier.classes_):
         parts = [explanation["prior"], *explanation["words"], explanation["end_of_text"]]
-        assert sum(part["parts"][label] for part in parts) == pytest.approx(joint[index], abs=1e-6)
+        assert sum(part["contributions"][label] for part in parts) == pytest.approx(joint[index], abs=1e-6)
         assert sum(part["log_probability"][label] for part in parts[1:]) == pytest.approx(likelihood[index])
 
 
@@ -211,7 +211,7 @@ def test_a_rare_word_does_not_decide_unspaced_texts():
     new = [text + " 谢谢" for text in unspaced("A", 20)]
     assert (model.predict(new) == "A").mean() >= 0.9
     explanation = model.explain(new[0])
-    assert max(abs(word["part"]) for word in explanation["words"]) < 20
+    assert max(abs(word["contribution"]) for word in explanation["words"]) < 20
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -233,4 +233,4 @@ def test_texts_longer_than_the_training_texts_are_not_decided_by_their_length():
         explanation = model.explain(text)
         parts = [explanation["prior"], *explanation["words"], explanation["end_of_text"]]
         for name, value in zip(model.label_names, expected, strict=True):
-            assert sum(part["parts"][name] for part in parts) == pytest.approx(value, abs=1e-6)
+            assert sum(part["contributions"][name] for part in parts) == pytest.approx(value, abs=1e-6)

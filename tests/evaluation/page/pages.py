@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lmclassify import FittedModel
 from lmclassify.classify.decisions import Decisions, decisions_of
-from lmclassify.classify.explain import ExplainedWord, Explanation
+from lmclassify.classify.explain import ExplainedRest, ExplainedWord, Explanation
 from lmclassify.evaluation.curves import measure_coverage, measure_curves, measure_reliability
 from lmclassify.evaluation.metrics import confidence, evaluate, evaluate_rows
 from lmclassify.evaluation.mistakes import worst_mistakes
@@ -73,29 +73,30 @@ def report_of(
     )
 
 
+def contribution(nats: float) -> ExplainedRest:
+    """Return a made-up contribution to the decision."""
+    return {"contributions": {}, "contribution": nats, "parts": {}, "part": nats}
+
+
 def explanation(text: str, label: str, against: str | None) -> Explanation:
     """Return a made-up explanation in which words speak for and against the label in turns."""
     words, start = [], 0
     for number, word in enumerate(text.split()):
         start = text.index(word, start)
-        part = (number + 1) * (-1.0) ** number
-        words.append(
-            ExplainedWord(
-                word=word, start=start, end=start + len(word), log_probability={}, parts={}, part=part
-            )
-        )
+        rest = contribution((number + 1) * (-1.0) ** number)
+        words.append(ExplainedWord(word=word, start=start, end=start + len(word), log_probability={}, **rest))
         start += len(word)
     return Explanation(
         text=text,
         label=label,
         against=against,
-        probabilities={},
+        probabilities=dict.fromkeys(sorted({label, against or label}), 0.5),
         joint_log_probabilities={},
         decision=1.5,
         reading=None,
-        prior={"parts": {}, "part": 0.5},
+        prior=contribution(0.5),
         words=words,
-        end_of_text={"parts": {}, "part": -0.25, "log_probability": {}},
+        end_of_text={**contribution(-0.25), "log_probability": {}},
     )
 
 
@@ -122,8 +123,11 @@ def synthetic_report(
         curves=measure_curves(true, log_posteriors, decisions, predicted),
         bins=measure_reliability(top, correct),
         coverage=measure_coverage(top, correct),
-        mistakes=[(found, explanation(found.text, found.predicted, found.true)) for found in mistakes],
-        words={label: [{"word": label, "count": 1, "part": 1.0, "total": 1.0}] for label in labels},
+        mistakes=[
+            (found, f"row {found.rows[0]}", explanation(found.text, found.predicted, found.true))
+            for found in mistakes
+        ],
+        words={label: [{"word": label, "count": 1, "contribution": 1.0, "total": 1.0}] for label in labels},
         sampled=len(texts),
         model_info=model_info | {"labels": [info | {"label": label} for label in labels]},
     )

@@ -4,7 +4,8 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from lmclassify.evaluation.page.formats import environment, fixed, grouped, name, percent, signed, visible
+from lmclassify.evaluation.page.formats import environment, fixed, grouped
+from lmclassify.text.markup import name, percent, signed, visible
 
 
 def test_templates_escape_texts_but_not_html():

@@ -11,8 +11,11 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 
 from lmclassify.classify.decisions import UNSURE, Decisions
 from lmclassify.classify.ensemble import log_softmax
+from lmclassify.classify.label_colours import stylesheet
+from lmclassify.evaluation.drift import measure_drift
 from lmclassify.evaluation.page.formats import environment
 from lmclassify.evaluation.page.report import render
+from lmclassify.text.markup import percent
 
 from ...conftest import bundled
 from .pages import Parsed, parse, parse_document, report_of, synthetic_report
@@ -47,20 +50,40 @@ def test_report_of_two_labels(model, emails, email_report, email_document):
     p = model.predict_proba(texts)[:, 1]
     low, high = email_report.evaluation.accuracy_interval
     accuracy = accuracy_score(labels, model.predict(texts))
-    assert f"Accuracy{accuracy:.4f}95% interval {low:.4f} to {high:.4f}" in text
-    assert f"Area under the curve: spam {roc_auc_score(is_spam, p):.4f}" in text
-    assert f"Average precision: spam {average_precision_score(is_spam, p):.4f}" in text
+    assert f"Accuracy{accuracy:.1%}95% interval {low:.1%} to {high:.1%}" in text
+    assert "Baseline50.0%always ham" in text
+    assert f"Area under the curve: spam {roc_auc_score(is_spam, p):.3f}" in text
+    assert f"Average precision: spam {average_precision_score(is_spam, p):.3f}" in text
     assert "At probability 0.5: false-positive rate" in text
-    assert f"Expected calibration error {email_report.evaluation.ece:.4f}" in text
+    assert f"Expected calibration error (ECE) {email_report.evaluation.ece:.1%}" in text
     assert "in all 200 texts" in text
     assert [tag for tag, _ in page.elements].count("svg") == 5
     assert len(email_report.mistakes) == 12
     assert {"for", "against", "shaded right", "shaded wrong"} <= set(page.values("class"))
-    for mistake, explanation in email_report.mistakes:
+    for mistake, place, explanation in email_report.mistakes:
+        assert place == f"row {mistake.rows[0]}"
+        assert texts[mistake.rows[0] - 1] == mistake.text
+        assert f"{place}" in text
         assert (explanation["label"], explanation["against"]) == (mistake.predicted, mistake.true)
     assert len(page.values("role")) > 5
-    for key in ("summary", "confusion", "labels", "curves", "mistakes", "words", "model"):
+    titles = [
+        "Summary",
+        "Confusion matrix",
+        "Per-label metrics",
+        "Calibration",
+        "Most confident mistakes",
+        "Influential words",
+        "Training",
+    ]
+    assert re.findall("<h2>(.*?)</h2>", email_document) == titles
+    for key in ("summary", "confusion", "labels", "calibration", "mistakes", "words", "model"):
         assert key in page.values("id")
+
+
+def test_labels_have_their_colours(email_document):
+    assert stylesheet() in email_document
+    for number in (0, 1):
+        assert f'<span class="for" style="--label:var(--label-{number});' in email_document
 
 
 def test_tables_have_the_numbers_and_bytes_are_reproducible(email_report, email_document):
@@ -70,7 +93,7 @@ def test_tables_have_the_numbers_and_bytes_are_reproducible(email_report, email_
             assert f">{count:,}<small>" in email_document
     for metrics in email_report.evaluation.per_label.values():
         for key in ("precision", "recall", "f1-score"):
-            assert f"<td>{metrics[key]:.4f}</td>" in email_document
+            assert f"<td>{percent(metrics[key])}</td>" in email_document
 
 
 @pytest.mark.parametrize(
@@ -185,3 +208,31 @@ def test_many_labels_have_a_table_of_pairs_and_a_picture(email_report):
     )
     assert cells == sum(count > 0 for row in report.evaluation.confusion_matrix for count in row)
     assert len(document.encode()) < 400_000
+
+
+def test_drift_has_a_verdict_a_plot_and_a_table(email_report, model, emails):
+    rng = np.random.default_rng(0)
+    held_out = model.held_out
+    nats = held_out.cross_entropies.astype(float)[rng.choice(len(held_out.codes), 400)] * 2.0
+    rows = [f"row {number}" for number in range(1, 401)]
+    drift = measure_drift(nats, ["ham", "spam"] * 200, rows, held_out, ["ham", "spam"])
+    page = parse(replace(email_report, drift=drift))
+    text = text_of(page)
+    assert "All texts together are less like the training texts." in text
+    assert "Higher: less like the training texts." in text
+    assert "rows 1 to 40" in text
+    assert "predicted as spam" in text
+    assert "At most 1% of reports on unchanged texts find drift." in text
+
+
+@pytest.mark.long
+def test_a_report_of_a_thousand_labels_stays_small(email_report):
+    labels = [f"label {number:04}" for number in range(1200)]
+    true = labels * 2
+    log_posteriors = log_softmax(
+        np.random.default_rng(0).normal(size=(2400, 1200)) + 5 * np.tile(np.eye(1200), (2, 1))
+    )
+    report = synthetic_report(true, log_posteriors, labels, true, email_report.model_info)
+    assert len(render(report).encode()) < 500_000
+    assert max(map(len, report.evaluation.to_text().splitlines())) <= 80
+    assert report.evaluation.to_text().count("\n") < 150

@@ -8,26 +8,30 @@ from lmclassify.classify.decisions import Decisions
 from lmclassify.evaluation.confusion import confused_pairs
 from lmclassify.evaluation.metrics import evaluate
 from lmclassify.evaluation.mistakes import Mistake
-from lmclassify.evaluation.page.views import informative_word_rows, matrix_rows, mistake_view
+from lmclassify.evaluation.page.views import influential_word_rows, matrix_rows, mistake_view
 
 from .pages import explanation
 
 
 def test_long_mistakes_are_cut_and_their_strongest_words_named():
     text = " ".join(f"word{number}" for number in range(400))
-    view = mistake_view(Mistake(text, "ham", "spam", 0.9, 1), explanation(text, "spam", "ham"))
+    view = mistake_view(Mistake(text, "ham", "spam", 0.9, [1]), "row 1", explanation(text, "spam", "ham"))
     assert (len(view.words), view.words_cut) == (150, 250)
-    assert [word["word"] for word in view.words_for] == ["word398", "word396", "word394", "word392"]
-    assert [word["word"] for word in view.words_against] == ["word399", "word397", "word395", "word393"]
-    assert [word.kind for word in view.words[:14]] == [None] * 11 + ["against", "for", "against"]
+    assert [(label, colour, [word["word"] for word in words]) for label, colour, words in view.strongest] == [
+        ("spam", 1, ["word398", "word396", "word394", "word392"]),
+        ("ham", 0, ["word399", "word397", "word395", "word393"]),
+    ]
+    assert [(word.kind, word.colour) for word in view.words[17:22]] == [
+        (None, None), (None, None), ("against", 0), ("for", 1), ("against", 0)
+    ]  # fmt: skip
 
 
 def test_words_without_spaces_between_them():
-    mistake = Mistake("免费 a", "ham", "spam", 0.9, 1)
-    words = [
-        {"word": w, "start": at, "end": at + 1, "part": 1.0} for w, at in (("免", 0), ("费", 1), ("a", 3))
-    ]
-    view = mistake_view(mistake, {"words": words})
+    mistake = Mistake("免费 a", "ham", "spam", 0.9, [1])
+    explained = explanation("免 费 a", "spam", "ham")
+    for word, at in zip(explained["words"], (0, 1, 3), strict=True):
+        word |= {"start": at, "end": at + 1}
+    view = mistake_view(mistake, "row 1", explained)
     assert [word.spaced for word in view.words] == [True, False, True]
 
 
@@ -49,7 +53,7 @@ def test_matrix_rows_leave_out_unsure_and_share_each_row():
     }
 
 
-def test_informative_words_are_shaded_by_their_total():
-    words = {"a": [{"word": "x", "count": 1, "part": 4.0, "total": 4.0}], "b": []}
-    ((_, (word,)), (_, none)) = informative_word_rows(words)
-    assert (word.strength, word.kind, none) == (1.0, "for", [])
+def test_influential_words_are_shaded_by_their_total():
+    words = {"b": [{"word": "x", "count": 1, "contribution": 4.0, "total": 4.0}], "c": []}
+    ((_, number, (word,)), (_, other, none)) = influential_word_rows(words, ["a", "b", "c"])
+    assert (word.strength, word.kind, word.colour, number, other, none) == (1.0, "for", 1, 1, 2, [])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lmclassify import FittedModel, LMClassifier
+from lmclassify.classify.explain import MIN_SHARE, largest_contribution
 from tests.service.conftest import running
 from tests.service.page.browser import ask, expect, opened, settled, type_text, upload, word
 
@@ -31,18 +32,24 @@ def test_a_text_is_labelled_while_it_is_typed(page: Any, address: str) -> None:
     expect(bars).to_have_count(2)
     expect(bars.first).to_contain_text(f"{likeliest:.1%}")
     expect(page.locator("#why")).to_have_text(f"Why {explained['label']} and not {explained['against']}")
+    expect(page.locator("#meaning")).to_contain_text(
+        f"positive ones speak for {explained['label']}, negative"
+    )
+    largest = largest_contribution(explained)
     for item in explained["words"]:
-        expect(word(page, item["word"])).to_have_class("for" if item["part"] > 0 else "against")
+        kind = "for" if item["contribution"] > 0 else "against"
+        share = abs(item["contribution"]) / largest
+        expect(word(page, item["word"])).to_have_class("minor" if share < MIN_SHARE else kind)
     shown = word(page, explained["words"][0]["word"]).evaluate(
         "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node).textDecorationStyle]"
     )
-    assert shown[0].startswith("rgba(")
-    assert shown[1] == ("solid" if explained["words"][0]["part"] > 0 else "dotted")
-    expect(page.locator("#sum")).to_contain_text(f"{explained['decision']:+.3f}")
+    assert shown[0].startswith("color(srgb")
+    assert shown[1] == ("solid" if explained["words"][0]["contribution"] > 0 else "dotted")
+    expect(page.locator("#sum")).to_contain_text(f"{explained['decision']:+.2f}")
     page.get_by_text("Show as a table").click()
-    rows = page.locator("#parts-table tbody tr")
+    rows = page.locator("#contributions-table tbody tr")
     expect(rows).to_have_count(len(explained["words"]) + 3)
-    expect(rows.nth(1)).to_contain_text(f"{explained['words'][0]['part']:+.3f}")
+    expect(rows.first).to_contain_text(f"{explained['words'][0]['contribution']:+.2f}")
     page.get_by_label("Text", exact=True).fill("")
     expect(page.locator("#result")).to_be_hidden()
     expect(page.locator("#verdict")).to_be_empty()
@@ -64,22 +71,47 @@ def test_a_text_without_spaces(browser: Any, tmp_path: Path) -> None:
         expect(page.get_by_label("Text", exact=True)).to_have_value("免费领取")
 
 
+def test_a_label_has_one_colour_in_all_decisions(page: Any, address: str) -> None:
+    colours = "node => [getComputedStyle(node).getPropertyValue('--label'), node.textContent]"
+    seen, winners = set(), set()
+    for text in ("free prize", "meeting on friday", "re: lunch"):
+        type_text(page, text)
+        explained = ask(address, "v1/explain", {"text": text})
+        winners.add(explained["label"])
+        expect(page.locator("#why")).to_have_text(f"Why {explained['label']} and not {explained['against']}")
+        seen |= {tuple(page.locator(f"#legend-{side}").evaluate(colours)) for side in ("for", "against")}
+    assert winners == {"ham", "spam"}
+    assert seen == {("#0b52d6", "for ham"), ("#ad5700", "for spam")}
+
+
 def test_the_numbers_of_a_word_are_shown_on_hover_and_by_keyboard(page: Any, address: str) -> None:
     type_text(page, "free prize")
     free, prize = ask(address, "v1/explain", {"text": "free prize"})["words"]
     word(page, "free").hover()
     details = page.locator("#word-details")
-    expect(details).to_contain_text(f"free: {free['part']:+.3f} nats")
-    for label in ("ham", "spam"):
-        expect(details).to_contain_text(f"log p({label}) {free['log_probability'][label]:.3f}")
+    expect(details).to_contain_text(f"free: {free['contribution']:+.2f} nats")
+    expect(details).not_to_contain_text("LSTM")
     page.mouse.move(0, 0)
     word(page, "free").focus()
     page.keyboard.press("ArrowRight")
     expect(word(page, "prize")).to_be_focused()
-    expect(details).to_contain_text(f"prize: {prize['part']:+.3f} nats")
+    expect(details).to_contain_text(f"prize: {prize['contribution']:+.2f} nats")
     page.keyboard.press("End")
     expect(details).to_contain_text("end of text")
-    assert f"{prize['part']:+.3f} nats" in word(page, "prize").get_attribute("title")
+    assert f"{prize['contribution']:+.2f} nats" in word(page, "prize").get_attribute("title")
+
+
+def test_log_probabilities_are_shown_on_request_with_their_owner(page: Any, address: str) -> None:
+    type_text(page, "free prize")
+    free = ask(address, "v1/explain", {"text": "free prize"})["words"][0]
+    page.get_by_text("Show as a table").click()
+    expect(page.locator("#contributions-table th[scope=col]")).to_have_count(2)
+    page.get_by_label("Also show the log-probabilities").check()
+    for label in ("ham", "spam"):
+        nats = f"{free['log_probability'][label]:.2f}"
+        expect(page.locator("#contributions-table thead")).to_contain_text(f"LSTM of {label}")
+        expect(page.locator("#contributions-table tbody tr").first).to_contain_text(nats)
+        assert f"LSTM of {label} {nats} nats" in word(page, "free").get_attribute("title")
 
 
 def test_a_suggestion_is_inserted_by_click_and_by_tab(page: Any, address: str) -> None:
@@ -134,7 +166,7 @@ def test_markup_in_a_text_is_text(page: Any) -> None:
     expect(page.locator("#words")).to_contain_text(text)
     word(page, "onerror=window.ran=1>").hover()
     page.get_by_text("Show as a table").click()
-    expect(page.locator("#parts-table")).to_contain_text("<script>window.ran=1</script>")
+    expect(page.locator("#contributions-table")).to_contain_text("<script>window.ran=1</script>")
     assert page.locator("#result img, #result script, #result b").count() == 0
     assert page.evaluate("window.ran") is None
 
