@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmclassify.errors import did_you_mean, listing, printable, shorten
+from lmclassify.errors import counted, did_you_mean, listing, plural, printable, shorten
 
 
 def test_printable():
@@ -28,3 +28,14 @@ def test_did_you_mean():
     assert did_you_mean("SMAP", ["Spam", "ham"]) == " (did you mean 'Spam'?)"
     assert did_you_mean("eggs", ["spam", "ham"]) == ""
     assert did_you_mean(12, [1, 123]) == " (did you mean '123'?)"
+
+
+def test_numbers_go_with_the_right_form():
+    assert [counted(number, "row") for number in (0, 1, 2, 1000)] == [
+        "0 rows",
+        "1 row",
+        "2 rows",
+        "1,000 rows",
+    ]
+    assert [counted(number, "row has", "rows have") for number in (1, 2)] == ["1 row has", "2 rows have"]
+    assert [plural(number, "is", "are") for number in (0, 1, 2)] == ["are", "is", "are"]

@@ -30,7 +30,15 @@ from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
-from lmclassify.errors import DataError, LMClassifyWarning, OptionError, did_you_mean, listing, shorten
+from lmclassify.errors import (
+    DataError,
+    LMClassifyWarning,
+    OptionError,
+    counted,
+    did_you_mean,
+    listing,
+    shorten,
+)
 from lmclassify.lm.inference.directions import AnyLanguageModel, one_way
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
@@ -115,7 +123,7 @@ class Predictor(ABC):
             labels.append(f"and {len(self.classes_) - _MAX_NAMES:,} more")
         facts = [f"{len(self.classes_):,} label{'s' * (len(self.classes_) != 1)} ({', '.join(labels)})"]
         facts.append(f"recipe {self.settings.recipe}")
-        facts += [f"{fit['texts']:,} training texts" for fit in self.training_entries("fit")]
+        facts += [counted(fit["texts"], "training text") for fit in self.training_entries("fit")]
         stages, changes = self.training_entries("stage"), self.training_entries("revision")
         if changes:
             facts.append(f"changed {len(changes):,} time{'s' * (len(changes) != 1)} since")

@@ -141,7 +141,7 @@ def evaluate(
     if html is not None:
         run.say(f"report written to {html}")
     if mistakes is not None:
-        run.say(f"{written:,} mistakes written to {mistakes}")
+        run.say(f"{counted(written, 'mistake')} written to {mistakes}")
 
 
 class _Scored:

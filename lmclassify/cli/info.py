@@ -84,7 +84,7 @@ def _to_text(facts: dict[str, Any]) -> str:
         lines.append(
             f"stage {of}  {stage['name']}, {stage['seconds']:.1f} s: held-out "
             f"{quality(stage['accuracy'], stage['log_loss'], stage['held_out_texts'])} "
-            f"({stage['held_out_texts']:,} texts)"
+            f"({counted(stage['held_out_texts'], 'text')})"
         )
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())

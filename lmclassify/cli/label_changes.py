@@ -174,7 +174,7 @@ def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, ch
     folder = output or model
     old = OldModel.find(folder)
     classifier.model_.save(folder, replaces=checksum if output is None else None)
-    labels = f"{len(classifier.classes_):,} label{'' if len(classifier.classes_) == 1 else 's'}"
+    labels = counted(len(classifier.classes_), "label")
     run.say(f"model written to {folder}, {labels}{replacing(old)}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from lmclassify.cli.common import DEFAULT_MODEL
-from lmclassify.errors import ModelError, OutputError, listing
+from lmclassify.errors import ModelError, OutputError, counted, listing
 from lmclassify.persistence.layout import CONFIG
 
 LEAST_SHARE = 0.1
@@ -57,7 +57,7 @@ class OldModel:
     def __str__(self) -> str:
         if self.labels is None:
             return f"of {self.written:%Y-%m-%d %H:%M}, which cannot be read"
-        texts = "" if self.texts is None else f"; {self.texts:,} texts"
+        texts = "" if self.texts is None else f"; {counted(self.texts, 'text')}"
         return f"of {self.written:%Y-%m-%d %H:%M} (labels {listing(self.labels, _MOST_LABELS)}{texts})"
 
 
@@ -93,7 +93,7 @@ class Replacement:
         if {*texts} != {*old.labels}:
             raise _kept(old, f"the data have other labels ({listing(sorted(texts), _MOST_LABELS)})")
         if old.texts is not None and texts.total() < LEAST_SHARE * old.texts:
-            rows = "1 usable row" if texts.total() == 1 else f"{texts.total():,} usable rows"
+            rows = counted(texts.total(), "usable row")
             raise _kept(old, f"the data have only {rows}, less than a tenth as many")
 
     @property

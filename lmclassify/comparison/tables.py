@@ -115,7 +115,7 @@ def to_text(records: Sequence[Record], *, notes: Sequence[str] = (), width: int 
         columns = [replace(column, with_spread=False) for column in columns]
     for block in summarise(records):
         every = "all " if block.size == "all" else ""
-        lines += ["", f"{every}{block.training_texts:,} training texts"]
+        lines += ["", f"{every}{counted(block.training_texts, 'training text')}"]
         lines += _table(block, columns)
         lines += [f"{row.method} {_failure(row)}" for row in block.rows if row.errors and row.runs]
         lines += verdicts(block, columns)

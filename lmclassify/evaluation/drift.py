@@ -27,7 +27,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from lmclassify.classify.thresholds import HeldOut
-from lmclassify.errors import DataError, listing
+from lmclassify.errors import DataError, counted, listing
 from lmclassify.text.display import aligned, shown
 
 Array = npt.NDArray[np.float64]
@@ -154,7 +154,7 @@ class Drift:
             [
                 "Drift: are the texts like the training texts?",
                 *("  ".join(row) + verdict for row, verdict in zip(aligned(cells), verdicts, strict=True)),
-                *([f"{hidden:,} more labels: --format json shows all"] if hidden > 0 else []),
+                *([f"{counted(hidden, 'more label')}: --format json shows all"] if hidden > 0 else []),
                 "",
                 *textwrap.wrap(self.explanation(), _WIDTH),
                 "",
@@ -165,9 +165,8 @@ class Drift:
     def explanation(self) -> str:
         """Return what the figures mean."""
         whole, least = self.labels[0], MIN_CHANGE
-        held_out = (
-            f"{whole.held_out_texts:,} held-out texts ({whole.held_out_nats_per_word:.1f} nats per word)"
-        )
+        texts = counted(whole.held_out_texts, "held-out text")
+        held_out = f"{texts} ({whole.held_out_nats_per_word:.1f} nats per word)"
         return (
             "The more nats per word (median), the less a text is like the training texts. "
             f"The change compares with {held_out}. "

@@ -17,6 +17,7 @@ from lmclassify.classify.explain import (
     explained_sum,
 )
 from lmclassify.classify.label_colours import COLOURS, TERMINAL_GREY, colour_numbers
+from lmclassify.errors import counted
 from lmclassify.text.display import MAX_CELL, aligned, shown, word_lines
 from lmclassify.text.markup import percent
 
@@ -236,7 +237,7 @@ def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]], sc
         tables.append("\n".join([f"Words for {screen.label(label, colours[label])}", *lines]))
     notes = []
     if len(chosen) < len(words):
-        notes.append(f"{len(words) - len(chosen):,} more labels: --format json shows all")
+        notes.append(f"{counted(len(words) - len(chosen), 'more label')}: --format json shows all")
     notes += word_lines(
         "contribution: what a word adds to the label's joint log-probability on average, minus the mean of "
         "what it adds to the other labels, in nats; total: the sum over all times that the word occurs.",

@@ -24,6 +24,7 @@ from sklearn.metrics import (
 )
 
 from lmclassify.classify.decisions import UNSURE, Decisions
+from lmclassify.errors import counted
 from lmclassify.evaluation.classification_report import classification_report, reported_labels
 from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confusion_text
 from lmclassify.evaluation.page.formats import perplexity as format_perplexity
@@ -133,14 +134,15 @@ class Evaluation:
             f"texts      {self.texts:,}",
             f"accuracy   {percent(self.accuracy)}, 95% interval {percent(low)} to {percent(high)}",
             f"baseline   {self.baseline()}",
-            f"macro F1   {self.macro_f1:.3f} (mean F1 of all labels)",
+            f"macro F1   {self.macro_f1:.3f} (mean F1 of the labels that occur)",
             f"log-loss   {self.log_loss:.3f} (nats per text; 0 is best)",
         ]
         if not self.better_than_baseline:
             lines.append(f"note: the accuracy is not clearly better than {self.baseline()}")
         if self.unsure:
             lines.append(
-                f"unsure     {self.unsure:,} texts ({percent(self.unsure / self.texts)}), counted as wrong"
+                f"unsure     {counted(self.unsure, 'text')} ({percent(self.unsure / self.texts)}), "
+                "counted as wrong"
             )
             if self.accuracy_of_decided is not None:
                 lines.append(f"accuracy   {percent(self.accuracy_of_decided)} without the unsure texts")

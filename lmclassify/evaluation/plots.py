@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmclassify.classify import label_colours
-from lmclassify.errors import OptionError, OutputError
+from lmclassify.errors import OptionError, OutputError, counted
 from lmclassify.evaluation.drift import MIN_CHANGE, Drift
 from lmclassify.extras import install_extra
 from lmclassify.text.markup import cut, visible
@@ -102,7 +102,7 @@ def draw_drift(axes: Axes, drift: Drift, labels: Sequence[str]) -> None:
         [chunk.number for chunk in whole], [chunk.first for chunk in whole], rotation=30, ha="right"
     )
     axes.set_xlabel(
-        "first text of the chunk" + (f" ({left_out:,} more labels not drawn)" if left_out else "")
+        "first text of the chunk" + (f" ({counted(left_out, 'more label')} not drawn)" if left_out else "")
     )
     axes.set_ylabel("change of nats per word")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -124,7 +124,7 @@ def fit_ngram_stage(data: TrainingData, context: FitContext, rng: np.random.Gene
     """
     texts = len(data.texts) + data.remainder_size
     steps = number_of_fits(len(data.texts), len(data.classes), context)
-    context.progress.begin(1, steps, f" of {texts:,} texts")
+    context.progress.begin(1, steps, f" of {counted(texts, 'text')}")
     if context.vectors is not None:
         context.progress.say(f"word vectors: {context.settings.vectors} (`--vectors none` does without them)")
     data, models = _fit_in_time(data, context, rng)
