@@ -62,25 +62,32 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters; a longer one ends in "…"."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def shorten(value: object, limit: int = 60) -> str:
     """Return ``repr(value)`` as one line, cut to `limit` characters."""
-    text = printable(repr(value))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut(printable(repr(value)), limit)
 
 
 def did_you_mean(wrong: object, known: Iterable[object]) -> str:
     """Return a question about the known name that is most similar to a wrong one; "" if none is similar.
 
-    It follows the wrong name in a message. Letter case does not count.
+    It follows the wrong name in a message. Letter case does not count. A number is shown without quotes.
 
-    >>> did_you_mean("smap", ["ham", "spam"]), did_you_mean("x", ["ham", "spam"])
-    (" (did you mean 'spam'?)", '')
+    >>> did_you_mean("smap", ["ham", "spam"]), did_you_mean("2", [1, 2]), did_you_mean("x", ["ham", "spam"])
+    (" (did you mean 'spam'?)", ' (did you mean 2?)', '')
     """
-    by_folded = {str(name).casefold(): str(name) for name in known}
+    by_folded = {str(name).casefold(): name for name in known}
     folded = str(wrong).casefold()
     similar = [name for name in by_folded if sorted(name) == sorted(folded)]  # two letters changed places
     similar = similar or get_close_matches(folded, by_folded, n=1)
-    return f" (did you mean {shorten(by_folded[similar[0]])}?)" if similar else ""
+    if not similar:
+        return ""
+    found = by_folded[similar[0]]
+    return f" (did you mean {shorten(str(found)) if isinstance(found, str) else found}?)"
 
 
 def plural(count: int, one: str, several: str = "") -> str:
@@ -105,5 +112,4 @@ def listing(values: object, limit: int = 12) -> str:
     """Return the first `limit` values as one line, each cut if long, and how many more there are."""
     items = [printable(str(value)) for value in values]  # type: ignore[attr-defined]
     more = f", and {len(items) - limit} more" if len(items) > limit else ""
-    most = _MAX_ITEM_LENGTH
-    return ", ".join(item if len(item) <= most else f"{item[: most - 1]}…" for item in items[:limit]) + more
+    return ", ".join(cut(item, _MAX_ITEM_LENGTH) for item in items[:limit]) + more

@@ -17,7 +17,8 @@ from lmclassify.classify.explain import (
     strongest_words,
 )
 from lmclassify.classify.label_colours import colour_numbers, css_variables
-from lmclassify.text.markup import cut, environment, name, signed
+from lmclassify.errors import cut
+from lmclassify.text.markup import environment, name, signed
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -43,7 +43,7 @@ from lmclassify.lm.inference.directions import AnyLanguageModel, one_way
 from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
-from lmclassify.text.display import shown
+from lmclassify.text.display import percent, shown
 from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Array = npt.NDArray[np.float64]
@@ -121,14 +121,15 @@ class Predictor(ABC):
         labels = [shown(name, _MAX_NAME) for name in self.label_names[:_MAX_NAMES]]
         if len(self.classes_) > _MAX_NAMES:
             labels.append(f"and {len(self.classes_) - _MAX_NAMES:,} more")
-        facts = [f"{len(self.classes_):,} label{'s' * (len(self.classes_) != 1)} ({', '.join(labels)})"]
+        facts = [f"{counted(len(self.classes_), 'label')} ({', '.join(labels)})"]
         facts.append(f"recipe {self.settings.recipe}")
         facts += [counted(fit["texts"], "training text") for fit in self.training_entries("fit")]
         stages, changes = self.training_entries("stage"), self.training_entries("revision")
         if changes:
-            facts.append(f"changed {len(changes):,} time{'s' * (len(changes) != 1)} since")
+            facts.append(f"changed {counted(len(changes), 'time')} since")
         elif stages:  # a change of the model is not measured
-            facts.append(f"held-out accuracy {stages[-1]['accuracy']:.1%}")
+            accuracy = percent(stages[-1]["accuracy"], stages[-1]["held_out_texts"])
+            facts.append(f"held-out accuracy {accuracy}")
         facts.append(f"{self.num_parameters:,} parameters")
         return f"<{type(self).__name__}: {', '.join(facts)}>"
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmclassify.errors import DataError, OptionError
-from lmclassify.text.display import fitting_lines
+from lmclassify.text.display import fitting_lines, percent
 from lmclassify.text.terminal import terminal_columns
 
 if TYPE_CHECKING:
@@ -113,8 +113,6 @@ def _predictions(labeller: TableLabeller, rows: Rows) -> list[dict[str, Any]]:
 
 def _cells(predictions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return label and probability of each text; if there are several texts, also the text."""
-    from lmclassify.text.markup import percent
-
     cells = []
     for entry in predictions:
         label, probabilities = entry["label"], entry["probabilities"]

@@ -29,6 +29,7 @@ from lmclassify.comparison.baselines import Baseline
 from lmclassify.comparison.methods import Classifier, Method, Setup
 from lmclassify.comparison.plan import Plan, Split
 from lmclassify.comparison.results import Cell, Figures, Record, ResultsFile, run_key
+from lmclassify.errors import cut
 from lmclassify.evaluation.metrics import expected_calibration_error
 
 MIN_TIMED_SECONDS = 0.2
@@ -244,12 +245,7 @@ def _measure_and_send(connection: Connection, method: Method, split: Split, setu
     try:
         connection.send((measure(method, split, setup), None))
     except Exception as error:
-        connection.send((None, _one_line(f"{type(error).__name__}: {error}")))
-
-
-def _one_line(text: str, limit: int = MAX_ERROR_LENGTH) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+        connection.send((None, cut(" ".join(f"{type(error).__name__}: {error}".split()), MAX_ERROR_LENGTH)))
 
 
 def _versions() -> Mapping[str, str]:

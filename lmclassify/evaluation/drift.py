@@ -17,7 +17,6 @@ Texts are assumed to be independent of each other: many copies of one message in
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,7 +27,7 @@ from scipy import stats
 
 from lmclassify.classify.thresholds import HeldOut
 from lmclassify.errors import DataError, counted, listing
-from lmclassify.text.display import aligned, shown
+from lmclassify.text.display import aligned, shown, word_lines
 
 Array = npt.NDArray[np.float64]
 
@@ -156,9 +155,9 @@ class Drift:
                 *("  ".join(row) + verdict for row, verdict in zip(aligned(cells), verdicts, strict=True)),
                 *([f"{counted(hidden, 'more label')}: --format json shows all"] if hidden > 0 else []),
                 "",
-                *textwrap.wrap(self.explanation(), _WIDTH),
+                *word_lines(self.explanation(), _WIDTH),
                 "",
-                *textwrap.wrap(f"Verdict: {self.verdict()}", _WIDTH),
+                *word_lines(f"Verdict: {self.verdict()}", _WIDTH),
             ]
         )
 

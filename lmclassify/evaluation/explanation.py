@@ -17,9 +17,8 @@ from lmclassify.classify.explain import (
     explained_sum,
 )
 from lmclassify.classify.label_colours import COLOURS, TERMINAL_GREY, colour_numbers
-from lmclassify.errors import counted
-from lmclassify.text.display import MAX_CELL, aligned, shown, word_lines
-from lmclassify.text.markup import percent
+from lmclassify.errors import counted, cut
+from lmclassify.text.display import MAX_CELL, aligned, percent, shown, word_lines
 
 _MAX_LABELS = 20
 """Labels whose informative words are shown as text: a few screens."""
@@ -160,7 +159,7 @@ def _rows(explanation: Explanation, most: int) -> tuple[list[_Row], int]:
         for group in (groups[index] for index in sorted(ranked[:most]))
     ]
     if others:
-        rows.append(words_row(f"({len(others):,} more word{'s' * (len(others) != 1)})", others))
+        rows.append(words_row(f"({counted(len(others), 'more word')})", others))
     rows.append(row("(end of text)", [end], [end["log_probability"]]))
     rows.append(row("(prior)", [prior], []))
     return rows, len(others)
@@ -248,6 +247,6 @@ def informative_words_to_text(words: Mapping[str, Sequence[InformativeWord]], sc
 
 def _variant_note(variant: str, screen: Screen) -> str:
     """Return a note on the variant of a disguised text that was scored."""
-    short = variant if len(variant) <= _MAX_VARIANT else variant[: _MAX_VARIANT - 1] + "…"
-    note = f"disguised text, scored as “{short}”; words that are not in it contribute nothing"
+    scored = cut(variant, _MAX_VARIANT)
+    note = f"disguised text, scored as “{scored}”; words that are not in it contribute nothing"
     return shown(note, None, terminal=screen.terminal)

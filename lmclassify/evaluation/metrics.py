@@ -6,7 +6,6 @@ Shapes: n texts, K labels.
 from __future__ import annotations
 
 import math
-import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +28,7 @@ from lmclassify.evaluation.classification_report import classification_report, r
 from lmclassify.evaluation.confusion import MAX_MATRIX_LABELS, confusion_text
 from lmclassify.evaluation.page.formats import perplexity as format_perplexity
 from lmclassify.prediction.labelling import TableLabeller
-from lmclassify.text.display import shown
-from lmclassify.text.markup import percent
+from lmclassify.text.display import percent, shown, word_lines
 
 Array = npt.NDArray[np.float64]
 
@@ -125,14 +123,14 @@ class Evaluation:
         return "\n\n".join("\n".join([title, *lines]) for title, lines in sections.items())
 
     def baseline(self) -> str:
-        """Return the baseline in words, such as "always ham: 60.0%"."""
-        return f"always {shown(self.baseline_label)}: {percent(self.baseline_accuracy)}"
+        """Return the baseline in words, such as "always ham: 60%"."""
+        return f"always {shown(self.baseline_label)}: {percent(self.baseline_accuracy, self.texts)}"
 
     def _summary(self) -> list[str]:
-        low, high = self.accuracy_interval
+        low, high = (percent(bound, self.texts) for bound in self.accuracy_interval)
         lines = [
             f"texts      {self.texts:,}",
-            f"accuracy   {percent(self.accuracy)}, 95% interval {percent(low)} to {percent(high)}",
+            f"accuracy   {percent(self.accuracy, self.texts)}, 95% interval {low} to {high}",
             f"baseline   {self.baseline()}",
             f"macro F1   {self.macro_f1:.3f} (mean F1 of the labels that occur)",
             f"log-loss   {self.log_loss:.3f} (nats per text; 0 is best)",
@@ -140,12 +138,11 @@ class Evaluation:
         if not self.better_than_baseline:
             lines.append(f"note: the accuracy is not clearly better than {self.baseline()}")
         if self.unsure:
-            lines.append(
-                f"unsure     {counted(self.unsure, 'text')} ({percent(self.unsure / self.texts)}), "
-                "counted as wrong"
-            )
+            share = percent(self.unsure / self.texts, self.texts)
+            lines.append(f"unsure     {counted(self.unsure, 'text')} ({share}), counted as wrong")
             if self.accuracy_of_decided is not None:
-                lines.append(f"accuracy   {percent(self.accuracy_of_decided)} without the unsure texts")
+                accuracy = percent(self.accuracy_of_decided, self.texts - self.unsure)
+                lines.append(f"accuracy   {accuracy} without the unsure texts")
         if self.unknown is not None:
             unknown = self.unknown
             lines += [
@@ -165,7 +162,7 @@ class Evaluation:
             return []
         more = f", {len(texts) - len(values):,} more" if len(values) < len(texts) else ""
         title = "perplexity per token, of each label's texts under its own language model: "
-        return ["", *textwrap.wrap(title + ", ".join(values) + more, _WIDTH)]
+        return ["", *word_lines(title + ", ".join(values) + more, _WIDTH)]
 
     def _calibration(self) -> list[str]:
         return [
@@ -175,7 +172,7 @@ class Evaluation:
             "coverage  min. probability  accuracy",
             *(
                 f"{point['coverage']:8.0%}  {percent(point['min_confidence']):>16}  "
-                f"{percent(point['accuracy']):>8}"
+                f"{percent(point['accuracy'], self.texts):>8}"
                 for point in self.coverage
             ),
         ]

@@ -11,8 +11,7 @@ from rich.cells import cell_len
 
 from lmclassify.prediction.labelling import TableLabeller
 from lmclassify.tables.rows import Column, Rows
-from lmclassify.text.display import aligned, shown
-from lmclassify.text.markup import percent
+from lmclassify.text.display import aligned, percent, shown
 
 Array = npt.NDArray[np.float64]
 Locate = Callable[[int], tuple[str, int]]

@@ -17,9 +17,10 @@ import numpy as np
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.settings import LSTM_SETTINGS
-from lmclassify.errors import printable
+from lmclassify.errors import counted, printable
 from lmclassify.evaluation.metrics import expected_calibration_error, wilson_interval
 from lmclassify.evaluation.model_info import model_info
+from lmclassify.text.display import percent
 from lmclassify.text.durations import format_seconds
 
 MAX_LABELS = 50
@@ -50,8 +51,8 @@ def model_card(fitted: FittedModel, folder: str, size: int) -> str:
     sections = [
         _FRONT_MATTER,
         f"# Model card: {_escape(Path(folder).resolve().name)}",
-        f"A text classifier with {_count(len(info['labels']), 'label')}: {_label_list(info['labels'])}. Made "
-        f"with lmclassify {_escape(info['versions'].get('lmclassify', '(version unknown)'))}.",
+        f"A text classifier with {counted(len(info['labels']), 'label')}: {_label_list(info['labels'])}. "
+        f"Made with lmclassify {_escape(info['versions'].get('lmclassify', '(version unknown)'))}.",
         "Licence: *to be stated by the owner of the model*",
         "## Intended use",
         "The model gives a text one of these labels, and a probability for each of them. Use it for texts of "
@@ -122,8 +123,8 @@ def _figures(fitted: FittedModel) -> list[str]:
     most = np.bincount(held_out.codes, minlength=len(fitted.classes_)).max() / m
     rows = [
         ("Held-out texts", f"{m:,}"),
-        ("Accuracy", f"{right.mean():.1%} (95% interval {low:.1%} to {high:.1%})"),
-        ("Accuracy of the most frequent label", f"{most:.1%}"),
+        ("Accuracy", f"{percent(right.mean(), m)} (95% interval {percent(low, m)} to {percent(high, m)})"),
+        ("Accuracy of the most frequent label", percent(most, m)),
         ("Log-loss", f"{loss:.3f} nats per text"),
         (
             "Expected calibration error",
@@ -200,10 +201,6 @@ def _label_list(labels: list[dict[str, Any]]) -> str:
     names = [_escape(entry["label"]) for entry in labels[:MAX_LABELS]]
     more = len(labels) - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more else "")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _date(time: object) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmclassify.classify import label_colours
-from lmclassify.errors import OptionError, OutputError, counted
+from lmclassify.errors import OptionError, OutputError, counted, cut
 from lmclassify.evaluation.drift import MIN_CHANGE, Drift
 from lmclassify.extras import install_extra
-from lmclassify.text.markup import cut, visible
+from lmclassify.text.markup import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

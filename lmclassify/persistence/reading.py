@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from safetensors import SafetensorError
 
-from lmclassify.errors import ModelError, OptionError, printable, shorten
+from lmclassify.errors import ModelError, OptionError, cut, printable, shorten
 from lmclassify.persistence.layout import (
     CONFIG,
     FORMAT,
@@ -285,5 +285,4 @@ def as_model_error(path: str) -> Iterator[None]:
 def summarize_error(error: BaseException) -> str:
     """Return an error's text as a short part of a line."""
     text = f"no entry {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
-    text = " ".join(printable(text[: 4 * MAX_PROBLEM_LENGTH]).split())
-    return text if len(text) <= MAX_PROBLEM_LENGTH else text[: MAX_PROBLEM_LENGTH - 1] + "…"
+    return cut(" ".join(printable(text[: 4 * MAX_PROBLEM_LENGTH]).split()), MAX_PROBLEM_LENGTH)

@@ -139,22 +139,34 @@ def wrapped(line: str, columns: int | None, indent: int) -> str:
     )
 
 
-def percentage(share: float, texts: int) -> str:
-    """Return a measured share as percent, with the decimals that its number of texts supports.
+def percent(share: float, texts: int | None = None) -> str:
+    """Return a share as percent; only exact 0 and 1 are written as 0% and 100%.
 
-    The last digit is about one standard error or larger: 40 texts cannot tell 92.1% from 92.3%.
+    Parameters
+    ----------
+    texts : int, optional
+        On how many texts the share was measured; it has the decimals that they support. The last digit is
+        about one standard error or larger: 40 texts cannot tell 92.1% from 92.3%. Default: one decimal.
 
-    >>> percentage(0.925, 40), percentage(0.9213, 4_000), percentage(0.92131, 400_000)
-    ('92%', '92.1%', '92.13%')
+    Examples
+    --------
+    >>> percent(0.9482), percent(0.99999), percent(1.0), percent(0.000001)
+    ('94.8%', '>99.9%', '100%', '<0.1%')
+    >>> percent(0.925, 40), percent(0.9213, 4_000), percent(0.92131, 400_000), percent(0.998, 500)
+    ('92%', '92.1%', '92.13%', '>99%')
     """
-    return f"{share:.{share_digits(texts) - 2}%}"
+    if share in (0.0, 1.0):
+        return f"{share:.0%}"
+    digits = 1 if texts is None else share_digits(texts) - 2
+    step = 0.01 / 10**digits  # of the last digit
+    if share > 1 - step / 2:
+        return f">{1 - step:.{digits}%}"
+    return f"<{step:.{digits}%}" if share < step / 2 else f"{share:.{digits}%}"
 
 
 def quality(accuracy: float, log_loss: float, texts: int) -> str:
     """Return the accuracy and the log-loss of so many texts in words."""
-    return (
-        f"accuracy {percentage(accuracy, texts)}, log-loss {log_loss:.{share_digits(texts)}f} nats per text"
-    )
+    return f"accuracy {percent(accuracy, texts)}, log-loss {log_loss:.{share_digits(texts)}f} nats per text"
 
 
 def share_digits(texts: int) -> int:

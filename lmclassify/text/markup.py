@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from lmclassify.errors import cut
+from lmclassify.text.display import percent
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -38,11 +41,6 @@ def lines(text: str) -> Markup:
     return Markup("\n").join(visible(line) for line in text.splitlines() + [""] * text.endswith("\n"))
 
 
-def cut(text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters; a longer one ends in "…"."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
 def name(label: str, limit: int = 60) -> Markup:
     """Return a label as HTML that may break after punctuation; a long label is cut.
 
@@ -52,19 +50,6 @@ def name(label: str, limit: int = 60) -> Markup:
     if len(shown) <= limit:
         return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(_BREAK_AFTER.split(shown)))
     return Markup('<bdi title="{}">{}</bdi>').format(shown[:1000], cut(shown, limit))
-
-
-def percent(share: float) -> str:
-    """Return a share as percent; only exact 0 and 1 are written as 0% and 100%.
-
-    >>> percent(0.9482), percent(0.99999), percent(1.0), percent(0.000001)
-    ('94.8%', '>99.9%', '100%', '<0.1%')
-    """
-    if share in (0.0, 1.0):
-        return f"{share:.0%}"
-    if share > 0.9995:
-        return ">99.9%"
-    return "<0.1%" if share < 0.0005 else f"{share:.1%}"
 
 
 def signed(nats: float, digits: int = 2) -> str:

@@ -139,16 +139,22 @@ def _read_token_vectors(vectors: Path, vocabulary: Path) -> WordVectors:
 
 
 def _read_text_file(path: Path) -> WordVectors:
-    """Read the first words of a text file of vectors; a first line of two numbers is its size."""
+    """Read the first words of a text file of vectors; a first line of two numbers is its size.
+
+    Files of GloVe have a few "words" with blanks, such as ``. . .``; they are left out.
+    """
     found: dict[str, Any] = {}
     size, number = 0, 0
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
-                word, *numbers = line.rstrip().split(" ")
-                if number == 1 and len(numbers) == 1:
+                parts = line.rstrip().split(" ")
+                if number == 1 and len(parts) == 2:
                     continue
-                size = size or len(numbers)
+                size = size or len(parts) - 1
+                word, numbers = " ".join(parts[:-size]), parts[-size:]
+                if len(parts) <= size or any(map(_is_number, parts[1:-size])):
+                    numbers = parts[1:]  # too few or too many
                 vector = np.array(numbers, dtype=np.float32)
                 if not size or len(vector) != size or not np.isfinite(vector).all():
                     raise ValueError(f"line {number}: not a word and {size or 'its'} numbers")
@@ -163,6 +169,14 @@ def _read_text_file(path: Path) -> WordVectors:
     if not found:
         raise OptionError(f"vectors: {printable(str(path))} has no vectors of words")
     return WordVectors(tuple(found), np.array(list(found.values()), dtype=np.float32))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _unreadable(path: Path, where: str, error: Exception) -> OptionError:

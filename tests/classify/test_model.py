@@ -29,7 +29,9 @@ def test_labels_may_be_numbers(golden_three):
     assert golden_three.label_names == ["1", "2", "3"]
     assert golden_three.label_named("2") == 2
     assert golden_three.label_index(2) == golden_three.label_index(np.int64(2)) == 1
-    with pytest.raises(OptionError, match="no label '2' in this model; there are: 1, 2, 3"):
+    with pytest.raises(
+        OptionError, match=r"no label '2' \(did you mean 2\?\) in this model; there are: 1, 2, 3"
+    ):
         golden_three.label_index("2")
     with pytest.raises(OptionError, match="no label '4' in this model"):
         golden_three.label_named("4")
@@ -45,7 +47,7 @@ def test_the_repr_is_one_readable_line(golden_tuned, model):
     assert repr(golden_tuned) == (
         "<TunedModel: 2 labels (ham, spam), recipe tuned, 24 training texts, 39,205 parameters>"
     )
-    stages = [{"kind": "stage", "accuracy": 0.71}, {"kind": "stage", "accuracy": 0.9315}]
+    stages = [{"kind": "stage", "accuracy": accuracy, "held_out_texts": 2_000} for accuracy in (0.71, 0.9315)]
     measured = replace(golden_tuned, training=stages)
     assert ", held-out accuracy 93.2%," in repr(measured)
     changed = replace(golden_tuned, training=[*stages, {"kind": "revision"}])

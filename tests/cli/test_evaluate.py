@@ -28,7 +28,7 @@ def test_evaluate(saved, tmp_path):
         "precision",
         "Summary\n",
         "95% interval",
-        "baseline   always ham: 50.0%",
+        "baseline   always ham: 50%",
         "Confusion matrix\n",
         "Per-label metrics\n",
         "macro F1",

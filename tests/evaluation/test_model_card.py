@@ -36,7 +36,7 @@ def test_a_card_has_the_figures_of_the_model(name):
     joint, codes = model.held_out.joint, model.held_out.codes
     right = int((joint.argmax(axis=1) == codes).sum())
     assert facts["Held-out texts"] == str(len(codes))
-    assert facts["Accuracy"].startswith(f"{right / len(codes):.1%} (95% interval ")
+    assert facts["Accuracy"].startswith(f"{right / len(codes):.0%} (95% interval ")
     assert facts["Size"] == "1.2 MB"
     assert facts["Texts"] == str(model.training_entries("fit")[0]["texts"])
     assert sorted([row[0] for row in cells(card) if len(row) == 3][1:]) == model.label_names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lmclassify.text.display import aligned, fitting_lines, isolated, percentage, quality, shown
+from lmclassify.text.display import aligned, fitting_lines, isolated, percent, quality, shown
 
 
 def test_a_text_from_right_to_left_is_isolated():
@@ -49,7 +49,7 @@ def test_tables_fit_the_terminal():
     ("texts", "expected"), [(40, "92%"), (999, "92%"), (4_000, "92.1%"), (100_000, "92.14%")]
 )
 def test_shares_have_the_decimals_that_their_texts_support(texts, expected):
-    assert percentage(0.9214, texts) == expected
+    assert percent(0.9214, texts) == expected
     assert quality(0.9214, 0.23456, 40) == "accuracy 92%, log-loss 0.23 nats per text"
 
 

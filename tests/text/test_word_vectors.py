@@ -65,7 +65,7 @@ def test_the_package_is_read_without_importing_it(tmp_path, monkeypatch):
 
 def test_a_text_file(tmp_path):
     path = tmp_path / "v.vec"
-    path.write_text("3 2\nGood 1 2\ngood 3 4\nthe-x 9 9\nbad -1 0.5\n", encoding="utf-8")
+    path.write_text("3 2\nGood 1 2\ngood 3 4\nthe-x 9 9\n. . . 8 8\nbad -1 0.5\n", encoding="utf-8")
     found = load_word_vectors(str(path))
     assert found.words == ("good", "bad")
     assert found.array.tolist() == [[1, 2], [-1, 0.5]]
@@ -81,6 +81,8 @@ def test_none():
     [
         (b"good 1 2\nbad 1\n", "line 2: not a word and 2 numbers"),
         (b"good 1 2\nbad 1 x\n", "could not convert"),
+        (b"good 1 2\nbad 1 2 3\n", "line 2: not a word and 2 numbers"),
+        (b"good 1 2\n\n", "line 2: not a word and 2 numbers"),
         (b"good 1 nan\n", "line 1: not a word and 2 numbers"),
         (b"good 1 2\nb\xe4d 1 2\n", "utf-8"),
         (b"", "has no vectors of words"),

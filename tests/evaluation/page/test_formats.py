@@ -5,7 +5,8 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from lmclassify.evaluation.page.formats import environment, fixed, grouped
-from lmclassify.text.markup import name, percent, signed, visible
+from lmclassify.text.display import percent
+from lmclassify.text.markup import name, signed, visible
 
 
 def test_templates_escape_texts_but_not_html():
