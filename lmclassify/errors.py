@@ -76,7 +76,8 @@ def did_you_mean(wrong: object, known: Iterable[object]) -> str:
     >>> did_you_mean("smap", ["ham", "spam"]), did_you_mean("x", ["ham", "spam"])
     (" (did you mean 'spam'?)", '')
     """
-    by_folded = {str(name).casefold(): str(name) for name in known}
+    # A name that is written the same is of another type, such as the number 2 beside "2".
+    by_folded = {str(name).casefold(): str(name) for name in known if str(name) != str(wrong)}
     folded = str(wrong).casefold()
     similar = [name for name in by_folded if sorted(name) == sorted(folded)]  # two letters changed places
     similar = similar or get_close_matches(folded, by_folded, n=1)
