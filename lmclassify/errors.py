@@ -75,19 +75,17 @@ def shorten(value: object, limit: int = 60) -> str:
 def did_you_mean(wrong: object, known: Iterable[object]) -> str:
     """Return a question about the known name that is most similar to a wrong one; "" if none is similar.
 
-    It follows the wrong name in a message. Letter case does not count. A number is shown without quotes.
+    It follows the wrong name in a message. Letter case does not count.
 
-    >>> did_you_mean("smap", ["ham", "spam"]), did_you_mean("2", [1, 2]), did_you_mean("x", ["ham", "spam"])
-    (" (did you mean 'spam'?)", ' (did you mean 2?)', '')
+    >>> did_you_mean("smap", ["ham", "spam"]), did_you_mean("x", ["ham", "spam"])
+    (" (did you mean 'spam'?)", '')
     """
-    by_folded = {str(name).casefold(): name for name in known}
+    # A name that is written the same is of another type, such as the number 2 beside "2".
+    by_folded = {str(name).casefold(): str(name) for name in known if str(name) != str(wrong)}
     folded = str(wrong).casefold()
     similar = [name for name in by_folded if sorted(name) == sorted(folded)]  # two letters changed places
     similar = similar or get_close_matches(folded, by_folded, n=1)
-    if not similar:
-        return ""
-    found = by_folded[similar[0]]
-    return f" (did you mean {shorten(str(found)) if isinstance(found, str) else found}?)"
+    return f" (did you mean {shorten(by_folded[similar[0]])}?)" if similar else ""
 
 
 def plural(count: int, one: str, several: str = "") -> str:

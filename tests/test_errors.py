@@ -27,7 +27,7 @@ def test_shorten_and_listing():
 def test_did_you_mean():
     assert did_you_mean("SMAP", ["Spam", "ham"]) == " (did you mean 'Spam'?)"
     assert did_you_mean("eggs", ["spam", "ham"]) == ""
-    assert did_you_mean(12, [1, 123]) == " (did you mean 123?)"
+    assert did_you_mean(12, [1, 123]) == " (did you mean '123'?)"
 
 
 def test_numbers_go_with_the_right_form():

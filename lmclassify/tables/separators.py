@@ -67,6 +67,11 @@ class Lookahead:
                 return
             yield self._seen[index][0]
 
+    @property
+    def seen(self) -> list[str]:
+        """The lines that have been read. A stream may have no others yet."""
+        return [line for line, _, _ in self._seen]
+
     def _read(self) -> bool:
         if self._error is not None:
             return False
@@ -102,9 +107,11 @@ def separator_with_escapes(lookahead: Lookahead, separator: str, rows: int) -> s
     separator : str
         The separator that `sniff_separator` found.
     """
-    if separator == "\t" or not any('\\"' in line for line in lookahead):
+    if separator == "\t":
         return None
     usual, follows_rule = sample_rows(iter(lookahead), separator, "minimal", rows)
+    if not any('\\"' in line for line in lookahead.seen):
+        return None
     if follows_rule and len({len(row) for row in usual}) == 1 and len(usual[0]) > 1:
         return None
     for other in dict.fromkeys((separator, ",", ";", "|")):

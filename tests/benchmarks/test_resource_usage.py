@@ -20,4 +20,4 @@ def test_the_measure_command_a_command():
 def test_a_command_that_fails(capfd):
     with pytest.raises(subprocess.CalledProcessError):
         measure_lmclassify("predict", "no such file")
-    assert "no model" in capfd.readouterr().err
+    assert "no such file" in capfd.readouterr().err

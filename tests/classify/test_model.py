@@ -29,9 +29,7 @@ def test_labels_may_be_numbers(golden_three):
     assert golden_three.label_names == ["1", "2", "3"]
     assert golden_three.label_named("2") == 2
     assert golden_three.label_index(2) == golden_three.label_index(np.int64(2)) == 1
-    with pytest.raises(
-        OptionError, match=r"no label '2' \(did you mean 2\?\) in this model; there are: 1, 2, 3"
-    ):
+    with pytest.raises(OptionError, match="no label '2' in this model; there are: 1, 2, 3"):
         golden_three.label_index("2")
     with pytest.raises(OptionError, match="no label '4' in this model"):
         golden_three.label_named("4")

@@ -65,7 +65,8 @@ def update(
     The label's language model takes one more pass, at a small learning rate. If the label does not lead all
     others by `MARGIN` then, the SVM weights move as little as is enough for that (passive-aggressive, Crammer
     et al. 2006), and least where an n-gram is in many texts (confidence-weighted: AROW, Crammer et al. 2009),
-    so that other texts are hardly concerned. Fine-tuned language models and the token n-gram models of
+    so that other texts are hardly concerned. So do the weights of a text's variants (see
+    `lmclassify.classify.variants`). Fine-tuned language models and the token n-gram models of
     `suggest` and `generate` do not change. Raises DataError if the model has no such label, or the lengths
     differ. Raises OptionError if the model's language models read backward.
 
@@ -106,6 +107,7 @@ def update(
             combination=replace(combination, bias=combination.bias + log_priors - model.log_priors),
         )
         changed = replace(changed, ngrams=_corrected(changed, texts, codes, wrong_codes))
+        changed = _with_variants_corrected(changed, texts, codes, wrong_codes)
     elif any(label is not None for label in wrong_labels):
         message = "recipe plain cannot unlearn a wrong text: only the label's prior changes"
         warnings.warn(message, LMClassifyWarning, stacklevel=3)
@@ -221,6 +223,25 @@ def _corrected(
                 for label, size in moves.items():
                     svm.move(index, label, size)
     return [svm.model() for svm in svms]
+
+
+def _with_variants_corrected(
+    model: TunedModel, texts: Sequence[str], codes: Sequence[int], wrong_codes: Sequence[int | None]
+) -> TunedModel:
+    """Correct also the variants of texts by which the disguised label still wins; see `update`."""
+    for _ in range(MAX_MOVES):
+        result = model.score(texts)
+        wrong = [
+            (index, variant.text)
+            for index, variant in enumerate(result.variants)
+            if variant is not None and result.joint[index].argmax() != codes[index]
+        ]
+        if not wrong:
+            break
+        rows, variants = zip(*wrong, strict=True)
+        chosen = [codes[row] for row in rows], [wrong_codes[row] for row in rows]
+        model = replace(model, ngrams=_corrected(model, variants, *chosen))
+    return model
 
 
 class _SvmMoves:

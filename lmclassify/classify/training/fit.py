@@ -281,6 +281,9 @@ class ClassifierTrainer:
         if self.settings.disguised_label not in ("auto", "none"):
             message = "recipe plain scores every text as it stands: disguised_label changes nothing"
             warnings.warn(message, LMClassifyWarning, stacklevel=5)
+        if self.settings.vectors not in ("auto", "none"):
+            message = "recipe plain has no n-gram model of word vectors: vectors changes nothing"
+            warnings.warn(message, LMClassifyWarning, stacklevel=5)
         if remainder is not None:
             raise OptionError("the n-grams of texts in files are counted, which recipe 'plain' does not")
 

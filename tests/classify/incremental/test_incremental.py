@@ -232,6 +232,14 @@ def test_a_correction_concerns_hardly_any_other_text(ngram, index, unlearn):
     assert np.count_nonzero(after != before) <= 0.03 * len(texts)
 
 
+def test_a_text_that_is_taken_for_disguised_can_be_corrected(ngram):
+    """Without its marks it is spam, so the variant without them is corrected, too."""
+    classifier, _ = ngram
+    text = "Việc nhẹ lương cao, làm tại nhà 2 giờ mỗi ngày"
+    assert classifier.predict([text]) == ["spam"]
+    assert copy(classifier).update([text], ["ham"]).predict([text]) == ["ham"]
+
+
 def test_many_corrections_together_improve_the_rest(ngram):
     classifier, texts = ngram
     _, labels = bundled(limit=600)

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 
 import lmclassify
-from lmclassify import LMClassifier, OptionError
+from lmclassify import LMClassifier, LMClassifyWarning, OptionError
 from lmclassify.classify.training.vector_words import RIDGE, VECTOR_WORDS, fit_ridge, word_features
 
 _LETTERS = np.random.default_rng(0).choice(list("abcdefghijklmnopqrstuvwxyz"), (100, 6))
@@ -132,3 +132,11 @@ def test_the_settings_say_whether_vectors_are_used(data):
 def test_a_missing_file_is_refused_before_anything_is_fitted():
     with pytest.raises(OptionError, match="vectors: absent.vec: No such file"):
         LMClassifier(recipe="ngram", vectors="absent.vec").fit(["a", "b"], ["x", "y"])
+
+
+def test_recipe_plain_says_that_vectors_change_nothing():
+    classifier = LMClassifier(
+        recipe="plain", vectors="absent.vec", max_epochs=1, embedding_dim=4, num_lstm_units=4
+    )
+    with pytest.warns(LMClassifyWarning, match="vectors changes nothing"):
+        classifier.fit(["a b", "b a", "c d", "d c"], ["x", "x", "y", "y"])
