@@ -1,4 +1,4 @@
-"""Text classification with one LSTM language model per label."""
+"""Train a classifier of short texts, and see exactly which words decide."""
 
 from lmclassify._lazy import lazy_attributes
 from lmclassify.errors import (

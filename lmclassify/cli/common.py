@@ -50,7 +50,7 @@ Fields = Annotated[
     typer.Option(
         "--fields",
         metavar="NAMES",
-        help="Parts of a mail message to read: `subject`, `body` or `subject,body`. Use the same as in fit.",
+        help="Parts of a mail message to read: `subject`, `body` or `subject,body`; the same as in training.",
     ),
 ]
 Exact = Annotated[

@@ -235,7 +235,9 @@ def _evaluate(run: Run, scored: _Scored) -> Evaluation:
     common.say_renamed(run, labeller.renamed)
     unknown = sorted(set(labeller.true) - {*labeller.labels, labeller.decisions.unknown_label})
     if unknown:
-        run.say(f"note: the model has no label {listing(unknown)}; rows with it count as wrong")
+        run.say(f"note: the model has no label {listing(unknown)}; rows with such a label count as wrong")
+        if not set(labeller.true) - set(unknown):
+            run.say(f"note: no row has a label of the model: {listing(labeller.labels)}")
     with ProgressDisplay(run, "perplexity") as display:
         return evaluate_rows(
             labeller, lambda done, total: display.show(done, f"{done:,} of {counted(total, 'text')}", total)

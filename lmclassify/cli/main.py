@@ -50,7 +50,7 @@ def build_program(arguments: Sequence[str]) -> typer.Typer:
     named = arguments[0] if arguments else ""
     app = typer.Typer(
         name="lmclassify",
-        help="Text classification with one LSTM language model per label.",
+        help="Train a classifier of short texts, and see exactly which words decide.",
         cls=Program,
         epilog=examples_text(_EXAMPLES) if named not in COMMAND_MODULES else None,
         add_completion=named not in COMMAND_MODULES,  # shells ask for completions without arguments

@@ -109,7 +109,7 @@ class Service:
         app = FastAPI(
             title="lmclassify",
             version=__version__,
-            summary="Text classification with one LSTM language model per label.",
+            summary="Labels of short texts, and which words decide.",
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,

@@ -243,31 +243,36 @@ def _no_column(table: Table, what: str, usual: Sequence[str]) -> DataError:
     found = texts if what == "text" else [at for at in labels if at not in texts]
     example = f" (such as {', '.join(shorten(columns[at]) for at in found[:3])})" if found else ""
     header = ""
+    if (
+        table.header == "row"
+        and len(columns) > 1
+        and any(first_row_is_data(columns, rows, at) for at in labels)
+    ):
+        return DataError(
+            f"{name} has no {what} column, and its first row ({listing(map(_brief, columns))}) looks like "
+            f"data, not a header: name the columns, such as --columns {_names(columns, texts, labels)}; "
+            f"if the row is a header, name the {what} column with --{what}-column{example}"
+        )
     if table.header == "row" and len(columns) == 1:
         header = ", or use --input-format text if each line is a text"
     elif table.header == "row":
-        if any(first_row_is_data(columns, rows, at) for at in labels):
-            header = (
-                f", or --no-header: its first row looks like data; {_columns_option(columns, texts, labels)}"
-            )
-        else:
-            header = ", or give --no-header if its first row is data"
+        header = ", or give --no-header if its first row is data"
     elif table.header == "none":
-        header = f", or all columns: {_columns_option(columns, texts, labels)}"
+        header = f", or name all columns, such as --columns {_names(columns, texts, labels)}"
     return DataError(
         f"{name} has no {what} column: none of its columns ({listing(map(_brief, columns))}) is named "
         f"{', '.join(usual)} or the like; name it with --{what}-column{example}{header}"
     )
 
 
-def _columns_option(columns: Sequence[str], texts: Sequence[int], labels: Sequence[int]) -> str:
-    """Return how the columns of a file without header can be named."""
+def _names(columns: Sequence[str], texts: Sequence[int], labels: Sequence[int]) -> str:
+    """Return possible names of the columns of a file without header, for --columns."""
     names = [str(index + 1) for index in range(len(columns))]
     if texts:
         names[texts[0]] = "text"
     for index in labels[:1]:
         names[index] = "label" if index not in texts[:1] else "text"
-    return f"--columns {','.join(names)} names them"
+    return ",".join(names)
 
 
 def _brief(column: str) -> str:

@@ -138,7 +138,7 @@ def test_no_row_is_taken_for_a_header(tmp_path):
     with pytest.raises(DataError, match="no text column: .*--text-column.*--no-header"):
         found(written(tmp_path, "t.csv", *few))
     rows = [(str(row), *cells) for row, cells in enumerate(TEXTS)]
-    with pytest.raises(DataError, match="its first row looks like data; --columns 1,label,text names them"):
+    with pytest.raises(DataError, match="looks like data, .*--columns 1,label,text; if"):
         found(written(tmp_path, "t.csv", *rows))
 
 

@@ -122,8 +122,8 @@ def _result(texts: int, accuracy: float, loss: float, accuracy_before: float, lo
             f"stage 1, since with the LSTMs it would be {loss:.{digits}f}"
         )
     return (
-        f"held-out {quality(accuracy, loss, texts)} ({100 * (accuracy - accuracy_before):+.{digits - 2}f} "
-        f"points, {loss - loss_before:+.{digits}f} nats)"
+        f"held-out {quality(accuracy, loss, texts)} ({texts:,} texts; compared with stage 1 on them: "
+        f"{100 * (accuracy - accuracy_before):+.{digits - 2}f} points, {loss - loss_before:+.{digits}f} nats)"
     )
 
 
