@@ -8,7 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from lmclassify.errors import counted
-from lmclassify.text.display import aligned, shown
+from lmclassify.text.display import aligned, percent, shown
 
 MAX_MATRIX_LABELS = 12
 """Labels of a matrix: more make a table too wide to read."""
@@ -98,7 +98,7 @@ def _pairs_text(pairs: ConfusedPairs) -> str:
     title += f"{pairs['mistakes_shown']:,} of {counted(pairs['mistakes'], 'mistake')}"
     cells = [["true", "predicted", "texts", "share of true"]]
     cells += [
-        [shown(pair["true"]), shown(pair["predicted"]), f"{pair['count']:,}", f"{pair['share']:.1%}"]
+        [shown(pair["true"]), shown(pair["predicted"]), f"{pair['count']:,}", percent(pair["share"])]
         for pair in pairs["rows"]
     ]
     return "\n".join([title, *map("  ".join, aligned(cells, left=2))])

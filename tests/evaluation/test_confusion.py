@@ -55,7 +55,7 @@ def test_of_many_labels_that_occur_the_most_confused_pairs_are_shown():
     assert "not shown: 1,150 with fewer texts; macro avg" in text
     at = text.splitlines().index("most confused labels: 2 of 2 pairs, with 3 of 3 mistakes")
     assert [line.split() for line in text.splitlines()[at + 2 : at + 4]] == [
-        ["label", "0000", "label", "0005", "2", "100.0%"],
+        ["label", "0000", "label", "0005", "2", "100%"],
         ["label", "0001", "label", "0006", "1", "50.0%"],
     ]
     assert len(label_rows(result)) == 200
