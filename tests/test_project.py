@@ -143,7 +143,7 @@ def test_readme_commands(checkout):
 @pytest.mark.long
 def test_readme_python(checkout):
     (block,) = readme_blocks("python")
-    assert len(block.strip().splitlines()) <= 8
+    assert len([line for line in block.splitlines() if line]) <= 8
     done = subprocess.run([sys.executable, "-c", block], cwd=checkout, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (checkout / "subjects-model" / "config.json").exists()
@@ -293,4 +293,4 @@ def test_wheel_works_elsewhere(wheel, tmp_path):
     found = subprocess.run([python, "-c", find], **run).stdout.split()
     assert all(path.startswith(str(where)) for path in found), found
     predicted = subprocess.run([program, "predict", found[1], "-q"], **run).stdout
-    assert len(predicted.splitlines()) == 201
+    assert len(predicted.splitlines()) == 301
