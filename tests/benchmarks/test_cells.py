@@ -11,6 +11,8 @@ from lmclassify.classify.settings import Settings
 from lmclassify.datasets.labelled import read_tables
 from tests.conftest import SMALL, bundled
 
+pytestmark = pytest.mark.long  # of a script that takes long
+
 TEXTS, LABELS = bundled(limit=60)
 OTHERS = {
     name: value for name, value in SMALL.items() if name not in ("recipe", "max_epochs", "random_state")

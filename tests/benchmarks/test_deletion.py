@@ -3,6 +3,8 @@
 from benchmarks.deletion import at_random, by_explain, delete_word, measure
 from tests.conftest import bundled
 
+pytestmark = pytest.mark.long  # of a script that takes long
+
 
 def test_deleting_by_explain_moves_more_than_at_random(tuned):
     texts = [text for text in bundled("emails.csv")[0] if len(text.split()) > 2][:60]

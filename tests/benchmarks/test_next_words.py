@@ -10,6 +10,8 @@ from benchmarks.kneser_ney import KneserNey
 from lmclassify import LMClassifyError
 from tests.conftest import TUNED, bundled
 
+pytestmark = pytest.mark.long  # of a script that takes long
+
 TEXTS, LABELS = bundled(limit=120)
 NEW = [text for text, label in zip(*bundled("emails.csv", limit=60), strict=True) if label == "spam"][:12]
 SPAM = [text for text, label in zip(TEXTS, LABELS, strict=True) if label == "spam"]

@@ -9,6 +9,8 @@ import pytest
 from benchmarks.synthetic_texts import WordModel, distinct_texts, write_texts
 from lmclassify.errors import DataError
 
+pytestmark = pytest.mark.long  # of a script that takes long
+
 TEXTS = ["cheap pills for you", "cheap pills now", "meeting at noon", "meeting for you at noon"]
 LABELS = ["spam", "spam", "ham", "ham"]
 
