@@ -1,5 +1,7 @@
 """Explanations put to the test by deleting words."""
 
+import pytest
+
 from benchmarks.deletion import at_random, by_explain, delete_word, measure
 from tests.conftest import bundled
 
