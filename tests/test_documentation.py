@@ -152,7 +152,7 @@ class _Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, _Page]:
-    """The pages of the built site, by their path in it; other files of the site have no page."""
+    """The HTML pages of the built site, by path; None for other files."""
     folder = tmp_path_factory.mktemp("documentation") / "site"
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],

@@ -10,7 +10,7 @@ import typer
 from lmclassify.cli.main import build_program
 
 _WIDTH = 10_000
-"""Columns of the help that is read here: more than any line of it has."""
+"""Width at which the help is generated, in columns: wider than any line, so that none is wrapped."""
 _OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 _CODE = re.compile(r"(`[^`]+`)")
 _NOTES = re.compile(r" +\[([^\[\]]+)\]$")

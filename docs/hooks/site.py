@@ -47,7 +47,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages that are made now."""
+    """Add the pages that are generated at build time."""
     made = {f"{COMMANDS}/{name}.md": page for name, page in _pages.items()}
     for document, page in DOCUMENTS.items():
         made[page] = _moved((ROOT / document).read_text(encoding="utf-8"))
@@ -110,7 +110,7 @@ def _lists(nav: Any) -> Any:
 
 
 def _moved(markdown: str) -> str:
-    """Return a document of the root folder with the links that it has as a page of docs/."""
+    """Return a document of the root folder with its links changed to work from docs/."""
 
     def move(link: re.Match[str]) -> str:
         text, target = link.groups()

@@ -1,4 +1,4 @@
-"""Read texts and labels from the columns of a data frame; its library (pandas, say) is not imported here."""
+"""Reads texts and labels from the columns of a data frame, without importing its library, such as pandas."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class DataFrame(Protocol):
 
     @property
     def columns(self) -> Any:
-        """The names of the columns."""
+        """Names of the columns."""
         ...
 
     @property
     def shape(self) -> Any:
-        """Numbers of rows and columns."""
+        """Number of rows and number of columns."""
         ...
 
     def __getitem__(self, name: Any, /) -> Any: ...
@@ -39,13 +39,13 @@ Texts = Iterable[str] | DataFrame
 
 
 class TrainingColumns(NamedTuple):
-    """What `read_training_data` returns."""
+    """Texts and labels to train on, and the column that the texts come from."""
 
     texts: Iterable[str]
     labels: Any
     unlabelled: Iterable[str] | None
     text_column: ColumnName | None
-    """The column that the texts come from; None without data frame."""
+    """Name of the text column; None if the texts are not from a data frame."""
 
 
 def is_data_frame(data: object) -> TypeGuard[DataFrame]:

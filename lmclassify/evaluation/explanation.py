@@ -27,17 +27,17 @@ _MAX_VARIANT = 200
 _MIN_BAR, _MAX_BAR = 6, 20
 """Columns of the longest bar, in narrow and wide terminals."""
 _MIN_WORD = 14
-"""Columns of a word that are shown in any case."""
+"""Smallest width to which a word is cut, in terminal columns."""
 _MIN_HEAD = 14
-"""Columns from which the heads of the bars may be cut names of labels; else they are signs."""
+"""Width from which the heads of the bars are names of labels, which may be cut; below it they are signs."""
 
 
 @dataclass(frozen=True)
 class Screen:
-    """What explanations are printed on."""
+    """Width and colours of the output that explanations are printed on."""
 
     width: int = 80
-    """Columns."""
+    """Terminal columns."""
     terminal: bool = False
     """Whether it is a terminal; see `lmclassify.text.display.shown`."""
     colour: bool = False

@@ -15,16 +15,16 @@ from lmclassify.text.display import aligned, percent, shown
 
 Array = npt.NDArray[np.float64]
 Locate = Callable[[int], tuple[str, int]]
-"""Returns the name of the file that a row comes from, and the row's number in it."""
+"""Function that returns the name of a row's file and the row's number in that file."""
 
 MAX_TEXT_MISTAKES = 5
 """Mistakes in the report as text: it should fit on a screen."""
 _WIDTH = 80
-"""Columns of that report: the usual width of terminals."""
+"""Width of the report in terminal columns: the usual width of a terminal."""
 _MAX_NAME = 14
 """Characters shown there of a label, or of the end of a file's name."""
 _MIN_TEXT = 20
-"""Characters shown there of a text, even if the line gets longer than that."""
+"""Smallest number of characters shown of a text, even if the line gets wider than the report."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def worst_mistakes(
 
 
 def all_mistakes(labeller: TableLabeller, locate: Locate, *, several_files: bool) -> Rows:
-    """Return every row whose predicted label is not the true one, the most probable ones first.
+    """Return the rows with a wrong predicted label, sorted by the probability of that label, highest first.
 
     Rows that are unsure or got the unknown label come last: their label has no probability.
 

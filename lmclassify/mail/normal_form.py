@@ -87,5 +87,5 @@ def _has_returns(block: bytes) -> bool | None:
 
 
 def normal_form(data: bytes) -> bytes:
-    """Convert the beginning of a file."""
+    """Return the beginning of a file in the normal form; see `NormalForm`."""
     return NormalForm().convert(data, at_end=True)

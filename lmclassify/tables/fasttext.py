@@ -46,7 +46,7 @@ class FastTextReader(LineReader):
 
     @property
     def unused_words(self) -> str:
-        """The words that stand for the labels that are not used, for messages."""
+        """A list of the first words of the unused labels, for messages."""
         return listing([f"{_PREFIX}{labels.split()[0]}" for labels in self.unused_labels], 3)
 
     @property

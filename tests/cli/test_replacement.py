@@ -13,7 +13,7 @@ from tests.conftest import GOLDEN, run_cli
 
 NGRAM = ("--recipe", "ngram")
 OLD = "(labels ham, spam; 300 texts)"
-"""What messages say about the model of the fixture `saved`."""
+"""Description of the model of fixture `saved` in messages."""
 
 
 @pytest.fixture
