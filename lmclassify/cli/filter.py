@@ -72,14 +72,14 @@ def filter_message(
         return
     from lmclassify.mail.fields import parse_fields
     from lmclassify.mail.messages import read_message
-    from lmclassify.mail.verdicts import decide, parse_unsure_zone
+    from lmclassify.mail.verdicts import UNSURE_LABEL, decide, parse_unsure_zone
 
     names = parse_fields(fields)
     unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
     fitted = load_model(run, model, exact)
     text = read_message(filtered.message, names).text(names)
     probabilities = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
-    label = max(probabilities, key=probabilities.__getitem__)
+    label = UNSURE_LABEL if fitted.needs_lessons else max(probabilities, key=probabilities.__getitem__)
     filtered.verdict = decide(label, probabilities, positive, unsure_zone)
 
 

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-MARGIN = 1.0
+MARGIN = 5.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
 MAX_MOVES = 10
 """Moves of a text's label away from the then likeliest other label: with many labels one is not enough."""
-LESSON_POWER, FITTED_POWER = 0.5, 1.5
-"""The step of a feature falls like these powers of the numbers of lessons and training texts that have it."""
+LESSON_POWER = 0.5
+"""The step of a feature falls like this power of the number of lessons that moved it."""
 
 
 def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int]:
@@ -94,7 +94,7 @@ def _confidences(model: Predictor, features: TextFeatures) -> Array:
     for number, group in enumerate(GROUPS):
         own = features.group == number
         fitted[own] = model.texts_with(group.analyzer.symbols, features.keys[own])
-    return (1.0 + lessons) ** -LESSON_POWER * (1.0 + fitted) ** -FITTED_POWER
+    return (1.0 + lessons) ** -LESSON_POWER / (1.0 + fitted)
 
 
 class Learned(TypedDict):
