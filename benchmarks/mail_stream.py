@@ -67,6 +67,9 @@ class OnlineFilter(Protocol):
     def size(self) -> int | None:
         """Return the bytes of what it has learned, on disk or in memory, if it is known."""
 
+    def megabytes(self) -> float:
+        """Return the peak memory of a process that classifies and learns."""
+
 
 def read_messages(
     folders: dict[str, Sequence[Path]], fields: Sequence[str] | None, cache: Path
@@ -186,6 +189,7 @@ def run_stream(online_filter: OnlineFilter, stream: Sequence[Message], feedback:
         **_times("teach", teach_seconds),
         "taught": len(teach_seconds),
         "size": online_filter.size(),
+        "megabytes": online_filter.megabytes(),
         "verdicts": verdicts,
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.mail_stream import Message, OnlineFilter, Verdict
+from benchmarks.resource_usage import measure_command
 from lmclassify.classify.estimator import LMClassifier
 from lmclassify.errors import LMClassifyError
 
@@ -48,6 +51,10 @@ class Bogofilter:
     def size(self) -> int:
         """Return the size of its database."""
         return sum(path.stat().st_size for path in self._folder.iterdir())
+
+    def megabytes(self) -> float:
+        """Return the peak memory of a process that registers an empty message."""
+        return measure_command(*self._command, "-n", "-I", os.devnull).megabytes
 
 
 class LogisticRegression:
@@ -91,17 +98,21 @@ class LogisticRegression:
         """Return the size of the weights."""
         return self._weights.nbytes
 
+    def megabytes(self) -> float:
+        """Return the peak memory of this process."""
+        return peak_megabytes()
+
 
 class LearningModel:
-    """lmclassify, from an empty model: `predict_proba`, then `learn`."""
+    """lmclassify, from an empty model: `predict_log_proba`, then `learn`."""
 
     def __init__(self) -> None:
         self._model = LMClassifier().partial_fit([], [], classes=["ham", "spam"])
 
     def classify(self, message: Message) -> Verdict:
-        """Return the probability of spam and the predicted label."""
-        ham, spam = self._model.predict_proba([message.text])[0]
-        return Verdict(float(spam), "spam" if spam > ham else "ham")
+        """Return the log-odds of spam and the likelier label."""
+        ham, spam = self._model.predict_log_proba([message.text])[0]
+        return Verdict(float(spam - ham), "spam" if spam > ham else "ham")
 
     def teach(self, message: Message) -> None:
         """Teach the message's text."""
@@ -109,6 +120,15 @@ class LearningModel:
 
     def size(self) -> None:
         """Unknown."""
+
+    def megabytes(self) -> float:
+        """Return the peak memory of this process."""
+        return peak_megabytes()
+
+
+def peak_megabytes() -> float:
+    """Return the peak resident memory of this process, with Python, all imports and all messages."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 FILTERS: dict[str, Callable[[Path], OnlineFilter]] = {

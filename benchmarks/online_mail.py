@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from benchmarks.common import append_record, errors_in_one_line, print_progress,
 from benchmarks.mail_stream import FEEDBACK, Message, ordered, read_messages, run_stream
 from benchmarks.online_filters import FILTERS, READ_TEXT
 from benchmarks.online_mail_tables import feedback_tables
+from lmclassify.errors import LMClassifyError
 from lmclassify.mail.fields import FIELDS, parse_fields
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +82,6 @@ def measure(run: Run, source: Path, cache: Path, scores: Path | None) -> dict[st
         "num_spam": sum(message.is_spam for message in stream),
         **found,
         "read_ms": read_ms,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "load": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%dT%H:%M"),
     }
@@ -166,8 +165,15 @@ def main() -> None:
         done = finished(options.results)
         if options.report:
             records = [done[run] for run in runs if run in done]
+            if not records:
+                raise LMClassifyError(
+                    f"{options.results} has none of these runs; leave --report out to measure"
+                )
             write_section("online_mail", list(feedback_tables(records)), options.into)
             return
+        for name in (*options.ham, *options.spam):
+            if not (options.source / name).is_dir():
+                raise LMClassifyError(f"{options.source / name}: no such folder")
         open_runs = [run for run in runs if options.again or run not in done]
         failed = _measure_all(open_runs, options)
     if failed:

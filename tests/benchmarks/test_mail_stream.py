@@ -1,11 +1,12 @@
 """Messages as a stream: orders, feedback, and the logistic regression."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmarks.mail_stream import DELAY, Message, Verdict, ordered, read_messages, run_stream
-from benchmarks.online_filters import LogisticRegression
+from benchmarks.online_filters import Bogofilter, LearningModel, LogisticRegression
 from lmclassify.errors import LMClassifyError
 
 
@@ -29,6 +30,9 @@ class Recorder:
 
     def size(self):
         return 7
+
+    def megabytes(self):
+        return 8.0
 
 
 def events(feedback, number):
@@ -98,3 +102,21 @@ def test_logistic_regression():
     regression.teach(Message(Path("h"), b"aaaa", False, "", 0))
     assert regression.classify(spam).score == pytest.approx(0.002 - 0.002 * 0.50025, abs=1e-8)
     assert regression.classify(Message(Path("short"), b"aaa", True, "", 0)).score == 0
+
+
+@pytest.mark.long
+def test_bogofilter_learns(tmp_path):
+    if shutil.which("bogofilter") is None:
+        pytest.skip("needs bogofilter")
+    stream = [message(number, is_spam=number % 2 == 1) for number in range(60)]
+    record = run_stream(Bogofilter(tmp_path), stream, "immediate")
+    assert record["verdicts"][0] == Verdict(0.5, "unsure")
+    assert record["one_minus_auc"] < 10
+    assert record["size"] > 0
+    assert 1 < record["megabytes"] < 100
+
+
+def test_lmclassify_learns():
+    stream = [message(number, is_spam=number % 2 == 1) for number in range(12)]
+    record = run_stream(LearningModel(), stream, "immediate")
+    assert [verdict.label for verdict in record["verdicts"][2:]] == ["ham", "spam"] * 5
