@@ -30,6 +30,7 @@ from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
+from lmclassify.datasets.reading import Reading
 from lmclassify.errors import (
     DataError,
     LMClassifyWarning,
@@ -108,6 +109,8 @@ class Predictor(ABC):
     """The training record: entries of kind ``fit`` (the whole), ``label`` and ``epoch`` (of a label)."""
     text_column: ColumnName | None = None
     """The column of the data frame that the model was fitted on; texts of data frames are read from it."""
+    reading: Reading = field(default_factory=Reading)
+    """How the command line read the training texts."""
     n_jobs: int | None = None
     """Threads for scoring; None: all."""
     exact: bool = False
