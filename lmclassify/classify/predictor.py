@@ -32,6 +32,7 @@ from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
+from lmclassify.datasets.reading import Reading
 from lmclassify.errors import (
     DataError,
     LMClassifyWarning,
@@ -113,6 +114,8 @@ class Predictor(ABC):
     """The column of the data frame that the model was fitted on; texts of data frames are read from it."""
     lessons: Lessons | None = None
     """Texts learned one at a time since the fit; None: none."""
+    reading: Reading = field(default_factory=Reading)
+    """How the command line read the training texts."""
     n_jobs: int | None = None
     """Threads for scoring; None: all."""
     exact: bool = False

@@ -37,6 +37,8 @@ def model_info(fitted: FittedModel) -> dict[str, Any]:
             "vocab_size": fitted.tokenizer.vocab_size,
         },
         "parameters": fitted.num_parameters,
+        "mail_fields": list(fitted.reading.mail_fields),
+        "reading": fitted.reading.to_json(),
         "training": {key: fit.get(key) for key in _FIT_KEYS} | _files(fit),
         **({"stages": stages} if stages else {}),
         **_lessons(fitted),
