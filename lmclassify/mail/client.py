@@ -10,7 +10,7 @@ from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage, filter_standard_input
 from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_prediction
 from lmclassify.mail.messages import read_message
-from lmclassify.mail.verdicts import decide, parse_unsure_zone
+from lmclassify.mail.verdicts import UNSURE, decide, parse_unsure_zone
 from lmclassify.text.terminal import guard_standard_streams
 
 
@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         "--unsure", metavar="LOW,HIGH", help="write unsure if the probability is between LOW and HIGH"
     )
     parser.add_argument(
+        "--reason",
+        action="store_true",
+        help="add the header X-LMClassify-Reason: the five words that speak most for the label",
+    )
+    parser.add_argument(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT,
@@ -60,6 +65,7 @@ def classify_with_service(
     fields: str,
     positive: str | None,
     unsure: str | None,
+    reason: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> None:
     """Set a message's verdict to the prediction of a service on a local socket.
@@ -71,8 +77,11 @@ def classify_with_service(
     if not timeout > 0:
         raise OptionError(f"--timeout must be above 0, not {timeout:g}")
     text = read_message(filtered.message, names).text(names)
-    label, probabilities = request_prediction(socket, text, timeout)
-    filtered.verdict = decide(label, probabilities, positive, unsure_zone)
+    label, probabilities, words = request_prediction(socket, text, timeout, reason=reason)
+    verdict = decide(label, probabilities, positive, unsure_zone)
+    if verdict.status == UNSURE or verdict.label == label:  # else they speak for another label
+        verdict.reason = words
+    filtered.verdict = verdict
 
 
 def main() -> None:
@@ -92,6 +101,7 @@ def main() -> None:
             fields=options.fields,
             positive=options.positive,
             unsure=options.unsure,
+            reason=options.reason,
             timeout=options.timeout,
         )
 

@@ -23,9 +23,9 @@ _MAX_RESPONSE_BYTES = 1 << 24  # thousands of labels take less; protects against
 
 
 def request_prediction(
-    path: str, text: str, timeout: float = DEFAULT_TIMEOUT
-) -> tuple[str, Mapping[str, float]]:
-    """Return the label that a service predicts for a text, and the probability of each label.
+    path: str, text: str, timeout: float = DEFAULT_TIMEOUT, *, reason: bool = False
+) -> tuple[str, Mapping[str, float], list[str]]:
+    """Return the label that a service predicts for a text, the probability of each label, and the reason.
 
     Raises LMClassifyError if there is no valid response.
 
@@ -35,9 +35,11 @@ def request_prediction(
         The service's socket.
     timeout : float
         Seconds for the whole request.
+    reason : bool, default=False
+        Whether to ask for the words that speak most for the label; without, there are none.
     """
     try:
-        status, content = _send(path, _request(text), time.monotonic() + timeout)
+        status, content = _send(path, _request(text, reason), time.monotonic() + timeout)
     except TimeoutError:
         raise LMClassifyError(f"the service on {path} does not answer within {timeout:g} s") from None
     except OSError as error:
@@ -50,15 +52,15 @@ def request_prediction(
             detail = body.get("detail", "") if isinstance(body, dict) else ""
             raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
         prediction = body["predictions"][0]
-        return str(prediction["label"]), {
-            str(name): float(value) for name, value in prediction["probabilities"].items()
-        }
+        probabilities = {str(name): float(value) for name, value in prediction["probabilities"].items()}
+        words = [str(word) for word in prediction["reason"]] if reason else []
+        return str(prediction["label"]), probabilities, words
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise LMClassifyError(f"the program on {path} is not an lmclassify service") from error
 
 
-def _request(text: str) -> bytes:
-    content = json.dumps({"text": text}).encode()
+def _request(text: str, reason: bool) -> bytes:
+    content = json.dumps({"text": text, **({"reason": True} if reason else {})}).encode()
     lines = [
         "POST /v1/predict HTTP/1.0",
         "Host: localhost",
