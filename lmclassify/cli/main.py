@@ -29,6 +29,7 @@ COMMAND_MODULES = {
     "remove-label": "label_changes",
     "serve": "serve",
     "filter": "filter",
+    "milter": "milter",
     "benchmark": "benchmark",
     "download": "download",
 }
