@@ -24,6 +24,15 @@ _EXAMPLES = (
 )
 
 
+Socket = Annotated[
+    str | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help="Ask the service that listens on this socket (lmclassify serve --socket PATH) instead of "
+        "loading a model.",
+    ),
+]
 Positive = Annotated[
     str | None,
     typer.Option(
@@ -53,15 +62,7 @@ def filter_message(
     run: Run,
     context: typer.Context,
     model: Model = DEFAULT_MODEL,
-    socket: Annotated[
-        str | None,
-        typer.Option(
-            "--socket",
-            metavar="PATH",
-            help="Ask the service that listens on this socket (lmclassify serve --socket PATH) instead of "
-            "loading a model.",
-        ),
-    ] = None,
+    socket: Socket = None,
     fields: Fields = DEFAULT_FIELDS,
     exit_code: Annotated[
         bool,

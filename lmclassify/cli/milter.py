@@ -11,7 +11,7 @@ import typer
 
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.common import DEFAULT_FIELDS, DEFAULT_MODEL, Exact, Fields, Model, load_model
-from lmclassify.cli.filter import Positive, Reason, Unsure, verdict_of_model
+from lmclassify.cli.filter import Positive, Reason, Socket, Unsure, verdict_of_model
 from lmclassify.errors import OptionError, shorten
 from lmclassify.mail.local_service import DEFAULT_TIMEOUT
 
@@ -32,56 +32,54 @@ _EXAMPLES = (
 )
 
 
+Listen = Annotated[
+    str,
+    typer.Option(
+        "--listen",
+        metavar="ADDRESS",
+        help="Where the mail server connects, as Postfix writes it: `inet:HOST:PORT` or `unix:PATH`, "
+        "which this user and group can open.",
+    ),
+]
+RejectAbove = Annotated[
+    float | None,
+    typer.Option(
+        "--reject-above",
+        metavar="P",
+        help="Reject messages that are labelled as spam with a probability above this. Default: off.",
+    ),
+]
+QuarantineAbove = Annotated[
+    float | None,
+    typer.Option(
+        "--quarantine-above",
+        metavar="P",
+        help="Quarantine messages that are labelled as spam with a probability above this: the mail "
+        "server keeps them until its administrator releases them. Default: off.",
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="How long a message waits for its label; then it is accepted without one.",
+    ),
+]
+
+
 def milter(
     run: Run,
-    listen: Annotated[
-        str,
-        typer.Option(
-            "--listen",
-            metavar="ADDRESS",
-            help="Where the mail server connects, as Postfix writes it: `inet:HOST:PORT` or `unix:PATH`, "
-            "which this user and group can open.",
-        ),
-    ] = _DEFAULT_ADDRESS,
+    listen: Listen = _DEFAULT_ADDRESS,
     model: Model = DEFAULT_MODEL,
-    socket: Annotated[
-        str | None,
-        typer.Option(
-            "--socket",
-            metavar="PATH",
-            help="Ask the service that listens on this socket (lmclassify serve --socket PATH) instead of "
-            "loading a model.",
-        ),
-    ] = None,
+    socket: Socket = None,
     fields: Fields = DEFAULT_FIELDS,
     positive: Positive = None,
     unsure: Unsure = None,
     reason: Reason = False,
-    reject_above: Annotated[
-        float | None,
-        typer.Option(
-            "--reject-above",
-            metavar="P",
-            help="Reject messages that are labelled as spam with a probability above this. Default: off.",
-        ),
-    ] = None,
-    quarantine_above: Annotated[
-        float | None,
-        typer.Option(
-            "--quarantine-above",
-            metavar="P",
-            help="Quarantine messages that are labelled as spam with a probability above this: the mail "
-            "server keeps them until its administrator releases them. Default: off.",
-        ),
-    ] = None,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout",
-            metavar="SECONDS",
-            help="How long a message waits for its label; then it is accepted without one.",
-        ),
-    ] = DEFAULT_TIMEOUT,
+    reject_above: RejectAbove = None,
+    quarantine_above: QuarantineAbove = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     exact: Exact = False,
 ) -> None:
     """Label the mail that Postfix or Sendmail receives (a milter).
