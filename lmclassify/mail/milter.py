@@ -30,8 +30,9 @@ _log = logging.getLogger("lmclassify.milter")
 REJECTION = "550 5.7.1 This message was classified as spam"
 QUARANTINE_REASON = "lmclassify"
 MAX_FORGED_HEADERS = 100
-"""Headers of a sender that only the filter may add. The mail server removes them one by one, and takes hours
-for 100,000 of them. So a message with more is rejected: only an attacker sends one."""
+"""Headers of a sender that only the filter may add. The mail server removes them one by one: Postfix took 7
+seconds for 8,000, and the time grows almost with their square. So a message with more is rejected: only an
+attacker sends one."""
 TOO_MANY_FORGED = f"550 5.6.0 More than {MAX_FORGED_HEADERS} headers {PREFIX}"
 SECONDS_TO_FINISH = 30.0
 """Time for messages under way after SIGTERM; supervisors such as systemd wait longer."""
