@@ -18,13 +18,14 @@ _HARD_BLANK = "\0"  # a blank where a line may not end
 
 _GROUPS = {
     "Data": """
-        data text texts name label labels prefix text_column label_column group_column time_column
+        listen data text texts name label labels prefix text_column label_column group_column time_column
         input_format sheet encoding quoting header columns merge_labels fields unlabelled on_bad_row test
         url sha256
         """,
     "Output": """
         output force format stream overwrite_columns escape_formulas n against drift html plot results
-        tensorboard temperature top_k top_p max_tokens exit_code quiet verbose log_format help
+        tensorboard temperature top_k top_p max_tokens exit_code reason reject_above
+        quarantine_above quiet verbose log_format help
         """,
     "Model": """
         folder model socket recipe vectors tokenizer direction vocab_size lowercase disguised_label

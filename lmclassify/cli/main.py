@@ -30,6 +30,7 @@ COMMAND_MODULES = {
     "learn": "learn",
     "serve": "serve",
     "filter": "filter",
+    "milter": "milter",
     "benchmark": "benchmark",
     "download": "download",
 }
