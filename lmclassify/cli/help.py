@@ -23,8 +23,8 @@ _GROUPS = {
         url sha256
         """,
     "Output": """
-        output force format stream overwrite_columns escape_formulas n against drift html plot results
-        tensorboard temperature top_k top_p max_tokens exit_code quiet verbose log_format help
+        output force format stream overwrite_columns escape_formulas n kinds fail_on against drift html plot
+        results tensorboard temperature top_k top_p max_tokens exit_code quiet verbose log_format help
         """,
     "Model": """
         folder model socket recipe vectors tokenizer direction vocab_size lowercase disguised_label
