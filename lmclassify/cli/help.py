@@ -23,7 +23,7 @@ _GROUPS = {
         url sha256
         """,
     "Output": """
-        output force format stream overwrite_columns escape_formulas n against drift html plot results
+        output force format stream overwrite_columns escape_formulas n kinds fail_on against drift html plot results
         tensorboard temperature top_k top_p max_tokens exit_code reason reject_above
         quarantine_above quiet verbose log_format help
         """,

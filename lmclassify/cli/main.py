@@ -20,6 +20,7 @@ COMMAND_MODULES = {
     "fit": "fit",
     "predict": "predict",
     "evaluate": "evaluate",
+    "check": "check",
     "explain": "explain",
     "suggest": "generate",
     "generate": "generate",
