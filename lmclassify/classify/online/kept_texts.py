@@ -7,7 +7,7 @@ first record is the limit, the others are texts; without a file nothing is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,11 +101,11 @@ class KeptTexts:
             if self._journal.records > 2 * self._limit + _SPARE or self._journal.size > MAX_BYTES:
                 self._rewrite(self.texts(), self._limit)
 
-    def remove(self, identity: str) -> None:
-        """Delete a text, if it is kept: its lesson was taken back."""
+    def remove(self, identities: Collection[str]) -> None:
+        """Delete the texts with these ids, if they are kept: their lessons were taken back."""
         with self._journal.locked():
             texts = self.texts()
-            rest = [kept for kept in texts if kept.id != identity]
+            rest = [kept for kept in texts if kept.id not in identities]
             if len(rest) < len(texts):
                 self._rewrite(rest, self._limit)
 

@@ -45,7 +45,7 @@ def test_nothing_is_kept_by_default(folder):
     kept = opened(folder)
     before = sorted(os.listdir(folder))
     kept.add(text(1))
-    kept.remove(text(1).id)
+    kept.remove([text(1).id])
     assert (kept.texts(), kept.limit, kept.records()) == ([], 0, [])
     assert sorted(os.listdir(folder)) == before
 
@@ -98,8 +98,7 @@ def test_what_was_taken_back_is_deleted_at_once(folder):
     kept.set_limit(10)
     for number in range(3):
         other.add(text(number))
-    kept.remove(text(1).id)
-    kept.remove(text(9).id)
+    kept.remove([text(1).id, text(9).id])
     assert numbers(other) == [0, 2]
     assert b"secret 1" not in on_disk(folder)
     other.add(text(3))
