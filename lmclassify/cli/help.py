@@ -27,7 +27,7 @@ _GROUPS = {
         tensorboard temperature top_k top_p max_tokens exit_code quiet verbose log_format help
         """,
     "Model": """
-        folder model socket recipe vectors tokenizer direction vocab_size lowercase disguised_label
+        folder model keep socket recipe vectors tokenizer direction vocab_size lowercase disguised_label
         embedding_dim cell num_lstm_units num_lstm_layers tie_weights exact unknown_label unknown_rate
         min_confidence unsure max_false_positive_rate positive
         """,

@@ -28,6 +28,7 @@ COMMAND_MODULES = {
     "update": "label_changes",
     "remove-label": "label_changes",
     "learn": "learn",
+    "refit": "refit",
     "serve": "serve",
     "filter": "filter",
     "benchmark": "benchmark",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from lmclassify.errors import DataError, OptionError, OutputError, counted, plur
 
 if TYPE_CHECKING:
     from lmclassify.classify.online.refit import Refit
+    from lmclassify.classify.training.progress import Display
 
 LEAST_SHARE = 0.5
 """A refit on fewer texts than this share of those of the old model lacks its training data."""
@@ -29,7 +31,7 @@ def refit(
     run: Run,
     data: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DATA", help=f"The training data, too: {common.TABLE}. `-` reads standard input."),
+        typer.Argument(metavar="DATA", help=f"The training data: {common.TABLE}. `-` reads standard input."),
     ] = None,
     labels: Labels = None,
     model: common.Model = common.DEFAULT_MODEL,
@@ -38,8 +40,8 @@ def refit(
         typer.Option(
             "--keep",
             metavar="N",
-            help="Do not fit. From now on, the model keeps the latest N texts that it is taught, in its folder, "
-            "readable by its owner only. 0 deletes them and keeps no more. Default of a new model: 0.",
+            help="Do not fit. From now on, the model keeps the latest N texts that it is taught, in its "
+            "folder, readable by its owner only. 0 deletes them and keeps no more. A new model keeps none.",
         ),
     ] = None,
     recipe: Annotated[
@@ -59,9 +61,9 @@ def refit(
 ) -> None:
     """Fit a model again with the texts that it was taught.
 
-    It has the settings of the old model, which it replaces. Name the training data, too; a text in them that
-    was taught another label gets that one. Texts are kept for a refit after `lmclassify refit --keep N`.
-    Lessons that are taught meanwhile are not lost.
+    The new model has the settings of the old one and replaces it. Name the training data, too: a text in them
+    that was taught with another label gets that one. Texts are kept for this after `lmclassify refit --keep
+    N`. Lessons that are taught during the fit are not lost.
     """
     names, files = parse_labels(labels or [], [])
     inputs = FitInputs(
@@ -80,35 +82,37 @@ def refit(
         fail_on_bad_row=False,
         **table,
     )
+    if keep is None:
+        _refit(run, model, inputs, recipe, force)
+    elif inputs.are_named:
+        raise OptionError("--keep only sets how many texts are kept: fit again without it afterwards")
+    else:
+        _set_limit(run, model, keep)
+
+
+def _refit(run: Run, model: str, inputs: FitInputs, recipe: str | None, force: bool) -> None:
     from lmclassify.classify.online.refit import Refit
 
-    if keep is not None:
-        if inputs.are_named:
-            raise OptionError("--keep only sets how many texts are kept: fit again without it afterwards")
-        _set_limit(run, model, keep)
-        return
-    old = OldModel.find(model)
-    work = Refit(model)
+    old, work = OldModel.find(model), Refit(model)
     settings = work.model.settings if recipe is None else replace(work.model.settings, recipe=recipe)
     if settings.recipe == "online":
-        raise OptionError("a model of recipe online has nothing to fit: add --recipe ngram or --recipe tuned")
+        raise OptionError(
+            "a model of recipe online has nothing but lessons to fit: add --recipe ngram or --recipe tuned"
+        )
     inputs.check(settings.recipe, False)
     if not work.kept and not inputs.are_named:
         raise OptionError(
             f"{model} keeps no texts: name the training data, or let it keep what it is taught from now on "
             "with `lmclassify refit --keep 2000`"
         )
-    texts, text_labels = _read(run, inputs, work)
+    texts, labels = _read(run, inputs, work)
     if not force:
         _require_enough(work, old, len(texts), inputs.are_named)
-    from lmclassify.classify.training.fit import ClassifierTrainer
+    from lmclassify.classify.training.fit import ClassifierTrainer  # scikit-learn, once the data are good
 
-    with contextlib.ExitStack() as stack:
-        between = 0.0 if run.verbose else SECONDS_BETWEEN_LINES
-        shows_block = run.shows_bars
-        display = stack.enter_context(StageBlock(run)) if shows_block else LineDisplay(run.say, between)
-        parameters = work.estimator_parameters()
-        trainer = ClassifierTrainer(
+    parameters = work.estimator_parameters()
+    with _display(run) as display:
+        fitted = ClassifierTrainer(
             settings=settings,
             class_prior=parameters.get("class_prior"),
             class_weight=parameters.get("class_weight"),
@@ -117,15 +121,24 @@ def refit(
             device=run.device,
             display=display,
             files=inputs.file_names if inputs.are_named else ["kept texts"],
-        )
-        fitted = trainer.fit(texts, text_labels)
+        ).fit(texts, labels)
     undone = work.commit(fitted)
     run.say(f"model written to {model}{replacing(old)}")
     if undone:
         run.say(
-            f"note: {counted(undone, 'text was', 'texts were')} taken back during the fit, and the model has "
-            f"learned {plural(undone, 'it', 'them')}: run this again"
+            f"note: {counted(undone, 'lesson was', 'lessons were')} taken back during the fit, but the new "
+            f"model was fitted on {plural(undone, 'its text', 'their texts')}: run this again"
         )
+
+
+@contextlib.contextmanager
+def _display(run: Run) -> Iterator[Display]:
+    """Return what shows the progress: a block on a terminal, else lines."""
+    if run.shows_bars:
+        with StageBlock(run) as block:
+            yield block
+    else:
+        yield LineDisplay(run.say, 0.0 if run.verbose else SECONDS_BETWEEN_LINES)
 
 
 def _set_limit(run: Run, model: str, limit: int) -> None:
@@ -181,8 +194,8 @@ def _require_enough(work: Refit, old: OldModel | None, texts: int, are_named: bo
     lost = work.lost_lessons()
     if lost:
         raise OutputError(
-            f"{counted(lost, 'lesson')} would be lost: their texts are neither kept nor in the data, and they "
-            "are too old to be carried over; name data that have them, or add --force"
+            f"{counted(lost, 'lesson')} would be lost: their texts are neither kept nor in the data, and "
+            "they are too old to be carried over; name data that have them, or add --force"
         )
 
 

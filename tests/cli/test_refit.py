@@ -105,8 +105,9 @@ def test_kept_texts_alone_do_not_replace_a_model_of_many_texts(folder, tmp_path)
     teach(folder, 6)
     done = run_cli("refit", cwd=tmp_path)
     assert done.returncode == 1
-    assert "not fitting 6 texts: the model was fitted on 60; name the training data, or add --force" in one_line(
-        done
+    assert (
+        "not fitting 6 texts: the model was fitted on 60; name the training data, or add --force"
+        in one_line(done)
     )
     said("--force", cwd=tmp_path)
     assert lmclassify.load(folder).training_entries("fit")[0]["files"] == ["kept texts"]

@@ -81,7 +81,10 @@ class Refit:
         return all_texts, all_labels, corrected
 
     def lost_lessons(self) -> int:
-        """Return how many lessons the new model cannot have: their texts are not fitted, nor are they kept."""
+        """Return how many lessons the new model cannot have.
+
+        Their texts are not fitted, and of old lessons only the sum of their weights is known.
+        """
         return sum(
             self._fitted.get(identity) != taught.label and self._lessons.get(identity) is None
             for identity, taught in self._taught.items()

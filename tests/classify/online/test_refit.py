@@ -63,7 +63,8 @@ def test_kept_texts_and_data_are_combined(folder):
     assert texts == [*TEXTS, *TAUGHT[:2]]
     assert labels[0] == other(LABELS[0])
     assert labels[1:200] == [
-        other(LABELS[0]) if text == wrong else label for text, label in zip(TEXTS[1:], LABELS[1:], strict=True)
+        other(LABELS[0]) if text == wrong else label
+        for text, label in zip(TEXTS[1:], LABELS[1:], strict=True)
     ]
     assert labels[200:] == TAUGHT_LABELS[:2]
     assert work.lost_lessons() == 0
