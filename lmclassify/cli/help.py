@@ -23,12 +23,12 @@ _GROUPS = {
         url sha256
         """,
     "Output": """
-        output force format stream overwrite_columns escape_formulas n kinds fail_on against drift html plot results
-        tensorboard temperature top_k top_p max_tokens exit_code reason reject_above
+        output force format stream overwrite_columns escape_formulas n kinds fail_on against drift html plot
+        results tensorboard temperature top_k top_p max_tokens exit_code reason reject_above
         quarantine_above quiet verbose log_format help
         """,
     "Model": """
-        folder model socket recipe vectors tokenizer direction vocab_size lowercase disguised_label
+        folder model keep socket recipe vectors tokenizer direction vocab_size lowercase disguised_label
         embedding_dim cell num_lstm_units num_lstm_layers tie_weights exact unknown_label unknown_rate
         min_confidence unsure max_false_positive_rate positive
         """,

@@ -29,6 +29,7 @@ COMMAND_MODULES = {
     "update": "label_changes",
     "remove-label": "label_changes",
     "learn": "learn",
+    "refit": "refit",
     "serve": "serve",
     "filter": "filter",
     "milter": "milter",
