@@ -29,6 +29,7 @@ COMMAND_MODULES = {
     "remove-label": "label_changes",
     "serve": "serve",
     "filter": "filter",
+    "watch": "watch",
     "benchmark": "benchmark",
     "download": "download",
 }
