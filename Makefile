@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Programs that some of the long tests use. `make test-all SETUP=apt` installs them; without them those tests skip.
-DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd
+DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd dovecot-imapd dovecot-sieve
 
 .PHONY: demo test test-all setup-apt docs lint format dist audit clean
 
