@@ -9,7 +9,7 @@ import typer
 
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, Model
-from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.errors import DataError, LMClassifyError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,7 @@ def watch(
     found = list_maildir(maildir)
     if not found.folders:
         raise LMClassifyError(f"{maildir} is no Maildir: it has no folder with the folders cur and new")
-    teach, labels = _teacher(run, model, socket)
+    teach, labels = _teacher(run, model)
     roles = FolderLabels(
         spam or [],
         every_folder=folders,
@@ -151,6 +151,8 @@ def watch(
             learn_existing=learn_existing,
             with_subjects=run.verbose,
         )
+        if state_file.is_first and not learn_existing:
+            run.say(f"first start: the messages in {maildir} are only noted; moves from now on are learned")
         if not once:
             _watch(run, watcher, maildir, interval)
         elif not watcher.scan():
@@ -167,9 +169,28 @@ def _watch(run: Run, watcher: MaildirWatcher, maildir: str, interval: float) -> 
         watcher.watch(interval, changed, lambda: False)
 
 
-def _teacher(run: Run, model: str, socket: str | None) -> tuple[Teach, Sequence[str] | None]:
-    """Return a function that teaches, and the labels that it knows; None if it does not tell."""
-    raise LMClassifyError("lessons are not available yet")
+def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
+    """Return a function that teaches the model in a folder, and the model's labels."""
+    from lmclassify.classify.online.folder import LearningFolder
+    from lmclassify.mail.messages import read_message
+
+    folder = LearningFolder(model)
+    folder.model.n_jobs = run.threads
+
+    def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
+        text = read_message(message).text(("subject", "body"))
+        if not text.strip():
+            raise DataError("it has no text")
+        named = folder.model.label_named
+        moved_from = None if from_label is None else named(from_label)
+        try:
+            return folder.learn(text, named(label), undo=undo, from_label=moved_from)["changed"]
+        except OptionError:
+            if undo:  # taken back already, or learned too long ago
+                return False
+            raise
+
+    return teach, folder.model.label_names
 
 
 def register(app: typer.Typer) -> None:

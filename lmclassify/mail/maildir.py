@@ -55,6 +55,8 @@ class Maildir:
 
     folders: dict[str, list[MessageFile]] = field(default_factory=dict)
     """By path inside the Maildir; the path of the inbox is empty."""
+    inodes: dict[str, int] = field(default_factory=dict)
+    """Number of each folder in the file system, which it keeps when it is renamed."""
     problems: dict[str, str] = field(default_factory=dict)
     """Why a folder was not read, by its path."""
 
@@ -66,9 +68,9 @@ class Maildir:
 def list_maildir(root: str) -> Maildir:
     """List the messages of a Maildir and of its folders. Raises DataError if `root` cannot be read."""
     found = Maildir()
-    remaining = [""]
+    remaining = [("", 0)]
     while remaining:
-        folder = remaining.pop()
+        folder, inode = remaining.pop()
         try:
             with os.scandir(os.path.join(root, folder)) as entries:
                 inside = sorted(entries, key=lambda entry: entry.name)
@@ -78,19 +80,20 @@ def list_maildir(root: str) -> Maildir:
             if not isinstance(error, FileNotFoundError):  # else renamed or deleted meanwhile
                 found.problems[folder] = error.strerror or str(error)
             continue
-        inner = [entry.name for entry in inside if entry.is_dir(follow_symlinks=False)]
+        inner = {entry.name: entry.inode() for entry in inside if entry.is_dir(follow_symlinks=False)}
         if set(MAILDIR_FOLDERS) & set(inner):
+            found.inodes[folder] = inode % (1 << 63)  # as SQLite can hold it
             _list_folder(found, root, folder, [name for name in MAILDIR_FOLDERS if name in inner])
         for entry in inside:
             path = os.path.join(folder, entry.name)
             if entry.is_symlink() and entry.is_dir():
                 found.problems[path] = "it is a symbolic link"
-        for name in inner:
+        for name, inode in inner.items():
             path = os.path.join(folder, name)
             if not _is_utf8(name):
                 found.problems[path] = "its name is not UTF-8"
             elif name not in (*MAILDIR_FOLDERS, "tmp"):
-                remaining.append(path)
+                remaining.append((path, inode))
     return found
 
 

@@ -166,8 +166,8 @@ class MaildirWatcher:
                 if file.key not in messages:
                     appearances += self._read_file(folder, file, present)
             state.remove_files(folder, messages.keys() - {file.key for file in files}, now)
-            state.add_folder(folder)
-        gone = {folder for folder in known - set(found.folders) if not found.unreadable(folder)}
+            state.put_folder(folder, found.inodes[folder])
+        gone = {folder for folder in known.keys() - found.folders.keys() if not found.unreadable(folder)}
         for folder in gone:
             state.remove_files(folder, state.files(folder), now)
             state.remove_folder(folder)
@@ -180,7 +180,10 @@ class MaildirWatcher:
                 at_first_sight.add(appearance.message)
                 state.put(self._at_first_sight(appearance, is_first))
             else:
-                is_renamed = appearance.folder not in known and previous.folder not in found.folders
+                is_renamed = appearance.folder not in known and (
+                    previous.folder not in found.folders
+                    or known.get(previous.folder) == found.inodes[appearance.folder]
+                )
                 state.put(self._after_move(appearance, previous, is_renamed))
         state.forget(now - _KEPT_SECONDS)
 
@@ -220,7 +223,7 @@ class MaildirWatcher:
     def _after_move(self, appearance: _Appearance, previous: SeenMessage, is_renamed: bool) -> SeenMessage:
         """Return what to note of a message that was in another folder before.
 
-        `is_renamed` says that its folder is gone and the present one is new.
+        `is_renamed` says that the folder was renamed, not the message moved.
         """
         role, before = self._folders.role(appearance.folder), self._folders.role(previous.folder)
         if role.is_ignored and not before.is_ignored:

@@ -17,7 +17,7 @@ from lmclassify.errors import LMClassifyError
 _FORMAT = 1
 _APPLICATION = 0x6C6D7761  # "lmwa", in the header of the database
 _TABLES = """
-CREATE TABLE folders (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE folders (path TEXT PRIMARY KEY, inode INTEGER) WITHOUT ROWID;
 CREATE TABLE files (folder TEXT, key BLOB, message BLOB, PRIMARY KEY (folder, key)) WITHOUT ROWID;
 CREATE INDEX files_by_message ON files (message);
 CREATE TABLE messages (
@@ -126,13 +126,13 @@ class WatchState:
                 f"{self._path} is damaged ({error}): delete it; what was moved since is then not learned"
             ) from error
 
-    def folders(self) -> set[str]:
-        """Return the folders of the last scan."""
-        return {path for (path,) in self._database.execute("SELECT path FROM folders")}
+    def folders(self) -> dict[str, int]:
+        """Return the folders of the last scan, and their numbers in the file system."""
+        return dict(self._database.execute("SELECT path, inode FROM folders"))
 
-    def add_folder(self, path: str) -> None:
-        """Add a folder."""
-        self._database.execute("INSERT OR IGNORE INTO folders VALUES (?)", (path,))
+    def put_folder(self, path: str, inode: int) -> None:
+        """Add a folder, or note its number."""
+        self._database.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (path, inode))
 
     def remove_folder(self, path: str) -> None:
         """Remove a folder, which holds no files any more."""
