@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
-from lmclassify.cli.common import DEFAULT_FIELDS, DEFAULT_MODEL, Exact, Fields, Model, load_model
+from lmclassify.cli.common import DEFAULT_MODEL, Exact, Fields, Model, load_model
 from lmclassify.errors import OptionError
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage
 
 _EXAMPLES = (
     "lmclassify filter -m model < message.eml",
-    "lmclassify filter -m model --fields subject,body --unsure 0.2,0.9 < message.eml",
+    "lmclassify filter -m model --unsure 0.2,0.9 < message.eml",
     "lmclassify filter --socket /run/user/1000/lmclassify < message.eml",
 )
 
@@ -31,7 +31,7 @@ def filter_message(
             "loading a model.",
         ),
     ] = None,
-    fields: Fields = DEFAULT_FIELDS,
+    fields: Fields = None,
     exit_code: Annotated[
         bool,
         typer.Option(EXIT_CODE, help="Exit with 0 for spam, 1 for ham, 2 for unsure and 3 for a failure."),
@@ -72,14 +72,16 @@ def filter_message(
         return
     from lmclassify.mail.fields import parse_fields
     from lmclassify.mail.messages import read_message
-    from lmclassify.mail.verdicts import decide, parse_unsure_zone
+    from lmclassify.mail.verdicts import UNSURE_LABEL, decide, parse_unsure_zone
 
-    names = parse_fields(fields)
+    if fields is not None:
+        parse_fields(fields)
     unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
     fitted = load_model(run, model, exact)
+    names = fitted.reading.choose_fields(fields)
     text = read_message(filtered.message, names).text(names)
     probabilities = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
-    label = max(probabilities, key=probabilities.__getitem__)
+    label = UNSURE_LABEL if fitted.needs_lessons else max(probabilities, key=probabilities.__getitem__)
     filtered.verdict = decide(label, probabilities, positive, unsure_zone)
 
 

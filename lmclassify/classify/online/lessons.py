@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,26 @@ Array = npt.NDArray[np.float64]
 
 KEPT_LESSONS = 1000
 """So many lessons can still be undone after they have become part of the saved model."""
+
+
+MIN_LESSONS = 10
+"""Lessons of each label that a model of recipe online needs before its labels mean anything."""
+
+
+@dataclass(frozen=True)
+class LessonStatistics:
+    """How much a model has learned from lessons."""
+
+    total: int
+    corrections: int
+    """Lessons whose text had got another label from the model."""
+    today: int
+    """Since midnight, local time."""
+    corrections_today: int
+    last: float | None
+    """Time of the last lesson, seconds since 1970; None if there is none."""
+    per_label: list[int]
+    """(K,)"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +80,20 @@ class Lessons:
     def per_label(self) -> npt.NDArray[np.intp]:
         """(K,) the number of lessons of each label."""
         return np.bincount([lesson.label for lesson in self.taught.values()], minlength=self.labels)
+
+    def statistics(self) -> LessonStatistics:
+        """Return how much has been learned, and how much of it today."""
+        taught = self.taught.values()
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        today = [lesson for lesson in taught if lesson.time >= midnight]
+        return LessonStatistics(
+            total=len(taught),
+            corrections=sum(lesson.is_correction for lesson in taught),
+            today=len(today),
+            corrections_today=sum(lesson.is_correction for lesson in today),
+            last=max((lesson.time for lesson in taught), default=None),
+            per_label=self.per_label.tolist(),
+        )
 
     def apply(self, lesson: Lesson) -> None:
         """Add a lesson. One of the same text is taken back first, if it can be."""
