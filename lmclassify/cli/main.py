@@ -33,6 +33,7 @@ COMMAND_MODULES = {
     "serve": "serve",
     "filter": "filter",
     "milter": "milter",
+    "watch": "watch",
     "benchmark": "benchmark",
     "download": "download",
 }
