@@ -125,7 +125,8 @@ def header_tokens(message: Part, parts: Sequence[Part], sender: str) -> Iterator
     text = {name: _text(message, name) for name in _USUAL}
     yield token("type", message.type)
     for part in parts:
-        yield token("part", part.type)
+        if part is not message:
+            yield token("part", part.type)
         yield token("charset", part.parameter(b"charset"))
         yield token("encoding", part.header(b"content-transfer-encoding").decode("ascii", "replace"))
     mailer = _text(message, "x-mailer") or _text(message, "user-agent")
