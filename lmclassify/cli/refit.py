@@ -56,7 +56,7 @@ def refit(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
     **table: Any,
 ) -> None:
     """Fit a model again with the texts that it was taught.
@@ -99,6 +99,7 @@ def _refit(run: Run, model: str, inputs: FitInputs, recipe: str | None, force: b
         raise OptionError(
             "a model of recipe online has nothing but lessons to fit: add --recipe ngram or --recipe tuned"
         )
+    inputs = replace(inputs, fields=",".join(work.model.reading.choose_fields(inputs.fields)))
     inputs.check(settings.recipe, False)
     if not work.kept and not inputs.are_named:
         raise OptionError(
@@ -122,6 +123,7 @@ def _refit(run: Run, model: str, inputs: FitInputs, recipe: str | None, force: b
             display=display,
             files=inputs.file_names if inputs.are_named else ["kept texts"],
         ).fit(texts, labels)
+    fitted.reading, fitted.text_column = work.model.reading, work.model.text_column
     undone = work.commit(fitted)
     run.say(f"model written to {model}{replacing(old)}")
     if undone:
