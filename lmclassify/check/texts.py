@@ -30,6 +30,9 @@ MIN_LETTERS, MIN_LENGTH = 0.2, 20
 RARE_SCRIPT, MIN_TEXTS = 0.01, 20
 """A script is rare if at most this share of the texts, or one of so many, is written in it."""
 
+MIN_MIXED = 4
+"""Characters of a word with letters of several scripts: shorter ones are formulas, such as Δt."""
+
 MAX_ADDRESS = 200
 """Characters of a long word that are searched for an address: the search takes quadratic time."""
 
@@ -204,7 +207,7 @@ def _mixed_words(text: str) -> list[tuple[tuple[int, int], set[str]]]:
     """Return the words with letters of several scripts that have letter case, and look alike in part."""
     result = []
     for found in _LETTERS.finditer(text):
-        if not found[0].isascii():
+        if len(found[0]) >= MIN_MIXED and not found[0].isascii():
             scripts = {script for character in found[0] if (script := _script(character)) in _CASED}
             if len(scripts) > 1:
                 result.append((found.span(), {script for script in scripts if script is not None}))

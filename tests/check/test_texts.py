@@ -76,7 +76,7 @@ def test_texts_in_a_rare_script():
 
 
 def test_words_of_several_scripts():
-    rows = rows_of([("your pаypal account, α-helix, iPhoneを買う", "spam")])
+    rows = rows_of([("your pаypal account, α-helix, Δt, iPhoneを買う", "spam")])
     (finding,) = find_rare_scripts(rows)
     assert finding.kind == "mixed_script"
     assert finding.reason == "'pаypal' has Cyrillic and Latin letters"
