@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from lmclassify import __version__
@@ -24,7 +21,8 @@ from lmclassify.errors import LMClassifyError, counted
 from lmclassify.service import schemas
 from lmclassify.service.guard import ClientDisconnectedError, Guard
 from lmclassify.service.metrics import Metrics
-from lmclassify.service.problems import MEDIA_TYPE, RequestError, internal_error, json_pointer
+from lmclassify.service.openapi import error_responses, openapi_document
+from lmclassify.service.problems import RequestError, add_error_handlers, json_pointer
 from lmclassify.service.queue import JobResult, ScoringQueue, unavailable
 from lmclassify.service.settings import ServiceSettings
 from lmclassify.service.worker_process import WorkerCommand
@@ -116,12 +114,9 @@ class Service:
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
         app.router.route_class = schemas.StrictRoute
-        app.add_exception_handler(RequestValidationError, _validation_error)
-        app.add_exception_handler(HTTPException, _http_error)
-        app.add_exception_handler(RequestError, _request_error)
-        app.add_exception_handler(Exception, _unexpected_error)
+        add_error_handlers(app)
         route = partial(app.add_api_route, response_class=JSONResponse)
-        errors = _error_responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
+        errors = error_responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
         header = {"description": "Checksum of the model that gave the answer.", "schema": {"type": "string"}}
         responses = {200: {"headers": {MODEL_HEADER: header}}, **errors}
         post = partial(route, methods=["POST"], tags=["model"], responses=responses)
@@ -139,7 +134,7 @@ class Service:
             "/v1/model",
             self._model,
             response_model=schemas.ModelResponse,
-            responses=_error_responses(401, 503),
+            responses=error_responses(401, 503),
             tags=["model"],
             summary="Describe the model",
         )
@@ -154,7 +149,7 @@ class Service:
             "/readyz",
             self._readiness,
             response_model=schemas.StatusResponse,
-            responses=_error_responses(503),
+            responses=error_responses(503),
             tags=["service"],
             summary="Check that the service is ready for requests",
         )
@@ -162,11 +157,11 @@ class Service:
             "/metrics",
             self._show_metrics,
             response_class=Response,
-            responses={200: {"content": {"text/plain": {}}}, **_error_responses(401)},
+            responses={200: {"content": {"text/plain": {}}}, **error_responses(401)},
             tags=["service"],
             summary="Prometheus metrics",
         )
-        app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+        app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
         app.add_api_route("/docs", _docs, include_in_schema=False)
         app.mount("/docs-static", StaticFiles(directory=str(files("fastapi_offline") / "static")))
         app.add_api_route("/", _page, include_in_schema=False)
@@ -275,36 +270,6 @@ async def _docs() -> FileResponse:
     return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document: FastAPI's, with our error format and the bearer token."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        components = document["components"]["schemas"]
-        for model in (schemas.ProblemDetails, schemas.ErrorPlace):
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schema.pop("$defs", None)
-            components[model.__name__] = schema
-        for unused in ("HTTPValidationError", "ValidationError"):
-            components.pop(unused, None)
-        bearer = {"type": "http", "scheme": "bearer", "description": "Only if the service requires a token."}
-        document["components"]["securitySchemes"] = {"token": bearer}
-        for path, operations in document["paths"].items():
-            if path.startswith("/v1/") or path == "/metrics":
-                for operation in operations.values():
-                    operation["security"] = [{}, {"token": []}]
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
-def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the description of error responses for the OpenAPI document."""
-    schema = {"$ref": "#/components/schemas/ProblemDetails"}
-    return {
-        status: {"description": RequestError(status, "").title, "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in statuses
-    }
-
-
 def _json(body: bytes, checksum: str) -> Response:
     headers = {MODEL_HEADER: checksum} if checksum else None
     return Response(body, media_type="application/json", headers=headers)
@@ -325,30 +290,3 @@ def _split(texts: list[str]) -> Iterator[list[str]]:
 
 def _too_much(pointer: str, limit: str) -> RequestError:
     return RequestError(422, f"The request is too large: {limit}.", [{"pointer": pointer, "detail": limit}])
-
-
-async def _request_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError)
-    return error.response()
-
-
-async def _unexpected_error(_: Request, __: Exception) -> Response:
-    return internal_error().response()  # the guard logs it
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return RequestError(
-        error.status_code, f"{error.detail}.".replace("..", "."), headers=error.headers
-    ).response()
-
-
-async def _validation_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    errors = [
-        {"pointer": json_pointer(*(item["loc"][1:])), "detail": str(item["msg"])[:200]}
-        for item in error.errors()[:10]
-    ]
-    return RequestError(
-        422, "The body does not match the schema of this path; see errors.", errors
-    ).response()
