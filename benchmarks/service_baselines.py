@@ -16,12 +16,22 @@ from lmclassify.service.worker import WorkerScorer, run_worker
 
 class _BaselineScorer:
     notes: Sequence[str] = ()
+    checksum = ""
 
     def explain(self, text: str, label: str | None, against: str | None) -> Any:
         raise NotImplementedError
 
     def suggest(self, prefix: str, label: str | None, n: int) -> Any:
         raise NotImplementedError
+
+    def learn(self, text: str, label: str, from_label: str | None, undo: bool) -> Any:
+        raise NotImplementedError
+
+    def lesson_counts(self) -> None:
+        return None
+
+    def refresh(self) -> None:
+        pass
 
     def model_info(self) -> Any:
         return {}

@@ -98,10 +98,19 @@ BatchMilliseconds = Annotated[
 Batching = Annotated[
     bool, typer.Option("--batching/--no-batching", help="Score texts that are waiting as one batch.")
 ]
+Learn = Annotated[
+    bool | None,
+    typer.Option(
+        "--learn/--no-learn",
+        help="Let requests teach the model. Default: on if only this machine can reach the service (a "
+        "socket, or a loopback address without --allowed-host), else off.",
+    ),
+]
 LogTexts = Annotated[
     bool, typer.Option("--log-texts", help="Write texts to the log. Default: no text is ever logged.")
 ]
 
+_LOOPBACK = "127.0.0.1"
 _PACKAGES = ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")
 _EXAMPLES = (
     "lmclassify serve -m model",
@@ -127,6 +136,7 @@ def serve(
     timeout: Timeout = 10.0,
     batch_milliseconds: BatchMilliseconds = 0.0,
     batching: Batching = True,
+    learn: Learn = None,
     log_texts: LogTexts = False,
     exact: Exact = False,
     **decision_options: Any,
@@ -139,8 +149,14 @@ def serve(
         raise OptionError("--socket excludes --host and --port")
     if not math.isfinite(timeout):
         raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
+    token = _token(token_file)
+    reachable = socket is None and not _is_loopback(host or _LOOPBACK)
+    if learn and reachable and token is None:
+        raise OptionError(
+            f"--learn on {host}, which other machines can reach, needs a token; see --token-file"
+        )
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model to reload
-    host, port = host or "127.0.0.1", 8000 if port is None else port
+    host, port = host or _LOOPBACK, 8000 if port is None else port
     for package in _PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise LMClassifyError(f"serve needs {package}: {install_extra('serve')}")
@@ -158,8 +174,9 @@ def serve(
         timeout=timeout,
         batching=batching,
         batch_milliseconds=batch_milliseconds,
-        token=_token(token_file),
+        token=token,
         allowed_hosts=_allowed_hosts(allowed_host or [], None if socket else host),
+        learn=not reachable and not allowed_host if learn is None else learn,
         log_texts=log_texts,
     )
 
@@ -174,7 +191,7 @@ def serve(
         else:
             listener = stack.enter_context(listen_on_path(socket))
             where = socket
-        if socket is None and not _is_loopback(host) and settings.token is None:
+        if reachable and token is None:
             run.say("note: other machines can reach this address; require a token with --token-file")
         serve_on(
             worker,

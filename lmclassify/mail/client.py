@@ -8,10 +8,18 @@ import sys
 from lmclassify.errors import OptionError
 from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage, filter_standard_input
-from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_prediction
+from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_lesson, request_prediction
 from lmclassify.mail.messages import read_message
 from lmclassify.mail.verdicts import decide, parse_unsure_zone
 from lmclassify.text.terminal import guard_standard_streams
+
+LEARN_TIMEOUT = 30.0
+"""Seconds to wait for the acknowledgement of a lesson: a lost lesson is worse than a slow one."""
+
+TYPE_CHECKING = False  # importing typing takes too long
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +81,38 @@ def classify_with_service(
     text = read_message(filtered.message, names).text(names)
     label, probabilities = request_prediction(socket, text, timeout)
     filtered.verdict = decide(label, probabilities, positive, unsure_zone)
+
+
+def learn_with_service(
+    socket: str,
+    text: str,
+    label: str,
+    from_label: str | None = None,
+    undo: bool = False,
+    *,
+    timeout: float = LEARN_TIMEOUT,
+) -> Mapping[str, Any]:
+    """Teach the model of a service on a local socket one text, or make it forget the text.
+
+    Raises LMClassifyError if the service does not acknowledge this. It is safe to try again: a text counts
+    once.
+
+    Parameters
+    ----------
+    text : str
+        The text as the model reads it.
+    from_label : str, optional
+        The label that the text had before, if it was moved.
+
+    Returns
+    -------
+    mapping
+        ``id``, ``label``, ``changed`` (False if this was already learned), ``predicted_before`` and
+        ``predicted_after``.
+    """
+    if not timeout > 0:
+        raise OptionError(f"--timeout must be above 0, not {timeout:g}")
+    return request_lesson(socket, text, label, from_label, undo, timeout)
 
 
 def main() -> None:

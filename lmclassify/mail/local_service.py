@@ -10,9 +10,13 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from lmclassify.errors import LMClassifyError, printable
+
+TYPE_CHECKING = False  # importing typing takes too long
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds to wait for the complete response: a mail system should not wait longer for one message."""
@@ -36,31 +40,65 @@ def request_prediction(
     timeout : float
         Seconds for the whole request.
     """
+    with _checked(path):
+        prediction = _post(path, "/v1/predict", {"text": text}, timeout)["predictions"][0]
+        return str(prediction["label"]), {
+            str(name): float(value) for name, value in prediction["probabilities"].items()
+        }
+
+
+def request_lesson(
+    path: str,
+    text: str,
+    label: str,
+    from_label: str | None = None,
+    undo: bool = False,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Mapping[str, Any]:
+    """Teach the model of a service, and return its answer; see `lmclassify.service.schemas.LearnResponse`.
+
+    Raises LMClassifyError if there is no valid response. The text may have been learned nevertheless; it is
+    safe to repeat the request, as a text counts once.
+    """
+    content = {"text": text, "label": label, "undo": undo}
+    if from_label is not None:
+        content["from"] = from_label
+    with _checked(path):
+        answer = _post(path, "/v1/learn", content, timeout)
+        return {
+            name: answer[name] for name in ("id", "label", "changed", "predicted_before", "predicted_after")
+        }
+
+
+@contextlib.contextmanager
+def _checked(path: str) -> Iterator[None]:
     try:
-        status, content = _send(path, _request(text), time.monotonic() + timeout)
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise LMClassifyError(f"the program on {path} is not an lmclassify service") from error
+
+
+def _post(path: str, target: str, content: Mapping[str, object], timeout: float) -> Any:
+    """Send JSON to a path of the service on a socket and return the JSON of its answer."""
+    try:
+        status, answer = _send(path, _request(target, content), time.monotonic() + timeout)
     except TimeoutError:
         raise LMClassifyError(f"the service on {path} does not answer within {timeout:g} s") from None
     except OSError as error:
         raise LMClassifyError(
             f"no service on {path}: {error.strerror or error}; start one with lmclassify serve --socket"
         ) from error
-    try:
-        body = json.loads(content)
-        if not status.startswith("200"):
-            detail = body.get("detail", "") if isinstance(body, dict) else ""
-            raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
-        prediction = body["predictions"][0]
-        return str(prediction["label"]), {
-            str(name): float(value) for name, value in prediction["probabilities"].items()
-        }
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise LMClassifyError(f"the program on {path} is not an lmclassify service") from error
+    body = json.loads(answer)
+    if not status.startswith("200"):
+        detail = body.get("detail", "") if isinstance(body, dict) else ""
+        raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
+    return body
 
 
-def _request(text: str) -> bytes:
-    content = json.dumps({"text": text}).encode()
+def _request(target: str, value: Mapping[str, object]) -> bytes:
+    content = json.dumps(value).encode()
     lines = [
-        "POST /v1/predict HTTP/1.0",
+        f"POST {target} HTTP/1.0",
         "Host: localhost",
         "Content-Type: application/json",
         f"Content-Length: {len(content)}",

@@ -23,7 +23,7 @@ from lmclassify.service.guard import ClientDisconnectedError, Guard
 from lmclassify.service.metrics import Metrics
 from lmclassify.service.openapi import error_responses, openapi_document
 from lmclassify.service.problems import RequestError, add_error_handlers, json_pointer
-from lmclassify.service.queue import JobResult, ScoringQueue, unavailable
+from lmclassify.service.queue import MAYBE_LEARNED, JobResult, Lesson, ScoringQueue, unavailable
 from lmclassify.service.settings import ServiceSettings
 from lmclassify.service.worker_process import WorkerCommand
 
@@ -40,6 +40,12 @@ MAX_PIECE_CHARACTERS = 1 << 16
 UNWATCHED_SECONDS = 0.1
 """A client that disconnects this early is not noticed: watching takes time, and most answers are faster."""
 
+_LESSON_LOG = {
+    "learned": "learned 1 text as %s",
+    "corrected": "learned 1 text as %s (correction)",
+    "undone": "forgot 1 text learned as %s",
+    "repeated": "a lesson as %s changed nothing: it was already learned, or undone",
+}
 _PREFIX, _SUFFIX = b'{"predictions":[', b"]}"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATHS = (
@@ -48,6 +54,7 @@ _PATHS = (
     "/v1/predict",
     "/v1/explain",
     "/v1/suggest",
+    "/v1/learn",
     "/v1/model",
     "/healthz",
     "/readyz",
@@ -66,8 +73,8 @@ class Service:
 
     def __init__(self, command: WorkerCommand, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._queue = ScoringQueue(command, settings, self._count_batch)
-        self._metrics = Metrics(lambda: self._queue.waiting)
+        self._queue = ScoringQueue(command, settings, self._count_batch, self._count_lesson)
+        self._metrics = Metrics(lambda: self._queue.waiting, lambda: self._queue.lesson_counts)
         self.ready = False
         self._reload_lock = asyncio.Lock()
         self.app = Guard(self._application(), settings, self._count_request)
@@ -129,6 +136,14 @@ class Service:
         )
         post(
             "/v1/suggest", self._suggest, response_model=schemas.SuggestResponse, summary="Suggest next words"
+        )
+        responses = {**responses, **error_responses(403)}
+        post(
+            "/v1/learn",
+            self._learn,
+            response_model=schemas.LearnResponse,
+            responses=responses,
+            summary="Teach the model",
         )
         route(
             "/v1/model",
@@ -193,6 +208,20 @@ class Service:
         result = await self._result(request, "suggest", [(body.prefix, body.label, body.n)])
         return _json(result.bodies[0], result.checksum)
 
+    async def _learn(self, body: schemas.LearnRequest, request: Request) -> Response:
+        if not self._settings.learn:
+            raise RequestError(403, "This service does not learn; start it with lmclassify serve --learn.")
+        for field, value in (("text", body.text), ("label", body.label), ("from", body.from_label or "")):
+            self._check_texts([value], field)
+        if body.from_label == body.label:
+            detail = "it is the label to learn"
+            raise RequestError(422, f"The text cannot move: {detail}.", [_place("/from", detail)])
+        if not body.text.strip():
+            raise RequestError(422, "The text is empty.", [_place("/text", "it must have a word")])
+        lesson: Lesson = (body.text, body.label, body.from_label, body.undo)
+        result = await self._result(request, "learn", [lesson])
+        return _json(result.bodies[0], result.checksum)
+
     async def _result(self, request: Request, kind: str, pieces: Sequence[Any]) -> JobResult:
         """Submit a job and return its result, unless the time is up or the client disconnects."""
         deadline = time.monotonic() + self._settings.timeout
@@ -205,8 +234,10 @@ class Service:
             future.cancel()
             if not self._queue.ready:
                 raise unavailable()
-            seconds = f"{self._settings.timeout:g} s"
-            raise RequestError(504, f"There was no result within {seconds}; send fewer or shorter texts.")
+            remedy = "send fewer or shorter texts."
+            if kind == "learn":
+                remedy = MAYBE_LEARNED[0].lower() + MAYBE_LEARNED[1:]
+            raise RequestError(504, f"There was no result within {self._settings.timeout:g} s; {remedy}")
         return future.result()
 
     async def _disconnects(
@@ -223,7 +254,7 @@ class Service:
         names = ("max_body_bytes", "max_texts", "max_characters")
         limits = {name: getattr(self._settings, name) for name in names}
         limits["max_suggestions"] = schemas.MAX_SUGGESTIONS
-        return JSONResponse({**self._queue.model_info, "limits": limits})
+        return JSONResponse({**self._queue.model_info, "can_learn": self._settings.learn, "limits": limits})
 
     async def _readiness(self) -> JSONResponse:
         if not self.ready or not self._queue.ready:
@@ -244,17 +275,26 @@ class Service:
                 )
             if not text.isascii() and _SURROGATE.search(text):
                 detail = "it contains half of a surrogate pair"
-                raise RequestError(
-                    422, f"A text is not valid Unicode: {detail}.", [{"pointer": pointer, "detail": detail}]
-                )
+                raise RequestError(422, f"A text is not valid Unicode: {detail}.", [_place(pointer, detail)])
 
     def _count_batch(self, num_texts: int, labels: Mapping[str, int]) -> None:
         if num_texts:
             self._metrics.count_batch(num_texts, labels)
 
+    def _count_lesson(self, answer: Mapping[str, Any], lesson: Lesson) -> None:
+        _, label, _, undo = lesson
+        correction = answer["predicted_before"] not in (None, label)
+        outcome = "repeated" if not answer["changed"] else "undone" if undo else "learned"
+        if outcome == "learned" and correction:
+            outcome = "corrected"
+        self._metrics.count_lesson(label, outcome)
+        _log.info(_LESSON_LOG[outcome], label)
+
     def _count_request(self, method: str, path: str, status: int, seconds: float) -> None:
         known = path if path in _PATHS else "other"  # an unknown path could contain anything
         self._metrics.count_request(known, status, seconds)
+        if known == "/v1/learn" and status != 200:
+            self._metrics.count_rejected_lesson(status)
         _log.debug("%s %s %d %.1f ms", method, known, status, seconds * 1000)
 
 
@@ -289,4 +329,8 @@ def _split(texts: list[str]) -> Iterator[list[str]]:
 
 
 def _too_much(pointer: str, limit: str) -> RequestError:
-    return RequestError(422, f"The request is too large: {limit}.", [{"pointer": pointer, "detail": limit}])
+    return RequestError(422, f"The request is too large: {limit}.", [_place(pointer, limit)])
+
+
+def _place(pointer: str, detail: str) -> dict[str, str]:
+    return {"pointer": pointer, "detail": detail}

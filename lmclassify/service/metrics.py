@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lmclassify.service.worker import LessonCounts
 
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _TEXTS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -17,11 +23,13 @@ class Metrics:
     ----------
     waiting : callable
         Returns the number of requests without an answer.
+    lesson_counts : callable
+        Returns the numbers of lessons that the model has learned; None if they are unknown.
     """
 
     MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
+    def __init__(self, waiting: Callable[[], int], lesson_counts: Callable[[], LessonCounts | None]) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "lmclassify_requests", "Answered requests.", ["path", "status"], registry=self._registry
@@ -44,6 +52,19 @@ class Metrics:
         )
         gauge = Gauge("lmclassify_waiting_requests", "Requests without an answer.", registry=self._registry)
         gauge.set_function(waiting)
+        self._lessons = Counter(
+            "lmclassify_lessons",
+            "Answered lessons by outcome.",
+            ["label", "outcome"],
+            registry=self._registry,
+        )
+        self._rejected = Counter(
+            "lmclassify_rejected_lessons",
+            "Lessons answered with an error.",
+            ["status"],
+            registry=self._registry,
+        )
+        self._registry.register(_ModelLessons(lesson_counts))
 
     def count_request(self, path: str, status: int, seconds: float) -> None:
         """Count a request; `path` must be one of a few known paths, as each makes its own time series."""
@@ -56,6 +77,14 @@ class Metrics:
         for label, count in labels.items():
             self._labels.labels(label).inc(count)
 
+    def count_lesson(self, label: str, outcome: str) -> None:
+        """Count a lesson; `outcome` is ``learned``, ``corrected``, ``undone`` or ``repeated``."""
+        self._lessons.labels(label, outcome).inc()
+
+    def count_rejected_lesson(self, status: int) -> None:
+        """Count a lesson that was answered with an error."""
+        self._rejected.labels(str(status)).inc()
+
     def count_reload(self, succeeded: bool) -> None:
         """Count an attempt to reload the model."""
         self._reloads.labels("success" if succeeded else "failure").inc()
@@ -63,3 +92,36 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _ModelLessons(Collector):
+    """Gauges of the lessons that the model holds, whoever taught them."""
+
+    def __init__(self, lesson_counts: Callable[[], LessonCounts | None]) -> None:
+        self._lesson_counts = lesson_counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges; none if the model cannot learn."""
+        counts = self._lesson_counts()
+        if counts is None:
+            return
+        by_label = GaugeMetricFamily(
+            "lmclassify_model_lessons", "Lessons that the model holds, by label.", labels=["label"]
+        )
+        for label, number in counts["labels"].items():
+            by_label.add_metric([label], number)
+        yield by_label
+        last = counts["last"]
+        now = time.time()
+        today = last is not None and datetime.fromtimestamp(last).date() == datetime.fromtimestamp(now).date()
+        for name, help_text, number in (
+            ("corrections", "Lessons that were corrections.", counts["corrections"]),
+            ("lessons_today", "Lessons of this day.", counts["today"] if today else 0),
+            ("corrections_today", "Corrections of this day.", counts["corrections_today"] if today else 0),
+        ):
+            yield GaugeMetricFamily(f"lmclassify_model_{name}", help_text, value=number)
+        if last is not None:
+            seconds = max(now - last, 0)
+            yield GaugeMetricFamily(
+                "lmclassify_seconds_since_last_lesson", "Seconds since the last lesson.", value=seconds
+            )

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,11 +16,24 @@ from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.explain import Explanation
 from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.next_words import Suggestion
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, OptionError
 from lmclassify.evaluation.model_info import model_info
 from lmclassify.logs import log_formatter
 from lmclassify.persistence.reading import model_checksum
-from lmclassify.service.worker import run_worker
+from lmclassify.service.worker import LessonCounts, run_worker
+
+
+class Lessons(Protocol):
+    """What a loaded model learns, and the journal on disk that holds it."""
+
+    def learn(self, text: str, label: Any, *, undo: bool, from_label: Any) -> Mapping[str, Any]:
+        """Learn a lesson, or forget it; write it to disk, then return what changed."""
+
+    def refresh(self) -> object:
+        """Replay what other processes have written to the journal."""
+
+    def counts(self) -> LessonCounts:
+        """Return how many lessons have been learned."""
 
 
 class ModelScorer:
@@ -34,6 +47,8 @@ class ModelScorer:
         Checksum of the saved model.
     notes : sequence of str, optional
         Messages about the model for the log of the service.
+    lessons : Lessons, optional
+        What the model has learned since it was fitted. The default is a model that cannot learn.
     """
 
     def __init__(
@@ -43,11 +58,13 @@ class ModelScorer:
         name: str,
         checksum: str,
         notes: Sequence[str] = (),
+        lessons: Lessons | None = None,
     ) -> None:
         self.notes = notes
+        self.checksum = checksum
         self._fitted = fitted
         self._name = name
-        self._checksum = checksum
+        self._lessons = lessons
         self._decisions = decisions
         self._labels = fitted.label_names
         try:
@@ -127,6 +144,26 @@ class ModelScorer:
         """Return likely next words; see `FittedModel.suggest`."""
         return self._fitted.suggest(prefix, self._parse_label(label), n)
 
+    def learn(self, text: str, label: str, from_label: str | None = None, undo: bool = False) -> Any:
+        """Learn a lesson, or forget it; see `lmclassify.service.schemas.LearnResponse`.
+
+        Raises OptionError if a label is unknown or the model cannot learn.
+        """
+        if self._lessons is None:
+            raise OptionError("this model cannot learn; fit it again with this version")
+        return self._lessons.learn(
+            text, self._parse_label(label), undo=undo, from_label=self._parse_label(from_label)
+        )
+
+    def lesson_counts(self) -> LessonCounts | None:
+        """Return how many lessons the model has learned; None if it cannot learn."""
+        return None if self._lessons is None else self._lessons.counts()
+
+    def refresh(self) -> None:
+        """Read the lessons that another process has taught the same saved model."""
+        if self._lessons is not None:
+            self._lessons.refresh()
+
     def _parse_label(self, name: str | None) -> Any:
         """Return the label with this name, in its original type."""
         return None if name is None else self._fitted.label_named(name)
@@ -135,10 +172,11 @@ class ModelScorer:
         """Return a description of the model; see `lmclassify.evaluation.model_info`."""
         return {
             "model": self._name,
-            "checksum": self._checksum,
+            "checksum": self.checksum,
             "can_suggest": self._can_suggest,
             "unknown_threshold": self._unknown_threshold,
             **model_info(self._fitted),
+            "lessons": self.lesson_counts(),
         }
 
 

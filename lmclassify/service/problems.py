@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from lmclassify.service.worker import FAILED
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -65,7 +67,7 @@ class RequestError(Exception):
 
 def internal_error() -> RequestError:
     """Return the error for an unexpected failure of the service."""
-    return RequestError(500, "Internal error; see the log of the service.")
+    return RequestError(500, FAILED)
 
 
 def json_pointer(*keys: str | int) -> str:

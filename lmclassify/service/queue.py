@@ -16,14 +16,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lmclassify.errors import LMClassifyError
-from lmclassify.service.problems import RequestError, internal_error
+from lmclassify.service.problems import RequestError
 from lmclassify.service.settings import ServiceSettings
 from lmclassify.service.worker_process import WorkerCommand, WorkerProcess
 
 _log = logging.getLogger("lmclassify.service")
 
+MAYBE_LEARNED = "The text may have been learned; it is safe to send it again, as it counts once."
 MAX_BATCH_TEXTS = 256
 """Maximum number of texts in a batch of several jobs: a larger batch is hardly faster per text."""
+
+
+Lesson = Sequence[Any]
+"""The arguments of `lmclassify.service.worker.WorkerScorer.learn`."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,10 @@ class _ScoringJob:
         """Number of texts to predict in the next piece."""
         return len(self.next_piece) if self.kind == "predict" else 0
 
+    @property
+    def is_lesson(self) -> bool:
+        return self.kind == "learn"
+
 
 @dataclass(eq=False)
 class _Worker:
@@ -65,6 +74,8 @@ class _Worker:
     """Jobs that this worker has begun and must finish although another one has taken over."""
     deadline: asyncio.TimerHandle | None = None
     """Kills the process if it does not answer in time."""
+    lesson_next: bool = True
+    """Whether the next batch is a lesson, if one waits; otherwise it is none, if another job waits."""
 
 
 class ScoringQueue:
@@ -74,6 +85,8 @@ class ScoringQueue:
     ----------
     on_batch : callable, optional
         Called after each batch with the number of texts predicted and the number of texts per label.
+    on_lesson : callable, optional
+        Called with the answer to each lesson and its arguments, even if nobody waits for the answer any more.
 
     Attributes
     ----------
@@ -86,10 +99,12 @@ class ScoringQueue:
         command: WorkerCommand,
         settings: ServiceSettings,
         on_batch: Callable[[int, Mapping[str, int]], object] = lambda texts, labels: None,
+        on_lesson: Callable[[Mapping[str, Any], Lesson], object] = lambda answer, lesson: None,
     ) -> None:
         self._command = command
         self._settings = settings
         self._on_batch = on_batch
+        self._on_lesson = on_lesson
         self._jobs: deque[_ScoringJob] = deque()
         self._worker: _Worker | None = None
         self._batch_timer: asyncio.TimerHandle | None = None
@@ -140,6 +155,11 @@ class ScoringQueue:
             raise unavailable()
         return self._worker.process.model_info
 
+    @property
+    def lesson_counts(self) -> Any:
+        """How many lessons the model has learned; None if that is unknown or it cannot learn."""
+        return None if self._worker is None else self._worker.process.model_info.get("lessons")
+
     def submit(self, kind: str, pieces: Sequence[Any]) -> asyncio.Future[JobResult]:
         """Queue a job.
 
@@ -148,7 +168,7 @@ class ScoringQueue:
 
         Parameters
         ----------
-        kind : {"predict", "explain", "suggest"}
+        kind : {"predict", "explain", "suggest", "learn"}
         pieces : sequence
             JSON-compatible arguments of one or more calls of the method `kind` of a
             `lmclassify.service.worker.WorkerScorer`; those of predict are lists of texts.
@@ -219,17 +239,25 @@ class ScoringQueue:
 
     def _send_batch(self, worker: _Worker, jobs: deque[_ScoringJob]) -> bool:
         """Send the next batch of some jobs to an idle worker; return whether there was one."""
-        batch = self._next_batch(jobs)
+        batch = self._next_batch(jobs, worker.lesson_next)
         if batch:
+            worker.lesson_next = not batch[0].is_lesson
             worker.process.send([(job.kind, job.next_piece) for job in batch])
             worker.batch = batch
             seconds = self._settings.seconds_to_answer_batch
             worker.deadline = asyncio.get_running_loop().call_later(seconds, _kill_unresponsive, worker)
         return bool(batch)
 
-    def _next_batch(self, jobs: deque[_ScoringJob]) -> list[_ScoringJob]:
-        """Remove the next batch from the front of some jobs and return it."""
+    def _next_batch(self, jobs: deque[_ScoringJob], lesson_next: bool) -> list[_ScoringJob]:
+        """Remove the next batch from some jobs and return it.
+
+        A lesson does not wait for all other jobs, nor do these wait for all lessons: they take turns.
+        """
         batch: list[_ScoringJob] = []
+        first = next((job for job in jobs if job.is_lesson == lesson_next), None)
+        if first is not None and first is not jobs[0]:
+            jobs.remove(first)
+            jobs.appendleft(first)
         num_texts = 0
         while jobs:
             job = jobs[0]
@@ -271,7 +299,9 @@ class ScoringQueue:
         for job in reversed(batch):
             if job.future.done():
                 continue
-            if len(batch) == 1 or job.isolated or self._stopping:
+            if job.is_lesson:  # it may have been learned
+                job.future.set_exception(RequestError(503, f"The scoring process has ended. {MAYBE_LEARNED}"))
+            elif len(batch) == 1 or job.isolated or self._stopping:
                 job.future.set_exception(unavailable())
             else:
                 job.isolated = True
@@ -297,20 +327,21 @@ class ScoringQueue:
         batch, worker.batch = worker.batch, []
         if worker.deadline is not None:
             worker.deadline.cancel()
+        worker.process.model_info["lessons"] = value["lessons"]
         num_texts, start = sum(job.num_texts for job in batch), 0
         for job, (status, length) in zip(batch, value["answers"], strict=True):
             body = payload[start : start + length]
             start += length
+            if job.is_lesson and status == 200:
+                self._on_lesson(json.loads(body), job.next_piece)
             if job.future.done():
                 continue
             if status != 200:
-                error = internal_error() if status == 500 else RequestError(status, json.loads(body))
-                job.future.set_exception(error)
+                job.future.set_exception(RequestError(status, json.loads(body)))
                 continue
             job.bodies.append(body)
             if len(job.bodies) == len(job.pieces):
-                checksum = worker.process.model_info.get("checksum", "")
-                job.future.set_result(JobResult(job.bodies, checksum))
+                job.future.set_result(JobResult(job.bodies, value["checksum"]))
             else:
                 (self._jobs if worker is self._worker else worker.unfinished).append(job)
         self._on_batch(num_texts, value["labels"])

@@ -19,21 +19,36 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypedDict
 
-from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.errors import DataError, LMClassifyError, OptionError
 from lmclassify.logs import log_unexpected
 from lmclassify.service.messages import read_message, write_message
 
 _log = logging.getLogger("lmclassify.service")
 
+FAILED = "Internal error; see the log of the service."
+
 _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
+
+
+class LessonCounts(TypedDict):
+    """How many lessons a model has learned; see `lmclassify.service.schemas.LessonCounts`."""
+
+    total: int
+    corrections: int
+    labels: dict[str, int]
+    today: int
+    corrections_today: int
+    last: float | None
 
 
 class WorkerScorer(Protocol):
     """What a worker runs; see `lmclassify.service.model_scorer.ModelScorer`. Results are JSON-compatible."""
 
     notes: Sequence[str]
+    checksum: str
+    """Checksum of the saved model; empty if there is none."""
 
     def predict(self, texts: list[str], /) -> Sequence[Any]:
         """Return one prediction per text, a dictionary with a ``label``."""
@@ -44,8 +59,17 @@ class WorkerScorer(Protocol):
     def suggest(self, prefix: str, label: str | None, n: int, /) -> Any:
         """Return likely next words."""
 
+    def learn(self, text: str, label: str, from_label: str | None, undo: bool, /) -> Any:
+        """Learn a lesson, or forget it. When this returns, the lesson is on disk."""
+
+    def lesson_counts(self) -> LessonCounts | None:
+        """Return how many lessons the model has learned; None if it cannot learn."""
+
+    def refresh(self) -> None:
+        """Read the lessons that another process has taught the same saved model. Called before each batch."""
+
     def model_info(self) -> Any:
-        """Return a description of the model."""
+        """Return a description of the model, with its `lesson_counts` as ``lessons``."""
 
 
 _Answer = tuple[int, bytes, Counter[str]]
@@ -84,6 +108,8 @@ def run_worker(load: Callable[[dict[str, Any]], WorkerScorer]) -> None:
             value = {
                 "answers": [(status, len(body)) for status, body, _ in batch],
                 "labels": dict(sum((labels for _, _, labels in batch), Counter())),
+                "checksum": scorer.checksum,
+                "lessons": scorer.lesson_counts(),
             }
             write_message(answers, value, b"".join(body for _, body, _ in batch))
             answers.flush()
@@ -109,14 +135,19 @@ def _redirect_standard_output() -> BinaryIO:
 def _answer_batch(scorer: WorkerScorer, jobs: Sequence[Any]) -> list[_Answer]:
     """Return the answer to each job. If the batch fails, score its jobs one by one."""
     try:
+        scorer.refresh()
         return [(200, _encode(result), labels) for result, labels in _score(scorer, jobs)]
-    except OptionError as error:
+    except (DataError, OptionError) as error:
         if len(jobs) == 1:
             return [(422, _encode(str(error)), Counter())]
+    except LMClassifyError as error:  # such as a full disk; the message names no text
+        if len(jobs) == 1:
+            _log.error("%s", error)
+            return [(500, _encode(FAILED), Counter())]
     except Exception as error:
         if len(jobs) == 1:
             log_unexpected(_log, error, "scoring")
-            return [(500, b"", Counter())]
+            return [(500, _encode(FAILED), Counter())]
     return [answer for job in jobs for answer in _answer_batch(scorer, [job])]
 
 
@@ -133,6 +164,8 @@ def _score(scorer: WorkerScorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Cou
             start += len(texts)
     elif kind == "explain":
         yield scorer.explain(*arguments), Counter()
+    elif kind == "learn":
+        yield scorer.learn(*arguments), Counter()
     else:
         yield {"suggestions": scorer.suggest(*arguments)}, Counter()
 

@@ -108,6 +108,29 @@ def test_serving_other_machines_without_a_token_is_noted(served_with, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("options", "learns"),
+    [
+        ([], True),
+        (["--host", "localhost"], True),
+        (["--no-learn"], False),
+        (["--allowed-host", "example.org"], False),
+        (["--allowed-host", "example.org", "--learn"], True),
+        (["--host", "0.0.0.0", "--token-file", "token"], False),
+        (["--host", "0.0.0.0", "--token-file", "token", "--learn"], True),
+    ],
+)
+def test_who_may_teach_by_default(served_with, tmp_path, options, learns):
+    (tmp_path / "token").write_text("secret")
+    assert run_cli("serve", "--port", 0, *options, cwd=tmp_path).returncode == 0
+    assert served_with[0]["settings"].learn is learns
+
+
+def test_a_service_on_a_socket_learns(served_with, short_folder):
+    assert run_cli("serve", "--socket", short_folder / "s", cwd=short_folder).returncode == 0
+    assert served_with[0]["settings"].learn
+
+
+@pytest.mark.parametrize(
     ("options", "status", "message"),
     [
         (["-m", "nowhere"], 1, "nowhere"),
@@ -121,6 +144,11 @@ def test_serving_other_machines_without_a_token_is_noted(served_with, tmp_path):
         (["--max-texts", "0"], 2, "'--max-texts'"),
         (["--timeout", "inf"], 2, "--timeout must be a number of seconds"),
         (["--timeout", "nan"], 2, "--timeout"),
+        (
+            ["--host", "0.0.0.0", "--learn"],
+            2,
+            "--learn on 0.0.0.0, which other machines can reach, needs a token",
+        ),
         (["--socket", "s", "--port", "1"], 2, "--socket excludes --host and --port"),
     ],
 )
