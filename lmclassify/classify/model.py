@@ -8,6 +8,8 @@ from lmclassify.classify import explain, next_words, storage
 from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.next_words import Suggestion
+from lmclassify.classify.online import teach
+from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.predictor import PlainPredictor, Predictor
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.persistence.layout import StoredModel
@@ -143,6 +145,37 @@ class FittedModel(Predictor):
             max_tokens=max_tokens,
             seed=seed,
         )
+
+    def learn(self, text: str, label: object, *, undo: bool = False, from_label: object = None) -> Learned:
+        """Teach the model one text, such as a correction, or take a lesson back; takes milliseconds.
+
+        The text gets its label, as do near copies of it; other texts keep theirs as far as possible. Nothing
+        that was fitted changes: lessons are weights of their own (see `lmclassify.classify.online`), which
+        add to the joint log-probabilities. A text that was learned with the same label is not counted again;
+        with another label, the new lesson replaces the old one.
+
+        Parameters
+        ----------
+        text : str
+        label : object
+            The text's true label, one of `classes_`. With `undo`, the label that it was taught.
+        undo : bool, default=False
+            Take the text's lesson back.
+        from_label : object, optional
+            The label that the text moves from, such as the folder of a mailbox.
+
+        Returns
+        -------
+        dict
+            ``id`` (of the text), ``label``, ``changed``, ``predicted_before`` and ``predicted_after``; see
+            `lmclassify.classify.online.teach.Learned`.
+
+        Raises
+        ------
+        OptionError
+            If the model has no such label, or the text was not learned and cannot be taken back.
+        """
+        return teach.undo(self, text, label) if undo else teach.learn(self, text, label, from_label)
 
     def save(self, path: str | os.PathLike[str], *, replaces: str | None = None) -> None:
         """Write the model into a folder; see `lmclassify.persistence.layout`.
