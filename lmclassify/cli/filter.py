@@ -15,6 +15,7 @@ _EXAMPLES = (
     "lmclassify filter -m model < message.eml",
     "lmclassify filter -m model --fields subject,body --unsure 0.2,0.9 < message.eml",
     "lmclassify filter --socket /run/user/1000/lmclassify < message.eml",
+    "lmclassify filter --socket /run/lmclassify/socket --user alice@example.org < message.eml",
 )
 
 
@@ -29,6 +30,12 @@ def filter_message(
             metavar="PATH",
             help="Ask the service that listens on this socket (lmclassify serve --socket PATH) instead of "
             "loading a model.",
+        ),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user", metavar="NAME", help="Whose model the service uses (lmclassify serve --models)."
         ),
     ] = None,
     fields: Fields = DEFAULT_FIELDS,
@@ -68,8 +75,10 @@ def filter_message(
 
         if model != DEFAULT_MODEL or exact:
             raise OptionError("with --socket the service has the model; drop --model and --exact")
-        classify_with_service(filtered, socket, fields=fields, positive=positive, unsure=unsure)
+        classify_with_service(filtered, socket, fields=fields, positive=positive, unsure=unsure, user=user)
         return
+    if user is not None:
+        raise OptionError("--user needs --socket: the service has the models of users")
     from lmclassify.mail.fields import parse_fields
     from lmclassify.mail.messages import read_message
     from lmclassify.mail.verdicts import decide, parse_unsure_zone

@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--socket", metavar="PATH", required=True, help="the socket of lmclassify serve --socket PATH"
     )
+    parser.add_argument("--user", metavar="NAME", help="whose model to use, of lmclassify serve --models")
     parser.add_argument(
         "--fields",
         metavar="NAMES",
@@ -69,6 +70,7 @@ def classify_with_service(
     positive: str | None,
     unsure: str | None,
     timeout: float = DEFAULT_TIMEOUT,
+    user: str | None = None,
 ) -> None:
     """Set a message's verdict to the prediction of a service on a local socket.
 
@@ -79,7 +81,7 @@ def classify_with_service(
     if not timeout > 0:
         raise OptionError(f"--timeout must be above 0, not {timeout:g}")
     text = read_message(filtered.message, names).text(names)
-    label, probabilities = request_prediction(socket, text, timeout)
+    label, probabilities = request_prediction(socket, text, timeout, user)
     filtered.verdict = decide(label, probabilities, positive, unsure_zone)
 
 
@@ -90,6 +92,7 @@ def learn_with_service(
     from_label: str | None = None,
     undo: bool = False,
     *,
+    user: str | None = None,
     timeout: float = LEARN_TIMEOUT,
 ) -> Mapping[str, Any]:
     """Teach the model of a service on a local socket one text, or make it forget the text.
@@ -103,6 +106,8 @@ def learn_with_service(
         The text as the model reads it.
     from_label : str, optional
         The label that the text had before, if it was moved.
+    user : str, optional
+        Whose model learns (``lmclassify serve --models``). The default is the shared one.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def learn_with_service(
     """
     if not timeout > 0:
         raise OptionError(f"--timeout must be above 0, not {timeout:g}")
-    return request_lesson(socket, text, label, from_label, undo, timeout)
+    return request_lesson(socket, text, label, from_label, undo, timeout, user)
 
 
 def main() -> None:
@@ -133,6 +138,7 @@ def main() -> None:
             positive=options.positive,
             unsure=options.unsure,
             timeout=options.timeout,
+            user=options.user,
         )
 
     sys.exit(filter_standard_input(arguments, classify))

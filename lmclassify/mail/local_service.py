@@ -12,11 +12,15 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 
-from lmclassify.errors import LMClassifyError, printable
+from lmclassify.errors import LMClassifyError, OptionError, printable, shorten
 
 TYPE_CHECKING = False  # importing typing takes too long
 if TYPE_CHECKING:
     from typing import Any
+
+_USER_CHARACTERS = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+_FURTHER_CHARACTERS = frozenset(".@+=-")
+MAX_USER_CHARACTERS = 128
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds to wait for the complete response: a mail system should not wait longer for one message."""
@@ -26,8 +30,17 @@ TOKEN = "LMCLASSIFY_TOKEN"
 _MAX_RESPONSE_BYTES = 1 << 24  # thousands of labels take less; protects against another program's output
 
 
+def is_user_name(name: str) -> bool:
+    """Return whether a name can be that of a user of the service, and so of a folder.
+
+    It has ASCII letters, digits and ``._@+=-``, and begins with a letter, a digit or ``_``.
+    """
+    further = _USER_CHARACTERS | _FURTHER_CHARACTERS
+    return 0 < len(name) <= MAX_USER_CHARACTERS and name[0] in _USER_CHARACTERS and further.issuperset(name)
+
+
 def request_prediction(
-    path: str, text: str, timeout: float = DEFAULT_TIMEOUT
+    path: str, text: str, timeout: float = DEFAULT_TIMEOUT, user: str | None = None
 ) -> tuple[str, Mapping[str, float]]:
     """Return the label that a service predicts for a text, and the probability of each label.
 
@@ -39,9 +52,11 @@ def request_prediction(
         The service's socket.
     timeout : float
         Seconds for the whole request.
+    user : str, optional
+        Whose model predicts (``lmclassify serve --models``). The default is the shared one.
     """
     with _checked(path):
-        prediction = _post(path, "/v1/predict", {"text": text}, timeout)["predictions"][0]
+        prediction = _post(path, _target(user, "predict"), {"text": text}, timeout)["predictions"][0]
         return str(prediction["label"]), {
             str(name): float(value) for name, value in prediction["probabilities"].items()
         }
@@ -54,6 +69,7 @@ def request_lesson(
     from_label: str | None = None,
     undo: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
+    user: str | None = None,
 ) -> Mapping[str, Any]:
     """Teach the model of a service, and return its answer; see `lmclassify.service.schemas.LearnResponse`.
 
@@ -64,7 +80,7 @@ def request_lesson(
     if from_label is not None:
         content["from"] = from_label
     with _checked(path):
-        answer = _post(path, "/v1/learn", content, timeout)
+        answer = _post(path, _target(user, "learn"), content, timeout)
         return {
             name: answer[name] for name in ("id", "label", "changed", "predicted_before", "predicted_after")
         }
@@ -76,6 +92,18 @@ def _checked(path: str) -> Iterator[None]:
         yield
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise LMClassifyError(f"the program on {path} is not an lmclassify service") from error
+
+
+def _target(user: str | None, name: str) -> str:
+    """Return the path of a request for the model of a user; None: the shared one."""
+    if user is None:
+        return f"/v1/{name}"
+    if not is_user_name(user):
+        raise OptionError(
+            f"--user {shorten(user)}: a user's name has ASCII letters, digits and ._@+=-, and does not begin "
+            "with .@+=-"
+        )
+    return f"/v1/users/{user}/{name}"
 
 
 def _post(path: str, target: str, content: Mapping[str, object], timeout: float) -> Any:

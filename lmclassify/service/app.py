@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import time
@@ -10,14 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi import Path as PathParameter
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from lmclassify import __version__
 from lmclassify.errors import LMClassifyError, counted
+from lmclassify.mail.local_service import is_user_name
 from lmclassify.service import schemas
 from lmclassify.service.guard import ClientDisconnectedError, Guard
 from lmclassify.service.metrics import Metrics
@@ -41,21 +44,19 @@ UNWATCHED_SECONDS = 0.1
 """A client that disconnects this early is not noticed: watching takes time, and most answers are faster."""
 
 _LESSON_LOG = {
-    "learned": "learned 1 text as %s",
-    "corrected": "learned 1 text as %s (correction)",
-    "undone": "forgot 1 text learned as %s",
-    "repeated": "a lesson as %s changed nothing: it was already learned, or undone",
+    "learned": "learned 1 text as %s%s",
+    "corrected": "learned 1 text as %s%s (correction)",
+    "undone": "forgot 1 text learned as %s%s",
+    "repeated": "already learned 1 text as %s%s",
 }
 _PREFIX, _SUFFIX = b'{"predictions":[', b"]}"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_USER_PATH = "/v1/users/"
+_MODEL_PATHS = ("predict", "explain", "suggest", "learn", "model")
 _PATHS = (
     "/",
     "/docs",
-    "/v1/predict",
-    "/v1/explain",
-    "/v1/suggest",
-    "/v1/learn",
-    "/v1/model",
+    *(f"{prefix}/{name}" for prefix in ("/v1", f"{_USER_PATH}{{user}}") for name in _MODEL_PATHS),
     "/healthz",
     "/readyz",
     "/metrics",
@@ -123,36 +124,9 @@ class Service:
         app.router.route_class = schemas.StrictRoute
         add_error_handlers(app)
         route = partial(app.add_api_route, response_class=JSONResponse)
-        errors = error_responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
-        header = {"description": "Checksum of the model that gave the answer.", "schema": {"type": "string"}}
-        responses = {200: {"headers": {MODEL_HEADER: header}}, **errors}
-        post = partial(route, methods=["POST"], tags=["model"], responses=responses)
-        post("/v1/predict", self._predict, response_model=schemas.PredictResponse, summary="Predict labels")
-        post(
-            "/v1/explain",
-            self._explain,
-            response_model=schemas.ExplainResponse,
-            summary="Explain a prediction",
-        )
-        post(
-            "/v1/suggest", self._suggest, response_model=schemas.SuggestResponse, summary="Suggest next words"
-        )
-        responses = {**responses, **error_responses(403)}
-        post(
-            "/v1/learn",
-            self._learn,
-            response_model=schemas.LearnResponse,
-            responses=responses,
-            summary="Teach the model",
-        )
-        route(
-            "/v1/model",
-            self._model,
-            response_model=schemas.ModelResponse,
-            responses=error_responses(401, 503),
-            tags=["model"],
-            summary="Describe the model",
-        )
+        self._add_model_paths(app, "/v1")
+        if self._settings.user_models:
+            self._add_model_paths(app, f"{_USER_PATH}{{user}}", [Depends(_declare_user)])
         route(
             "/healthz",
             _health,
@@ -182,6 +156,47 @@ class Service:
         app.add_api_route("/", _page, include_in_schema=False)
         app.mount("/static", StaticFiles(directory=STATIC))
         return app
+
+    def _add_model_paths(self, app: FastAPI, prefix: str, dependencies: Sequence[Any] = ()) -> None:
+        """Add the paths that a model answers: the shared one, or that of a user."""
+        errors = error_responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
+        if self._settings.user_models:
+            errors |= error_responses(404)
+        header = {"description": "Checksum of the model that gave the answer.", "schema": {"type": "string"}}
+        responses = {200: {"headers": {MODEL_HEADER: header}}, **errors}
+        route = partial(
+            app.add_api_route,
+            response_class=JSONResponse,
+            tags=["model of a user" if dependencies else "model"],
+            dependencies=dependencies,
+        )
+        post = partial(route, methods=["POST"])
+        for name, handle, response_model, summary in (
+            ("predict", self._predict, schemas.PredictResponse, "Predict labels"),
+            ("explain", self._explain, schemas.ExplainResponse, "Explain a prediction"),
+            ("suggest", self._suggest, schemas.SuggestResponse, "Suggest next words"),
+        ):
+            post(
+                f"{prefix}/{name}",
+                handle,
+                response_model=response_model,
+                responses=responses,
+                summary=summary,
+            )
+        post(
+            f"{prefix}/learn",
+            self._learn,
+            response_model=schemas.LearnResponse,
+            responses={**responses, **error_responses(403)},
+            summary="Teach the model",
+        )
+        route(
+            f"{prefix}/model",
+            self._user_model if dependencies else self._model,
+            response_model=schemas.ModelResponse,
+            responses=errors if self._settings.user_models else error_responses(401, 503),
+            summary="Describe the model",
+        )
 
     async def _predict(self, body: schemas.PredictRequest, request: Request) -> Response:
         if len(body.model_fields_set) != 1:
@@ -224,8 +239,13 @@ class Service:
 
     async def _result(self, request: Request, kind: str, pieces: Sequence[Any]) -> JobResult:
         """Submit a job and return its result, unless the time is up or the client disconnects."""
+        user = request.path_params.get("user")
+        if user is not None and not is_user_name(user):
+            raise RequestError(
+                404, "No user can have this name: it has ASCII letters, digits and ._@+=- only."
+            )
         deadline = time.monotonic() + self._settings.timeout
-        future = self._queue.submit(kind, pieces)
+        future = self._queue.submit(kind, pieces, user)
         await asyncio.wait({future}, timeout=min(UNWATCHED_SECONDS, deadline - time.monotonic()))
         if not future.done() and await self._disconnects(request, deadline, future):
             future.cancel()
@@ -251,10 +271,19 @@ class Service:
         return not disconnect.cancel() and not future.done()
 
     async def _model(self) -> JSONResponse:
+        if not self._queue.model_info:
+            raise RequestError(404, "There is no shared model, only models of users.")
+        return self._described(self._queue.model_info)
+
+    async def _user_model(self, request: Request) -> JSONResponse:
+        result = await self._result(request, "model_info", [()])
+        return self._described(json.loads(result.bodies[0]))
+
+    def _described(self, model_info: Mapping[str, Any]) -> JSONResponse:
         names = ("max_body_bytes", "max_texts", "max_characters")
         limits = {name: getattr(self._settings, name) for name in names}
         limits["max_suggestions"] = schemas.MAX_SUGGESTIONS
-        return JSONResponse({**self._queue.model_info, "can_learn": self._settings.learn, "limits": limits})
+        return JSONResponse({**model_info, "can_learn": self._settings.learn, "limits": limits})
 
     async def _readiness(self) -> JSONResponse:
         if not self.ready or not self._queue.ready:
@@ -281,21 +310,27 @@ class Service:
         if num_texts:
             self._metrics.count_batch(num_texts, labels)
 
-    def _count_lesson(self, answer: Mapping[str, Any], lesson: Lesson) -> None:
+    def _count_lesson(self, answer: Mapping[str, Any], lesson: Lesson, user: str | None) -> None:
         _, label, _, undo = lesson
         correction = answer["predicted_before"] not in (None, label)
         outcome = "repeated" if not answer["changed"] else "undone" if undo else "learned"
         if outcome == "learned" and correction:
             outcome = "corrected"
         self._metrics.count_lesson(label, outcome)
-        _log.info(_LESSON_LOG[outcome], label)
+        _log.info(_LESSON_LOG[outcome], label, f" for {user}" if user else "")
 
     def _count_request(self, method: str, path: str, status: int, seconds: float) -> None:
+        if path.startswith(_USER_PATH) and self._settings.user_models:
+            path = f"{_USER_PATH}{{user}}/{path.removeprefix(_USER_PATH).partition('/')[2]}"
         known = path if path in _PATHS else "other"  # an unknown path could contain anything
         self._metrics.count_request(known, status, seconds)
-        if known == "/v1/learn" and status != 200:
+        if known.endswith("/learn") and status != 200:
             self._metrics.count_rejected_lesson(status)
         _log.debug("%s %s %d %.1f ms", method, known, status, seconds * 1000)
+
+
+async def _declare_user(user: Annotated[str, PathParameter(description="Name of the user.")]) -> None:
+    """Add the user to the OpenAPI document; `Service._result` reads it."""
 
 
 async def _health() -> JSONResponse:

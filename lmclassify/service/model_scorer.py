@@ -5,104 +5,86 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from lmclassify.classify.decisions import UNKNOWN_RATE, Decisions, decisions_of
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.explain import Explanation
-from lmclassify.classify.model import FittedModel, load
+from lmclassify.classify.model import FittedModel
 from lmclassify.classify.next_words import Suggestion
-from lmclassify.errors import DataError, OptionError
+from lmclassify.classify.online.folder import LearningFolder
+from lmclassify.errors import DataError, LMClassifyError
 from lmclassify.evaluation.model_info import model_info
 from lmclassify.logs import log_formatter
-from lmclassify.persistence.reading import model_checksum
+from lmclassify.service.user_models import UserModels
 from lmclassify.service.worker import LessonCounts, run_worker
 
+_log = logging.getLogger("lmclassify.service")
 
-class Lessons(Protocol):
-    """What a loaded model learns, and the journal on disk that holds it."""
-
-    def learn(self, text: str, label: Any, *, undo: bool, from_label: Any) -> Mapping[str, Any]:
-        """Learn a lesson, or forget it; write it to disk, then return what changed."""
-
-    def refresh(self) -> object:
-        """Replay what other processes have written to the journal."""
-
-    def counts(self) -> LessonCounts:
-        """Return how many lessons have been learned."""
+RETRY_SECONDS = 10.0
+"""Time between attempts to load a model that has replaced the one in use and cannot be loaded."""
 
 
 class ModelScorer:
-    """A fitted model and the options that decide labels.
+    """The model in a folder, which learns, and the options that decide labels.
+
+    Raises LMClassifyError if there is no usable model, or the options do not fit it.
 
     Parameters
     ----------
-    name : str
-        Name of the model, shown on the page.
-    checksum : str
-        Checksum of the saved model.
-    notes : sequence of str, optional
+    folder : path
+    exact : bool, default=False
+        Whether all LSTM scores are computed; otherwise those of ruled-out labels are approximated.
+    threads : int, optional
+        Maximum number of threads.
+    deciding : mapping
+        Options that decide labels; see `lmclassify.classify.decisions.decisions_of`.
+
+    Attributes
+    ----------
+    notes : sequence of str
         Messages about the model for the log of the service.
-    lessons : Lessons, optional
-        What the model has learned since it was fitted. The default is a model that cannot learn.
+    checksum : str
+        Checksum of the saved model. Lessons do not change it.
     """
 
     def __init__(
         self,
-        fitted: FittedModel,
-        decisions: Decisions,
-        name: str,
-        checksum: str,
-        notes: Sequence[str] = (),
-        lessons: Lessons | None = None,
-    ) -> None:
-        self.notes = notes
-        self.checksum = checksum
-        self._fitted = fitted
-        self._name = name
-        self._lessons = lessons
-        self._decisions = decisions
-        self._labels = fitted.label_names
-        try:
-            self._unknown_threshold: float | None = fitted.unknown_threshold(UNKNOWN_RATE)
-        except DataError:  # the model was fitted without held-out texts
-            self._unknown_threshold = None
-        self._can_suggest = fitted.settings.direction != "backward"
-        self._warm_up()
-
-    @classmethod
-    def load(
-        cls,
         folder: str | os.PathLike[str],
         *,
         exact: bool = False,
         threads: int | None = None,
         deciding: Mapping[str, Any],
-    ) -> ModelScorer:
-        """Load a saved model.
+    ) -> None:
+        self._name = Path(folder).resolve().name
+        self._exact, self._threads, self._deciding = exact, threads, deciding
+        self._folder = LearningFolder(folder)
+        self._next_refresh = 0.0
+        self._take_over()
+        self._warm_up()
 
-        Raises LMClassifyError if there is no usable model, or the options do not fit it.
-
-        Parameters
-        ----------
-        exact : bool, default=False
-            Whether all LSTM scores are computed; otherwise those of ruled-out labels are approximated.
-        deciding : mapping
-            Options that decide labels; see `lmclassify.classify.decisions.decisions_of`.
-        """
-        fitted, checksum, after = None, "", model_checksum(folder)
-        while fitted is None or checksum != after:  # another process may replace the model during loading
-            checksum = after
-            fitted = load(folder)
-            after = model_checksum(folder)
-        fitted.exact, fitted.n_jobs = exact, threads
+    def _take_over(self) -> None:
+        """Use the model that the folder holds now."""
+        fitted = self._folder.model
+        fitted.exact, fitted.n_jobs = self._exact, self._threads
         notes: list[str] = []
-        decisions = decisions_of(fitted, deciding, notes.append)
-        return cls(fitted, decisions, Path(folder).resolve().name, checksum, notes)
+        self._decisions = decisions_of(fitted, self._deciding, notes.append)
+        self.notes: Sequence[str] = notes
+        try:
+            self._unknown_threshold: float | None = fitted.unknown_threshold(UNKNOWN_RATE)
+        except DataError:  # the model was fitted without held-out texts
+            self._unknown_threshold = None
+        self._fitted, self._labels = fitted, fitted.label_names
+        self._can_suggest = fitted.settings.direction != "backward"
+        self.checksum = self._folder.checksum
+        self._counts: LessonCounts | None = None
 
     def _warm_up(self) -> None:
         """Fill caches, so that no request has to wait for that."""
@@ -145,24 +127,42 @@ class ModelScorer:
         return self._fitted.suggest(prefix, self._parse_label(label), n)
 
     def learn(self, text: str, label: str, from_label: str | None = None, undo: bool = False) -> Any:
-        """Learn a lesson, or forget it; see `lmclassify.service.schemas.LearnResponse`.
-
-        Raises OptionError if a label is unknown or the model cannot learn.
-        """
-        if self._lessons is None:
-            raise OptionError("this model cannot learn; fit it again with this version")
-        return self._lessons.learn(
+        """Learn a lesson, or forget it; see `lmclassify.classify.online.folder.LearningFolder.learn`."""
+        learned = self._folder.learn(
             text, self._parse_label(label), undo=undo, from_label=self._parse_label(from_label)
         )
+        self._counts = None
+        if self._folder.model is not self._fitted:  # its journal became part of the model
+            self._take_over()
+        return learned
 
-    def lesson_counts(self) -> LessonCounts | None:
-        """Return how many lessons the model has learned; None if it cannot learn."""
-        return None if self._lessons is None else self._lessons.counts()
+    def lesson_counts(self) -> LessonCounts:
+        """Return how many lessons the model has learned."""
+        if self._counts is None:
+            self._counts = _count(self._fitted)
+        return self._counts
 
     def refresh(self) -> None:
-        """Read the lessons that another process has taught the same saved model."""
-        if self._lessons is not None:
-            self._lessons.refresh()
+        """Take over what other processes have taught the model, or the model that has replaced it.
+
+        If that cannot be used, the old one stays in use, and the next attempt comes some seconds later.
+        """
+        if time.monotonic() < self._next_refresh:
+            return
+        size = self._folder.journal_bytes
+        try:
+            if self._folder.refresh():
+                self._take_over()
+                _log.info("loaded the new model in %s", self._name)
+            elif self._folder.journal_bytes != size:
+                self._counts = None
+        except LMClassifyError as error:
+            self._next_refresh = time.monotonic() + RETRY_SECONDS
+            _log.error("cannot load the model again, so the old one stays in use: %s", error)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model into another folder."""
+        self._fitted.save(folder)
 
     def _parse_label(self, name: str | None) -> Any:
         """Return the label with this name, in its original type."""
@@ -180,12 +180,36 @@ class ModelScorer:
         }
 
 
-def _load(options: dict[str, Any]) -> ModelScorer:
+def _count(fitted: FittedModel) -> LessonCounts:
+    taught = [] if fitted.lessons is None else list(fitted.lessons.taught.values())
+    last = max((lesson.time for lesson in taught), default=None)
+    midnight = 0.0 if last is None else datetime.fromtimestamp(last).replace(hour=0, minute=0, second=0).timestamp()
+    today = [lesson for lesson in taught if lesson.time >= midnight]
+    labels = Counter(lesson.label for lesson in taught)
+    return {
+        "total": len(taught),
+        "corrections": sum(lesson.is_correction for lesson in taught),
+        "labels": {name: labels[index] for index, name in enumerate(fitted.label_names)},
+        "today": len(today),
+        "corrections_today": sum(lesson.is_correction for lesson in today),
+        "last": last,
+    }
+
+
+def load_models(options: dict[str, Any]) -> UserModels:
+    """Load the shared model and prepare those of users; see `lmclassify.cli.serve` for the options."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(log_formatter(options.pop("log_format", "text")))
     logging.getLogger("lmclassify.service").addHandler(handler)
-    return ModelScorer.load(options.pop("folder"), **options)
+    shared, users = options.pop("folder", None), options.pop("users", None)
+    max_models = options.pop("max_models", 1)
+    return UserModels(
+        None if shared is None else ModelScorer(shared, **options),
+        None if users is None else Path(users),
+        lambda folder: ModelScorer(folder, **options),
+        max_models,
+    )
 
 
 if __name__ == "__main__":
-    run_worker(_load)
+    run_worker(load_models)

@@ -45,9 +45,12 @@ class JobResult:
 class _ScoringJob:
     kind: str
     pieces: Sequence[Any]
+    user: str | None
     future: asyncio.Future[JobResult]
     bodies: list[bytes] = field(default_factory=list)
     """Answers to the pieces scored so far."""
+    checksum: str = ""
+    """Checksum of the model that gave them."""
     isolated: bool = False
     """Whether it must be sent alone: a batch that it was part of ended a worker."""
 
@@ -86,7 +89,7 @@ class ScoringQueue:
     on_batch : callable, optional
         Called after each batch with the number of texts predicted and the number of texts per label.
     on_lesson : callable, optional
-        Called with the answer to each lesson and its arguments, even if nobody waits for the answer any more.
+        Called with the answer to each lesson, its arguments and its user, even if nobody waits for it.
 
     Attributes
     ----------
@@ -99,7 +102,9 @@ class ScoringQueue:
         command: WorkerCommand,
         settings: ServiceSettings,
         on_batch: Callable[[int, Mapping[str, int]], object] = lambda texts, labels: None,
-        on_lesson: Callable[[Mapping[str, Any], Lesson], object] = lambda answer, lesson: None,
+        on_lesson: Callable[[Mapping[str, Any], Lesson, str | None], object] = lambda answer, lesson, user: (
+            None
+        ),
     ) -> None:
         self._command = command
         self._settings = settings
@@ -150,7 +155,7 @@ class ScoringQueue:
 
     @property
     def model_info(self) -> dict[str, Any]:
-        """Description of the model in use. Raises RequestError if there is none at the moment (503)."""
+        """Description of the shared model. Raises RequestError if there is none at the moment (503)."""
         if self._worker is None:
             raise unavailable()
         return self._worker.process.model_info
@@ -160,7 +165,7 @@ class ScoringQueue:
         """How many lessons the model has learned; None if that is unknown or it cannot learn."""
         return None if self._worker is None else self._worker.process.model_info.get("lessons")
 
-    def submit(self, kind: str, pieces: Sequence[Any]) -> asyncio.Future[JobResult]:
+    def submit(self, kind: str, pieces: Sequence[Any], user: str | None = None) -> asyncio.Future[JobResult]:
         """Queue a job.
 
         A job whose future is cancelled before it is sent is dropped. Raises RequestError if too many jobs
@@ -168,16 +173,18 @@ class ScoringQueue:
 
         Parameters
         ----------
-        kind : {"predict", "explain", "suggest", "learn"}
+        kind : {"predict", "explain", "suggest", "learn", "model_info"}
         pieces : sequence
             JSON-compatible arguments of one or more calls of the method `kind` of a
             `lmclassify.service.worker.WorkerScorer`; those of predict are lists of texts.
+        user : str, optional
+            Whose model answers. The default is the shared one.
 
         Returns
         -------
         future of JobResult
-            Its exception is a `RequestError` if the request does not fit the model (422) or scoring failed
-            (500, 503).
+            Its exception is a `RequestError` if there is no such model (404), the request does not fit it
+            (422) or scoring failed (500, 503).
         """
         if self._start_failed and self._worker is None:
             raise unavailable()
@@ -185,7 +192,7 @@ class ScoringQueue:
             raise RequestError(
                 503, "Too many requests are waiting; try again later.", headers={"Retry-After": "1"}
             )
-        job = _ScoringJob(kind, pieces, asyncio.get_running_loop().create_future())
+        job = _ScoringJob(kind, pieces, user, asyncio.get_running_loop().create_future())
         job.future.add_done_callback(lambda _: self._remove(job))
         self.waiting += 1
         self._jobs.append(job)
@@ -242,7 +249,7 @@ class ScoringQueue:
         batch = self._next_batch(jobs, worker.lesson_next)
         if batch:
             worker.lesson_next = not batch[0].is_lesson
-            worker.process.send([(job.kind, job.next_piece) for job in batch])
+            worker.process.send((batch[0].user, [(job.kind, job.next_piece) for job in batch]))
             worker.batch = batch
             seconds = self._settings.seconds_to_answer_batch
             worker.deadline = asyncio.get_running_loop().call_later(seconds, _kill_unresponsive, worker)
@@ -263,6 +270,8 @@ class ScoringQueue:
             job = jobs[0]
             alone = not self._settings.batching or job.kind != "predict" or job.isolated
             if batch and (alone or batch[0].isolated or batch[0].kind != "predict"):
+                break
+            if batch and job.user != batch[0].user:
                 break
             if batch and num_texts + job.num_texts > MAX_BATCH_TEXTS:
                 break
@@ -327,21 +336,26 @@ class ScoringQueue:
         batch, worker.batch = worker.batch, []
         if worker.deadline is not None:
             worker.deadline.cancel()
-        worker.process.model_info["lessons"] = value["lessons"]
+        if batch[0].user is None:
+            worker.process.model_info["lessons"] = value["lessons"]
         num_texts, start = sum(job.num_texts for job in batch), 0
         for job, (status, length) in zip(batch, value["answers"], strict=True):
             body = payload[start : start + length]
             start += length
             if job.is_lesson and status == 200:
-                self._on_lesson(json.loads(body), job.next_piece)
+                self._on_lesson(json.loads(body), job.next_piece, job.user)
             if job.future.done():
                 continue
             if status != 200:
                 job.future.set_exception(RequestError(status, json.loads(body)))
                 continue
-            job.bodies.append(body)
+            if job.bodies and job.checksum != value["checksum"]:
+                job.bodies.clear()  # it starts again, as the model was replaced
+            else:
+                job.checksum = value["checksum"]
+                job.bodies.append(body)
             if len(job.bodies) == len(job.pieces):
-                job.future.set_result(JobResult(job.bodies, value["checksum"]))
+                job.future.set_result(JobResult(job.bodies, job.checksum))
             else:
                 (self._jobs if worker is self._worker else worker.unfinished).append(job)
         self._on_batch(num_texts, value["labels"])

@@ -46,7 +46,6 @@ class LessonCounts(TypedDict):
 class WorkerScorer(Protocol):
     """What a worker runs; see `lmclassify.service.model_scorer.ModelScorer`. Results are JSON-compatible."""
 
-    notes: Sequence[str]
     checksum: str
     """Checksum of the saved model; empty if there is none."""
 
@@ -65,24 +64,40 @@ class WorkerScorer(Protocol):
     def lesson_counts(self) -> LessonCounts | None:
         """Return how many lessons the model has learned; None if it cannot learn."""
 
-    def refresh(self) -> None:
-        """Read the lessons that another process has taught the same saved model. Called before each batch."""
-
     def model_info(self) -> Any:
         """Return a description of the model, with its `lesson_counts` as ``lessons``."""
+
+
+class WorkerModels(Protocol):
+    """The models of a worker; see `lmclassify.service.user_models.UserModels`."""
+
+    notes: Sequence[str]
+
+    def scorer(self, user: str | None, /, *, to_teach: bool) -> WorkerScorer:
+        """Return the scorer of a user (None: of the shared model), with what other processes have taught it.
+
+        Raises UnknownUserError if there is none.
+        """
+
+    def model_info(self) -> Any:
+        """Return the description of the shared model; an empty one if there is none."""
+
+
+class UnknownUserError(LMClassifyError):
+    """There is no model of this user."""
 
 
 _Answer = tuple[int, bytes, Counter[str]]
 # HTTP status; JSON: the result (200) or an error message (422); number of texts per predicted label
 
 
-def run_worker(load: Callable[[dict[str, Any]], WorkerScorer]) -> None:
+def run_worker(load: Callable[[dict[str, Any]], WorkerModels]) -> None:
     """Answer jobs until standard input ends.
 
     Parameters
     ----------
     load : callable
-        Makes the scorer from the options in the first message.
+        Loads the models as the options in the first message say.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the service ends it by closing its input
         signal.signal(number, signal.SIG_IGN)
@@ -94,24 +109,17 @@ def run_worker(load: Callable[[dict[str, Any]], WorkerScorer]) -> None:
     if first is None:
         return
     try:
-        scorer = load(first[0])
+        models = load(first[0])
     except (LMClassifyError, OSError) as error:
         write_message(answers, {"error": str(error), "misuse": isinstance(error, OptionError)})
         answers.flush()
         return
-    write_message(answers, {"model_info": scorer.model_info(), "notes": scorer.notes})
+    write_message(answers, {"model_info": models.model_info(), "notes": models.notes})
     answers.flush()
     freeze_garbage_collector()
     with contextlib.suppress(BrokenPipeError):  # the service has ended
         while (message := read_message(requests)) is not None:
-            batch = _answer_batch(scorer, message[0])
-            value = {
-                "answers": [(status, len(body)) for status, body, _ in batch],
-                "labels": dict(sum((labels for _, _, labels in batch), Counter())),
-                "checksum": scorer.checksum,
-                "lessons": scorer.lesson_counts(),
-            }
-            write_message(answers, value, b"".join(body for _, body, _ in batch))
+            write_message(answers, *_answer(models, *message[0]))
             answers.flush()
 
 
@@ -132,10 +140,31 @@ def _redirect_standard_output() -> BinaryIO:
     return answers
 
 
+def _answer(models: WorkerModels, user: str | None, jobs: Sequence[Any]) -> tuple[dict[str, Any], bytes]:
+    """Return the message that answers the jobs of a user."""
+    scorer, batch = None, list[_Answer]()
+    try:
+        scorer = models.scorer(user, to_teach=jobs[0][0] == "learn")
+        batch = _answer_batch(scorer, jobs)
+    except UnknownUserError as error:
+        batch = [(404, _encode(str(error)), Counter())] * len(jobs)
+    except (LMClassifyError, OSError) as error:
+        _log.error("cannot load a model: %s", error)
+        batch = [(503, _encode("The model cannot be loaded; see the log of the service."), Counter())] * len(
+            jobs
+        )
+    value = {
+        "answers": [(status, len(body)) for status, body, _ in batch],
+        "labels": dict(sum((labels for _, _, labels in batch), Counter())),
+        "checksum": scorer.checksum if scorer else "",
+        "lessons": scorer.lesson_counts() if scorer else None,
+    }
+    return value, b"".join(body for _, body, _ in batch)
+
+
 def _answer_batch(scorer: WorkerScorer, jobs: Sequence[Any]) -> list[_Answer]:
     """Return the answer to each job. If the batch fails, score its jobs one by one."""
     try:
-        scorer.refresh()
         return [(200, _encode(result), labels) for result, labels in _score(scorer, jobs)]
     except (DataError, OptionError) as error:
         if len(jobs) == 1:
@@ -166,6 +195,8 @@ def _score(scorer: WorkerScorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Cou
         yield scorer.explain(*arguments), Counter()
     elif kind == "learn":
         yield scorer.learn(*arguments), Counter()
+    elif kind == "model_info":
+        yield scorer.model_info(), Counter()
     else:
         yield {"suggestions": scorer.suggest(*arguments)}, Counter()
 

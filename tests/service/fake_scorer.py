@@ -1,7 +1,7 @@
 """A worker process without a model: ``python -m tests.service.fake_scorer``. The texts say what it does.
 
 Options: ``name_file`` holds the name of the model, which is every text's label; a model named "broken" cannot be
-loaded. ``load_gate`` is a path: loading blocks, as on the text ``hold PATH``. ``journal`` is a file with the
+loaded. ``users`` are the names of users with a model. ``load_gate`` is a path: loading blocks, as on the text ``hold PATH``. ``journal`` is a file with the
 lessons that the model has learned, each a line of JSON.
 """
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from lmclassify.errors import ModelError, OptionError, OutputError
-from lmclassify.service.worker import run_worker
+from lmclassify.service.worker import UnknownUserError, run_worker
 
 
 def hold(path):
@@ -23,6 +23,8 @@ def hold(path):
 
 
 class FakeScorer:
+    """Its models: that of each user in ``users`` and, unless ``shared`` is false, a shared one."""
+
     notes = ()
 
     def __init__(self, options):
@@ -34,12 +36,23 @@ class FakeScorer:
         self.checksum = f"checksum of {self.name}"
         self.batches = []
         self.journal = Path(options["journal"]) if "journal" in options else None
+        self.shared = options.get("shared", True)
+        self.users = options.get("users", [])
+        self.user = None
+
+    def scorer(self, user, *, to_teach):
+        if user not in self.users and (user is not None or not self.shared):
+            raise UnknownUserError("there is no such model")
+        self.user = user
+        self.checksum = f"checksum of {user or self.name}"
         self.refresh()
+        return self
 
     def predict(self, texts):
         self.batches.append(len(texts))
         self.obey(texts)
-        return [{"label": self.name, "text": text, "batches": self.batches} for text in texts]
+        label = self.user or self.name
+        return [{"label": label, "text": text, "batches": self.batches} for text in texts]
 
     def obey(self, texts):
         for text in texts:
@@ -69,7 +82,9 @@ class FakeScorer:
         self.obey([text])
         before = self.lessons.get(text, "ham")
         after = "ham" if undo else label
-        changed = text in self.lessons if undo else self.lessons.get(text) != label
+        if undo and text not in self.lessons:
+            raise OptionError("this text was not learned")
+        changed = undo or self.lessons.get(text) != label
         if changed:
             with self.journal.open("a") as file:
                 file.write(json.dumps([text, None if undo else label, before]) + "\n")
@@ -107,8 +122,11 @@ class FakeScorer:
         }
 
     def model_info(self):
+        self.refresh()
+        if not self.shared and self.user is None:
+            return {}
         return {
-            "model": self.name,
+            "model": self.user or self.name,
             "checksum": self.checksum,
             "pid": os.getpid(),
             "lessons": self.lesson_counts(),
