@@ -7,11 +7,11 @@ kind of scorer and, for the SVM, the table it is trained on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from lmclassify.comparison.baselines import Baseline, svm
 from lmclassify.datasets.labelled import read_tables
-from lmclassify.service.worker import WorkerScorer, run_worker
+from lmclassify.service.worker import WorkerModels, run_worker
 
 
 class _BaselineScorer:
@@ -30,8 +30,8 @@ class _BaselineScorer:
     def lesson_counts(self) -> None:
         return None
 
-    def refresh(self) -> None:
-        pass
+    def scorer(self, user: str | None, *, to_teach: bool) -> Self:
+        return self
 
     def model_info(self) -> Any:
         return {}
@@ -80,7 +80,7 @@ class LinearSVM(_BaselineScorer):
         ]
 
 
-def _load(options: Mapping[str, Any]) -> WorkerScorer:
+def _load(options: Mapping[str, Any]) -> WorkerModels:
     return Constant() if options["kind"] == "constant" else LinearSVM(options["train"])
 
 

@@ -64,7 +64,8 @@ class Metrics:
             ["status"],
             registry=self._registry,
         )
-        self._registry.register(_ModelLessons(lesson_counts))
+        self._model_lessons = _ModelLessons(lesson_counts)
+        self._registry.register(self._model_lessons)
 
     def count_request(self, path: str, status: int, seconds: float) -> None:
         """Count a request; `path` must be one of a few known paths, as each makes its own time series."""
@@ -80,6 +81,8 @@ class Metrics:
     def count_lesson(self, label: str, outcome: str) -> None:
         """Count a lesson; `outcome` is ``learned``, ``corrected``, ``undone`` or ``repeated``."""
         self._lessons.labels(label, outcome).inc()
+        if outcome != "repeated":
+            self._model_lessons.last = time.time()
 
     def count_rejected_lesson(self, status: int) -> None:
         """Count a lesson that was answered with an error."""
@@ -95,14 +98,28 @@ class Metrics:
 
 
 class _ModelLessons(Collector):
-    """Gauges of the lessons that the model holds, whoever taught them."""
+    """Gauges of the lessons that the shared model holds, whoever taught them.
+
+    Attributes
+    ----------
+    last : float
+        Time of the last lesson that this service answered; 0 if there was none.
+    """
 
     def __init__(self, lesson_counts: Callable[[], LessonCounts | None]) -> None:
         self._lesson_counts = lesson_counts
+        self.last = 0.0
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the gauges; none if the model cannot learn."""
-        counts = self._lesson_counts()
+        """Yield the gauges. Without a shared model there is only the time since the last lesson."""
+        counts, now = self._lesson_counts(), time.time()
+        last = max(self.last, (counts and counts["last"]) or 0.0)
+        if last:
+            yield GaugeMetricFamily(
+                "lmclassify_seconds_since_last_lesson",
+                "Seconds since the last lesson.",
+                value=max(now - last, 0.0),
+            )
         if counts is None:
             return
         by_label = GaugeMetricFamily(
@@ -111,17 +128,11 @@ class _ModelLessons(Collector):
         for label, number in counts["labels"].items():
             by_label.add_metric([label], number)
         yield by_label
-        last = counts["last"]
-        now = time.time()
-        today = last is not None and datetime.fromtimestamp(last).date() == datetime.fromtimestamp(now).date()
+        day = datetime.fromtimestamp(counts["last"] or 0.0).date()
+        is_today = day == datetime.fromtimestamp(now).date()
         for name, help_text, number in (
             ("corrections", "Lessons that were corrections.", counts["corrections"]),
-            ("lessons_today", "Lessons of this day.", counts["today"] if today else 0),
-            ("corrections_today", "Corrections of this day.", counts["corrections_today"] if today else 0),
+            ("lessons_today", "Lessons of this day.", counts["today"] * is_today),
+            ("corrections_today", "Corrections of this day.", counts["corrections_today"] * is_today),
         ):
             yield GaugeMetricFamily(f"lmclassify_model_{name}", help_text, value=number)
-        if last is not None:
-            seconds = max(now - last, 0)
-            yield GaugeMetricFamily(
-                "lmclassify_seconds_since_last_lesson", "Seconds since the last lesson.", value=seconds
-            )

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lmclassify.classify.decisions import UNKNOWN_RATE, Decisions, decisions_of
+from lmclassify.classify.decisions import UNKNOWN_RATE, decisions_of
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.explain import Explanation
 from lmclassify.classify.model import FittedModel
@@ -183,7 +183,8 @@ class ModelScorer:
 def _count(fitted: FittedModel) -> LessonCounts:
     taught = [] if fitted.lessons is None else list(fitted.lessons.taught.values())
     last = max((lesson.time for lesson in taught), default=None)
-    midnight = 0.0 if last is None else datetime.fromtimestamp(last).replace(hour=0, minute=0, second=0).timestamp()
+    day = datetime.fromtimestamp(last or 0.0)
+    midnight = day.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     today = [lesson for lesson in taught if lesson.time >= midnight]
     labels = Counter(lesson.label for lesson in taught)
     return {

@@ -336,7 +336,9 @@ class ScoringQueue:
         batch, worker.batch = worker.batch, []
         if worker.deadline is not None:
             worker.deadline.cancel()
-        if batch[0].user is None:
+        if "model_info" in value:
+            worker.process.model_info = value["model_info"]
+        elif batch[0].user is None and worker.process.model_info:
             worker.process.model_info["lessons"] = value["lessons"]
         num_texts, start = sum(job.num_texts for job in batch), 0
         for job, (status, length) in zip(batch, value["answers"], strict=True):

@@ -106,7 +106,7 @@ class UserModels:
         return self._loaded[user]
 
     def _folder_of(self, user: str) -> Path:
-        """Return the folder of a user's model. Raises ModelError if it is a link, which may lead elsewhere."""
+        """Return the folder of a user's model. Raises ModelError if it is a link: that may lead elsewhere."""
         if self._folder is None or not is_user_name(user):
             raise UnknownUserError(f"There is no user {shorten(user)}.")
         folder = self._folder / user

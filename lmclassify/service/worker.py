@@ -114,12 +114,19 @@ def run_worker(load: Callable[[dict[str, Any]], WorkerModels]) -> None:
         write_message(answers, {"error": str(error), "misuse": isinstance(error, OptionError)})
         answers.flush()
         return
-    write_message(answers, {"model_info": models.model_info(), "notes": models.notes})
+    info = models.model_info()
+    write_message(answers, {"model_info": info, "notes": models.notes})
     answers.flush()
     freeze_garbage_collector()
+    checksum = info.get("checksum")
     with contextlib.suppress(BrokenPipeError):  # the service has ended
         while (message := read_message(requests)) is not None:
-            write_message(answers, *_answer(models, *message[0]))
+            user, jobs = message[0]
+            value, payload = _answer(models, user, jobs)
+            if user is None and value["checksum"] not in ("", checksum):  # another process has replaced it
+                checksum = value["checksum"]
+                value["model_info"] = models.model_info()
+            write_message(answers, value, payload)
             answers.flush()
 
 

@@ -62,6 +62,8 @@ class FakeScorer:
                 raise ValueError(text)
             elif text == "die":
                 os._exit(3)
+            elif text.startswith("rename "):  # as if another process had replaced the model
+                self.name = text.removeprefix("rename ")
             elif text == "full disk":
                 raise OutputError("cannot write the journal: No space left on device")
             elif text.startswith("print"):

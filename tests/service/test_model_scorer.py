@@ -11,7 +11,7 @@ TEXT = "Zwölf Boxkämpfer 12345 %%%"
 
 
 def test_labels_are_decided_as_the_options_say(tuned_folder):
-    scorer = ModelScorer.load(tuned_folder, deciding={"unknown_label": "other", "unknown_rate": 0.9})
+    scorer = ModelScorer(tuned_folder, deciding={"unknown_label": "other", "unknown_rate": 0.9})
     (prediction,) = scorer.predict([TEXT])
     assert prediction["label"] == "other"
     assert set(prediction["probabilities"]) == {"ham", "spam"}
@@ -20,11 +20,11 @@ def test_labels_are_decided_as_the_options_say(tuned_folder):
 
 def test_options_that_do_not_fit_the_model_are_refused(tuned_folder):
     with pytest.raises(OptionError, match="--unknown-label must be a name that no label"):
-        ModelScorer.load(tuned_folder, deciding={"unknown_label": "spam"})
+        ModelScorer(tuned_folder, deciding={"unknown_label": "spam"})
 
 
 def test_model_info_names_the_saved_model(tuned_folder):
-    info = ModelScorer.load(tuned_folder, deciding={}).model_info()
+    info = ModelScorer(tuned_folder, deciding={}).model_info()
     assert info["model"] == tuned_folder.name
     assert len(info["checksum"]) == 64
     assert info["can_suggest"]
