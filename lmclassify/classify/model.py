@@ -9,11 +9,14 @@ from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.classify.online import teach
+from lmclassify.classify.online.lessons import Lessons
+from lmclassify.classify.online.stored_lessons import replay
 from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.predictor import PlainPredictor, Predictor
 from lmclassify.classify.tuned_predictor import TunedPredictor
+from lmclassify.persistence.journal import read_model_with_journal
 from lmclassify.persistence.layout import StoredModel
-from lmclassify.persistence.reading import read_model
+from lmclassify.persistence.reading import as_model_error
 
 
 class FittedModel(Predictor):
@@ -226,7 +229,13 @@ def load(path: str | os.PathLike[str]) -> FittedModel:
     ModelError
         If there is none, it is damaged, or a newer version made it.
     """
-    return from_stored(read_model(path))
+    stored, journal, records = read_model_with_journal(path)
+    model = from_stored(stored)
+    if records:
+        model.lessons = model.lessons or Lessons(len(model.classes_))
+        with as_model_error(str(journal.path)):
+            replay(model.lessons, records)
+    return model
 
 
 def from_stored(stored: StoredModel) -> FittedModel:

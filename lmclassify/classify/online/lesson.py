@@ -18,8 +18,8 @@ from lmclassify.text.tokenizer import encodable
 
 ID_BYTES = 16
 QUANTUM = 2.0**-18
-"""Weights are multiples of this. As 32-bit numbers below 64 in absolute value they are exact, and so are their
-sums: a lesson that is undone leaves no trace."""
+"""Weights are multiples of this. As 32-bit numbers below 64 in absolute value they are exact, and so are
+their sums: a lesson that is undone leaves no trace."""
 
 _HEAD = struct.Struct("<16sdHHHB")
 _MOVE = struct.Struct("<IB")

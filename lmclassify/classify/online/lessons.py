@@ -8,7 +8,7 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,9 +89,13 @@ class Lessons:
 
     def scores(self, texts: Sequence[str]) -> Array:
         """Return what lessons add to the joint log-probabilities of texts, (n, K) nats."""
-        if not self.taught:
+        if not len(self.weights.buckets):
             return np.zeros((len(texts), self.labels))
         return self.weights.scores(texts)
+
+    def keep(self, lessons: Iterable[Lesson]) -> None:
+        """Take lessons that are part of the weights already, so that they can be undone."""
+        self._kept.update((lesson.id, lesson) for lesson in lessons)
 
     def kept(self) -> list[Lesson]:
         """Return the latest lessons, which can be undone."""

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-MARGIN = 3.0
+MARGIN = 1.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
 MAX_MOVES = 10
 """Moves of a text's label away from the then likeliest other label: with many labels one is not enough."""
 LESSON_POWER, FITTED_POWER = 0.5, 1.5
-"""The step of a feature falls like these powers of the numbers of lessons and of training texts that have it."""
+"""The step of a feature falls like these powers of the numbers of lessons and training texts that have it."""
 
 
 def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int]:
@@ -180,10 +180,15 @@ def undo(model: Predictor, text: str, label: Any, record: Callable[[bytes], None
 
 
 def undo_lesson(lessons: Lessons, identity: bytes, record: Callable[[bytes], None] | None = None) -> None:
-    """Take the lesson with this identity back.
+    """Take the lesson with this identity back. Raises OptionError if that is not possible."""
+    require_undo(lessons, identity)
+    if record is not None:
+        record(undo_to_bytes(identity))
+    lessons.undo(identity)
 
-    Raises OptionError if there is none, or if it can no longer be undone.
-    """
+
+def require_undo(lessons: Lessons, identity: bytes) -> None:
+    """Raise OptionError if there is no lesson with this identity, or if it can no longer be undone."""
     if identity not in lessons.taught:
         raise OptionError(f"there is no lesson {identity.hex()}")
     if not lessons.can_undo(identity):
@@ -191,6 +196,3 @@ def undo_lesson(lessons: Lessons, identity: bytes, record: Callable[[bytes], Non
             f"lesson {identity.hex()} can no longer be undone: only the latest {KEPT_LESSONS:,} can; "
             "teach the text with its true label instead"
         )
-    if record is not None:
-        record(undo_to_bytes(identity))
-    lessons.undo(identity)
