@@ -6,9 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,19 @@ import numpy as np
 from lmclassify.classify.decisions import UNKNOWN_RATE, decisions_of
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.explain import Explanation
-from lmclassify.classify.model import FittedModel
 from lmclassify.classify.next_words import Suggestion
+from lmclassify.classify.online.counts import LessonCounts, lesson_counts
 from lmclassify.classify.online.folder import LearningFolder
 from lmclassify.errors import DataError, LMClassifyError
 from lmclassify.evaluation.model_info import model_info
 from lmclassify.logs import log_formatter
 from lmclassify.service.user_models import UserModels
-from lmclassify.service.worker import LessonCounts, run_worker
+from lmclassify.service.worker import run_worker
 
 _log = logging.getLogger("lmclassify.service")
 
 RETRY_SECONDS = 10.0
-"""Time between attempts to load a model that has replaced the one in use and cannot be loaded."""
+"""Time between attempts to use a model that has replaced the one in use: it may still be being copied."""
 
 
 class ModelScorer:
@@ -71,7 +69,7 @@ class ModelScorer:
         self._warm_up()
 
     def _take_over(self) -> None:
-        """Use the model that the folder holds now."""
+        """Use the model that the folder has loaded. Raises OptionError if the options do not fit it."""
         fitted = self._folder.model
         fitted.exact, fitted.n_jobs = self._exact, self._threads
         notes: list[str] = []
@@ -132,14 +130,14 @@ class ModelScorer:
             text, self._parse_label(label), undo=undo, from_label=self._parse_label(from_label)
         )
         self._counts = None
-        if self._folder.model is not self._fitted:  # its journal became part of the model
-            self._take_over()
+        if self._folder.model is not self._fitted:
+            self._follow()
         return learned
 
     def lesson_counts(self) -> LessonCounts:
         """Return how many lessons the model has learned."""
         if self._counts is None:
-            self._counts = _count(self._fitted)
+            self._counts = lesson_counts(self._fitted)
         return self._counts
 
     def refresh(self) -> None:
@@ -151,14 +149,25 @@ class ModelScorer:
             return
         size = self._folder.journal_bytes
         try:
-            if self._folder.refresh():
-                self._take_over()
-                _log.info("loaded the new model in %s", self._name)
-            elif self._folder.journal_bytes != size:
-                self._counts = None
+            self._folder.refresh()
         except LMClassifyError as error:
-            self._next_refresh = time.monotonic() + RETRY_SECONDS
-            _log.error("cannot load the model again, so the old one stays in use: %s", error)
+            self._keep(error)
+            return
+        if self._folder.model is not self._fitted:
+            self._follow()
+        elif self._folder.journal_bytes != size:
+            self._counts = None
+
+    def _follow(self) -> None:
+        """Take over the model that the folder has loaded again, if the options fit it."""
+        try:
+            self._take_over()
+        except LMClassifyError as error:
+            self._keep(error)
+
+    def _keep(self, error: LMClassifyError) -> None:
+        self._next_refresh = time.monotonic() + RETRY_SECONDS
+        _log.error("cannot use the new model, so the old one stays in use: %s", error)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model into another folder."""
@@ -178,23 +187,6 @@ class ModelScorer:
             **model_info(self._fitted),
             "lessons": self.lesson_counts(),
         }
-
-
-def _count(fitted: FittedModel) -> LessonCounts:
-    taught = [] if fitted.lessons is None else list(fitted.lessons.taught.values())
-    last = max((lesson.time for lesson in taught), default=None)
-    day = datetime.fromtimestamp(last or 0.0)
-    midnight = day.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-    today = [lesson for lesson in taught if lesson.time >= midnight]
-    labels = Counter(lesson.label for lesson in taught)
-    return {
-        "total": len(taught),
-        "corrections": sum(lesson.is_correction for lesson in taught),
-        "labels": {name: labels[index] for index, name in enumerate(fitted.label_names)},
-        "today": len(today),
-        "corrections_today": sum(lesson.is_correction for lesson in today),
-        "last": last,
-    }
 
 
 def load_models(options: dict[str, Any]) -> UserModels:

@@ -19,28 +19,20 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lmclassify.errors import DataError, LMClassifyError, OptionError
 from lmclassify.logs import log_unexpected
 from lmclassify.service.messages import read_message, write_message
+
+if TYPE_CHECKING:
+    from lmclassify.classify.online.counts import LessonCounts
 
 _log = logging.getLogger("lmclassify.service")
 
 FAILED = "Internal error; see the log of the service."
 
 _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
-
-
-class LessonCounts(TypedDict):
-    """How many lessons a model has learned; see `lmclassify.service.schemas.LessonCounts`."""
-
-    total: int
-    corrections: int
-    labels: dict[str, int]
-    today: int
-    corrections_today: int
-    last: float | None
 
 
 class WorkerScorer(Protocol):
