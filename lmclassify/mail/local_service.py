@@ -55,8 +55,9 @@ def request_prediction(
     user : str, optional
         Whose model predicts (``lmclassify serve --models``). The default is the shared one.
     """
+    target = _target(user, "predict")
     with _checked(path):
-        prediction = _post(path, _target(user, "predict"), {"text": text}, timeout)["predictions"][0]
+        prediction = _post(path, target, {"text": text}, timeout)["predictions"][0]
         return str(prediction["label"]), {
             str(name): float(value) for name, value in prediction["probabilities"].items()
         }
@@ -79,8 +80,9 @@ def request_lesson(
     content = {"text": text, "label": label, "undo": undo}
     if from_label is not None:
         content["from"] = from_label
+    target = _target(user, "learn")
     with _checked(path):
-        answer = _post(path, _target(user, "learn"), content, timeout)
+        answer = _post(path, target, content, timeout)
         return {
             name: answer[name] for name in ("id", "label", "changed", "predicted_before", "predicted_after")
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -42,6 +43,8 @@ MAX_PIECE_CHARACTERS = 1 << 16
 """A large request is scored in pieces of at most this size, so that others need not wait for all of it."""
 UNWATCHED_SECONDS = 0.1
 """A client that disconnects this early is not noticed: watching takes time, and most answers are faster."""
+COUNTING_SECONDS = 1.0
+"""How long the metrics wait for the numbers of lessons."""
 
 _LESSON_LOG = {
     "learned": "learned 1 text as %s%s",
@@ -75,7 +78,7 @@ class Service:
     def __init__(self, command: WorkerCommand, settings: ServiceSettings) -> None:
         self._settings = settings
         self._queue = ScoringQueue(command, settings, self._count_batch, self._count_lesson)
-        self._metrics = Metrics(lambda: self._queue.waiting, lambda: self._queue.lesson_counts)
+        self._metrics = Metrics(lambda: self._queue.waiting)
         self.ready = False
         self._reload_lock = asyncio.Lock()
         self.app = Guard(self._application(), settings, self._count_request)
@@ -192,9 +195,9 @@ class Service:
         )
         route(
             f"{prefix}/model",
-            self._user_model if dependencies else self._model,
+            self._model,
             response_model=schemas.ModelResponse,
-            responses=errors if self._settings.user_models else error_responses(401, 503),
+            responses=errors,
             summary="Describe the model",
         )
 
@@ -270,19 +273,13 @@ class Service:
         await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return not disconnect.cancel() and not future.done()
 
-    async def _model(self) -> JSONResponse:
-        if not self._queue.model_info:
-            raise RequestError(404, "There is no shared model, only models of users.")
-        return self._described(self._queue.model_info)
-
-    async def _user_model(self, request: Request) -> JSONResponse:
+    async def _model(self, request: Request) -> JSONResponse:
+        await request.body()  # it is empty; what is received next is that the client disconnects
         result = await self._result(request, "model_info", [()])
-        return self._described(json.loads(result.bodies[0]))
-
-    def _described(self, model_info: Mapping[str, Any]) -> JSONResponse:
         names = ("max_body_bytes", "max_texts", "max_characters")
         limits = {name: getattr(self._settings, name) for name in names}
         limits["max_suggestions"] = schemas.MAX_SUGGESTIONS
+        model_info = json.loads(result.bodies[0])
         return JSONResponse({**model_info, "can_learn": self._settings.learn, "limits": limits})
 
     async def _readiness(self) -> JSONResponse:
@@ -291,6 +288,13 @@ class Service:
         return JSONResponse({"status": "ready"})
 
     async def _show_metrics(self) -> Response:
+        with contextlib.suppress(RequestError):  # the service is overloaded: the last numbers remain
+            future = self._queue.submit("lesson_counts", [()])
+            await asyncio.wait({future}, timeout=COUNTING_SECONDS)
+            if future.cancel():
+                await asyncio.sleep(0)  # the queue drops it
+            else:
+                self._metrics.lesson_counts = json.loads(future.result().bodies[0])
         return Response(self._metrics.text(), media_type=Metrics.MEDIA_TYPE)
 
     def _check_texts(self, texts: Sequence[str], field: str) -> None:

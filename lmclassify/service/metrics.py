@@ -25,13 +25,18 @@ class Metrics:
     ----------
     waiting : callable
         Returns the number of requests without an answer.
-    lesson_counts : callable
-        Returns the numbers of lessons that the model has learned; None if they are unknown.
+
+    Attributes
+    ----------
+    lesson_counts : LessonCounts or None
+        How many lessons the shared model has learned, whoever taught them; None if that is unknown.
+    last_lesson : float
+        Time of the last lesson that this service answered; 0 if there was none.
     """
 
     MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self, waiting: Callable[[], int], lesson_counts: Callable[[], LessonCounts | None]) -> None:
+    def __init__(self, waiting: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "lmclassify_requests", "Answered requests.", ["path", "status"], registry=self._registry
@@ -66,8 +71,9 @@ class Metrics:
             ["status"],
             registry=self._registry,
         )
-        self._model_lessons = _ModelLessons(lesson_counts)
-        self._registry.register(self._model_lessons)
+        self.lesson_counts: LessonCounts | None = None
+        self.last_lesson = 0.0
+        self._registry.register(_ModelLessons(self))
 
     def count_request(self, path: str, status: int, seconds: float) -> None:
         """Count a request; `path` must be one of a few known paths, as each makes its own time series."""
@@ -84,7 +90,7 @@ class Metrics:
         """Count a lesson; `outcome` is ``learned``, ``corrected``, ``undone`` or ``repeated``."""
         self._lessons.labels(label, outcome).inc()
         if outcome != "repeated":
-            self._model_lessons.last = time.time()
+            self.last_lesson = time.time()
 
     def count_rejected_lesson(self, status: int) -> None:
         """Count a lesson that was answered with an error."""
@@ -100,22 +106,13 @@ class Metrics:
 
 
 class _ModelLessons(Collector):
-    """Gauges of the lessons that the shared model holds, whoever taught them.
-
-    Attributes
-    ----------
-    last : float
-        Time of the last lesson that this service answered; 0 if there was none.
-    """
-
-    def __init__(self, lesson_counts: Callable[[], LessonCounts | None]) -> None:
-        self._lesson_counts = lesson_counts
-        self.last = 0.0
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the gauges. Without a shared model there is only the time since the last lesson."""
-        counts, now = self._lesson_counts(), time.time()
-        last = max(self.last, (counts and counts["last"]) or 0.0)
+        """Yield the gauges of lessons. Without a shared model there is only the time since the last one."""
+        counts, now = self._metrics.lesson_counts, time.time()
+        last = max(self._metrics.last_lesson, (counts and counts["last"]) or 0.0)
         if last:
             yield GaugeMetricFamily(
                 "lmclassify_seconds_since_last_lesson",

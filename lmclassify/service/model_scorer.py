@@ -82,7 +82,6 @@ class ModelScorer:
         self._fitted, self._labels = fitted, fitted.label_names
         self._can_suggest = fitted.settings.direction != "backward"
         self.checksum = self._folder.checksum
-        self._counts: LessonCounts | None = None
 
     def _warm_up(self) -> None:
         """Fill caches, so that no request has to wait for that."""
@@ -129,16 +128,13 @@ class ModelScorer:
         learned = self._folder.learn(
             text, self._parse_label(label), undo=undo, from_label=self._parse_label(from_label)
         )
-        self._counts = None
         if self._folder.model is not self._fitted:
             self._follow()
         return learned
 
     def lesson_counts(self) -> LessonCounts:
         """Return how many lessons the model has learned."""
-        if self._counts is None:
-            self._counts = lesson_counts(self._fitted)
-        return self._counts
+        return lesson_counts(self._fitted)
 
     def refresh(self) -> None:
         """Take over what other processes have taught the model, or the model that has replaced it.
@@ -147,7 +143,6 @@ class ModelScorer:
         """
         if time.monotonic() < self._next_refresh:
             return
-        size = self._folder.journal_bytes
         try:
             self._folder.refresh()
         except LMClassifyError as error:
@@ -155,8 +150,6 @@ class ModelScorer:
             return
         if self._folder.model is not self._fitted:
             self._follow()
-        elif self._folder.journal_bytes != size:
-            self._counts = None
 
     def _follow(self) -> None:
         """Take over the model that the folder has loaded again, if the options fit it."""

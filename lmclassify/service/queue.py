@@ -153,18 +153,6 @@ class ScoringQueue:
         """Number of running worker processes, with those that finish their last jobs."""
         return len(self._receivers)
 
-    @property
-    def model_info(self) -> dict[str, Any]:
-        """Description of the shared model. Raises RequestError if there is none at the moment (503)."""
-        if self._worker is None:
-            raise unavailable()
-        return self._worker.process.model_info
-
-    @property
-    def lesson_counts(self) -> Any:
-        """How many lessons the model has learned; None if that is unknown or it cannot learn."""
-        return None if self._worker is None else self._worker.process.model_info.get("lessons")
-
     def submit(self, kind: str, pieces: Sequence[Any], user: str | None = None) -> asyncio.Future[JobResult]:
         """Queue a job.
 
@@ -173,7 +161,7 @@ class ScoringQueue:
 
         Parameters
         ----------
-        kind : {"predict", "explain", "suggest", "learn", "model_info"}
+        kind : {"predict", "explain", "suggest", "learn", "lesson_counts", "model_info"}
         pieces : sequence
             JSON-compatible arguments of one or more calls of the method `kind` of a
             `lmclassify.service.worker.WorkerScorer`; those of predict are lists of texts.
@@ -336,10 +324,6 @@ class ScoringQueue:
         batch, worker.batch = worker.batch, []
         if worker.deadline is not None:
             worker.deadline.cancel()
-        if "model_info" in value:
-            worker.process.model_info = value["model_info"]
-        elif batch[0].user is None and worker.process.model_info:
-            worker.process.model_info["lessons"] = value["lessons"]
         num_texts, start = sum(job.num_texts for job in batch), 0
         for job, (status, length) in zip(batch, value["answers"], strict=True):
             body = payload[start : start + length]

@@ -6,7 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lmclassify.errors import ModelError, shorten
 from lmclassify.mail.local_service import is_user_name
@@ -85,10 +85,6 @@ class UserModels:
             raise UnknownUserError(f"{whose}; see lmclassify serve --models.")
         scorer.refresh()
         return scorer
-
-    def model_info(self) -> Any:
-        """Return the description of the shared model; an empty one if there is none."""
-        return {} if self._shared is None else self._shared.model_info()
 
     def _user_scorer(self, user: str, to_teach: bool) -> FolderScorer | None:
         folder = self._folder_of(user)

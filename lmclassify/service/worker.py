@@ -71,9 +71,6 @@ class WorkerModels(Protocol):
         Raises UnknownUserError if there is none.
         """
 
-    def model_info(self) -> Any:
-        """Return the description of the shared model; an empty one if there is none."""
-
 
 class UnknownUserError(LMClassifyError):
     """There is no model of this user."""
@@ -106,19 +103,12 @@ def run_worker(load: Callable[[dict[str, Any]], WorkerModels]) -> None:
         write_message(answers, {"error": str(error), "misuse": isinstance(error, OptionError)})
         answers.flush()
         return
-    info = models.model_info()
-    write_message(answers, {"model_info": info, "notes": models.notes})
+    write_message(answers, {"notes": models.notes})
     answers.flush()
     freeze_garbage_collector()
-    checksum = info.get("checksum")
     with contextlib.suppress(BrokenPipeError):  # the service has ended
         while (message := read_message(requests)) is not None:
-            user, jobs = message[0]
-            value, payload = _answer(models, user, jobs)
-            if user is None and value["checksum"] not in ("", checksum):  # another process has replaced it
-                checksum = value["checksum"]
-                value["model_info"] = models.model_info()
-            write_message(answers, value, payload)
+            write_message(answers, *_answer(models, *message[0]))
             answers.flush()
 
 
@@ -156,7 +146,6 @@ def _answer(models: WorkerModels, user: str | None, jobs: Sequence[Any]) -> tupl
         "answers": [(status, len(body)) for status, body, _ in batch],
         "labels": dict(sum((labels for _, _, labels in batch), Counter())),
         "checksum": scorer.checksum if scorer else "",
-        "lessons": scorer.lesson_counts() if scorer else None,
     }
     return value, b"".join(body for _, body, _ in batch)
 
@@ -194,6 +183,8 @@ def _score(scorer: WorkerScorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Cou
         yield scorer.explain(*arguments), Counter()
     elif kind == "learn":
         yield scorer.learn(*arguments), Counter()
+    elif kind == "lesson_counts":
+        yield scorer.lesson_counts(), Counter()
     elif kind == "model_info":
         yield scorer.model_info(), Counter()
     else:

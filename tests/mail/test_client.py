@@ -88,14 +88,17 @@ LESSON = {
 }
 
 
-@pytest.mark.parametrize("from_label", [None, "ham"])
-def test_a_lesson_is_sent_to_the_service(tmp_path, monkeypatch, from_label):
+@pytest.mark.parametrize(
+    ("from_label", "user", "target"),
+    [(None, None, b"/v1/learn"), ("ham", "alice@example.org", b"/v1/users/alice@example.org/learn")],
+)
+def test_a_lesson_is_sent_to_the_service(tmp_path, monkeypatch, from_label, user, target):
     monkeypatch.setenv("LMCLASSIFY_TOKEN", "secret")
     response = b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({**LESSON, "new": 1}).encode()
     with answering(tmp_path / "s", response) as requests:
-        assert learn_with_service(str(tmp_path / "s"), "Your prize", "spam", from_label) == LESSON
+        assert learn_with_service(str(tmp_path / "s"), "Your prize", "spam", from_label, user=user) == LESSON
     head, content = requests[0].split(b"\r\n\r\n")
-    assert head.startswith(b"POST /v1/learn HTTP/1.0\r\n")
+    assert head.startswith(b"POST " + target + b" HTTP/1.0\r\n")
     assert b"\r\nAuthorization: Bearer secret" in head
     moved = {} if from_label is None else {"from": from_label}
     assert json.loads(content) == {"text": "Your prize", "label": "spam", "undo": False, **moved}
@@ -125,6 +128,7 @@ def test_a_lesson_that_is_not_acknowledged_is_an_error(tmp_path, response, error
         (("--socket", "none", "--timeout", "0"), 75, "--timeout"),
         (("--socket", "none", "--fields", "title"), 75, "--fields takes"),
         (("--socket", "none", "--unsure", "x"), 75, "--unsure takes two probabilities"),
+        (("--socket", "none", "--user", "../bob"), 75, "--user '../bob': a user's name has"),
         (("--exit-code",), 3, "--socket"),
     ],
 )

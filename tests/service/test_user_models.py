@@ -28,9 +28,6 @@ class Scorer:
     def save(self, folder):
         add_model(folder.parent, folder.name)
 
-    def model_info(self):
-        return {"model": self.folder}
-
 
 def add_model(folder, user):
     (folder / user).mkdir()
@@ -50,7 +47,6 @@ def test_each_user_has_a_model_and_the_shared_one_stands_in(tmp_path):
     assert models.scorer("bob", to_teach=True).folder == tmp_path / "bob"
     assert models.scorer("carol", to_teach=False).folder == "shared"
     assert models.scorer("alice", to_teach=False).refreshed == 2
-    assert models.model_info() == {"model": "shared"}
 
 
 def test_a_user_who_teaches_the_shared_model_gets_a_copy(tmp_path):
@@ -63,7 +59,6 @@ def test_a_user_who_teaches_the_shared_model_gets_a_copy(tmp_path):
 
 def test_without_a_shared_model_there_must_be_one_of_the_user(tmp_path):
     models = models_of(tmp_path, "alice", shared=None)
-    assert models.model_info() == {}
     for user, message in ((None, "There is no shared model"), ("carol", "There is no model of user carol")):
         for to_teach in (False, True):
             with pytest.raises(UnknownUserError, match=message):
