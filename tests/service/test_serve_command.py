@@ -87,6 +87,19 @@ def test_every_option_reaches_the_service(served_with, tmp_path, monkeypatch):
     assert call["watch"] == "some/model"
 
 
+def test_models_of_users_need_no_shared_one(served_with, tmp_path):
+    (tmp_path / "users").mkdir()
+    common = ["serve", "--port", 0, "--models", "users"]
+    assert run_cli(*common, "--max-models", 3, cwd=tmp_path).returncode == 0
+    assert run_cli(*common, "-m", "lmclassify-model", "--watch", cwd=tmp_path).returncode == 0
+    users, both = (call["command"].options for call in served_with)
+    assert (users["folder"], users["users"], users["max_models"]) == (None, "users", 3)
+    assert (both["folder"], both["users"]) == ("lmclassify-model", "users")
+    assert served_with[0]["settings"].user_models
+    done = run_cli(*common, "--watch", cwd=tmp_path)
+    assert (done.returncode, b"--watch needs -m" in done.stderr) == (2, True)
+
+
 def test_a_token_file_is_used_instead_of_the_environment(served_with, tmp_path, monkeypatch):
     monkeypatch.setenv("LMCLASSIFY_TOKEN", "from-environment")
     (tmp_path / "token").write_text("from-file\n")
@@ -149,6 +162,7 @@ def test_a_service_on_a_socket_learns(served_with, short_folder):
             2,
             "--learn on 0.0.0.0, which other machines can reach, needs a token",
         ),
+        (["--models", "nowhere"], 2, "--models nowhere: no such folder"),
         (["--socket", "s", "--port", "1"], 2, "--socket excludes --host and --port"),
     ],
 )
