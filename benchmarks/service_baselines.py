@@ -18,6 +18,9 @@ class _BaselineScorer:
     notes: Sequence[str] = ()
     checksum = ""
 
+    def predict_with_reason(self, text: str) -> Any:
+        raise NotImplementedError
+
     def explain(self, text: str, label: str | None, against: str | None) -> Any:
         raise NotImplementedError
 

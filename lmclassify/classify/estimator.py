@@ -18,15 +18,13 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from lmclassify.classify.data_frames import ColumnName, Texts, read_training_data
-from lmclassify.classify.explain import Explanation, InformativeWord
+from lmclassify.classify.estimator_queries import ModelQueries
 from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.model import FittedModel
-from lmclassify.classify.next_words import Suggestion
 from lmclassify.classify.online.empty_model import empty_model
 from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.storage import estimator_parameters
-from lmclassify.classify.thresholds import PositiveThreshold
 from lmclassify.classify.training.context import FitContext, ProgressCallback
 from lmclassify.classify.training.device import check_device, torch_device
 from lmclassify.classify.training.fit import ClassifierTrainer, draw_seed
@@ -42,7 +40,7 @@ Array = npt.NDArray[np.float64]
 _DEFAULT = Settings()
 
 
-class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classify texts by one LSTM language model per label.
 
     Recipe ``plain`` is Bayes' rule: a text gets the label with the largest sum of log prior and
@@ -406,63 +404,11 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, self.class_log_prior_, self.model_ = model.classes_, model.log_priors, model
         return self
 
-    def log_likelihood(self, X: Texts) -> Array:
-        """See `FittedModel.log_likelihood`."""
-        return self._fitted().log_likelihood(X)
-
-    def predict_joint_log_proba(self, X: Texts) -> Array:
-        """See `FittedModel.predict_joint_log_proba`."""
-        return self._fitted().predict_joint_log_proba(X)
-
-    def predict_log_proba(self, X: Texts) -> Array:
-        """See `FittedModel.predict_log_proba`."""
-        return self._fitted().predict_log_proba(X)
-
-    def predict_proba(self, X: Texts) -> Array:
-        """See `FittedModel.predict_proba`."""
-        return self._fitted().predict_proba(X)
-
-    def predict(self, X: Texts) -> npt.NDArray[Any]:
-        """See `FittedModel.predict`."""
-        return self._fitted().predict(X)
-
-    def decision_function(self, X: Texts) -> Array:
-        """See `FittedModel.decision_function`."""
-        return self._fitted().decision_function(X)
-
-    def perplexity(self, X: Texts, label: object) -> float:
-        """See `FittedModel.perplexity`."""
-        return self._fitted().perplexity(X, label)
-
-    def suggest(self, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
-        """See `FittedModel.suggest`."""
-        return self._fitted().suggest(prefix, label, n)
-
     def generate(self, label: object, n: int = 1, **options: Any) -> list[str]:
         """See `FittedModel.generate`; without a seed, an integer random_state is the seed."""
         if isinstance(self.random_state, (int, np.integer)):
             options.setdefault("seed", int(self.random_state))
         return self._fitted().generate(label, n, **options)
-
-    def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
-        """See `FittedModel.explain`."""
-        return self._fitted().explain(text, label, against)
-
-    def novelty(self, X: Texts) -> Array:
-        """See `FittedModel.novelty`."""
-        return self._fitted().novelty(X)
-
-    def unknown_threshold(self, rate: float = 0.05) -> float:
-        """See `FittedModel.unknown_threshold`."""
-        return self._fitted().unknown_threshold(rate)
-
-    def positive_threshold(self, positive: object, max_false_positive_rate: float) -> PositiveThreshold:
-        """See `FittedModel.positive_threshold`."""
-        return self._fitted().positive_threshold(positive, max_false_positive_rate)
-
-    def informative_words(self, X: Texts, n: int = 10) -> dict[str, list[InformativeWord]]:
-        """See `FittedModel.informative_words`."""
-        return self._fitted().informative_words(X, n)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """See `FittedModel.save`."""

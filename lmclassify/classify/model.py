@@ -14,6 +14,7 @@ from lmclassify.classify.online.stored_lessons import replay
 from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.predictor import PlainPredictor, Predictor
 from lmclassify.classify.tuned_predictor import TunedPredictor
+from lmclassify.mail.messages import read_message
 from lmclassify.persistence.journal import read_model_with_journal
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.persistence.reading import as_model_error
@@ -179,6 +180,29 @@ class FittedModel(Predictor):
             If the model has no such label, or the text was not learned and cannot be taken back.
         """
         return teach.undo(self, text, label) if undo else teach.learn(self, text, label, from_label)
+
+    def read_mail(self, data: bytes) -> str:
+        """Return the text of a mail message, read as the training mail was.
+
+        Parameters
+        ----------
+        data : bytes
+            The message as it was received, however malformed. Its first 256 KiB are read.
+
+        Returns
+        -------
+        str
+            The text that the other methods take. A model that was not trained on mail reads the subject.
+
+        Examples
+        --------
+        >>> import lmclassify
+        >>> model = lmclassify.load("mail-model")  # doctest: +SKIP
+        >>> model.predict([model.read_mail(open("message.eml", "rb").read())])  # doctest: +SKIP
+        array(['ham'], dtype='<U4')
+        """
+        fields = self.reading.mail_fields
+        return read_message(data, fields).text(fields)
 
     def save(self, path: str | os.PathLike[str], *, replaces: str | None = None) -> None:
         """Write the model into a folder; see `lmclassify.persistence.layout`.

@@ -26,12 +26,13 @@ from lmclassify.classify.data_frames import (
 )
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.novelty import cross_entropies, plain_ood_features
-from lmclassify.classify.online.lessons import Lessons
+from lmclassify.classify.online.lessons import MIN_LESSONS, Lessons
 from lmclassify.classify.online.uniform_model import UniformModel
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
+from lmclassify.datasets.reading import Reading
 from lmclassify.errors import (
     DataError,
     LMClassifyWarning,
@@ -113,6 +114,8 @@ class Predictor(ABC):
     """The column of the data frame that the model was fitted on; texts of data frames are read from it."""
     lessons: Lessons | None = None
     """Texts learned one at a time since the fit; None: none."""
+    reading: Reading = field(default_factory=Reading)
+    """How the command line read the training texts."""
     n_jobs: int | None = None
     """Threads for scoring; None: all."""
     exact: bool = False
@@ -151,6 +154,13 @@ class Predictor(ABC):
         if self.lessons is None:
             return np.zeros((len(texts), len(self.classes_)))
         return self.lessons.scores(texts)
+
+    @property
+    def needs_lessons(self) -> bool:
+        """Whether too little has been learned to label texts: only with recipe online, at its beginning."""
+        if self.settings.recipe != "online":
+            return False
+        return self.lessons is None or int(self.lessons.per_label.min()) < MIN_LESSONS
 
     def texts_with(self, symbols: str, keys: Keys) -> Array:
         """Return how many training texts have each of some n-grams, as far as the model knows it."""

@@ -40,6 +40,7 @@ from lmclassify.classify.stored_lstms import (
 from lmclassify.classify.stored_ngrams import known_ngram_arrays, label_ngram_arrays, read_ngram_models
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
 from lmclassify.classify.tuned_predictor import TunedPredictor
+from lmclassify.datasets.reading import Reading
 from lmclassify.errors import ModelError
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.persistence.arrays import arrays_file, read_arrays
@@ -73,6 +74,8 @@ def to_stored(model: Predictor) -> StoredModel:
     }
     if model.text_column is not None:
         config["text_column"] = model.text_column
+    if model.reading != Reading():
+        config["reading"] = model.reading.to_json()
     shared = model.background if isinstance(model, TunedPredictor) else None
     files = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
@@ -150,6 +153,7 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         "training": stored.training,
         "label_weights": _label_weights(config["label_weights"], len(labels)),
         "text_column": _text_column(config.get("text_column")),
+        "reading": Reading.from_json(config.get("reading", {})),
     }
     taught = [file for file in files if file.role == LESSONS]
     if taught:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import json
 import os
 import sys
@@ -84,7 +83,7 @@ def evaluate(
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
     sheet: common.Sheet = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
     format: Format = "text",
     drift: DriftOption = False,
     time_column: TimeColumn = None,
@@ -100,7 +99,6 @@ def evaluate(
     --drift, texts without labels are enough.
     """
     from lmclassify.classify.decisions import decisions_of
-    from lmclassify.mail.fields import parse_fields
 
     dialect = common.parse_dialect(*(options.pop(name) for name in common.DIALECT_OPTIONS))
     if not drift and (plot is not None or time_column is not None):
@@ -121,10 +119,10 @@ def evaluate(
             reading={
                 "format": input_format,
                 "encoding": encoding,
-                "fields": parse_fields(fields),
-                "dialect": dialect,
+                "fields": fitted.reading.choose_fields(fields),
+                "dialect": fitted.reading.choose_dialect(dialect),
                 "sheet": sheet,
-                "named_columns": (text_column, label_column, time_column),
+                "named_columns": fitted.reading.named_columns(text_column, label_column, time_column),
             },
             wanted={"text": text_column, "label": label_column, "time": time_column},
             labels_required=not drift or page is not None or table is not None,
@@ -181,13 +179,14 @@ def _score(
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.tables.columns import find_label_column, label_column, named_column, text_column
 
-    with _open(data, reading, wanted) as table:
-        text_at = text_column(table, wanted["text"])
+    with common.open_data(data, reading, wanted["label"]) as table:
+        text_at = text_column(table, fitted.reading.choose_text_column(table, wanted["text"]))
+        label = fitted.reading.choose_label_column(table, wanted["label"])
         label_at: int | None
         if labels_required:
-            label_at = label_column(table, wanted["label"])
+            label_at = label_column(table, label)
         else:
-            label_at = find_label_column(table, wanted["label"], usual_only=True)
+            label_at = find_label_column(table, label, usual_only=True)
         time_at = None if wanted["time"] is None else named_column(table, wanted["time"])
         run.say(table.describe(text_at, label_at))
         labeller = TableLabeller(
@@ -207,23 +206,6 @@ def _score(
         raise DataError(f"{table.name}: no row has both a text and a label")
     left_out = table.rows_read - len(labeller.true)
     return _Scored(table, labeller, None if time_at is None else times, left_out)
-
-
-def _open(data: list[str], reading: Mapping[str, Any], columns: Mapping[str, str | None]) -> RowReader:
-    """Open tables, or one file per label."""
-    from lmclassify.datasets.multiple_files import labelled_files, open_labelled, open_many
-    from lmclassify.datasets.sources import open_rows
-
-    files = labelled_files(data)
-    if not files:
-        return open_many(data, functools.partial(open_rows, **reading))
-    if columns["label"] is not None:
-        raise OptionError("NAME=FILE has no label column; drop --label-column")
-
-    def open_texts(path: str) -> RowReader:
-        return open_rows(path, **reading, default="text", lines=True)
-
-    return open_labelled(files, open_texts)
 
 
 def _evaluate(run: Run, scored: _Scored) -> Evaluation:

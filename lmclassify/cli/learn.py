@@ -113,6 +113,8 @@ def _open(run: Run, path: str, labels: str | None) -> LearningFolder:
     """Load the model that learns; begin one if there is none and labels are given."""
     from lmclassify.classify.online.empty_model import empty_model
     from lmclassify.classify.online.folder import LearningFolder
+    from lmclassify.datasets.reading import Reading
+    from lmclassify.mail.fields import DEFAULT_FIELDS
     from lmclassify.persistence.layout import CONFIG
 
     if not (Path(path) / CONFIG).exists():
@@ -124,7 +126,9 @@ def _open(run: Run, path: str, labels: str | None) -> LearningFolder:
         names = [name.strip() for name in labels.split(",")]
         if not all(names):
             raise OptionError(f"--labels {labels}: a label without a name")
-        empty_model(names).save(path)
+        begun = empty_model(names)
+        begun.reading = Reading(fields=DEFAULT_FIELDS)
+        begun.save(path)
         run.say(f"began a model in {path}: it has learned nothing yet")
     elif labels is not None:
         run.say("note: there is a model already, so --labels has no effect")
@@ -145,13 +149,12 @@ def _texts(
     from lmclassify.datasets.multiple_files import expand
     from lmclassify.datasets.texts import read_unlabelled
     from lmclassify.mail.file_kinds import HEAD_BYTES, kind_of
-    from lmclassify.mail.messages import read_message
 
     if files and files != ["-"]:
         yield from read_unlabelled(
             expand(files),
             text_column=text_column,
-            fields=("subject", "body"),
+            fields=fitted.reading.mail_fields,
             format=format,
             encoding=encoding,
             say=run.say,
@@ -159,7 +162,7 @@ def _texts(
         return
     data = sys.stdin.buffer.read()
     if kind_of("", data[:HEAD_BYTES]) == "message":
-        text = read_message(data).text(("subject", "body"))
+        text = fitted.read_mail(data)
     else:
         try:
             text = data.decode(encoding or "utf-8")

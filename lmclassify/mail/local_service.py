@@ -10,17 +10,18 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from lmclassify.errors import LMClassifyError, OptionError, printable, shorten
+from lmclassify.errors import LMClassifyError, OptionError, listing, printable, shorten
+from lmclassify.mail.fields import FIELDS, OLD_DEFAULT_FIELDS
 
 TYPE_CHECKING = False  # importing typing takes too long
 if TYPE_CHECKING:
     from typing import Any
 
+MAX_USER_CHARACTERS = 128
 _USER_CHARACTERS = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
 _FURTHER_CHARACTERS = frozenset(".@+=-")
-MAX_USER_CHARACTERS = 128
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds to wait for the complete response: a mail system should not wait longer for one message."""
@@ -40,9 +41,15 @@ def is_user_name(name: str) -> bool:
 
 
 def request_prediction(
-    path: str, text: str, timeout: float = DEFAULT_TIMEOUT, user: str | None = None
-) -> tuple[str, Mapping[str, float]]:
-    """Return the label that a service predicts for a text, and the probability of each label.
+    path: str,
+    text: str,
+    timeout: float = DEFAULT_TIMEOUT,
+    deadline: float | None = None,
+    *,
+    reason: bool = False,
+    user: str | None = None,
+) -> tuple[str, Mapping[str, float], list[str]]:
+    """Return the label that a service predicts for a text, the probability of each label, and the reason.
 
     Raises LMClassifyError if there is no valid response.
 
@@ -52,15 +59,51 @@ def request_prediction(
         The service's socket.
     timeout : float
         Seconds for the whole request.
+    deadline : float, optional
+        The end of this time on the monotonic clock, if it has begun earlier.
+    reason : bool, default=False
+        Whether to ask for the words that speak most for the label; without, there are none.
     user : str, optional
         Whose model predicts (``lmclassify serve --models``). The default is the shared one.
     """
-    target = _target(user, "predict")
-    with _checked(path):
-        prediction = _post(path, target, {"text": text}, timeout)["predictions"][0]
-        return str(prediction["label"]), {
-            str(name): float(value) for name, value in prediction["probabilities"].items()
-        }
+    content = json.dumps({"text": text, **({"reason": True} if reason else {})}).encode()
+    body = _ask(path, "POST", _target(user, "predict"), content, timeout, deadline)
+    try:
+        prediction = body["predictions"][0]
+        probabilities = {str(name): float(value) for name, value in prediction["probabilities"].items()}
+        words = [str(word) for word in prediction["reason"]] if reason else []
+        return str(prediction["label"]), probabilities, words
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise _no_service(path) from error
+
+
+def request_fields(
+    path: str, timeout: float = DEFAULT_TIMEOUT, deadline: float | None = None, user: str | None = None
+) -> tuple[tuple[str, ...], bool]:
+    """Return the fields of a message that a service's model reads, and whether its training tells them.
+
+    Raises LMClassifyError if there is no valid response, or a field that this version does not know.
+
+    Parameters
+    ----------
+    path : str
+        The service's socket.
+    timeout, deadline, user
+        See `request_prediction`.
+    """
+    body = _ask(path, "GET", _target(user, "model"), b"", timeout, deadline)
+    try:
+        names = body.get("mail_fields", OLD_DEFAULT_FIELDS)  # services of version 0.7 do not tell
+        is_recorded = "fields" in body.get("reading", {})
+        unknown = [name for name in names if name not in FIELDS]
+    except (TypeError, AttributeError) as error:
+        raise _no_service(path) from error
+    if unknown or not names:
+        raise LMClassifyError(
+            f"the model of the service on {path} reads fields that this version does not know: "
+            f"{listing(unknown)}; update lmclassify"
+        )
+    return tuple(field for field in FIELDS if field in names), is_recorded
 
 
 def request_lesson(
@@ -77,23 +120,16 @@ def request_lesson(
     Raises LMClassifyError if there is no valid response. The text may have been learned nevertheless; it is
     safe to repeat the request, as a text counts once.
     """
-    content = {"text": text, "label": label, "undo": undo}
+    lesson = {"text": text, "label": label, "undo": undo}
     if from_label is not None:
-        content["from"] = from_label
-    target = _target(user, "learn")
-    with _checked(path):
-        answer = _post(path, target, content, timeout)
-        return {
-            name: answer[name] for name in ("id", "label", "changed", "predicted_before", "predicted_after")
-        }
-
-
-@contextlib.contextmanager
-def _checked(path: str) -> Iterator[None]:
+        lesson["from"] = from_label
+    body = _ask(path, "POST", _target(user, "learn"), json.dumps(lesson).encode(), timeout, None)
     try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise LMClassifyError(f"the program on {path} is not an lmclassify service") from error
+        return {
+            name: body[name] for name in ("id", "label", "changed", "predicted_before", "predicted_after")
+        }
+    except (LookupError, TypeError) as error:
+        raise _no_service(path) from error
 
 
 def _target(user: str | None, name: str) -> str:
@@ -108,27 +144,34 @@ def _target(user: str | None, name: str) -> str:
     return f"/v1/users/{user}/{name}"
 
 
-def _post(path: str, target: str, content: Mapping[str, object], timeout: float) -> Any:
-    """Send JSON to a path of the service on a socket and return the JSON of its answer."""
+def _ask(path: str, method: str, target: str, content: bytes, timeout: float, deadline: float | None) -> Any:
+    """Return the JSON of a response. Raises LMClassifyError if there is none, or its status is an error."""
     try:
-        status, answer = _send(path, _request(target, content), time.monotonic() + timeout)
+        end = time.monotonic() + timeout if deadline is None else deadline
+        status, answer = _send(path, _request(method, target, content), end)
     except TimeoutError:
         raise LMClassifyError(f"the service on {path} does not answer within {timeout:g} s") from None
     except OSError as error:
         raise LMClassifyError(
             f"no service on {path}: {error.strerror or error}; start one with lmclassify serve --socket"
         ) from error
-    body = json.loads(answer)
+    try:
+        body = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise _no_service(path) from error
     if not status.startswith("200"):
         detail = body.get("detail", "") if isinstance(body, dict) else ""
         raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
     return body
 
 
-def _request(target: str, value: Mapping[str, object]) -> bytes:
-    content = json.dumps(value).encode()
+def _no_service(path: str) -> LMClassifyError:
+    return LMClassifyError(f"the program on {path} is not an lmclassify service")
+
+
+def _request(method: str, target: str, content: bytes) -> bytes:
     lines = [
-        f"POST {target} HTTP/1.0",
+        f"{method} {target} HTTP/1.0",
         "Host: localhost",
         "Content-Type: application/json",
         f"Content-Length: {len(content)}",

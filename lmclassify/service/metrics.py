@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-
-if TYPE_CHECKING:
-    from lmclassify.classify.online.counts import LessonCounts
 
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _TEXTS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -28,8 +24,10 @@ class Metrics:
 
     Attributes
     ----------
-    lesson_counts : LessonCounts or None
-        How many lessons the shared model has learned, whoever taught them; None if that is unknown.
+    lesson_counts : mapping or None
+        How many lessons the shared model has learned, whoever taught them: the fields of
+        `lmclassify.classify.online.lessons.LessonStatistics`, where `per_label` is a mapping. None if that is
+        unknown.
     last_lesson : float
         Time of the last lesson that this service answered; 0 if there was none.
     """
@@ -71,7 +69,7 @@ class Metrics:
             ["status"],
             registry=self._registry,
         )
-        self.lesson_counts: LessonCounts | None = None
+        self.lesson_counts: Mapping[str, Any] | None = None
         self.last_lesson = 0.0
         self._registry.register(_ModelLessons(self))
 
@@ -124,14 +122,12 @@ class _ModelLessons(Collector):
         by_label = GaugeMetricFamily(
             "lmclassify_model_lessons", "Lessons that the model holds, by label.", labels=["label"]
         )
-        for label, number in counts["labels"].items():
+        for label, number in counts["per_label"].items():
             by_label.add_metric([label], number)
         yield by_label
-        day = datetime.fromtimestamp(counts["last"] or 0.0).date()
-        is_today = day == datetime.fromtimestamp(now).date()
         for name, help_text, number in (
             ("corrections", "Lessons that were corrections.", counts["corrections"]),
-            ("lessons_today", "Lessons of this day.", counts["today"] * is_today),
-            ("corrections_today", "Corrections of this day.", counts["corrections_today"] * is_today),
+            ("lessons_today", "Lessons of this day.", counts["today"]),
+            ("corrections_today", "Corrections of this day.", counts["corrections_today"]),
         ):
             yield GaugeMetricFamily(f"lmclassify_model_{name}", help_text, value=number)

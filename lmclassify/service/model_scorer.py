@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ import numpy as np
 
 from lmclassify.classify.decisions import UNKNOWN_RATE, decisions_of
 from lmclassify.classify.ensemble import log_softmax
-from lmclassify.classify.explain import Explanation
+from lmclassify.classify.explain import Explanation, deciding_words
 from lmclassify.classify.next_words import Suggestion
-from lmclassify.classify.online.counts import LessonCounts, lesson_counts
 from lmclassify.classify.online.folder import LearningFolder
 from lmclassify.errors import DataError, LMClassifyError
 from lmclassify.evaluation.model_info import model_info
 from lmclassify.logs import log_formatter
+from lmclassify.mail.verdicts import UNSURE_LABEL
 from lmclassify.service.user_models import UserModels
 from lmclassify.service.worker import run_worker
 
@@ -95,6 +96,8 @@ class ModelScorer:
         joint, novelty, _ = self._fitted.score_texts(texts)
         log_posteriors = log_softmax(joint)
         labels = self._decisions.decide(log_posteriors, novelty).tolist()
+        if self._fitted.needs_lessons:
+            labels = [UNSURE_LABEL] * len(texts)
         threshold = self._unknown_threshold
         return [
             {
@@ -108,6 +111,15 @@ class ModelScorer:
                 labels, np.exp(log_posteriors).tolist(), joint.tolist(), novelty.tolist(), strict=True
             )
         ]
+
+    def predict_with_reason(self, text: str) -> dict[str, Any]:
+        """Return the prediction for a text, and in ``reason`` the words that speak most for its label.
+
+        For a text that is unsure or unknown, they speak for the likeliest label.
+        """
+        (prediction,) = self.predict([text])
+        label = prediction["label"] if prediction["label"] in self._labels else None
+        return {**prediction, "reason": deciding_words(self._fitted, text, self._parse_label(label))}
 
     def explain(self, text: str, label: str | None = None, against: str | None = None) -> Explanation:
         """Explain a prediction; see `FittedModel.explain`.
@@ -132,9 +144,12 @@ class ModelScorer:
             self._follow()
         return learned
 
-    def lesson_counts(self) -> LessonCounts:
-        """Return how many lessons the model has learned."""
-        return lesson_counts(self._fitted)
+    def lesson_counts(self) -> dict[str, Any] | None:
+        """Return how many lessons the model has learned; see `lmclassify.service.metrics`."""
+        if self._fitted.lessons is None:
+            return None
+        found = asdict(self._fitted.lessons.statistics())
+        return {**found, "per_label": dict(zip(self._labels, found["per_label"], strict=True))}
 
     def refresh(self) -> None:
         """Take over what other processes have taught the model, or the model that has replaced it.
@@ -178,7 +193,6 @@ class ModelScorer:
             "can_suggest": self._can_suggest,
             "unknown_threshold": self._unknown_threshold,
             **model_info(self._fitted),
-            "lessons": self.lesson_counts(),
         }
 
 

@@ -61,7 +61,7 @@ class _ScoringJob:
     @property
     def num_texts(self) -> int:
         """Number of texts to predict in the next piece."""
-        return len(self.next_piece) if self.kind == "predict" else 0
+        return len(self.next_piece) if self.kind in ("predict", "predict_with_reason") else 0
 
     @property
     def is_lesson(self) -> bool:
@@ -161,10 +161,10 @@ class ScoringQueue:
 
         Parameters
         ----------
-        kind : {"predict", "explain", "suggest", "learn", "lesson_counts", "model_info"}
+        kind : str
+            Name of a method of `lmclassify.service.worker.WorkerScorer`.
         pieces : sequence
-            JSON-compatible arguments of one or more calls of the method `kind` of a
-            `lmclassify.service.worker.WorkerScorer`; those of predict are lists of texts.
+            JSON-compatible arguments of one or more calls of it; those of predict are lists of texts.
         user : str, optional
             Whose model answers. The default is the shared one.
 

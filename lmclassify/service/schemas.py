@@ -89,6 +89,11 @@ class PredictRequest(_RequestBody):
 
     text: StrictStr = Field(default="", description="One text.")
     texts: list[StrictStr] = Field(default=[], description="Several texts.")
+    reason: StrictBool = Field(
+        default=False,
+        description="With `text`: also give the words that speak most for the label, which takes as long as "
+        "`/v1/explain`.",
+    )
 
 
 class ExplainRequest(_RequestBody):
@@ -142,6 +147,11 @@ class PredictedText(BaseModel):
     unknown: bool | None = Field(
         description="Whether the novelty is above the model's threshold, so that the text is unlike every "
         "label; null if the model has no threshold."
+    )
+    reason: list[str] | None = Field(
+        default=None,
+        description="Only if asked for: at most five words that speak most for the label, the strongest "
+        "first. For an unknown or uncertain text, they speak for the likeliest label.",
     )
 
 
@@ -232,13 +242,13 @@ class LessonCounts(BaseModel):
     """How many lessons a model has learned."""
 
     total: int = Field(description="Lessons that count; one that was undone does not.")
-    corrections: int = Field(description="Lessons whose text was given another label before.")
-    labels: dict[str, int] = Field(description="Lessons by label.")
-    today: int = Field(description="Lessons of this day, in the local time of the service.")
-    corrections_today: int = Field(description="Corrections of this day.")
-    last: float | None = Field(
-        description="Time of the last lesson, in seconds since 1970; null if there is none."
-    )
+    corrections: int = Field(description="Lessons whose text the model had given another label.")
+    today: int = Field(description="Lessons since midnight, in the local time of the service.")
+    corrections_today: int = Field(description="Corrections since midnight.")
+    last: str | None = Field(description="Time of the last lesson (ISO 8601).")
+    per_label: dict[str, int] = Field(description="Lessons by label.")
+    needs_more: bool = Field(description="Whether the model has learned too little to predict labels.")
+    needed_per_label: int = Field(description="Lessons of each label that such a model needs.")
 
 
 class RequestLimits(BaseModel):
@@ -261,10 +271,17 @@ class ModelResponse(BaseModel):
     unknown_threshold: float | None = Field(
         description="Novelty above which a text is unlike every label; null if there is no threshold."
     )
+    mail_fields: list[str] = Field(
+        description="The fields of a mail message that make a text of the model, such as subject and body."
+    )
+    reading: dict[str, Any] = Field(
+        description="What the model keeps of how its training texts were read: the `fields` of mail, the "
+        "columns of tables."
+    )
     labels: list[dict[str, Any]] = Field(description="Name, prior and training of each label.")
     can_learn: bool = Field(description="Whether the service accepts lessons.")
     lessons: LessonCounts | None = Field(
-        description="How many lessons the model has learned; null if it cannot learn."
+        default=None, description="How many lessons the model has learned; missing if there are none."
     )
     limits: RequestLimits
 

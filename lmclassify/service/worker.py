@@ -19,14 +19,11 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from lmclassify.errors import DataError, LMClassifyError, OptionError
 from lmclassify.logs import log_unexpected
 from lmclassify.service.messages import read_message, write_message
-
-if TYPE_CHECKING:
-    from lmclassify.classify.online.counts import LessonCounts
 
 _log = logging.getLogger("lmclassify.service")
 
@@ -44,6 +41,9 @@ class WorkerScorer(Protocol):
     def predict(self, texts: list[str], /) -> Sequence[Any]:
         """Return one prediction per text, a dictionary with a ``label``."""
 
+    def predict_with_reason(self, text: str, /) -> Any:
+        """Return the prediction for a text with the words that speak most for its label."""
+
     def explain(self, text: str, label: str | None, against: str | None, /) -> Any:
         """Return the explanation of a prediction."""
 
@@ -53,8 +53,8 @@ class WorkerScorer(Protocol):
     def learn(self, text: str, label: str, from_label: str | None, undo: bool, /) -> Any:
         """Learn a lesson, or forget it. When this returns, the lesson is on disk."""
 
-    def lesson_counts(self) -> LessonCounts | None:
-        """Return how many lessons the model has learned; None if it cannot learn."""
+    def lesson_counts(self) -> Any:
+        """Return how many lessons the model has learned; None if it has none."""
 
     def model_info(self) -> Any:
         """Return a description of the model, with its `lesson_counts` as ``lessons``."""
@@ -179,6 +179,9 @@ def _score(scorer: WorkerScorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Cou
             part = predictions[start : start + len(texts)]
             yield {"predictions": part}, Counter(prediction["label"] for prediction in part)
             start += len(texts)
+    elif kind == "predict_with_reason":
+        prediction = scorer.predict_with_reason(*arguments)
+        yield {"predictions": [prediction]}, Counter([prediction["label"]])
     elif kind == "explain":
         yield scorer.explain(*arguments), Counter()
     elif kind == "learn":

@@ -117,7 +117,7 @@ class FakeScorer:
         return {
             "total": len(labels),
             "corrections": labels.count("spam"),
-            "labels": {label: labels.count(label) for label in sorted(set(labels))},
+            "per_label": {label: labels.count(label) for label in sorted(set(labels))},
             "today": len(labels),
             "corrections_today": labels.count("spam"),
             "last": time.time() if labels else None,

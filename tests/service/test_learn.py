@@ -144,11 +144,11 @@ def test_lessons_are_logged_without_their_text(tmp_path, caplog):
 def test_metrics_and_the_description_of_the_model_show_the_lessons(tmp_path):
     async def use(service, client):
         counts = (await client.get("/v1/model")).json()["lessons"]
-        assert schemas.LessonCounts.model_validate(counts).total == 1
+        assert counts["total"] == 1
         await learn(client)
         await learn(client)
         counts = (await client.get("/v1/model")).json()["lessons"]
-        assert (counts["total"], counts["labels"]) == (2, {"ham": 1, "spam": 1})
+        assert (counts["total"], counts["per_label"]) == (2, {"ham": 1, "spam": 1})
         metrics = (await client.get("/metrics")).text
         for line in (
             'lmclassify_lessons_total{label="spam",outcome="corrected"} 1.0',

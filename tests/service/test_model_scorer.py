@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from lmclassify.classify.model import load
+from lmclassify.classify.online.empty_model import empty_model
 from lmclassify.classify.online.folder import LearningFolder
 from lmclassify.errors import OptionError
 from lmclassify.service.model_scorer import ModelScorer
@@ -54,8 +55,8 @@ def test_a_lesson_counts_at_once_and_after_a_restart(folder):
     assert LearnResponse.model_validate(answer).predicted_after == other
     assert answer["changed"]
     assert label_of(scorer) == label_of(ModelScorer(folder, deciding={})) == other
-    counts = LessonCounts.model_validate(scorer.lesson_counts())
-    assert (counts.total, counts.corrections, counts.today, counts.labels[other]) == (1, 1, 1, 1)
+    counts = LessonCounts.model_validate(scorer.model_info()["lessons"])
+    assert (counts.total, counts.corrections, counts.today, counts.per_label[other]) == (1, 1, 1, 1)
     assert not scorer.learn(TEXT, other)["changed"]
     assert scorer.learn(TEXT, other, None, True)["changed"]
     assert scorer.lesson_counts()["total"] == 0
@@ -66,7 +67,7 @@ def test_lessons_of_another_process_and_another_model_are_followed(folder, tuned
     elsewhere = LearningFolder(folder)
     elsewhere.learn(TEXT, "spam")
     label_of(scorer)
-    assert scorer.lesson_counts()["labels"]["spam"] == 1
+    assert scorer.lesson_counts()["per_label"]["spam"] == 1
     checksum = scorer.checksum
     elsewhere.compact()
     label_of(scorer)
@@ -76,3 +77,12 @@ def test_lessons_of_another_process_and_another_model_are_followed(folder, tuned
     (folder / "config.json").write_text("{}")
     label_of(scorer)
     assert scorer.checksum == checksum
+
+
+def test_a_model_that_has_learned_too_little_is_unsure(tmp_path):
+    empty_model(["ham", "spam"]).save(tmp_path / "model")
+    scorer = ModelScorer(tmp_path / "model", deciding={})
+    assert label_of(scorer) == "unsure"
+    answer = scorer.learn(TEXT, "spam")
+    assert (answer["predicted_before"], answer["predicted_after"]) == (None, "spam")
+    assert scorer.model_info()["lessons"]["needs_more"]

@@ -57,7 +57,7 @@ class Lesson:
     label: int
     """Index of the label."""
     before: int | None
-    """Index of the label that the model gave the text before; None if it knew nothing yet."""
+    """Index of the label that the model gave the text before; None if it had learned too little."""
     moved_from: int | None
     """Index of the label that the text moved from, if somebody said so."""
     moves: Sequence[Move]
@@ -107,9 +107,9 @@ def _read_move(data: bytes, offset: int) -> tuple[Move, int]:
     arrays: list[npt.NDArray[Any]] = []
     for count, kind in ((features, "<u4"), (features, "<f2"), (labels, "<u2"), (labels, "<f4")):
         size = count * np.dtype(kind).itemsize
-        arrays.append(np.frombuffer(data[offset : offset + size], kind))
-        if len(arrays[-1]) != count:
+        if offset + size > len(data):
             raise ValueError("a lesson that ends early")
+        arrays.append(np.frombuffer(data, kind, count, offset))
         offset += size
     if not all(np.isfinite(array).all() for array in (arrays[1], arrays[3])):
         raise ValueError("a lesson with a number that is not finite")

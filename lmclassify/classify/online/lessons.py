@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,26 @@ Array = npt.NDArray[np.float64]
 
 KEPT_LESSONS = 1000
 """So many lessons can still be undone after they have become part of the saved model."""
+
+
+MIN_LESSONS = 10
+"""Lessons of each label that a model of recipe online needs before its labels mean anything."""
+
+
+@dataclass(frozen=True)
+class LessonStatistics:
+    """How much a model has learned from lessons."""
+
+    total: int
+    corrections: int
+    """Lessons whose text had got another label from the model."""
+    today: int
+    """Since midnight, local time."""
+    corrections_today: int
+    last: float | None
+    """Time of the last lesson, seconds since 1970; None if there is none."""
+    per_label: list[int]
+    """(K,)"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,20 @@ class Lessons:
         """(K,) the number of lessons of each label."""
         return np.bincount([lesson.label for lesson in self.taught.values()], minlength=self.labels)
 
+    def statistics(self) -> LessonStatistics:
+        """Return how much has been learned, and how much of it today."""
+        taught = self.taught.values()
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        today = [lesson for lesson in taught if lesson.time >= midnight]
+        return LessonStatistics(
+            total=len(taught),
+            corrections=sum(lesson.is_correction for lesson in taught),
+            today=len(today),
+            corrections_today=sum(lesson.is_correction for lesson in today),
+            last=max((lesson.time for lesson in taught), default=None),
+            per_label=self.per_label.tolist(),
+        )
+
     def apply(self, lesson: Lesson) -> None:
         """Add a lesson. One of the same text is taken back first, if it can be."""
         if lesson.id in self._kept:
@@ -68,6 +103,10 @@ class Lessons:
             self.weights.apply(move)
         self.taught[lesson.id] = Taught(lesson.time, lesson.label, lesson.is_correction)
         self._kept[lesson.id] = lesson
+
+    def get(self, identity: bytes) -> Lesson | None:
+        """Return the lesson of a text, if it can be undone."""
+        return self._kept.get(identity)
 
     def can_undo(self, identity: bytes) -> bool:
         """Return whether the lesson of a text can be taken back."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.online.features import GROUPS, TextFeatures, features_of
 from lmclassify.classify.online.lesson import Lesson, Move, lesson_id, undo_to_bytes
 from lmclassify.classify.online.lessons import KEPT_LESSONS, Lessons
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-MARGIN = 1.0
+MARGIN = 7.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
+LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
+"""A model of recipe online, which has no experts, also takes a step of logistic regression, unless the
+probability of all other labels is below this."""
 MAX_MOVES = 10
 """Moves of a text's label away from the then likeliest other label: with many labels one is not enough."""
-LESSON_POWER, FITTED_POWER = 0.5, 1.5
-"""The step of a feature falls like these powers of the numbers of lessons and training texts that have it."""
+LESSON_POWER = 0.5
+"""The step of a feature falls like this power of the number of lessons that moved it."""
 
 
 def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int]:
@@ -53,7 +57,8 @@ def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int
             result = model.score([text])
             joint, variant = result.joint[0], result.variants[0]
             scored = result.texts[0] if variant is None else variant.text
-            move = _move(model, features_of(scored), joint, label) if len(moves) < MAX_MOVES else None
+            rate = LOGISTIC_RATE if model.settings.recipe == "online" and not moves else 0.0
+            move = _move(model, features_of(scored), joint, label, rate) if len(moves) < MAX_MOVES else None
             if move is None:
                 return moves, int(joint.argmax())
             weights.apply(move)
@@ -63,13 +68,20 @@ def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int
             weights.apply(move, -1)
 
 
-def _move(model: Predictor, features: TextFeatures, joint: Array, label: int) -> Move | None:
-    """Return the move that gives a text its label; None if it leads by enough or no feature can move."""
+def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, rate: float) -> Move | None:
+    """Return the move that gives a text its label; None if it leads by enough or no feature can move.
+
+    With a rate, the move is at least a step along the gradient of the log-loss.
+    """
     steps = (_confidences(model, features) * features.values).astype(np.float16)
     reach = float(features.values @ steps.astype(np.float64))
     if reach <= 0.0:
         return None
-    scores, sizes = joint.copy(), np.zeros(len(joint))
+    doubt = np.exp(log_softmax(joint[np.newaxis])[0])
+    doubt[label] -= 1.0
+    doubt[np.abs(doubt) < LEAST_DOUBT] = 0.0
+    sizes = -rate * doubt
+    scores = joint + reach * sizes
     for _ in range(MAX_MOVES):
         others = np.where(np.arange(len(scores)) == label, -np.inf, scores)
         rival = int(others.argmax())
@@ -94,7 +106,7 @@ def _confidences(model: Predictor, features: TextFeatures) -> Array:
     for number, group in enumerate(GROUPS):
         own = features.group == number
         fitted[own] = model.texts_with(group.analyzer.symbols, features.keys[own])
-    return (1.0 + lessons) ** -LESSON_POWER * (1.0 + fitted) ** -FITTED_POWER
+    return (1.0 + lessons) ** -LESSON_POWER / (1.0 + fitted)
 
 
 class Learned(TypedDict):
@@ -106,7 +118,7 @@ class Learned(TypedDict):
     changed: bool
     """False if the text had been learned with this label already, and nothing was done."""
     predicted_before: str | None
-    """The label that the model gave the text before; None if it knew nothing yet."""
+    """The label that the model gave the text before; None if it had learned too little to label texts."""
     predicted_after: str
 
 
@@ -134,7 +146,7 @@ def learn(
         model.lessons = Lessons(len(model.classes_))
     lessons, names = model.lessons, model.label_names
     predicted = int(model.score([text]).joint[0].argmax())
-    before = predicted if lessons.taught or model.settings.recipe != "online" else None
+    before = None if model.needs_lessons else predicted
     known = lessons.taught.get(identity)
     changed = known is None or known.label != code
     after = predicted
