@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-MARGIN = 5.0
+MARGIN = 7.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
 LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
 """A model of recipe online, which has no experts, also takes a step of logistic regression, unless the
