@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
-from lmclassify.cli.common import DEFAULT_FIELDS, DEFAULT_MODEL, Exact, Fields, Model, load_model
+from lmclassify.cli.common import DEFAULT_MODEL, Exact, Fields, Model, load_model
 from lmclassify.errors import OptionError
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = (
     "lmclassify filter -m model < message.eml",
-    "lmclassify filter -m model --fields subject,body --unsure 0.2,0.9 --reason < message.eml",
+    "lmclassify filter -m model --unsure 0.2,0.9 --reason < message.eml",
     "lmclassify filter --socket /run/user/1000/lmclassify < message.eml",
 )
 
@@ -63,7 +63,7 @@ def filter_message(
     context: typer.Context,
     model: Model = DEFAULT_MODEL,
     socket: Socket = None,
-    fields: Fields = DEFAULT_FIELDS,
+    fields: Fields = None,
     exit_code: Annotated[
         bool,
         typer.Option(EXIT_CODE, help="Exit with 0 for spam, 1 for ham, 2 for unsure and 3 for a failure."),
@@ -94,9 +94,11 @@ def filter_message(
     from lmclassify.mail.fields import parse_fields
     from lmclassify.mail.verdicts import parse_unsure_zone
 
-    names = parse_fields(fields)
+    if fields is not None:
+        parse_fields(fields)
     unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
     fitted = load_model(run, model, exact)
+    names = fitted.reading.choose_fields(fields)
     filtered.verdict = verdict_of_model(fitted, filtered.message, names, positive, unsure_zone, reason)
 
 
@@ -110,16 +112,17 @@ def verdict_of_model(
 ) -> Verdict:
     """Return what a loaded model decides about a message."""
     from lmclassify.mail.messages import read_message
-    from lmclassify.mail.verdicts import decide
+    from lmclassify.mail.verdicts import UNSURE_LABEL, decide
 
     text = read_message(message, fields).text(fields)
     probabilities = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
-    label = max(probabilities, key=probabilities.__getitem__)
+    likeliest = max(probabilities, key=probabilities.__getitem__)
+    label = UNSURE_LABEL if fitted.needs_lessons else likeliest
     verdict = decide(label, probabilities, positive, unsure_zone)
     if reason:
         from lmclassify.classify.explain import deciding_words
 
-        decided = verdict.label if verdict.label in probabilities else label
+        decided = verdict.label if verdict.label in probabilities else likeliest
         verdict.reason = deciding_words(fitted, text, fitted.label_named(decided))
     return verdict
 

@@ -27,6 +27,7 @@ COMMAND_MODULES = {
     "add-label": "label_changes",
     "update": "label_changes",
     "remove-label": "label_changes",
+    "learn": "learn",
     "serve": "serve",
     "filter": "filter",
     "milter": "milter",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
-from lmclassify.cli.common import DEFAULT_FIELDS, DEFAULT_MODEL, Exact, Fields, Model, load_model
+from lmclassify.cli.common import DEFAULT_MODEL, Exact, Fields, Model, load_model
 from lmclassify.cli.filter import Positive, Reason, Socket, Unsure, verdict_of_model
 from lmclassify.errors import OptionError, shorten
 from lmclassify.mail.local_service import DEFAULT_TIMEOUT
@@ -73,7 +73,7 @@ def milter(
     listen: Listen = _DEFAULT_ADDRESS,
     model: Model = DEFAULT_MODEL,
     socket: Socket = None,
-    fields: Fields = DEFAULT_FIELDS,
+    fields: Fields = None,
     positive: Positive = None,
     unsure: Unsure = None,
     reason: Reason = False,
@@ -117,7 +117,7 @@ def _classifier(
     run: Run,
     model: str,
     socket: str | None,
-    fields: str,
+    fields: str | None,
     positive: str | None,
     unsure: str | None,
     reason: bool,
@@ -130,7 +130,8 @@ def _classifier(
     from lmclassify.mail.filter import FilteredMessage
     from lmclassify.mail.verdicts import parse_unsure_zone
 
-    names = parse_fields(fields)
+    if fields is not None:
+        parse_fields(fields)
     unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
     if socket is not None:
         if model != DEFAULT_MODEL or exact:
@@ -152,6 +153,7 @@ def _classifier(
 
         return ask
     fitted = load_model(run, model, exact)
+    names = fitted.reading.choose_fields(fields)
 
     def score(message: bytes) -> Verdict:
         return verdict_of_model(fitted, message, names, positive, unsure_zone, reason)

@@ -231,6 +231,13 @@ class ModelResponse(BaseModel):
     unknown_threshold: float | None = Field(
         description="Novelty above which a text is unlike every label; null if there is no threshold."
     )
+    mail_fields: list[str] = Field(
+        description="The fields of a mail message that make a text of the model, such as subject and body."
+    )
+    reading: dict[str, Any] = Field(
+        description="What the model keeps of how its training texts were read: the `fields` of mail, the "
+        "columns of tables."
+    )
     labels: list[dict[str, Any]] = Field(description="Name, prior and training of each label.")
     limits: RequestLimits
 
