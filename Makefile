@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Programs that some of the long tests use. `make test-all SETUP=apt` installs them; without them those tests skip.
 # It removes nothing (another mail server, for example), and the system's Postfix stays without configuration.
-DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd postfix miltertest
+DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd postfix miltertest dovecot-imapd dovecot-sieve
 
 .PHONY: demo test test-all setup-apt docs lint format dist audit clean
 

@@ -50,8 +50,8 @@ def request_prediction(
     reason : bool, default=False
         Whether to ask for the words that speak most for the label; without, there are none.
     """
-    question = {"text": text, "reason": True} if reason else {"text": text}
-    body = _ask(path, "POST", "/v1/predict", json.dumps(question).encode(), timeout, deadline)
+    content = json.dumps({"text": text, **({"reason": True} if reason else {})}).encode()
+    body = _ask(path, "POST", "/v1/predict", content, timeout, deadline)
     try:
         prediction = body["predictions"][0]
         probabilities = {str(name): float(value) for name, value in prediction["probabilities"].items()}

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 import lmclassify
+from lmclassify import load
 from lmclassify.classify.explain import deciding_words
 from tests.cli.helpers import QUICK
 from tests.conftest import ROOT, bundled, run_cli
@@ -144,7 +145,7 @@ def test_filter_adds_the_reason(saved):
         label, _, rest = done.stdout.decode().split("\n", 2)
         assert label == f"X-LMClassify-Label: {name}"
         text = "Your free prize is waiting, claim it now"
-        words = deciding_words(lmclassify.load(saved), text, None if name == "unsure" else name)
+        words = deciding_words(load(saved), text, None if name == "unsure" else name)
         assert words or name == "ham"
         reason = f"X-LMClassify-Reason: {' '.join(words)}\n" if words else ""
         assert rest == reason + message.decode()
