@@ -161,7 +161,7 @@ class Journal:
     def reset(self, records: Iterable[bytes] = ()) -> None:
         """Replace the file by one with other records; a crash leaves the old one or the new one.
 
-        Raises like `append`, but not if the file is damaged.
+        Without records the file is removed. Raises like `append`, but not if the file is damaged.
         """
         listed = list(records)
         content = encode_all(self.model, listed)
@@ -170,10 +170,13 @@ class Journal:
             self._require_model()
             try:
                 draft.unlink(missing_ok=True)  # of a writer that was killed
-                commit.write_file(draft, content, [], self._mode)
-                os.replace(draft, self.path)
+                if listed:
+                    commit.write_file(draft, content, [], self._mode)
+                    os.replace(draft, self.path)
+                else:
+                    self.path.unlink(missing_ok=True)
                 commit.sync_folder(self.path.parent)
-                signature = _Signature.of(os.stat(self.path))
+                signature = _Signature.of(os.stat(self.path)) if listed else None
             except BaseException as error:
                 with contextlib.suppress(OSError):
                     draft.unlink(missing_ok=True)
@@ -181,8 +184,9 @@ class Journal:
                     raise self._cannot_write(error) from error
                 raise
             self._forget()
-            self._seen = signature
-            self._advance(content, len(listed))
+            if listed:
+                self._seen = signature
+                self._advance(content, len(listed))
 
     def _advance(self, added: bytes, records: int) -> None:
         self.records += records

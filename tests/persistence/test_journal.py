@@ -229,7 +229,9 @@ def test_reset_replaces_the_records(folder):
     assert other.read() == [b"two", b"three", b"four"]
     mine.reset()
     assert (stored(folder), mine.records) == ([], 0)
-    assert names(folder) == ["1.json", "3.journal", "config.json", "training.jsonl"]
+    assert names(folder) == ["1.json", "config.json", "training.jsonl"]
+    mine.append(b"six")
+    assert stored(folder) == [b"six"]
 
 
 def test_the_draft_of_a_killed_reset_is_harmless(folder):

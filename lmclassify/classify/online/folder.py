@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from time import time
 from typing import Any, TypeVar
 
 from lmclassify.classify import storage
 from lmclassify.classify.model import FittedModel, from_stored
 from lmclassify.classify.online import teach
+from lmclassify.classify.online.kept_texts import KeptText, KeptTexts
+from lmclassify.classify.online.lesson import is_undo, lesson_id
 from lmclassify.classify.online.lessons import Lessons
 from lmclassify.classify.online.stored_lessons import replay
 from lmclassify.classify.online.teach import Learned
@@ -41,19 +45,21 @@ class LearningFolder:
     ----------
     model : FittedModel
         Another object after another process has replaced the model.
+    texts : KeptTexts
+        The texts that it keeps for `lmclassify refit`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
-        self.model, self._journal = self._load()
+        self.model, self._journal, self.texts = self._load()
 
-    def _load(self) -> tuple[FittedModel, Journal]:
+    def _load(self) -> tuple[FittedModel, Journal, KeptTexts]:
         stored, journal, records = read_model_with_journal(self.path)
         model = from_stored(stored)
         model.lessons = model.lessons or Lessons(len(model.classes_))
         with as_model_error(str(journal.path)):
             replay(model.lessons, records)
-        return model, journal
+        return model, journal, KeptTexts.of_model(stored)
 
     @property
     def journal_bytes(self) -> int:
@@ -70,7 +76,7 @@ class LearningFolder:
             records = self._journal.read_new()
         except JournalReplacedError:
             exact, threads = self.model.exact, self.model.n_jobs
-            self.model, self._journal = self._load()
+            self.model, self._journal, self.texts = self._load()
             self.model.exact, self.model.n_jobs = exact, threads
             return True
         with as_model_error(str(self._journal.path)):
@@ -87,7 +93,13 @@ class LearningFolder:
         def change(record: Callable[[bytes], None]) -> Learned:
             if undo:
                 return teach.undo(self.model, text, label, record)
-            return teach.learn(self.model, text, label, from_label, record)
+
+            def keep_and_record(lesson: bytes) -> None:
+                (read,) = self.model.read([text])
+                self.texts.add(KeptText(lesson_id(read).hex(), label, time(), read))
+                record(lesson)
+
+            return teach.learn(self.model, text, label, from_label, keep_and_record)
 
         return self._change(change)
 
@@ -125,11 +137,19 @@ class LearningFolder:
             try:
                 with self._journal.locked():
                     if not self.refresh():
-                        write_model(self.path, storage.to_stored(self.model))
-                        self.model, self._journal = self._load()
+                        self.replace(self.model)
                         return
             except JournalReplacedError:
                 continue
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lock of the folder: nobody else teaches or replaces the model."""
+        return self._journal.locked()
+
+    def replace(self, model: FittedModel) -> None:
+        """Replace the model by one that has its lessons; it keeps the same texts. Call it under the lock."""
+        write_model(self.path, storage.to_stored(model), journals={"texts": self.texts.records()})
+        self.model, self._journal, self.texts = self._load()
 
     @property
     def _lessons(self) -> Lessons:
@@ -138,13 +158,22 @@ class LearningFolder:
 
     def _change(self, change: Callable[[Callable[[bytes], None]], T]) -> T:
         """Change lessons under the lock of the folder, after taking over those of other processes."""
+        undone: list[str] = []
+
+        def record(data: bytes) -> None:
+            self._journal.append(data)
+            if is_undo(data):
+                undone.append(data.hex())
+
         attempt = 1
         while True:
             self.refresh()
             try:
                 with self._journal.locked():
                     self.refresh()
-                    result = change(self._journal.append)
+                    result = change(record)
+                    if undone:
+                        self.texts.remove(undone)
                 break
             except JournalReplacedError:
                 if attempt == _ATTEMPTS:

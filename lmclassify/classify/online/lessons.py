@@ -104,6 +104,10 @@ class Lessons:
         self.taught[lesson.id] = Taught(lesson.time, lesson.label, lesson.is_correction)
         self._kept[lesson.id] = lesson
 
+    def get(self, identity: bytes) -> Lesson | None:
+        """Return the lesson of a text, if it can be undone."""
+        return self._kept.get(identity)
+
     def can_undo(self, identity: bytes) -> bool:
         """Return whether the lesson of a text can be taken back."""
         return identity in self._kept
