@@ -102,7 +102,7 @@ class MailFiles:
     def run_mail(self, options: Sequence[str]) -> Row:
         """Fit and predict on the mbox files."""
         files = [f"--labels={label}={self.mbox(label)}" for label in self.labels]
-        return self._run_lmclassify("from mail", files, "test.mbox", options)
+        return self._run_lmclassify("from mail", ["--fields", "subject", *files], "test.mbox", options)
 
     def _run_lmclassify(self, name: str, train: Sequence[str], test: str, options: Sequence[str]) -> Row:
         fitting = _run("fit", *train, "-o", "model", *options, folder=self.folder)

@@ -172,13 +172,12 @@ def _watch(run: Run, watcher: MaildirWatcher, maildir: str, interval: float) -> 
 def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
     """Return a function that teaches the model in a folder, and the model's labels."""
     from lmclassify.classify.online.folder import LearningFolder
-    from lmclassify.mail.messages import read_message
 
     folder = LearningFolder(model)
     folder.model.n_jobs = run.threads
 
     def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
-        text = read_message(message).text(("subject", "body"))
+        text = folder.model.read_mail(message)
         if not text.strip():
             raise DataError("it has no text")
         named = folder.model.label_named
