@@ -77,7 +77,7 @@ def test_compaction_changes_no_score_and_keeps_lessons_that_can_be_undone(path, 
     assert not folder.learn(TEXTS[0], LABELS[0])["changed"]
     fresh = LearningFolder(path)
     fresh.learn(TEXTS[19], LABELS[19], undo=True)
-    with pytest.raises(OptionError, match="can no longer be undone: only the latest"):
+    with pytest.raises(OptionError, match="can no longer be undone, only later ones can"):
         fresh.learn(TEXTS[0], LABELS[0], undo=True)
 
 
