@@ -56,7 +56,7 @@ def refit(
     label_column: common.LabelColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
     **table: Any,
 ) -> None:
     """Fit a model again with the texts that it was taught.
@@ -99,6 +99,7 @@ def _refit(run: Run, model: str, inputs: FitInputs, recipe: str | None, force: b
         raise OptionError(
             "a model of recipe online has nothing but lessons to fit: add --recipe ngram or --recipe tuned"
         )
+    inputs = replace(inputs, reading=work.model.reading)
     inputs.check(settings.recipe, False)
     if not work.kept and not inputs.are_named:
         raise OptionError(
@@ -143,9 +144,9 @@ def _display(run: Run) -> Iterator[Display]:
 
 def _set_limit(run: Run, model: str, limit: int) -> None:
     from lmclassify.classify.online.kept_texts import KeptTexts
-    from lmclassify.persistence.reading import read_model
+    from lmclassify.persistence.journal import folder_journal
 
-    texts = KeptTexts.of_model(read_model(model))
+    texts = KeptTexts(folder_journal(model, "texts"))
     before = len(texts.texts())
     texts.set_limit(limit)
     now = len(texts.texts())

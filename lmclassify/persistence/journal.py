@@ -32,7 +32,13 @@ from lmclassify.persistence.journal_records import (
     read_record,
 )
 from lmclassify.persistence.layout import CONFIG, JOURNAL_MODES, StoredModel, journal_name
-from lmclassify.persistence.reading import READ_ATTEMPTS, model_checksum, open_regular_file, read_model
+from lmclassify.persistence.reading import (
+    READ_ATTEMPTS,
+    model_checksum,
+    open_regular_file,
+    read_config,
+    read_model,
+)
 
 MAX_JOURNAL_BYTES = 1 << 28
 """Limit for one journal: its records are held in memory while it is read."""
@@ -320,6 +326,32 @@ def read_model_with_journal(
     raise ModelError(f"{path} is replaced faster than it can be read; try again")
 
 
+def model_state(path: str | os.PathLike[str]) -> str:
+    """Return what identifies a saved model and how much it has learned since its commit.
+
+    Raises ModelError if there is no model.
+    """
+    for _ in range(READ_ATTEMPTS):
+        journal = folder_journal(path)
+        with contextlib.suppress(JournalReplacedError):
+            journal.read()
+            return f"{journal.model} {journal.records}"
+    raise ModelError(f"{path} is replaced faster than it can be read; try again")
+
+
+def replace_model(path: str | os.PathLike[str], model: StoredModel, state: str) -> None:
+    """Replace a model by one that was made from it; the texts that it keeps stay.
+
+    Raises OutputError if it was replaced or has learned more since its `model_state` was taken, or the folder
+    cannot be written. The existing model is then unchanged.
+    """
+    texts = folder_journal(path, "texts")
+    with texts.locked():
+        if model_state(path) != state:
+            raise OutputError(f"{path} was changed by another process meanwhile: run this again")
+        commit.write_model(path, model, journals={"texts": texts.read()})
+
+
 def model_journal(model: StoredModel, suffix: str = "journal") -> Journal:
     """Return a journal of a model that was read from a folder; it has not been read yet.
 
@@ -330,3 +362,13 @@ def model_journal(model: StoredModel, suffix: str = "journal") -> Journal:
     """
     path = Path(model.path).with_name(journal_name(model.next_number, suffix))
     return Journal(path, model=model.checksum, mode=JOURNAL_MODES[suffix])
+
+
+def folder_journal(path: str | os.PathLike[str], suffix: str = "journal") -> Journal:
+    """Return a journal of the model in a folder, of which only config.json is read.
+
+    Raises ModelError if there is no model.
+    """
+    config = read_config(Path(path))
+    name = journal_name(config["next_number"], suffix)
+    return Journal(Path(path) / name, model=config["checksum"], mode=JOURNAL_MODES[suffix])

@@ -20,8 +20,11 @@ from lmclassify.persistence.commit import check_target, write_model
 from lmclassify.persistence.journal import (
     Journal,
     JournalReplacedError,
+    folder_journal,
     model_journal,
+    model_state,
     read_model_with_journal,
+    replace_model,
 )
 from lmclassify.persistence.layout import ModelFile, StoredModel
 from lmclassify.persistence.reading import read_model
@@ -174,6 +177,27 @@ def test_a_new_model_may_carry_records_over(folder):
     assert stat.S_IMODE(texts.path.stat().st_mode) == 0o600
     opened(folder).append(b"three")
     assert stored(folder) == [b"one", b"two", b"three"]
+
+
+def test_a_changed_model_replaces_the_one_that_it_was_made_from(folder):
+    """As `update` does: nothing that was taught meanwhile is lost, and kept texts stay."""
+    texts = folder_journal(folder, "texts")
+    texts.append(b"text")
+    journal = opened(folder)
+    journal.append(b"one")
+    state = model_state(folder)
+    journal.append(b"two")
+    new = StoredModel({"labels": ["b"]}, MODEL.files)
+    with pytest.raises(OutputError, match="changed by another process meanwhile: run this again"):
+        replace_model(folder, new, state)
+    assert stored(folder) == [b"one", b"two"]
+    replace_model(folder, new, model_state(folder))
+    assert (read_model(folder).config, stored(folder)) == (new.config, [])
+    texts = folder_journal(folder, "texts")
+    assert texts.read() == [b"text"]
+    assert stat.S_IMODE(texts.path.stat().st_mode) == 0o600
+    with pytest.raises(OutputError, match="changed by another process"):
+        replace_model(folder, MODEL, state)
 
 
 def test_records_that_cannot_be_written_leave_the_old_model(folder):
