@@ -18,8 +18,8 @@ Fields = Annotated[
         "--fields",
         metavar="NAMES",
         help="Parts of a mail message to read: some of `subject`, `body`, `sender`, `links`, `images`, "
-        "`headers` and `received`, separated by commas, or `all`. The model keeps them for all other "
-        "commands. Default: all but `received`.",
+        "`headers`, `lists` and `received`, separated by commas, or `all`. The model keeps them for all "
+        "other commands. Default: all but `lists` and `received`.",
     ),
 ]
 Labels = Annotated[

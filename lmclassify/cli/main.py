@@ -20,6 +20,7 @@ COMMAND_MODULES = {
     "fit": "fit",
     "predict": "predict",
     "evaluate": "evaluate",
+    "check": "check",
     "explain": "explain",
     "suggest": "generate",
     "generate": "generate",
@@ -31,6 +32,8 @@ COMMAND_MODULES = {
     "refit": "refit",
     "serve": "serve",
     "filter": "filter",
+    "milter": "milter",
+    "watch": "watch",
     "benchmark": "benchmark",
     "download": "download",
 }

@@ -11,7 +11,7 @@ from lmclassify.mail.fields import parse_fields
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage, filter_standard_input
 from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_fields, request_prediction
 from lmclassify.mail.messages import read_message
-from lmclassify.mail.verdicts import decide, parse_unsure_zone
+from lmclassify.mail.verdicts import UNSURE, decide, parse_unsure_zone
 from lmclassify.text.terminal import guard_standard_streams
 
 
@@ -45,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         "--unsure", metavar="LOW,HIGH", help="write unsure if the probability is between LOW and HIGH"
     )
     parser.add_argument(
+        "--reason",
+        action="store_true",
+        help="add the header X-LMClassify-Reason: the five words that speak most for the label",
+    )
+    parser.add_argument(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT,
@@ -61,6 +66,7 @@ def classify_with_service(
     fields: str | None,
     positive: str | None,
     unsure: str | None,
+    reason: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> None:
     """Set a message's verdict to the prediction of a service on a local socket.
@@ -77,8 +83,11 @@ def classify_with_service(
         raise OptionError(f"--fields {fields}: the service's model reads {','.join(names)}; drop --fields")
     names = given or names
     text = read_message(filtered.message, names).text(names)
-    label, probabilities = request_prediction(socket, text, timeout, deadline)
-    filtered.verdict = decide(label, probabilities, positive, unsure_zone)
+    label, probabilities, words = request_prediction(socket, text, timeout, deadline, reason=reason)
+    verdict = decide(label, probabilities, positive, unsure_zone)
+    if verdict.status == UNSURE or verdict.label == label:  # else they speak for another label
+        verdict.reason = words
+    filtered.verdict = verdict
 
 
 def main() -> None:
@@ -98,6 +107,7 @@ def main() -> None:
             fields=options.fields,
             positive=options.positive,
             unsure=options.unsure,
+            reason=options.reason,
             timeout=options.timeout,
         )
 

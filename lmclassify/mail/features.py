@@ -4,23 +4,22 @@ A token is a prefix, two underscores and a value, such as ``from__example_com``:
 No value holds two underscores in a row, and `without_tokens` removes them from the words of a message, so
 that no sender can write a token.
 
-What a sender can forge has little weight: a field has a fixed number of tokens at most, each only once, so
-that more links or headers add nothing. What others of the same kind have in common is read, such as the
-program that wrote the message; answers and references to other messages, dates, recipients and the verdicts
-of other filters are not read.
+What a sender can forge has limited weight: a field has a fixed number of tokens at most, each only once and
+short, so that more links or headers add nothing. References to other messages, dates, the addresses of
+recipients and the verdicts of other filters are not read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lmclassify.mail.encoded_words import decode_header
 from lmclassify.mail.mime import Part
 
 MAX_VALUE_CHARACTERS = 40
 """Characters kept of a value: longer ones are random, or made to be long."""
-MAX_TOKENS = {"sender": 8, "links": 24, "images": 24, "headers": 32, "received": 8}
+MAX_TOKENS = {"sender": 8, "links": 24, "images": 24, "headers": 24, "lists": 8, "received": 8}
 """Tokens of each field: about as many as ordinary messages have."""
 
 _BETWEEN = re.compile(
@@ -37,15 +36,7 @@ _LOCAL_IP = re.compile(r"(?:10|127|0|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01])
 _RECEIVED = re.compile(r"\s*from\s+([^\s();]{1,200})\s*(?:\(([^()]{0,300}))?", re.IGNORECASE)
 _VERSION = re.compile(r"[\s/(\[,;:v]*\d.*", re.DOTALL)
 _SITE_ENDS = ("ac", "co", "com", "edu", "gov", "net", "ne", "or", "org")
-_PRESENT = (
-    "organization",
-    "list-unsubscribe",
-    "sender",
-    "errors-to",
-    "dkim-signature",
-    "cc",
-    "disposition-notification-to",
-)
+_LIST_HEADERS = ("list-unsubscribe", "list-post", "errors-to", "sender")
 _USUAL = ("date", "message-id", "to", "from", "mime-version", "subject")
 _MAX_RECEIVED = 12
 
@@ -134,15 +125,13 @@ def header_tokens(message: Part, parts: Sequence[Part], sender: str) -> Iterator
     text = {name: _text(message, name) for name in _USUAL}
     yield token("type", message.type)
     for part in parts:
-        yield token("part", part.type)
+        if part is not message:
+            yield token("part", part.type)
         yield token("charset", part.parameter(b"charset"))
         yield token("encoding", part.header(b"content-transfer-encoding").decode("ascii", "replace"))
     mailer = _text(message, "x-mailer") or _text(message, "user-agent")
     yield token("mailer", _VERSION.sub("", mailer[:100]) or mailer)
-    _, list_domain = "", _text(message, "list-id")
-    if list_domain:
-        yield token("list", list_domain.rpartition("<")[2].partition(">")[0])
-    for name in ("precedence", "x-priority", "importance", "x-msmail-priority"):
+    for name in ("x-priority", "importance", "x-msmail-priority"):
         yield token(name.removeprefix("x-").replace("-", ""), _text(message, name))
     domain = address_of(sender)[1]
     for prefix, name in (("replyto", "reply-to"), ("msgid", "message-id")):
@@ -154,15 +143,23 @@ def header_tokens(message: Part, parts: Sequence[Part], sender: str) -> Iterator
             yield f"{prefix}__no_address"
         else:
             yield f"{prefix}__same" if site(other) == site(domain) else f"{prefix}__other"
-    for name in _PRESENT:
-        if message.header(name.encode()):
-            yield token("has", name)
     for name in _USUAL:
         if not text[name]:
             yield token("no", name)
     to = text["to"]
     if to:
         yield "to__" + (bucket(min(to.count("@"), 100)) if "@" in to else "no_address")
+
+
+def list_tokens(message: Part) -> Iterator[str]:
+    """Yield tokens for the headers that mailing lists add."""
+    name = _text(message, "list-id")
+    if name:
+        yield token("list", name.rpartition("<")[2].partition(">")[0])
+    yield token("precedence", _text(message, "precedence"))
+    for header in _LIST_HEADERS:
+        if message.header(header.encode()):
+            yield token("has", header)
 
 
 def received_tokens(message: Part) -> Iterator[str]:
@@ -195,8 +192,3 @@ def received_tokens(message: Part) -> Iterator[str]:
 def _text(message: Part, name: str) -> str:
     value = message.header(name.encode())[:1000]
     return decode_header(value.decode("ascii", "surrogateescape")) if value else ""
-
-
-def joined(features: Mapping[str, Sequence[str]], fields: Sequence[str]) -> str:
-    """Return the tokens of fields on one line."""
-    return " ".join(each for field in fields for each in features.get(field, ()))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from lmclassify.errors import OptionError, did_you_mean, shorten
 
 TEXT_FIELDS = ("subject", "body")
-FEATURE_FIELDS = ("sender", "links", "images", "headers", "received")
+FEATURE_FIELDS = ("sender", "links", "images", "headers", "lists", "received")
 """Fields that are read as tokens; see `lmclassify.mail.features`."""
 FIELDS = (*TEXT_FIELDS, *FEATURE_FIELDS)
 DEFAULT_FIELDS = ("subject", "body", "sender", "links", "images", "headers")
-"""The fields that `fit` reads by default: the whole message, except what the servers on its way have added,
-which tells more about a mailbox than about its messages."""
+"""The fields that `fit` reads by default: the whole message, except what mailing lists and the servers on its
+way have added. These tell more about a mailbox than about its messages, and a sender can copy them."""
 OLD_DEFAULT_FIELDS = ("subject",)
 """What models read that recorded no fields: those of version 0.7 and earlier."""
 ALL = "all"

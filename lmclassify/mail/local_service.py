@@ -28,9 +28,14 @@ _MAX_RESPONSE_BYTES = 1 << 24  # thousands of labels take less; protects against
 
 
 def request_prediction(
-    path: str, text: str, timeout: float = DEFAULT_TIMEOUT, deadline: float | None = None
-) -> tuple[str, Mapping[str, float]]:
-    """Return the label that a service predicts for a text, and the probability of each label.
+    path: str,
+    text: str,
+    timeout: float = DEFAULT_TIMEOUT,
+    deadline: float | None = None,
+    *,
+    reason: bool = False,
+) -> tuple[str, Mapping[str, float], list[str]]:
+    """Return the label that a service predicts for a text, the probability of each label, and the reason.
 
     Raises LMClassifyError if there is no valid response.
 
@@ -42,13 +47,16 @@ def request_prediction(
         Seconds for the whole request.
     deadline : float, optional
         The end of this time on the monotonic clock, if it has begun earlier.
+    reason : bool, default=False
+        Whether to ask for the words that speak most for the label; without, there are none.
     """
-    body = _ask(path, "POST", "/v1/predict", json.dumps({"text": text}).encode(), timeout, deadline)
+    content = json.dumps({"text": text, **({"reason": True} if reason else {})}).encode()
+    body = _ask(path, "POST", "/v1/predict", content, timeout, deadline)
     try:
         prediction = body["predictions"][0]
-        return str(prediction["label"]), {
-            str(name): float(value) for name, value in prediction["probabilities"].items()
-        }
+        probabilities = {str(name): float(value) for name, value in prediction["probabilities"].items()}
+        words = [str(word) for word in prediction["reason"]] if reason else []
+        return str(prediction["label"]), probabilities, words
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise _no_service(path) from error
 

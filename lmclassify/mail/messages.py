@@ -139,6 +139,8 @@ def _add_features(mail: Mail, message: Part, body: _Body | None, fields: Collect
             found["images"] = content.image_tokens(sum(part.type[:6] == "image/" for part in body.leaves))
     if body is not None and "headers" in fields:
         found["headers"] = features.header_tokens(message, body.leaves[:_MAX_PARTS_OF_HEADERS], mail.sender)
+    if "lists" in fields:
+        found["lists"] = features.list_tokens(message)
     if "received" in fields:
         found["received"] = features.received_tokens(message)
     if message.has_headers or mail.body:

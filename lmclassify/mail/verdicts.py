@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
 from lmclassify.errors import OptionError, counted, did_you_mean, listing, shorten
@@ -22,10 +22,12 @@ class Verdict(SimpleNamespace):
         Probability of the positive label.
     status : int
         `POSITIVE`, `NEGATIVE` or `UNSURE`.
+    reason : sequence of str
+        The words that speak most for the label, the strongest first; empty unless asked for.
     """
 
-    def __init__(self, label: str, score: float, status: int) -> None:
-        super().__init__(label=label, score=score, status=status)
+    def __init__(self, label: str, score: float, status: int, reason: Sequence[str] = ()) -> None:
+        super().__init__(label=label, score=score, status=status, reason=reason)
 
 
 def parse_unsure_zone(value: str) -> tuple[float, float]:

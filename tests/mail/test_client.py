@@ -90,6 +90,24 @@ def test_the_prediction_is_added_to_the_message(run_filter, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("options", "label", "reason"),
+    [
+        ((), b"spam", b"X-LMClassify-Reason: prize !?\r\n"),
+        (("--unsure", "0.2,0.95"), b"unsure", b"X-LMClassify-Reason: prize !?\r\n"),
+        (("--unsure", "0.95,1"), b"ham", b""),  # the words speak for spam
+    ],
+)
+def test_the_reason_comes_with_the_prediction(run_filter, monkeypatch, tmp_path, options, label, reason):
+    response = RESPONSE.replace(b'"label"', b'"reason": ["prize", "!?"], "label"')
+    with answering(tmp_path / "s", response) as requests:
+        status, out = run_client(run_filter, monkeypatch, "--socket", tmp_path / "s", "--reason", *options)
+    assert status == 0
+    added = b"X-LMClassify-Label: " + label + b"\r\nX-LMClassify-Score: 0.900000\r\n"
+    assert out == added + reason + MESSAGE
+    assert requests[0].endswith(b'{"text": "Your free prize", "reason": true}')
+
+
+@pytest.mark.parametrize(
     ("options", "status", "error"),
     [
         (("--socket", "none"), 75, "no service on none"),

@@ -57,7 +57,7 @@ class Lesson:
     label: int
     """Index of the label."""
     before: int | None
-    """Index of the label that the model gave the text before; None if it knew nothing yet."""
+    """Index of the label that the model gave the text before; None if it had learned too little."""
     moved_from: int | None
     """Index of the label that the text moved from, if somebody said so."""
     moves: Sequence[Move]

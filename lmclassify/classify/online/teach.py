@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-MARGIN = 5.0
+MARGIN = 7.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
 LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
 """A model of recipe online, which has no experts, also takes a step of logistic regression, unless the
@@ -118,7 +118,7 @@ class Learned(TypedDict):
     changed: bool
     """False if the text had been learned with this label already, and nothing was done."""
     predicted_before: str | None
-    """The label that the model gave the text before; None if it knew nothing yet."""
+    """The label that the model gave the text before; None if it had learned too little to label texts."""
     predicted_after: str
 
 
@@ -146,7 +146,7 @@ def learn(
         model.lessons = Lessons(len(model.classes_))
     lessons, names = model.lessons, model.label_names
     predicted = int(model.score([text]).joint[0].argmax())
-    before = predicted if lessons.taught or model.settings.recipe != "online" else None
+    before = None if model.needs_lessons else predicted
     known = lessons.taught.get(identity)
     changed = known is None or known.label != code
     after = predicted
