@@ -15,11 +15,12 @@ import errno
 import os
 import stat
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lmclassify.errors import ModelError, OutputError, counted
+from lmclassify.errors import LMClassifyWarning, ModelError, OutputError, counted
 from lmclassify.persistence import commit
 from lmclassify.persistence.journal_records import (
     CHECKSUM_SIZE,
@@ -314,7 +315,7 @@ class Journal:
 def read_model_with_journal(
     path: str | os.PathLike[str], suffix: str = "journal"
 ) -> tuple[StoredModel, Journal, list[bytes]]:
-    """Read a model, and the records that one of its journals holds.
+    """Read a model, and the records that one of its journals holds. Warns if some of them cannot be read.
 
     Raises ModelError if there is no model, it is damaged, or its journal cannot be read.
     """
@@ -322,7 +323,16 @@ def read_model_with_journal(
         model = read_model(path)
         journal = model_journal(model, suffix)
         with contextlib.suppress(JournalReplacedError):
-            return model, journal, journal.read()
+            records = journal.read()
+            if journal.ignored_bytes:
+                warnings.warn(
+                    f"{journal.path}: {counted(journal.ignored_bytes, 'byte')} after "
+                    f"{counted(journal.records, 'record')} cannot be read and are ignored; a crash has cut "
+                    "the last record off, or the file is damaged",
+                    LMClassifyWarning,
+                    stacklevel=2,
+                )
+            return model, journal, records
     raise ModelError(f"{path} is replaced faster than it can be read; try again")
 
 
