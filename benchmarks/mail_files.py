@@ -91,7 +91,7 @@ class MailFiles:
             found != " ".join(text.split())
             for label in self.labels
             for found, text in zip(
-                read_texts(str(self.mbox(label))), texts_of(self.train, label), strict=True
+                read_texts(str(self.mbox(label)), ("subject",)), texts_of(self.train, label), strict=True
             )
         )
 
@@ -102,7 +102,7 @@ class MailFiles:
     def run_mail(self, options: Sequence[str]) -> Row:
         """Fit and predict on the mbox files."""
         files = [f"--labels={label}={self.mbox(label)}" for label in self.labels]
-        return self._run_lmclassify("from mail", files, "test.mbox", options)
+        return self._run_lmclassify("from mail", ["--fields", "subject", *files], "test.mbox", options)
 
     def _run_lmclassify(self, name: str, train: Sequence[str], test: str, options: Sequence[str]) -> Row:
         fitting = _run("fit", *train, "-o", "model", *options, folder=self.folder)

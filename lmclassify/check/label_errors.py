@@ -26,7 +26,6 @@ from lmclassify.classify.training.data import TrainingData, stratified_folds, st
 from lmclassify.classify.training.groups import repeated_text_groups
 from lmclassify.classify.training.linear_svm import MAX_TEXTS_TO_SOLVE
 from lmclassify.classify.training.ngram_stage import fit_ngram_stage
-from lmclassify.classify.training.ngrams import number_of_fits
 from lmclassify.classify.training.plan import NGRAM_STAGE, planned_stages
 from lmclassify.classify.training.progress import FitProgress
 from lmclassify.classify.tuned_predictor import TunedPredictor
@@ -136,14 +135,21 @@ def cross_fit(
     parts = number_of_parts(len(texts), k)
     part = stratified_folds(data.codes, parts, np.random.default_rng([seed, parts]))
     log_posteriors = np.full((len(texts), k), -np.inf)
+
+    def fit(number: int, inside: TrainingData) -> Array:
+        _, joint = _fit(inside, threads, lambda share: progress((number + share) / parts))
+        return log_softmax(joint)
+
     for number in range(parts):
         rows = np.flatnonzero(part == number)
         present = np.unique(data.codes[rows])
+        if len(present) == 1:
+            log_posteriors[rows, present] = 0.0
+            continue
         inside = TrainingData.from_labels(
             [data.texts[row] for row in rows], data.classes[data.codes[rows]].tolist(), seed
         )
-        _, joint = _fit(inside, threads, lambda share: progress((number + share) / parts))  # noqa: B023
-        log_posteriors[np.ix_(rows, present)] = log_softmax(joint)
+        log_posteriors[np.ix_(rows, present)] = fit(number, inside)
     return CrossFit([str(label) for label in data.classes], data.codes, log_posteriors)
 
 
@@ -161,8 +167,6 @@ def _fit(
     )
     data.groups = repeated_text_groups(data.texts)
     context.progress.stages = planned_stages(data, context, NGRAM_STAGE)
-    steps = number_of_fits(len(data.texts), len(data.classes), context)
-    context.progress.stage.steps = max(1, steps)
     stage = fit_ngram_stage(data, context, np.random.default_rng([data.seed, len(data.classes)]))
     return stage.model, stage.joint
 
@@ -252,11 +256,21 @@ def _words(
         new, old = (code_of.get(fitted.classes[code]) for code in (other[row], fitted.codes[row]))
         if new is not None and old is not None:
             gain = attributions.parts[:-1, new] - attributions.parts[:-1, old]
-            best = np.argsort(-gain, kind="stable")[:MAX_WORDS]
-            least = MIN_SHARE * max(0.0, gain.max(initial=0.0))
-            result[row] = [attributions.spans[index] for index in best if gain[index] > least]
+            result[row] = _strongest(attributions.text, attributions.spans, gain)
         progress(0.9 + 0.1 * len(result) / len(chosen))
     return result
+
+
+def _strongest(text: str, spans: Sequence[tuple[int, int]], gain: Array) -> list[tuple[int, int]]:
+    """Return the spans of the different words with the largest gains, (w,); small ones are left out."""
+    least = MIN_SHARE * max(0.0, gain.max(initial=0.0))
+    found: dict[str, tuple[int, int]] = {}
+    for index in np.argsort(-gain, kind="stable").tolist():
+        if gain[index] <= least or len(found) == MAX_WORDS:
+            break
+        start, end = spans[index]
+        found.setdefault(text[start:end].casefold(), (start, end))
+    return list(found.values())
 
 
 def _reason(fitted: CrossFit, text: str, at: int, other: int, words: list[tuple[int, int]]) -> str:

@@ -41,10 +41,10 @@ def find_bad_labels(rows: CheckedRows) -> list[Finding]:
         findings.append(Finding(index, "label_form", "there are blanks around the label", suggested=label))
     for label, indices in where.items():
         training = [index for index in indices if index < rows.training]
-        if not training:
+        if not training and label not in forms:
             reason = f"label {shorten(label)} ({counted(len(indices), 'row')}) is not in the training data"
             findings.append(Finding(indices[0], "unknown_label", reason))
-        elif len(training) < MIN_ROWS and label not in forms:
+        elif 0 < len(training) < MIN_ROWS and label not in forms:
             reason = f"label {shorten(label)} has {counted(len(training), 'row')}, fewer than {MIN_ROWS}"
             findings.append(Finding(indices[0], "rare_label", reason, 1 - len(training) / MIN_ROWS))
     return findings

@@ -9,9 +9,6 @@ from lmclassify.check.findings import KINDS, CheckedRows, Finding, in_order
 from lmclassify.check.labels import find_bad_labels, with_joined_forms
 from lmclassify.check.texts import find_bad_texts, find_rare_scripts
 
-DUPLICATES_SHARE = 0.05
-"""Share of the time that looking for duplicates takes, if label errors are looked for, too."""
-
 _DUPLICATES = {"conflict", "near_conflict", "leak", "near_leak", "duplicate", "near_duplicate"}
 _LABELS = {"missing_label", "label_form", "unknown_label", "rare_label"}
 _TEXTS = {"empty_text", "machine_text", "damaged_text"}
@@ -38,12 +35,12 @@ def check_rows(
     threads : int, default=1
         The result does not depend on it.
     progress : callable, optional
-        Gets the name of the task and the share of all work that is done.
+        Gets the name of the task and the share of the work that is done. Label errors take most of the
+        time: the other tasks count as nothing if these are looked for.
     """
     wanted, findings = set(kinds), []
     labelled = any(rows.labels)
     fitting = labelled and "label_error" in wanted
-    share = DUPLICATES_SHARE if fitting else 1.0
     progress("texts", 0.0)
     if wanted & _TEXTS:
         findings += find_bad_texts(rows)
@@ -53,15 +50,12 @@ def check_rows(
         findings += find_bad_labels(rows)
     joined = with_joined_forms(rows)
     if wanted & _DUPLICATES:
-        findings += find_duplicates(joined, lambda done: progress("duplicates", share * done))
+        findings += find_duplicates(joined, lambda done: progress("duplicates", 0.0 if fitting else done))
     if fitting:
-        progress("label errors", share)
+        progress("label errors", 0.0)
         from lmclassify.check.label_errors import find_label_errors  # imports scikit-learn
 
         findings += find_label_errors(
-            joined,
-            seed=seed,
-            threads=threads,
-            progress=lambda done: progress("label errors", share + (1 - share) * done),
+            joined, seed=seed, threads=threads, progress=lambda done: progress("label errors", done)
         )
     return in_order(finding for finding in findings if finding.kind in wanted)

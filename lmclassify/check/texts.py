@@ -30,6 +30,12 @@ MIN_LETTERS, MIN_LENGTH = 0.2, 20
 RARE_SCRIPT, MIN_TEXTS = 0.01, 20
 """A script is rare if at most this share of the texts, or one of so many, is written in it."""
 
+MIN_MIXED = 4
+"""Characters of a word with letters of several scripts: shorter ones are formulas, such as Δt."""
+
+MAX_ADDRESS = 200
+"""Characters of a long word that are searched for an address: the search takes quadratic time."""
+
 _ADDRESS = re.compile(r"(?:https?:|www\.|ftp:|mailto:)|[\w.+-]+@[\w-]+\.|[\w-]+(?:\.[\w-]+)+/", re.IGNORECASE)
 _WORD = re.compile(rf"\S{{{LONG_WORD + 1},}}")
 _LETTERS = re.compile(r"\w+")
@@ -86,7 +92,7 @@ def _machine_signs(text: str) -> Iterator[tuple[str, tuple[int, int] | None]]:
         yield f"hexadecimal digits: {shorten(found[0], 30)}", found.span()
     for piece in _WORD.finditer(text):
         word = piece[0]
-        if _ADDRESS.search(word) or is_unspaced(word) or not any(map(str.isalnum, word)):
+        if _ADDRESS.search(word[:MAX_ADDRESS]) or is_unspaced(word) or not any(map(str.isalnum, word)):
             continue
         what = "looks like base64" if _is_base64(word) else f"a word of {len(word):,} characters"
         yield f"{what}: {shorten(word, 30)}", piece.span()
@@ -201,7 +207,7 @@ def _mixed_words(text: str) -> list[tuple[tuple[int, int], set[str]]]:
     """Return the words with letters of several scripts that have letter case, and look alike in part."""
     result = []
     for found in _LETTERS.finditer(text):
-        if not found[0].isascii():
+        if len(found[0]) >= MIN_MIXED and not found[0].isascii():
             scripts = {script for character in found[0] if (script := _script(character)) in _CASED}
             if len(scripts) > 1:
                 result.append((found.span(), {script for script in scripts if script is not None}))

@@ -27,7 +27,6 @@ Test = Annotated[
     typer.Option(
         "--test",
         metavar="FILE",
-        rich_help_panel="Data",
         help="Test data, checked together with DATA; rows whose text is in DATA are found, too. Repeat it "
         "for several files.",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -148,7 +149,9 @@ def _texts(
     """Yield the texts to learn, read as the model's training texts were."""
     from lmclassify.datasets.multiple_files import expand
     from lmclassify.datasets.texts import read_unlabelled
+    from lmclassify.mail.fields import MAX_MESSAGE_BYTES
     from lmclassify.mail.file_kinds import HEAD_BYTES, kind_of
+    from lmclassify.mail.mbox import split_mbox
 
     if files and files != ["-"]:
         yield from read_unlabelled(
@@ -161,16 +164,19 @@ def _texts(
         )
         return
     data = sys.stdin.buffer.read()
-    if kind_of("", data[:HEAD_BYTES]) == "message":
-        text = fitted.read_mail(data)
+    kind = kind_of("", data[:HEAD_BYTES])
+    if kind is not None:
+        messages = list(split_mbox(io.BytesIO(data), MAX_MESSAGE_BYTES)) if kind == "mbox" else [data]
+        # A single message with a "From " line is read as `filter` reads it.
+        texts = [fitted.read_mail(message) for message in (messages if len(messages) > 1 else [data])]
     else:
         try:
-            text = data.decode(encoding or "utf-8")
+            texts = [data.decode(encoding or "utf-8")]
         except (UnicodeDecodeError, LookupError):
             raise DataError("standard input is neither a message nor UTF-8 text; give --encoding") from None
-    if not text.strip():
+    if not any(text.strip() for text in texts):
         raise DataError("there is no text on standard input to learn")
-    yield text
+    yield from texts
 
 
 def _teach(

@@ -43,6 +43,7 @@ def test_wrong_labels_are_found_with_the_words_behind_them(rows):
         reason, words = finding.reason.split("; words for ham: ")
         assert reason.startswith("ham ")
         assert set(words.split(", ")) <= set(WORDS["ham"])
+        assert len(set(words.split(", "))) == len(words.split(", "))
         assert {rows.texts[finding.index][start:end] for start, end in finding.marked} == set(
             words.split(", ")
         )

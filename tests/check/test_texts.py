@@ -58,6 +58,14 @@ def test_good_texts(text):
     assert find_rare_scripts(rows) == []
 
 
+@pytest.mark.parametrize("unit", ["x", "a.b", "a@", "<a", "aa ", "0", "Ã", "\u0301"])
+def test_long_texts_take_linear_time(unit):
+    """Quadratic time would take minutes."""
+    rows = rows_of([(unit * 50_000, "ham")])
+    assert [finding.kind for finding in find_bad_texts(rows)] in (["machine_text"], ["empty_text"])
+    find_rare_scripts(rows)
+
+
 def test_texts_in_a_rare_script():
     rows = rows_of([("see you at lunch", "ham")] * 40 + [("Встреча завтра, ok", "ham")])
     (finding,) = find_rare_scripts(rows)
@@ -68,7 +76,7 @@ def test_texts_in_a_rare_script():
 
 
 def test_words_of_several_scripts():
-    rows = rows_of([("your pаypal account, α-helix, iPhoneを買う", "spam")])
+    rows = rows_of([("your pаypal account, α-helix, Δt, iPhoneを買う", "spam")])
     (finding,) = find_rare_scripts(rows)
     assert finding.kind == "mixed_script"
     assert finding.reason == "'pаypal' has Cyrillic and Latin letters"

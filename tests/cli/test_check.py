@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lmclassify.check.findings import KINDS
+from lmclassify.cli.check import check
 from tests.cli.helpers import one_line, rows_of
-from tests.conftest import run_cli
+from tests.conftest import ROOT, run_cli
 
 QUICK = "conflict,leak,duplicate,near_duplicate,empty_text,missing_label,label_form"
 
@@ -64,8 +66,7 @@ def test_exit_status(train, tmp_path, fail_on, status):
         assert done.stderr.decode().endswith("lmclassify: error: --fail-on: found conflict (2 rows)\n")
 
 
-def test_wrong_labels_of_mail_are_found(tmp_path):
-    """The bundled sample, with all kinds."""
+def test_wrong_labels_are_found(tmp_path):
     lines = ["text,label"]
     for number in range(40):
         lines += [f"cheap pills and a prize {number},spam", f"lunch with mum at noon {number},ham"]
@@ -112,6 +113,13 @@ def test_misuse_is_one_line(train, tmp_path, arguments, status, message):
     done = run_cli("check", train, *arguments, cwd=tmp_path)
     assert message in one_line(done, status)
     assert not list(tmp_path.glob("found*"))
+
+
+def test_help_and_guide_name_every_kind():
+    guide = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        assert kind in " ".join(str(check.__doc__).split())
+        assert f"`{kind}`" in guide
 
 
 def test_a_table_without_rows(tmp_path):

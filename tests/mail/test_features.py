@@ -92,7 +92,8 @@ MESSAGE = (
 
 
 def test_headers():
-    assert tokens(MESSAGE, "headers") == ["type__text_html", "part__text_html", "charset__big5", "mailer__the_bat", "priority__1_high", "replyto__other", "msgid__same", "no__date", "no__mime_version", "to__2"]  # fmt: skip
+    expected = "type__text_html charset__big5 mailer__the_bat priority__1_high replyto__other msgid__same"
+    assert " ".join(tokens(MESSAGE, "headers")) == f"{expected} no__date no__mime_version to__2"
     assert tokens(MESSAGE, "lists") == ["list__talk_lists_example"]
     assert tokens(MESSAGE, "received") == ["hops__2", "received__sender_example", "hop__one_word"]
     text = read_message(MESSAGE, FIELDS).text(FIELDS)
