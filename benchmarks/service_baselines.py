@@ -17,6 +17,9 @@ from lmclassify.service.worker import WorkerScorer, run_worker
 class _BaselineScorer:
     notes: Sequence[str] = ()
 
+    def predict_with_reason(self, text: str) -> Any:
+        raise NotImplementedError
+
     def explain(self, text: str, label: str | None, against: str | None) -> Any:
         raise NotImplementedError
 

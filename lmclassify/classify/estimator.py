@@ -18,19 +18,19 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from lmclassify.classify.data_frames import ColumnName, Texts, read_training_data
-from lmclassify.classify.explain import Explanation, InformativeWord
+from lmclassify.classify.estimator_queries import ModelQueries
 from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.model import FittedModel
-from lmclassify.classify.next_words import Suggestion
+from lmclassify.classify.online.empty_model import empty_model
+from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.storage import estimator_parameters
-from lmclassify.classify.thresholds import PositiveThreshold
 from lmclassify.classify.training.context import FitContext, ProgressCallback
 from lmclassify.classify.training.device import check_device, torch_device
 from lmclassify.classify.training.fit import ClassifierTrainer, draw_seed
 from lmclassify.classify.training.progress import LineDisplay
 from lmclassify.classify.training.time_limit import TimeLimit, parse_time
-from lmclassify.errors import LMClassifyWarning, ModelError
+from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, counted
 from lmclassify.parallel import number_of_threads
 from lmclassify.persistence.layout import CONFIG
 from lmclassify.persistence.reading import summarize_error
@@ -40,7 +40,7 @@ Array = npt.NDArray[np.float64]
 _DEFAULT = Settings()
 
 
-class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classify texts by one LSTM language model per label.
 
     Recipe ``plain`` is Bayes' rule: a text gets the label with the largest sum of log prior and
@@ -50,7 +50,7 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    recipe : {"tuned", "ngram", "plain"}, default="tuned"
+    recipe : {"tuned", "ngram", "plain", "online"}, default="tuned"
         ``tuned``: n-gram models, and language models that start from a background model; all are trained
         to tell the labels apart, combined and calibrated on held-out text (see
         `lmclassify.classify.training.tuned`). ``ngram``: the n-gram models only, in a fraction of the time;
@@ -340,6 +340,46 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         context, seed = self._context(model), draw_seed(self.random_state)
         return self._set_model(update(model, model.read(X), list(y), wrong, context, seed))
 
+    def learn(self, text: str, label: Any, *, undo: bool = False, from_label: Any = None) -> Learned:
+        """See `FittedModel.learn`."""
+        return self._fitted().learn(text, label, undo=undo, from_label=from_label)
+
+    def partial_fit(self, X: Texts, y: Iterable[Any], classes: Iterable[Any] | None = None) -> LMClassifier:
+        """Learn some texts one after the other; see `learn`.
+
+        Parameters
+        ----------
+        X : iterable of str, (n,)
+        y : iterable, (n,)
+            Labels.
+        classes : iterable, optional
+            All labels. Needed only before there is a model: an empty one is made, of recipe ``online``.
+
+        Returns
+        -------
+        LMClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        DataError, OptionError
+            If texts or labels cannot be used, or there is neither a model nor `classes`.
+        """
+        if not hasattr(self, "model_"):
+            if classes is None:
+                raise OptionError(
+                    "partial_fit needs all labels at first: partial_fit(texts, labels, classes=[...])"
+                )
+            self._set_model(empty_model(classes))
+        texts, labels = self._fitted().read(X), list(y)
+        if len(texts) != len(labels):
+            raise DataError(f"found {counted(len(texts), 'text')} and {counted(len(labels), 'label')}")
+        for code in labels:
+            self._fitted().label_index(code)
+        for text, label in zip(texts, labels, strict=True):
+            self.learn(text, label)
+        return self
+
     def remove_label(self, label: Any) -> LMClassifier:
         """Remove a label; the other labels' models stay as they are.
 
@@ -364,63 +404,11 @@ class LMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, self.class_log_prior_, self.model_ = model.classes_, model.log_priors, model
         return self
 
-    def log_likelihood(self, X: Texts) -> Array:
-        """See `FittedModel.log_likelihood`."""
-        return self._fitted().log_likelihood(X)
-
-    def predict_joint_log_proba(self, X: Texts) -> Array:
-        """See `FittedModel.predict_joint_log_proba`."""
-        return self._fitted().predict_joint_log_proba(X)
-
-    def predict_log_proba(self, X: Texts) -> Array:
-        """See `FittedModel.predict_log_proba`."""
-        return self._fitted().predict_log_proba(X)
-
-    def predict_proba(self, X: Texts) -> Array:
-        """See `FittedModel.predict_proba`."""
-        return self._fitted().predict_proba(X)
-
-    def predict(self, X: Texts) -> npt.NDArray[Any]:
-        """See `FittedModel.predict`."""
-        return self._fitted().predict(X)
-
-    def decision_function(self, X: Texts) -> Array:
-        """See `FittedModel.decision_function`."""
-        return self._fitted().decision_function(X)
-
-    def perplexity(self, X: Texts, label: object) -> float:
-        """See `FittedModel.perplexity`."""
-        return self._fitted().perplexity(X, label)
-
-    def suggest(self, prefix: str, label: object = None, n: int = 5) -> list[Suggestion]:
-        """See `FittedModel.suggest`."""
-        return self._fitted().suggest(prefix, label, n)
-
     def generate(self, label: object, n: int = 1, **options: Any) -> list[str]:
         """See `FittedModel.generate`; without a seed, an integer random_state is the seed."""
         if isinstance(self.random_state, (int, np.integer)):
             options.setdefault("seed", int(self.random_state))
         return self._fitted().generate(label, n, **options)
-
-    def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
-        """See `FittedModel.explain`."""
-        return self._fitted().explain(text, label, against)
-
-    def novelty(self, X: Texts) -> Array:
-        """See `FittedModel.novelty`."""
-        return self._fitted().novelty(X)
-
-    def unknown_threshold(self, rate: float = 0.05) -> float:
-        """See `FittedModel.unknown_threshold`."""
-        return self._fitted().unknown_threshold(rate)
-
-    def positive_threshold(self, positive: object, max_false_positive_rate: float) -> PositiveThreshold:
-        """See `FittedModel.positive_threshold`."""
-        return self._fitted().positive_threshold(positive, max_false_positive_rate)
-
-    def informative_words(self, X: Texts, n: int = 10) -> dict[str, list[InformativeWord]]:
-        """See `FittedModel.informative_words`."""
-        return self._fitted().informative_words(X, n)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """See `FittedModel.save`."""

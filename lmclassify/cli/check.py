@@ -84,7 +84,7 @@ def check(
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
     sheet: common.Sheet = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
     output: Output = None,
     html: Html = None,
     kinds: KindsOption = None,
@@ -101,7 +101,7 @@ def check(
     """
     from lmclassify.check.findings import KINDS, parse_kinds
     from lmclassify.check.run import check_rows
-    from lmclassify.mail.fields import parse_fields
+    from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
     from lmclassify.parallel import number_of_threads
 
     wanted = list(KINDS) if kinds is None else parse_kinds("--kinds", kinds)
@@ -109,7 +109,7 @@ def check(
     reading = {
         "format": input_format,
         "encoding": encoding,
-        "fields": parse_fields(fields),
+        "fields": DEFAULT_FIELDS if fields is None else parse_fields(fields),
         "dialect": common.parse_dialect(*(options.pop(name) for name in common.DIALECT_OPTIONS)),
         "sheet": sheet,
         "named_columns": (text_column, label_column),

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lmclassify.tables.dialect import Dialect
 
 DEFAULT_MODEL = "./lmclassify-model"
-DEFAULT_FIELDS = "subject"
 
 TABLE = "CSV, TSV, JSON, Parquet, Excel, fastText, text or mail, compressed or not"
 """The formats of input, for help texts."""
@@ -49,11 +48,12 @@ LabelColumn = Annotated[
     ),
 ]
 Fields = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--fields",
         metavar="NAMES",
-        help="Parts of a mail message to read: `subject`, `body` or `subject,body`; the same as in training.",
+        help="Parts of a mail message to read, such as `subject,body`. Only for a model whose training did "
+        "not say which; otherwise they are those of the training.",
     ),
 ]
 Exact = Annotated[

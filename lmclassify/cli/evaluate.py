@@ -83,7 +83,7 @@ def evaluate(
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
     sheet: common.Sheet = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
     format: Format = "text",
     drift: DriftOption = False,
     time_column: TimeColumn = None,
@@ -99,7 +99,6 @@ def evaluate(
     --drift, texts without labels are enough.
     """
     from lmclassify.classify.decisions import decisions_of
-    from lmclassify.mail.fields import parse_fields
 
     dialect = common.parse_dialect(*(options.pop(name) for name in common.DIALECT_OPTIONS))
     if not drift and (plot is not None or time_column is not None):
@@ -120,10 +119,10 @@ def evaluate(
             reading={
                 "format": input_format,
                 "encoding": encoding,
-                "fields": parse_fields(fields),
-                "dialect": dialect,
+                "fields": fitted.reading.choose_fields(fields),
+                "dialect": fitted.reading.choose_dialect(dialect),
                 "sheet": sheet,
-                "named_columns": (text_column, label_column, time_column),
+                "named_columns": fitted.reading.named_columns(text_column, label_column, time_column),
             },
             wanted={"text": text_column, "label": label_column, "time": time_column},
             labels_required=not drift or page is not None or table is not None,
@@ -181,12 +180,13 @@ def _score(
     from lmclassify.tables.columns import find_label_column, label_column, named_column, text_column
 
     with common.open_data(data, reading, wanted["label"]) as table:
-        text_at = text_column(table, wanted["text"])
+        text_at = text_column(table, fitted.reading.choose_text_column(table, wanted["text"]))
+        label = fitted.reading.choose_label_column(table, wanted["label"])
         label_at: int | None
         if labels_required:
-            label_at = label_column(table, wanted["label"])
+            label_at = label_column(table, label)
         else:
-            label_at = find_label_column(table, wanted["label"], usual_only=True)
+            label_at = find_label_column(table, label, usual_only=True)
         time_at = None if wanted["time"] is None else named_column(table, wanted["time"])
         run.say(table.describe(text_at, label_at))
         labeller = TableLabeller(

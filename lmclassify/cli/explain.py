@@ -14,7 +14,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import DataError, OptionError, counted, shorten
+from lmclassify.errors import DataError, OptionError, counted, listing, shorten
 from lmclassify.text.terminal import unescaped
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def explain(
     header: common.Header = None,
     columns: common.Columns = None,
     sheet: common.Sheet = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
     n: WordCount = None,
     log_probabilities: LogProbabilities = False,
     format: ExplanationFormat = "text",
@@ -121,7 +121,6 @@ def explain(
 
     Contributions are in nats. They add up to the decision: the log-odds of the label against the other label.
     """
-    from lmclassify.mail.fields import parse_fields
 
     dialect = common.parse_dialect(quoting, header, columns)
     if (text is None) == (texts is None):
@@ -135,10 +134,19 @@ def explain(
     if log_probabilities and format == "html":
         raise OptionError("--log-probabilities is for --format text; --format json always has them")
     if texts is None:
-        given = _given_text(run, str(text), parse_fields(fields))
+        kind = _kind_of_argument(run, str(text))
         fitted = common.load_model(run, model, exact)
+        given = _given_text(run, str(text), kind, fitted.reading.choose_fields(fields))
         chosen = [None if name is None else fitted.label_named(name) for name in (label, against)]
-        _explain_text(fitted, given, chosen, n or _WORDS_OF_A_TEXT, log_probabilities, format)
+        _explain_text(
+            fitted,
+            given,
+            chosen,
+            n or _WORDS_OF_A_TEXT,
+            log_probabilities,
+            format,
+            strongest_first=kind == "message",
+        )
         return
     from lmclassify.datasets.sources import open_rows
     from lmclassify.evaluation.explanation import informative_words_to_text
@@ -148,12 +156,12 @@ def explain(
         texts,
         format=input_format,
         encoding=encoding,
-        fields=parse_fields(fields),
-        dialect=dialect,
+        fields=fitted.reading.choose_fields(fields),
+        dialect=fitted.reading.choose_dialect(dialect),
         sheet=sheet,
-        named_columns=(text_column,),
+        named_columns=fitted.reading.named_columns(text_column),
     ) as table:
-        found = _read_texts(run, table, text_column)
+        found = _read_texts(run, table, fitted.reading.choose_text_column(table, text_column))
     words = _informative_words(run, fitted, found, n or _WORDS_OF_A_LABEL)
     if format == "json":
         print(json.dumps({"words": words}))
@@ -162,7 +170,14 @@ def explain(
 
 
 def _explain_text(
-    fitted: FittedModel, text: str, labels: Sequence[object], n: int, log_probabilities: bool, format: str
+    fitted: FittedModel,
+    text: str,
+    labels: Sequence[object],
+    n: int,
+    log_probabilities: bool,
+    format: str,
+    *,
+    strongest_first: bool,
 ) -> None:
     """Print the explanation of one text."""
     explanation = fitted.explain(text, *labels)
@@ -177,34 +192,52 @@ def _explain_text(
         from lmclassify.evaluation.explanation import to_text
 
         models = ("LM" if fitted.settings.recipe == "ngram" else "LSTM") if log_probabilities else None
-        print(to_text(explanation, _screen(), most=n, language_models=models), file=unescaped(sys.stdout))
+        shown = to_text(
+            explanation, _screen(), most=n, language_models=models, strongest_first=strongest_first
+        )
+        print(shown, file=unescaped(sys.stdout))
 
 
-def _given_text(run: Run, argument: str, fields: Sequence[str]) -> str:
-    """Return the text to explain: standard input, the text of a message in a file, or the argument itself."""
+def _kind_of_argument(run: Run, argument: str) -> Literal["input", "message", "text"]:
+    """Return what the argument TEXT names: standard input, a file with mail, or nothing but itself.
+
+    Raises DataError if it names a file that is not there.
+    """
     if argument == "-":
-        return _read_standard_input()
+        return "input"
     if not _is_file(argument):
         if _FILE_NAME.fullmatch(argument):
-            run.say(f"note: there is no file {shorten(argument)}; its name is explained as a text")
-        return argument
+            raise DataError(
+                f"no such file: {shorten(argument)}; if this is a text, pass it on standard input: explain -"
+            )
+        return "text"
     from lmclassify.mail.mailboxes import looks_like_mail
+
+    if looks_like_mail(argument):
+        return "message"
+    run.say(
+        f"note: the name {shorten(argument)} is explained as a text; of the file with this name, "
+        f"--texts {shorten(argument)} explains all texts together"
+    )
+    return "text"
+
+
+def _given_text(run: Run, argument: str, kind: str, fields: Sequence[str]) -> str:
+    """Return the text to explain: standard input, the text of a message in a file, or the argument itself."""
+    if kind == "input":
+        return _read_standard_input()
+    if kind == "text":
+        return argument
     from lmclassify.mail.messages_table import read_texts
 
-    if not looks_like_mail(argument):
-        run.say(
-            f"note: the name {shorten(argument)} is explained as a text; of the file with this name, "
-            f"--texts {shorten(argument)} explains all texts together"
-        )
-        return argument
     texts = read_texts(argument, fields)
     if len(texts) != 1:
         raise DataError(
             f"{argument}: {len(texts):,} messages, but explain takes one; --texts explains them all"
         )
-    name = " and ".join(fields)
+    name = listing(fields)
     if not texts[0].strip():
-        raise DataError(f"{argument}: the message has no {name} to explain; --fields names other fields")
+        raise DataError(f"{argument}: the message has no text to explain; the model reads its {name}")
     run.say(f"{argument}: {name} of the message")
     return texts[0]
 

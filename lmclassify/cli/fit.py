@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,13 +15,11 @@ from lmclassify.classify.training.progress import SECONDS_BETWEEN_LINES, LineDis
 from lmclassify.classify.training.time_limit import TimeLimit, parse_time
 from lmclassify.cli.command import Options, Run, add_command
 from lmclassify.cli.common import (
-    DEFAULT_FIELDS,
     DEFAULT_MODEL,
     DIALECT_OPTIONS,
     Address,
     Encoding,
     Engine,
-    Fields,
     InputFormat,
     LabelColumn,
     MergeLabels,
@@ -35,6 +34,7 @@ from lmclassify.cli.fit_options import (
     ClassPrior,
     ClassWeight,
     Data,
+    Fields,
     Force,
     GroupColumn,
     Label,
@@ -84,7 +84,7 @@ def fit(
     group_column: GroupColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
-    fields: Fields = DEFAULT_FIELDS,
+    fields: Fields = None,
     unlabelled: Unlabelled = None,
     resume: Resume = False,
     tensorboard: TensorBoard = None,
@@ -145,7 +145,7 @@ def fit(
             callback=None if writer is None else writer.update,
             checkpoints=guard.checkpoints,
             cluster=cluster,
-            on_stage=guard.write,
+            on_stage=partial(guard.write, reading=inputs.recorded(training)),
             time_limit=limit,
             display=stack.enter_context(_display(run, guard)),
             files=inputs.file_names,
@@ -223,7 +223,7 @@ def _check(name: str, value: Any) -> None:
         parse_time(value)
     elif name in ("class_prior", "class_weight"):
         _numbers("--" + name.replace("_", "-"), None if value == "balanced" else value)
-    elif name == "fields":
+    elif name == "fields" and value is not None:
         from lmclassify.mail.fields import parse_fields
 
         parse_fields(value)

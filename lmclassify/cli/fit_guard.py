@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmclassify.classify.training.checkpoints import Checkpoints
     from lmclassify.classify.training.time_limit import TimeLimit
     from lmclassify.cli.command import Run
+    from lmclassify.datasets.reading import Reading
 
 GRACE_SECONDS = 0.6
 """After a signal the program may end by itself for so long: it says within a second what is kept."""
@@ -84,9 +85,10 @@ class FitGuard:
         if not self.interrupted:
             self._run.say(message)
 
-    def write(self, model: FittedModel) -> None:
-        """Write the model of a stage, and say which one it replaces."""
+    def write(self, model: FittedModel, reading: Reading) -> None:
+        """Write the model of a stage and how its texts were read, and say which one it replaces."""
         replaced = "" if self._written else replacing(self._old)
+        model.reading = reading
         model.save(self._output)
         self._written += 1
         stages = model.training_entries("stage")

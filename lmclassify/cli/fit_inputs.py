@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli.command import Run
+from lmclassify.datasets.reading import Reading
 from lmclassify.errors import OptionError, counted, listing, plural
-from lmclassify.mail.fields import parse_fields
+from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
 
 if TYPE_CHECKING:
     from lmclassify.classify.training.sampling import StreamedRemainder
@@ -43,8 +44,23 @@ class FitInputs:
     dialect: Dialect
     merge_labels: bool
     sheet: str | None
-    fields: str
+    fields: str | None
     fail_on_bad_row: bool
+
+    @property
+    def mail_fields(self) -> tuple[str, ...]:
+        """The fields of mail to read. Raises OptionError if there are no such fields."""
+        return DEFAULT_FIELDS if self.fields is None else parse_fields(self.fields)
+
+    def recorded(self, training: LabelledTexts) -> Reading:
+        """Return what the model keeps of how its texts were read."""
+        columns = training.columns
+        return Reading(
+            fields=self.mail_fields if self.fields is not None or training.from_mail else None,
+            text_column=self.text_column if columns is None else columns.text,
+            label_column=self.label_column if columns is None else columns.label,
+            columns=self.dialect.columns if columns is None else columns.without_header,
+        )
 
     @property
     def are_named(self) -> bool:
@@ -53,7 +69,7 @@ class FitInputs:
 
     def check(self, recipe: str, on_ray: bool) -> None:
         """Raise where options contradict each other, or --fields names no parts of a message."""
-        parse_fields(self.fields)
+        self.mail_fields  # noqa: B018, raises
         if self.files and (self.data or self.names):
             raise OptionError("--labels NAME=FILE names all texts; it excludes DATA and --labels A,B")
         if self.files and (self.label_column or (self.text_column and not self.unlabelled)):
@@ -99,7 +115,7 @@ class FitInputs:
         if self.files:
             texts = read_files(
                 self.files,
-                fields=parse_fields(self.fields),
+                fields=self.mail_fields,
                 fail_on_bad_row=self.fail_on_bad_row,
                 format=self.format,
                 encoding=self.encoding,
@@ -125,7 +141,7 @@ class FitInputs:
         texts = read_unlabelled(
             expand(self.unlabelled),
             text_column=self.text_column,
-            fields=parse_fields(self.fields),
+            fields=self.mail_fields,
             fail_on_bad_row=self.fail_on_bad_row,
             encoding=self.encoding,
             dialect=replace(self.dialect, header=None, columns=None),

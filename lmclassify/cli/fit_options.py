@@ -12,6 +12,16 @@ from lmclassify.classify.settings import Settings
 from lmclassify.cli.common import TABLE
 
 Data = Annotated[list[str] | None, typer.Argument(metavar="DATA", help=f"{TABLE}. `-` reads standard input.")]
+Fields = Annotated[
+    str | None,
+    typer.Option(
+        "--fields",
+        metavar="NAMES",
+        help="Parts of a mail message to read: some of `subject`, `body`, `sender`, `links`, `images`, "
+        "`headers`, `lists` and `received`, separated by commas, or `all`. The model keeps them for all "
+        "other commands. Default: all but `lists` and `received`.",
+    ),
+]
 Labels = Annotated[
     list[str] | None,
     typer.Option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ import typer
 
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL
-from lmclassify.errors import OptionError, counted, listing, printable
+from lmclassify.errors import OptionError, counted, listing, printable, shorten
 from lmclassify.text.display import quality, shown, wrapped
 from lmclassify.text.terminal import terminal_columns
 
@@ -79,6 +80,8 @@ def _to_text(facts: dict[str, Any]) -> str:
         )
     if training.get("files"):
         lines.append(f"files       {listing(training['files'])}")
+    if facts["reading"]:
+        lines.append(f"reads       {_reading(facts['reading'])}")
     for stage in facts.get("stages", []):
         of = f"{stage['stage']} of {stage['stages']}"
         lines.append(
@@ -86,11 +89,34 @@ def _to_text(facts: dict[str, Any]) -> str:
             f"{quality(stage['accuracy'], stage['log_loss'], stage['held_out_texts'])} "
             f"({counted(stage['held_out_texts'], 'text')})"
         )
+    if "lessons" in facts:
+        lines.append(f"lessons     {_lessons(facts['lessons'])}")
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())
         lines.append(f"{title:<{_INDENT}}{printable(pairs)}")
     columns = terminal_columns(sys.stdout)
     return "\n".join(wrapped(line, columns, _INDENT) for line in lines)
+
+
+def _lessons(facts: dict[str, Any]) -> str:
+    """Return how much the model has learned from lessons, in words."""
+    line = f"{facts['total']:,} in all, {counted(facts['corrections'], 'correction')}; "
+    line += f"{facts['today']:,} today, {counted(facts['corrections_today'], 'correction')}"
+    if facts["last"] is not None:
+        line += f"; last {facts['last']}"
+    if facts["needs_more"]:
+        line += f"; every label needs {facts['needed_per_label']} before the model labels mail"
+    return line
+
+
+def _reading(reading: Mapping[str, Any]) -> str:
+    """Return how the training texts were read, and others are by default."""
+    parts = []
+    if "fields" in reading:
+        parts.append(f"mail: {listing(reading['fields'])}")
+    names = [(what, reading.get(f"{what}_column")) for what in ("text", "label")]
+    parts += [f"{what} column {shorten(name)}" for what, name in names if name is not None]
+    return "; ".join([*parts, *(["tables without header"] if "columns" in reading else [])])
 
 
 def register(app: typer.Typer) -> None:

@@ -41,7 +41,7 @@ def add_label(
     header: common.Header = None,
     columns: common.Columns = None,
     sheet: common.Sheet = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
 ) -> None:
     """Add a label to a model.
 
@@ -49,17 +49,16 @@ def add_label(
     """
     from lmclassify.datasets.multiple_files import expand
     from lmclassify.datasets.texts import read_unlabelled
-    from lmclassify.mail.fields import parse_fields
     from lmclassify.persistence.commit import check_target
 
-    mail_fields = parse_fields(fields)
     classifier, checksum = _load(run, model)
     check_target(output or model)
     name = _convert_label(classifier, label)
     found = read_unlabelled(
         expand(texts),
         text_column=text_column,
-        fields=mail_fields,
+        reading=classifier.model_.reading,
+        fields=classifier.model_.reading.choose_fields(fields),
         format=input_format,
         encoding=encoding,
         dialect=common.parse_dialect(quoting, header, columns),
@@ -80,7 +79,12 @@ def add_label(
 def update(
     run: Run,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help=f"Corrected rows: {common.TABLE}. `-` reads standard input.")
+        list[str],
+        typer.Argument(
+            metavar="DATA",
+            help=f"Corrected rows: {common.TABLE}. `-` reads standard input. Or LABEL=FILE for mail and "
+            "other texts of one label.",
+        ),
     ],
     model: common.Model = common.DEFAULT_MODEL,
     output: Output = None,
@@ -92,24 +96,28 @@ def update(
     header: common.Header = None,
     columns: common.Columns = None,
     sheet: common.Sheet = None,
+    fields: common.Fields = None,
 ) -> None:
-    """Train a model further on corrected rows.
+    """Train a model further on corrected rows, or on mail.
 
     If there is a column learned_as, it names the label that a row's text was wrongly trained as; the text is
     removed from that label. Leave it blank where there is none. The files of labels that occur in no row do
     not change.
     """
-    from lmclassify.datasets.labelled import read_corrections
+    from lmclassify.datasets.corrections import read_all_corrections
     from lmclassify.persistence.commit import check_target
 
     classifier, checksum = _load(run, model)
     check_target(output or model)
     by_name = {str(label): label for label in classifier.classes_.tolist()}
-    rows = read_corrections(
+    reading = classifier.model_.reading
+    rows = read_all_corrections(
         data,
         by_name,
         text_column=text_column,
         label_column=label_column,
+        reading=reading,
+        fields=reading.choose_fields(fields),
         format=input_format,
         encoding=encoding,
         dialect=common.parse_dialect(quoting, header, columns),
@@ -200,7 +208,7 @@ def register(app: typer.Typer) -> None:
         add_label,
         examples=(
             "lmclassify add-label newsletter newsletters.txt -m model",
-            "lmclassify add-label newsletter Newsletters.mbox --fields subject,body -m model",
+            "lmclassify add-label newsletter Newsletters.mbox -m model",
             "lmclassify add-label newsletter newsletters.csv --text-column subject -m model -o new-model",
         ),
     )
@@ -210,6 +218,7 @@ def register(app: typer.Typer) -> None:
         update,
         examples=(
             "lmclassify update corrected.csv -m model",
+            "lmclassify update spam=missed.mbox ham=Wanted/ -m model",
             "lmclassify update corrected.csv --label-column right -m model -o new-model",
             "grep -v unclear corrected.csv | lmclassify update - -m model",
         ),

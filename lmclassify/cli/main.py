@@ -28,8 +28,12 @@ COMMAND_MODULES = {
     "add-label": "label_changes",
     "update": "label_changes",
     "remove-label": "label_changes",
+    "learn": "learn",
+    "refit": "refit",
     "serve": "serve",
     "filter": "filter",
+    "milter": "milter",
+    "watch": "watch",
     "benchmark": "benchmark",
     "download": "download",
 }

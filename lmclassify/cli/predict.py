@@ -18,6 +18,8 @@ from lmclassify.errors import OptionError, counted, listing, plural, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.decisions import Decisions
+    from lmclassify.classify.model import FittedModel
+    from lmclassify.datasets.sources import RowReader
     from lmclassify.prediction.distributed import LabellingCounts
     from lmclassify.prediction.labelling import TableLabeller
 
@@ -82,11 +84,32 @@ class _Options:
     exact: bool
     format: Any  # an OutputFormat or None; with --text also "json"
     reading: Mapping[str, Any]
+    fields: str | None
     text_column: str | None
     label_column: str | None
     overwrite_columns: bool
     escape_formulas: bool
     decision_options: Mapping[str, Any]
+
+    def reading_like(self, fitted: FittedModel) -> dict[str, Any]:
+        """Return the options that say how files are read, completed from the model's training."""
+        reading = fitted.reading
+        return {
+            **self.reading,
+            "fields": reading.choose_fields(self.fields),
+            "dialect": reading.choose_dialect(self.reading["dialect"]),
+            "named_columns": reading.named_columns(self.text_column, self.label_column),
+        }
+
+    def columns_like(self, fitted: FittedModel, table: RowReader) -> tuple[int, int | None]:
+        """Return the positions of the text column and, if there is one, of the label column."""
+        from lmclassify.tables.columns import find_label_column
+        from lmclassify.tables.columns import text_column as find_text_column
+
+        reading = fitted.reading
+        text_at = find_text_column(table, reading.choose_text_column(table, self.text_column))
+        label_at = find_label_column(table, reading.choose_label_column(table, self.label_column))
+        return text_at, None if label_at == text_at and self.label_column is None else label_at
 
 
 def predict(
@@ -107,7 +130,7 @@ def predict(
     header: common.Header = None,
     columns: common.Columns = None,
     sheet: common.Sheet = None,
-    fields: common.Fields = common.DEFAULT_FIELDS,
+    fields: common.Fields = None,
     overwrite_columns: OverwriteColumns = False,
     escape_formulas: EscapeFormulas = False,
     exact: common.Exact = False,
@@ -127,8 +150,6 @@ def predict(
     cannot be read, the others are still labelled and the command fails with its name. A worker process that
     dies is replaced, and no row is lost.
     """
-    from lmclassify.mail.fields import parse_fields
-
     options = _Options(
         model=model,
         exact=exact,
@@ -136,11 +157,10 @@ def predict(
         reading={
             "format": input_format,
             "encoding": encoding,
-            "fields": parse_fields(fields),
             "dialect": common.parse_dialect(quoting, header, columns),
             "sheet": sheet,
-            "named_columns": (text_column, label_column),
         },
+        fields=fields,
         text_column=text_column,
         label_column=label_column,
         overwrite_columns=overwrite_columns,
@@ -184,8 +204,6 @@ def predict_here(
     from lmclassify.datasets.sources import open_rows
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.prediction.readable_table import is_shortened, likeliest_labels
-    from lmclassify.tables.columns import find_label_column
-    from lmclassify.tables.columns import text_column as find_text_column
     from lmclassify.tables.writing import TableWriter, check_escape_formulas, choose_output_format
 
     written = choose_output_format(output, options.format)
@@ -194,9 +212,9 @@ def predict_here(
         raise OptionError("--encoding detect reads ahead, which --stream does not; name the encoding")
     fitted = common.load_model(run, options.model, options.exact)
     decisions = decisions_of(fitted, options.decision_options, run.say)
-    with open_many(data, functools.partial(open_rows, **options.reading, stream=stream)) as table:
-        text_at = find_text_column(table, options.text_column)
-        label_at = find_label_column(table, options.label_column)
+    reading = options.reading_like(fitted)
+    with open_many(data, functools.partial(open_rows, **reading, stream=stream)) as table:
+        text_at, label_at = options.columns_like(fitted, table)
         run.say(table.describe(text_at, label_at))
         labeller = TableLabeller(fitted, text_at, label_at, decisions=decisions)
         if not options.overwrite_columns:
@@ -235,8 +253,6 @@ def predict_on_ray(
     from lmclassify.prediction.distributed import TableLayout, check_id_columns, label_files, total_size
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.prediction.part_files import PartFolder, choose_part_format
-    from lmclassify.tables.columns import find_label_column
-    from lmclassify.tables.columns import text_column as find_text_column
     from lmclassify.tables.writing import check_escape_formulas
 
     if output == "-":
@@ -251,9 +267,9 @@ def predict_on_ray(
     parts = PartFolder(output, written, escape_formulas=options.escape_formulas)
     fitted = common.load_model(run, options.model, options.exact)
     decisions = decisions_of(fitted, options.decision_options, run.say)
-    with open_rows(files[0], **options.reading) as table:
-        text_at = find_text_column(table, options.text_column)
-        label_at = find_label_column(table, options.label_column)
+    reading = options.reading_like(fitted)
+    with open_rows(files[0], **reading) as table:
+        text_at, label_at = options.columns_like(fitted, table)
         described = table.describe(text_at, label_at)
     run.say(f"{described}; {len(files):,} files" if len(files) > 1 else described)
     if not options.overwrite_columns:
@@ -263,7 +279,7 @@ def predict_on_ray(
     with connect(address, run.threads) as processes, RowProgress(run, total_size(files)) as progress:
         outcome = label_files(
             files,
-            TableLayout(table.columns, text_at, label_at, **options.reading),
+            TableLayout(table.columns, text_at, label_at, **reading),
             fitted,
             decisions,
             parts,

@@ -144,9 +144,9 @@ def serve(
     for package in _PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise LMClassifyError(f"serve needs {package}: {install_extra('serve')}")
-    from lmclassify.service.server import listen_on_path, listen_on_port
     from lmclassify.service.server import serve as serve_on
     from lmclassify.service.settings import ServiceSettings
+    from lmclassify.service.sockets import listen_on_path, listen_on_port
     from lmclassify.service.worker_process import WorkerCommand
 
     settings = ServiceSettings(
@@ -163,7 +163,7 @@ def serve(
         log_texts=log_texts,
     )
 
-    _log_to_standard_error(run, log_texts)
+    log_to_standard_error(run, log_texts)
     loading = {"folder": model, "exact": exact, "threads": run.threads, "deciding": decision_options}
     worker = WorkerCommand({**loading, "log_format": run.log_format})
     with contextlib.ExitStack() as stack:
@@ -224,7 +224,8 @@ def _token(file: str | None) -> str | None:
     return token
 
 
-def _log_to_standard_error(run: Run, log_texts: bool) -> None:
+def log_to_standard_error(run: Run, log_texts: bool = False) -> None:
+    """Write the log of a service to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(log_formatter(run.log_format))
     level = logging.ERROR if run.quiet else logging.DEBUG if run.verbose else logging.INFO

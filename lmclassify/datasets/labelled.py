@@ -27,11 +27,18 @@ from lmclassify.tables.dialect import Dialect
 Say = Callable[[str], object]
 """Shows one line to the user: which columns are used, how many rows are skipped."""
 
-LEARNED_AS = "learned_as"
-"""Column of corrected rows with the label that a text was wrongly trained as."""
-
 MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail is given"
 """Error for a row that lacks the text or the label."""
+
+
+@dataclass(frozen=True)
+class UsedColumns:
+    """The columns that were read of a table."""
+
+    text: str
+    label: str
+    without_header: tuple[str, ...] | None
+    """All columns of a table without header; else None."""
 
 
 @dataclass
@@ -42,13 +49,10 @@ class LabelledTexts:
     labels: list[str] = field(default_factory=list)
     groups: list[str | None] = field(default_factory=list)
     """Each text's group, None where its cell is blank; empty unless a column of groups is read."""
-
-
-@dataclass
-class CorrectedTexts(LabelledTexts):
-    """Texts, their labels, and the labels that they were wrongly trained as, or None."""
-
-    learned_as: list[str | None] = field(default_factory=list)
+    columns: UsedColumns | None = None
+    """The columns of the first table; None if the texts come from no table."""
+    from_mail: bool = False
+    """Whether any text is that of a mail message."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,10 @@ class LabelledTableReader:
             label_at = find_label_column(table, self.label_column)
             group_at = self._group_at(table, text_at, label_at)
             say(table.describe(text_at, label_at))
+            without_header = tuple(table.columns) if table.header == "none" else None
+            used = UsedColumns(table.columns[text_at], table.columns[label_at], without_header)
             for chunk in table.chunks():
-                kept = LabelledTexts()
+                kept = LabelledTexts(columns=used)
                 labels = chunk.labels(label_at, table.name)
                 for row, (cells, given) in enumerate(zip(chunk.cells, labels, strict=True), chunk.first):
                     text, label = cells[text_at], asked.match(given) or given
@@ -247,6 +253,7 @@ def read_tables(
             result.texts += chunk.texts
             result.labels += chunk.labels
             result.groups += chunk.groups
+            result.columns = result.columns or chunk.columns
     reader.check(paths, seen, set(result.labels), say)
     if reader.merge_labels:
         counts = Counter(result.labels)
@@ -255,73 +262,3 @@ def read_tables(
             say(f"note: {line}")
         result.labels = [names.get(label, label) for label in result.labels]
     return result
-
-
-def read_corrections(
-    path: str,
-    known_labels: Collection[str],
-    *,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    format: InputFormat | None = None,
-    encoding: str | None = None,
-    dialect: Dialect | None = None,
-    sheet: str | None = None,
-    say: Say = print,
-) -> CorrectedTexts:
-    """Read corrected rows: a text, its label and, in the column learned_as, its wrong label if any.
-
-    Rows without text or label are skipped and counted. Raises DataError if the model lacks a label, a text's
-    label is also its wrong label, or no row has text and label.
-
-    Parameters
-    ----------
-    path : str
-        ``-`` is standard input.
-    known_labels : collection of str
-        The labels of the model.
-    text_column, label_column, format, encoding, dialect, sheet
-        See `LabelledTableReader`.
-    """
-    found = CorrectedTexts()
-    named = (text_column, label_column)
-    with open_rows(
-        path, format=format, encoding=encoding, dialect=dialect, sheet=sheet, named_columns=named
-    ) as table:
-        text_at = find_text_column(table, text_column)
-        label_at = find_label_column(table, label_column)
-        say(table.describe(text_at, label_at))
-        wrong_at = table.columns.index(LEARNED_AS) if LEARNED_AS in table.columns else None
-        for chunk in table.chunks():
-            labels = chunk.labels(label_at, table.name)
-            wrong_labels = labels if wrong_at is None else chunk.labels(wrong_at, table.name)
-            rows = zip(chunk.column(text_at), labels, wrong_labels, strict=True)
-            for row, (text, label, given) in enumerate(rows, chunk.first):
-                wrong = None if wrong_at is None or not given else given
-                if not text.strip() or not label:
-                    continue
-                where = f"{table.name}, row {row}"
-                for name in (label, wrong):
-                    if name is not None and name not in known_labels:
-                        raise DataError(f"{where}: {_no_label(name, known_labels)}")
-                if label == wrong:
-                    raise DataError(f"{where}: {shorten(label)} is both label and learned_as of one text")
-                found.texts.append(text)
-                found.labels.append(label)
-                found.learned_as.append(wrong)
-    say_notes(table, say)
-    if not found.texts:
-        raise DataError(f"{table.name}: no row has both a text and a label")
-    if len(found.texts) < table.rows_read:
-        say(f"note: {counted(table.rows_read - len(found.texts), 'row')} without text or label left out")
-    return found
-
-
-def _no_label(label: str, known: Collection[str]) -> str:
-    similar = LabelMatcher(known).match(label)
-    if similar is None:
-        return f"the model has no label {shorten(label)}{did_you_mean(label, known)}; add-label adds one"
-    return (
-        f"the model has no label {shorten(label)}, which differs from its label {shorten(similar)} only in "
-        f"{difference([similar, label])}; write it so"
-    )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lmclassify.datasets.labelled import MISSING, LabelledTexts, Say, say_notes
 from lmclassify.datasets.multiple_files import expand
+from lmclassify.datasets.reading import Reading
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
 from lmclassify.errors import DataError, counted, listing, shorten
 from lmclassify.mail.fields import DEFAULT_FIELDS
@@ -46,6 +47,8 @@ def read_files(
     format, encoding, dialect, sheet : optional
         See `lmclassify.datasets.sources.open_rows`; the dialect matters with format CSV or TSV only.
     """
+    from lmclassify.mail.messages_table import MailReader
+
     result = LabelledTexts()
     for label, path in files.items():
         kept = []
@@ -60,6 +63,7 @@ def read_files(
                 default="text",
                 lines=True,
             )
+            result.from_mail |= isinstance(reader, MailReader)
             kept += _read_texts(reader, None, fail_on_bad_row, say, only_label=label)
         if not kept:
             raise DataError(f"label {shorten(label)} has no text: {path} holds none")
@@ -72,6 +76,7 @@ def read_unlabelled(
     paths: Sequence[str],
     *,
     text_column: str | None = None,
+    reading: Reading | None = None,
     fields: Sequence[str] = DEFAULT_FIELDS,
     fail_on_bad_row: bool = False,
     format: InputFormat | None = None,
@@ -88,6 +93,8 @@ def read_unlabelled(
     ----------
     text_column : str, optional
         Used for the tables that have it; else the column is found by its usual names.
+    reading : Reading, optional
+        How the texts of the model were read that these texts are for.
     fields : sequence of str
         The text of a mail message.
     fail_on_bad_row : bool, default=False
@@ -96,8 +103,10 @@ def read_unlabelled(
         See `lmclassify.datasets.sources.open_rows`; but a file whose format neither its content nor its
         suffix tells holds one text per line, and quotes matter to the tables among the files only.
     """
+    reading = reading or Reading()
     if dialect is not None:
         dialect = replace(dialect, only_tables=dialect.has_header is not False)
+    dialect = reading.choose_dialect(dialect or Dialect())
     result = []
     for path in paths:
         reader = open_rows(
@@ -107,10 +116,10 @@ def read_unlabelled(
             fields=fields,
             dialect=dialect,
             sheet=sheet,
-            named_columns=(text_column,),
+            named_columns=reading.named_columns(text_column),
             default="text",
         )
-        kept = _read_texts(reader, text_column, fail_on_bad_row, say)
+        kept = _read_texts(reader, text_column, fail_on_bad_row, say, reading=reading)
         if not kept:
             raise DataError(f"{path} holds no text")
         result += kept
@@ -124,6 +133,7 @@ def _read_texts(
     say: Say,
     *,
     only_label: str | None = None,
+    reading: Reading | None = None,
 ) -> list[str]:
     """Return the texts of one file that are not blank.
 
@@ -133,6 +143,8 @@ def _read_texts(
     unit = "line" if isinstance(opened, PlainTextReader) else "row"
     with opened as reader:
         wanted = text_column if text_column in reader.columns or reader.header == "none" else None
+        if reading is not None:
+            wanted = reading.choose_text_column(reader, wanted)
         text_at = find_text_column(reader, wanted)
         say(reader.describe(text_at, None))
         for chunk in reader.chunks():

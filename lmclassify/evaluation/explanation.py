@@ -64,7 +64,12 @@ class Screen:
 
 
 def to_text(
-    explanation: Explanation, screen: Screen, *, most: int = 30, language_models: str | None = None
+    explanation: Explanation,
+    screen: Screen,
+    *,
+    most: int = 30,
+    language_models: str | None = None,
+    strongest_first: bool = False,
 ) -> str:
     """Return an explanation as a table with one line per word and a bar for its contribution.
 
@@ -76,10 +81,13 @@ def to_text(
         Largest number of lines of words: those that contribute most. One more line stands for all others.
     language_models : str, optional
         What the labels' language models are, such as "LSTM": also show their log-probabilities.
+    strongest_first : bool, default=False
+        Sort the words by what they contribute, and equal words share a line, as fits long texts; by default
+        they keep the order of the text.
     """
     labels = [label for label in (explanation["label"], explanation["against"]) if label is not None]
     numbers = colour_numbers(list(explanation["probabilities"]), labels)
-    rows, left_out = _rows(explanation, most)
+    rows, left_out = _rows(explanation, most, strongest_first)
     heads = [f"{language_models} of {screen.cell(label, 10)}" for label in labels] if language_models else []
     cells = [["word", "nats", *heads]]
     for row in rows:
@@ -130,15 +138,15 @@ class _Row:
     matters: bool
 
 
-def _rows(explanation: Explanation, most: int) -> tuple[list[_Row], int]:
+def _rows(explanation: Explanation, most: int, strongest_first: bool) -> tuple[list[_Row], int]:
     """Return the lines of the table, and how many words are in none of their own.
 
-    If a text has more than `most` words, equal words share a line.
+    If a text has more than `most` words or they are sorted, equal words share a line.
     """
     words: list[ExplainedWord] = explanation["words"]
     grouped: dict[object, list[ExplainedWord]] = defaultdict(list)
     for word in words:
-        grouped[word["word"] if len(words) > most else word["start"]].append(word)
+        grouped[word["word"] if strongest_first or len(words) > most else word["start"]].append(word)
     groups = list(grouped.values())
     sums = [sum(word["contribution"] for word in group) for group in groups]
     ranked = sorted(range(len(groups)), key=lambda index: -abs(sums[index]))
@@ -156,7 +164,9 @@ def _rows(explanation: Explanation, most: int) -> tuple[list[_Row], int]:
 
     rows = [
         words_row(f"{group[0]['word']} ({len(group):,} times)" if group[1:] else group[0]["word"], group)
-        for group in (groups[index] for index in sorted(ranked[:most]))
+        for group in (
+            groups[index] for index in (ranked[:most] if strongest_first else sorted(ranked[:most]))
+        )
     ]
     if others:
         rows.append(words_row(f"({counted(len(others), 'more word')})", others))

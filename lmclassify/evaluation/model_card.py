@@ -92,6 +92,10 @@ def _data(info: dict[str, Any], fitted: FittedModel) -> list[str]:
         rows.append(("Files", ", ".join(map(_escape, training["files"]))))
     if fitted.text_column is not None:
         rows.append(("Text column", _escape(fitted.text_column)))
+    elif fitted.reading.text_column is not None:
+        rows.append(("Text column", _escape(fitted.reading.text_column)))
+    if fitted.reading.fields is not None:
+        rows.append(("Fields of mail", _escape(", ".join(fitted.reading.fields))))
     if training["texts"] is not None:
         rows.append(("Texts", f"{training['texts']:,}"))
     parts = [_table(("", ""), rows)]

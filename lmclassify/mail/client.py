@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 
 from lmclassify.errors import OptionError
-from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
+from lmclassify.mail.fields import parse_fields
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage, filter_standard_input
-from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_prediction
+from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_fields, request_prediction
 from lmclassify.mail.messages import read_message
-from lmclassify.mail.verdicts import decide, parse_unsure_zone
+from lmclassify.mail.verdicts import UNSURE, decide, parse_unsure_zone
 from lmclassify.text.terminal import guard_standard_streams
 
 
@@ -29,8 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fields",
         metavar="NAMES",
-        default=",".join(DEFAULT_FIELDS),
-        help="the fields that the model was fitted on: subject, body or subject,body (default: %(default)s)",
+        help="the fields of the message to read; they must be those of the service's model, which is asked "
+        "for them by default",
     )
     parser.add_argument(
         EXIT_CODE,
@@ -42,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--unsure", metavar="LOW,HIGH", help="write unsure if the probability is between LOW and HIGH"
+    )
+    parser.add_argument(
+        "--reason",
+        action="store_true",
+        help="add the header X-LMClassify-Reason: the five words that speak most for the label",
     )
     parser.add_argument(
         "--timeout",
@@ -57,22 +63,31 @@ def classify_with_service(
     filtered: FilteredMessage,
     socket: str,
     *,
-    fields: str,
+    fields: str | None,
     positive: str | None,
     unsure: str | None,
+    reason: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> None:
     """Set a message's verdict to the prediction of a service on a local socket.
 
     Raises LMClassifyError if the service does not answer, or an option is invalid.
     """
-    names = parse_fields(fields)
+    given = None if fields is None else parse_fields(fields)
     unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
     if not timeout > 0:
         raise OptionError(f"--timeout must be above 0, not {timeout:g}")
+    deadline = time.monotonic() + timeout
+    names, is_recorded = request_fields(socket, timeout, deadline)
+    if given is not None and is_recorded and given != names:
+        raise OptionError(f"--fields {fields}: the service's model reads {','.join(names)}; drop --fields")
+    names = given or names
     text = read_message(filtered.message, names).text(names)
-    label, probabilities = request_prediction(socket, text, timeout)
-    filtered.verdict = decide(label, probabilities, positive, unsure_zone)
+    label, probabilities, words = request_prediction(socket, text, timeout, deadline, reason=reason)
+    verdict = decide(label, probabilities, positive, unsure_zone)
+    if verdict.status == UNSURE or verdict.label == label:  # else they speak for another label
+        verdict.reason = words
+    filtered.verdict = verdict
 
 
 def main() -> None:
@@ -92,6 +107,7 @@ def main() -> None:
             fields=options.fields,
             positive=options.positive,
             unsure=options.unsure,
+            reason=options.reason,
             timeout=options.timeout,
         )
 

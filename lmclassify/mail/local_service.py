@@ -12,7 +12,12 @@ import socket
 import time
 from collections.abc import Mapping
 
-from lmclassify.errors import LMClassifyError, printable
+from lmclassify.errors import LMClassifyError, listing, printable
+from lmclassify.mail.fields import FIELDS, OLD_DEFAULT_FIELDS
+
+TYPE_CHECKING = False  # importing typing takes too long
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds to wait for the complete response: a mail system should not wait longer for one message."""
@@ -23,9 +28,14 @@ _MAX_RESPONSE_BYTES = 1 << 24  # thousands of labels take less; protects against
 
 
 def request_prediction(
-    path: str, text: str, timeout: float = DEFAULT_TIMEOUT
-) -> tuple[str, Mapping[str, float]]:
-    """Return the label that a service predicts for a text, and the probability of each label.
+    path: str,
+    text: str,
+    timeout: float = DEFAULT_TIMEOUT,
+    deadline: float | None = None,
+    *,
+    reason: bool = False,
+) -> tuple[str, Mapping[str, float], list[str]]:
+    """Return the label that a service predicts for a text, the probability of each label, and the reason.
 
     Raises LMClassifyError if there is no valid response.
 
@@ -35,9 +45,56 @@ def request_prediction(
         The service's socket.
     timeout : float
         Seconds for the whole request.
+    deadline : float, optional
+        The end of this time on the monotonic clock, if it has begun earlier.
+    reason : bool, default=False
+        Whether to ask for the words that speak most for the label; without, there are none.
     """
+    content = json.dumps({"text": text, **({"reason": True} if reason else {})}).encode()
+    body = _ask(path, "POST", "/v1/predict", content, timeout, deadline)
     try:
-        status, content = _send(path, _request(text), time.monotonic() + timeout)
+        prediction = body["predictions"][0]
+        probabilities = {str(name): float(value) for name, value in prediction["probabilities"].items()}
+        words = [str(word) for word in prediction["reason"]] if reason else []
+        return str(prediction["label"]), probabilities, words
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise _no_service(path) from error
+
+
+def request_fields(
+    path: str, timeout: float = DEFAULT_TIMEOUT, deadline: float | None = None
+) -> tuple[tuple[str, ...], bool]:
+    """Return the fields of a message that a service's model reads, and whether its training tells them.
+
+    Raises LMClassifyError if there is no valid response, or a field that this version does not know.
+
+    Parameters
+    ----------
+    path : str
+        The service's socket.
+    timeout, deadline
+        See `request_prediction`.
+    """
+    body = _ask(path, "GET", "/v1/model", b"", timeout, deadline)
+    try:
+        names = body.get("mail_fields", OLD_DEFAULT_FIELDS)  # services of version 0.7 do not tell
+        is_recorded = "fields" in body.get("reading", {})
+        unknown = [name for name in names if name not in FIELDS]
+    except (TypeError, AttributeError) as error:
+        raise _no_service(path) from error
+    if unknown or not names:
+        raise LMClassifyError(
+            f"the model of the service on {path} reads fields that this version does not know: "
+            f"{listing(unknown)}; update lmclassify"
+        )
+    return tuple(field for field in FIELDS if field in names), is_recorded
+
+
+def _ask(path: str, method: str, target: str, content: bytes, timeout: float, deadline: float | None) -> Any:
+    """Return the JSON of a response. Raises LMClassifyError if there is none, or its status is an error."""
+    try:
+        end = time.monotonic() + timeout if deadline is None else deadline
+        status, answer = _send(path, _request(method, target, content), end)
     except TimeoutError:
         raise LMClassifyError(f"the service on {path} does not answer within {timeout:g} s") from None
     except OSError as error:
@@ -45,22 +102,22 @@ def request_prediction(
             f"no service on {path}: {error.strerror or error}; start one with lmclassify serve --socket"
         ) from error
     try:
-        body = json.loads(content)
-        if not status.startswith("200"):
-            detail = body.get("detail", "") if isinstance(body, dict) else ""
-            raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
-        prediction = body["predictions"][0]
-        return str(prediction["label"]), {
-            str(name): float(value) for name, value in prediction["probabilities"].items()
-        }
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise LMClassifyError(f"the program on {path} is not an lmclassify service") from error
+        body = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise _no_service(path) from error
+    if not status.startswith("200"):
+        detail = body.get("detail", "") if isinstance(body, dict) else ""
+        raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
+    return body
 
 
-def _request(text: str) -> bytes:
-    content = json.dumps({"text": text}).encode()
+def _no_service(path: str) -> LMClassifyError:
+    return LMClassifyError(f"the program on {path} is not an lmclassify service")
+
+
+def _request(method: str, target: str, content: bytes) -> bytes:
     lines = [
-        "POST /v1/predict HTTP/1.0",
+        f"{method} {target} HTTP/1.0",
         "Host: localhost",
         "Content-Type: application/json",
         f"Content-Length: {len(content)}",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from lmclassify.errors import DataError, counted, listing
-from lmclassify.mail.fields import DEFAULT_FIELDS
+from lmclassify.mail.fields import DEFAULT_FIELDS, TEXT_FIELDS
 from lmclassify.mail.mailboxes import Mailbox, looks_like_mail
 from lmclassify.mail.messages import read_message
 from lmclassify.tables.rows import CHUNK_ROWS, ClosingReader, Rows
@@ -54,6 +54,7 @@ class MailReader(ClosingReader):
         self.rows_read = 0
         self._sealed = 0
         self._fields = tuple(fields)
+        self._read = frozenset((*fields, *TEXT_FIELDS))
         self._mailbox = Mailbox(path, every_file=os.path.isdir(path) and not looks_like_mail(path))
         self.size = self._mailbox.size
         messages = iter(self._mailbox)
@@ -104,7 +105,7 @@ class MailReader(ClosingReader):
     def describe(self, text_at: int, label_at: int | None) -> str:
         """Return one line that says which fields are read."""
         column = self.columns[text_at]
-        fields = " and ".join(self._fields) if column == "text" else column
+        fields = listing(self._fields) if column == "text" else column
         return f"{self.name}: mail, text is its {fields}" + (" (see --fields)" if column == "text" else "")
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
@@ -114,7 +115,7 @@ class MailReader(ClosingReader):
             remaining = _CHUNK_CHARACTERS
             while len(cells) < rows and remaining > 0 and (found := next(self._messages, None)) is not None:
                 name, data = found
-                mail = read_message(data)
+                mail = read_message(data, self._read)
                 self._sealed += mail.is_sealed
                 cells.append([mail.id or name, mail.sender, mail.date, mail.subject, mail.body])
                 cells[-1].append(mail.text(self._fields))

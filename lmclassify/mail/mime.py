@@ -48,6 +48,7 @@ class Part:
         self._lower = self._headers.lower()
         start = end + 2 if data.startswith(b"\r\n", end) else end + 1 if data.startswith(b"\n", end) else end
         self.body = data[start:]
+        self._parts: tuple[list[Part] | None] | None = None
         self._content_type = self.header(b"content-type")
         found = _TYPE.match(self._content_type)
         self.type = found[1].decode("ascii", "replace").lower() if found else default_type
@@ -57,11 +58,27 @@ class Part:
         start = self._lower.find(b"\n" + name + b":")
         if start < 0:
             return b""
-        start += len(name) + 2
+        return self._value(start + len(name) + 2)
+
+    def _value(self, start: int) -> bytes:
+        """Return the value of the header that begins here, without line ends."""
         end = self._headers.find(b"\n", start)
         while self._headers[end + 1 : end + 2] in (b" ", b"\t") and 0 <= end < start + _MAX_HEADER_BYTES:
             end = self._headers.find(b"\n", end + 1)
         return _LINE_END.sub(b"", self._headers[start : None if end < 0 else end]).strip()
+
+    def headers(self, name: bytes, most: int) -> list[bytes]:
+        """Return the first values of all headers of a name; see `header`."""
+        values: list[bytes] = []
+        start = -1
+        while len(values) < most and (start := self._lower.find(b"\n" + name + b":", start + 1)) >= 0:
+            values.append(self._value(start + len(name) + 2))
+        return values
+
+    @property
+    def has_headers(self) -> bool:
+        """Whether there is any header."""
+        return len(self._headers) > 1
 
     def parameter(self, name: bytes) -> str:
         """Return a parameter of the content type; empty if there is none."""
@@ -79,6 +96,11 @@ class Part:
 
     def parts(self) -> list[Part] | None:
         """Return the parts of a multipart type or message; None if there are none, as in a malformed one."""
+        if self._parts is None:
+            self._parts = (self._split(),)
+        return self._parts[0]
+
+    def _split(self) -> list[Part] | None:
         if self.type.startswith("message/"):
             if self.type in ("message/delivery-status", "message/partial", "message/external-body"):
                 return []

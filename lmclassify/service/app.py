@@ -174,14 +174,17 @@ class Service:
         return app
 
     async def _predict(self, body: schemas.PredictRequest, request: Request) -> Response:
-        if len(body.model_fields_set) != 1:
-            raise RequestError(422, "Give either text or texts.")
         several = "texts" in body.model_fields_set
+        if several == ("text" in body.model_fields_set):
+            raise RequestError(422, "Give either text or texts.")
+        if several and body.reason:
+            raise RequestError(422, "A reason is given for one text: send text, not texts.")
         texts = body.texts if several else [body.text]
         if len(texts) > self._settings.max_texts:
             raise _too_much("/texts", f"at most {counted(self._settings.max_texts, 'text')} per request")
         self._check_texts(texts, "texts" if several else "text")
-        result = await self._result(request, "predict", list(_split(texts)))
+        kind = "predict_with_reason" if body.reason else "predict"
+        result = await self._result(request, kind, list(_split(texts)))
         lists = [piece.removeprefix(_PREFIX).removesuffix(_SUFFIX) for piece in result.bodies]
         return _json(_PREFIX + b",".join(lists) + _SUFFIX, result.checksum)
 

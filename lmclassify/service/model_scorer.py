@@ -13,7 +13,7 @@ import numpy as np
 
 from lmclassify.classify.decisions import UNKNOWN_RATE, Decisions, decisions_of
 from lmclassify.classify.ensemble import log_softmax
-from lmclassify.classify.explain import Explanation
+from lmclassify.classify.explain import Explanation, deciding_words
 from lmclassify.classify.model import FittedModel, load
 from lmclassify.classify.next_words import Suggestion
 from lmclassify.errors import DataError
@@ -112,6 +112,15 @@ class ModelScorer:
                 labels, np.exp(log_posteriors).tolist(), joint.tolist(), novelty.tolist(), strict=True
             )
         ]
+
+    def predict_with_reason(self, text: str) -> dict[str, Any]:
+        """Return the prediction for a text, and in ``reason`` the words that speak most for its label.
+
+        For a text that is unsure or unknown, they speak for the likeliest label.
+        """
+        (prediction,) = self.predict([text])
+        label = prediction["label"] if prediction["label"] in self._labels else None
+        return {**prediction, "reason": deciding_words(self._fitted, text, self._parse_label(label))}
 
     def explain(self, text: str, label: str | None = None, against: str | None = None) -> Explanation:
         """Explain a prediction; see `FittedModel.explain`.

@@ -53,7 +53,7 @@ class _ScoringJob:
     @property
     def num_texts(self) -> int:
         """Number of texts to predict in the next piece."""
-        return len(self.next_piece) if self.kind == "predict" else 0
+        return len(self.next_piece) if self.kind in ("predict", "predict_with_reason") else 0
 
 
 @dataclass(eq=False)
@@ -148,7 +148,7 @@ class ScoringQueue:
 
         Parameters
         ----------
-        kind : {"predict", "explain", "suggest"}
+        kind : {"predict", "predict_with_reason", "explain", "suggest"}
         pieces : sequence
             JSON-compatible arguments of one or more calls of the method `kind` of a
             `lmclassify.service.worker.WorkerScorer`; those of predict are lists of texts.

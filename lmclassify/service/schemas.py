@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -89,6 +89,11 @@ class PredictRequest(_RequestBody):
 
     text: StrictStr = Field(default="", description="One text.")
     texts: list[StrictStr] = Field(default=[], description="Several texts.")
+    reason: StrictBool = Field(
+        default=False,
+        description="With `text`: also give the words that speak most for the label, which takes as long as "
+        "`/v1/explain`.",
+    )
 
 
 class ExplainRequest(_RequestBody):
@@ -129,6 +134,11 @@ class PredictedText(BaseModel):
     unknown: bool | None = Field(
         description="Whether the novelty is above the model's threshold, so that the text is unlike every "
         "label; null if the model has no threshold."
+    )
+    reason: list[str] | None = Field(
+        default=None,
+        description="Only if asked for: at most five words that speak most for the label, the strongest "
+        "first. For an unknown or uncertain text, they speak for the likeliest label.",
     )
 
 
@@ -220,6 +230,13 @@ class ModelResponse(BaseModel):
     can_suggest: bool = Field(description="Whether the model can suggest next words.")
     unknown_threshold: float | None = Field(
         description="Novelty above which a text is unlike every label; null if there is no threshold."
+    )
+    mail_fields: list[str] = Field(
+        description="The fields of a mail message that make a text of the model, such as subject and body."
+    )
+    reading: dict[str, Any] = Field(
+        description="What the model keeps of how its training texts were read: the `fields` of mail, the "
+        "columns of tables."
     )
     labels: list[dict[str, Any]] = Field(description="Name, prior and training of each label.")
     limits: RequestLimits

@@ -38,6 +38,9 @@ class WorkerScorer(Protocol):
     def predict(self, texts: list[str], /) -> Sequence[Any]:
         """Return one prediction per text, a dictionary with a ``label``."""
 
+    def predict_with_reason(self, text: str, /) -> Any:
+        """Return the prediction for a text with the words that speak most for its label."""
+
     def explain(self, text: str, label: str | None, against: str | None, /) -> Any:
         """Return the explanation of a prediction."""
 
@@ -131,6 +134,9 @@ def _score(scorer: WorkerScorer, jobs: Sequence[Any]) -> Iterator[tuple[Any, Cou
             part = predictions[start : start + len(texts)]
             yield {"predictions": part}, Counter(prediction["label"] for prediction in part)
             start += len(texts)
+    elif kind == "predict_with_reason":
+        prediction = scorer.predict_with_reason(*arguments)
+        yield {"predictions": [prediction]}, Counter([prediction["label"]])
     elif kind == "explain":
         yield scorer.explain(*arguments), Counter()
     else:

@@ -197,6 +197,11 @@ def has_usual_names(columns: Sequence[str]) -> bool:
     return not folded.isdisjoint(TEXT_COLUMNS) and not folded.isdisjoint(LABEL_COLUMNS)
 
 
+def has_usual_name(column: str) -> bool:
+    """Return whether a column has one of the usual names of texts or labels."""
+    return column.strip().casefold() in _USUAL
+
+
 def has_known_name(column: str) -> bool:
     """Return whether a column has a name of a text column."""
     return column.strip().casefold() in TEXT_COLUMNS or _plain([column])[0] in OTHER_TEXT_COLUMNS

@@ -25,6 +25,8 @@ class Dialect:
     """Names of the columns of a file without header."""
     only_tables: bool = False
     """Whether files that are no CSV or TSV are read without it; by default this is an error."""
+    expected: tuple[str, ...] | None = None
+    """The columns of tables without header, if the user says nothing and the first row has no usual name."""
 
     def __post_init__(self) -> None:
         if self.columns is not None and self.header:

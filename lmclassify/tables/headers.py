@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lmclassify.errors import DataError, counted
-from lmclassify.tables.columns import Header, has_known_name
+from lmclassify.tables.columns import Header, has_known_name, has_usual_name
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.recognition import Cells, first_row_is_data, name_columns, text_and_label
 
@@ -36,6 +36,9 @@ def find_names(name: str, seen: Cells, dialect: Dialect) -> NamedColumns:
         The first rows, including the header if there is one.
     """
     first: Sequence[str] = seen[0]
+    if dialect.has_header is None and dialect.expected is not None and not any(map(has_usual_name, first)):
+        expected = dialect.expected if len(dialect.expected) == len(first) else None
+        dialect = replace(dialect, header=False, columns=expected)
     if dialect.has_header or (dialect.has_header is None and not _is_data(first, seen[1:])):
         return NamedColumns(list(first), "row", seen[1:])
     names = dialect.columns

@@ -98,7 +98,7 @@ def test_files_that_hold_not_one_message(saved, tmp_path):
         run_cli("explain", "two.mbox", "-m", saved, cwd=tmp_path)
     )
     (tmp_path / "empty.eml").write_bytes(b"From: a@example.com\nDate: x\n\nlunch\n")
-    assert "empty.eml: the message has no subject to explain; --fields" in one_line(
+    assert "empty.eml: the message has no text to explain; the model reads its subject" in one_line(
         run_cli("explain", "empty.eml", "-m", saved, cwd=tmp_path)
     )
 
@@ -110,7 +110,6 @@ def test_files_that_hold_not_one_message(saved, tmp_path):
             "table.csv",
             "note: the name 'table.csv' is explained as a text; of the file with this name, --texts",
         ),
-        ("mesage.eml", "note: there is no file 'mesage.eml'; its name is explained as a text\n"),
         ("see table.csv", ""),
         ("win\0", ""),
     ],
@@ -121,6 +120,18 @@ def test_a_text_that_looks_like_a_file_name_gets_a_hint(saved, tmp_path, text, h
     assert json.loads(done.stdout)["text"] == text
     assert done.stderr.decode().startswith(hint)
     assert bool(done.stderr) == bool(hint)
+
+
+def test_a_missing_file_is_not_explained(saved, tmp_path):
+    done = run_cli("explain", "message.eml", "-m", saved, cwd=tmp_path)
+    assert "no such file: 'message.eml'; if this is a text, pass it on standard input" in one_line(done)
+
+
+def test_the_strongest_words_of_a_message_come_first(saved, tmp_path):
+    (tmp_path / "message.eml").write_bytes(MESSAGE)
+    done = run_cli("explain", "message.eml", "-m", saved, "--fields", "body,subject", cwd=tmp_path)
+    nats = [abs(float(line.split()[1])) for line in done.stdout.decode().splitlines()[3:8]]
+    assert nats == sorted(nats, reverse=True)
 
 
 def test_explain_with_a_narrow_encoding(saved, tmp_path):

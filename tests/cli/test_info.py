@@ -34,7 +34,7 @@ def test_model_card(tmp_path):
     assert card.startswith(
         "---\nlibrary_name: lmclassify\npipeline_tag: text-classification\n---\n\n# Model card: model\n"
     )
-    assert "| Files | data.csv |\n| Texts | 40 |\n" in card
+    assert "| Files | data.csv |\n| Text column | text |\n| Texts | 40 |\n" in card
     facts = json.loads(run_cli("info", "model", "--format", "json", cwd=tmp_path).stdout)
     assert facts["training"]["files"] == ["data.csv"]
     assert "files       data.csv\n" in run_cli("info", "model", cwd=tmp_path).stdout.decode()

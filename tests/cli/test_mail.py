@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,9 @@ from pathlib import Path
 
 import pytest
 
+import lmclassify
+from lmclassify import load
+from lmclassify.classify.explain import deciding_words
 from tests.cli.helpers import QUICK
 from tests.conftest import ROOT, bundled, run_cli
 
@@ -48,12 +52,12 @@ def mailboxes(tmp_path_factory) -> Path:
 
 
 def test_fit_and_predict(mailboxes):
-    options = [*QUICK, "-o", "model"]
+    options = [*QUICK, "--fields", "subject,body", "-o", "model"]
     done = run_cli("fit", "--labels", "spam=junk.mbox", "--labels", "ham=Inbox/", *options, cwd=mailboxes)
     assert done.returncode == 0, done.stderr
-    assert b"junk.mbox: mail, text is its subject (see --fields)" in done.stderr
+    assert b"junk.mbox: mail, text is its subject, body (see --fields)" in done.stderr
     texts, labels = bundled(limit=120)
-    done = run_cli("predict", "junk.mbox", "-m", "model", "--fields", "subject,body", cwd=mailboxes)
+    done = run_cli("predict", "junk.mbox", "-m", "model", cwd=mailboxes)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout.decode())))
     spam = [text for text, label in zip(texts, labels, strict=True) if label == "spam"]
@@ -63,7 +67,39 @@ def test_fit_and_predict(mailboxes):
     from_stdin = run_cli(
         "predict", "-", "-m", "model", cwd=mailboxes, stdin=(mailboxes / "junk.mbox").read_bytes()
     )
-    assert len(from_stdin.stdout.splitlines()) == len(spam) + 1
+    assert [row["text"] for row in csv.DictReader(io.StringIO(from_stdin.stdout.decode()))] == [
+        row["text"] for row in rows
+    ]
+    done = run_cli("predict", "junk.mbox", "-m", "model", "--fields", "body", cwd=mailboxes)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == (
+        b"lmclassify: error: --fields body: the model was trained on subject,body; drop --fields, or fit a model "
+        b"with --fields body\n"
+    )
+    done = run_cli(
+        "evaluate", "spam=junk.mbox", "ham=Inbox", "-m", "model", "--format", "json", cwd=mailboxes
+    )
+    assert b"text is its subject, body" in done.stderr
+    assert json.loads(done.stdout)["texts"] == 120
+    (mailboxes / "whole.eml").write_bytes(b"Subject: a\nX-Mailer: bulk\n\nb\n")
+    done = run_cli("explain", "whole.eml", "-m", "model", "--format", "json", cwd=mailboxes)
+    assert json.loads(done.stdout)["text"] == "a\nb"
+    assert lmclassify.load(mailboxes / "model").read_mail(b"Subject: a\n\nb\n") == "a\nb"
+    done = run_cli("info", "model", "--format", "json", cwd=mailboxes)
+    assert json.loads(done.stdout)["reading"] == {"fields": ["subject", "body"]}
+    done = run_cli("update", "spam=whole.eml", "-m", "model", "-o", "updated", cwd=mailboxes)
+    assert done.returncode == 0, done.stderr
+    assert b"whole.eml: mail, text is its subject, body" in done.stderr
+    assert lmclassify.load(mailboxes / "updated").reading == lmclassify.load(mailboxes / "model").reading
+    for arguments, error in (
+        (["update", "whole.eml"], b"whole.eml is mail, which has no labels: name it as LABEL=whole.eml"),
+        (["update", "sapm=whole.eml"], b"the model has no label 'sapm' (did you mean 'spam'?)"),
+        (["update", "spam=missing.eml"], b"no such file: missing.eml"),
+        (["explain", "missing.eml"], b"no such file: 'missing.eml'"),
+    ):
+        done = run_cli(*arguments, "-m", "model", cwd=mailboxes)
+        assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+        assert error in done.stderr
 
 
 def test_folders_of_mbox_files_and_stray_files(tmp_path):
@@ -99,6 +135,20 @@ def test_filter(saved):
         done = run_cli("filter", *options, cwd=saved.parent, stdin=MESSAGE)
         assert done.returncode == status, done.stderr
         assert b"X-LMClassify-Label: " + name in done.stdout
+
+
+def test_filter_adds_the_reason(saved):
+    message = b"Subject: Your free prize is waiting, claim it now\n\nbody\n"
+    for zone, name in (("0,0", "spam"), ("1,1", "ham"), ("0,1", "unsure")):
+        done = run_cli("filter", "-m", saved, "--reason", "--unsure", zone, cwd=saved.parent, stdin=message)
+        assert (done.returncode, done.stderr) == (0, b"")
+        label, _, rest = done.stdout.decode().split("\n", 2)
+        assert label == f"X-LMClassify-Label: {name}"
+        text = "Your free prize is waiting, claim it now"
+        words = deciding_words(load(saved), text, None if name == "unsure" else name)
+        assert words or name == "ham"
+        reason = f"X-LMClassify-Reason: {' '.join(words)}\n" if words else ""
+        assert rest == reason + message.decode()
 
 
 @pytest.mark.parametrize(

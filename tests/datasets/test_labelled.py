@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lmclassify import DataError
-from lmclassify.datasets.labelled import LabelledTableReader, read_corrections, read_tables
+from lmclassify.datasets.corrections import read_corrections
+from lmclassify.datasets.labelled import LabelledTableReader, read_tables
 
 CASE = (
     "text,label\nwin a cruise,spam\nsee you,ham\nclaim it,spam \nlunch,ham \ncheap,Spam\nlate,Ham\n"

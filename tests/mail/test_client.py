@@ -21,12 +21,19 @@ from tests.service.conftest import running
 
 MESSAGE = b"From: a@b\r\nSubject: Your free prize\r\n\r\nClick\0\xff\r\n"
 PREDICTION = {"label": "spam", "probabilities": {"ham": 0.1, "spam": 0.9}}
+MODEL = (
+    b"HTTP/1.1 200 OK\r\n\r\n"
+    b'{"mail_fields": ["subject", "sender"], "reading": {"fields": ["subject", "sender"]}}'
+)
 RESPONSE = b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({"predictions": [PREDICTION]}).encode()
 
 
 @contextlib.contextmanager
 def answering(path: Path, response: bytes | None) -> Iterator[list[bytes]]:
-    """Answer one request on a socket in a thread (None: stay silent); yield the list that will hold it."""
+    """Answer requests on a socket in a thread (None: stay silent); yield the list that will hold them.
+
+    A request for the model gets its fields; another one gets the response, and is the last.
+    """
     requests: list[bytes] = []
     done = threading.Event()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -34,16 +41,19 @@ def answering(path: Path, response: bytes | None) -> Iterator[list[bytes]]:
         listener.listen()
 
         def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                request = b""
-                while not request.endswith(b"}"):
-                    request += connection.recv(1 << 16)
-                requests.append(request)
-                if response is None:
-                    done.wait(60)
-                else:
-                    connection.sendall(response)
+            is_last = False
+            while not is_last:
+                connection, _ = listener.accept()
+                with connection:
+                    request = b""
+                    while not request.endswith(b"}") and not request.startswith(b"GET"):
+                        request += connection.recv(1 << 16)
+                    is_last = request.startswith(b"POST")
+                    requests.append(request)
+                    if response is None:
+                        done.wait(60)
+                    else:
+                        connection.sendall(response if is_last else MODEL)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -74,8 +84,27 @@ def test_the_prediction_is_added_to_the_message(run_filter, monkeypatch, tmp_pat
     score = b"0.100000" if b"ham" in b"".join(map(str.encode, options)) else b"0.900000"
     headers = b"X-LMClassify-Label: " + label + b"\r\nX-LMClassify-Score: " + score + b"\r\n"
     assert result == (status, headers + MESSAGE)
-    assert b"\r\nAuthorization: Bearer secret\r\n" in requests[0]
-    assert requests[0].endswith(b'\r\n\r\n{"text": "Your free prize"}')
+    assert all(b"\r\nAuthorization: Bearer secret\r\n" in request for request in requests)
+    assert requests[0].startswith(b"GET /v1/model ")
+    assert requests[1].endswith(b'\r\n\r\n{"text": "Your free prize\\nfrom__b name__none"}')
+
+
+@pytest.mark.parametrize(
+    ("options", "label", "reason"),
+    [
+        ((), b"spam", b"X-LMClassify-Reason: prize !?\r\n"),
+        (("--unsure", "0.2,0.95"), b"unsure", b"X-LMClassify-Reason: prize !?\r\n"),
+        (("--unsure", "0.95,1"), b"ham", b""),  # the words speak for spam
+    ],
+)
+def test_the_reason_comes_with_the_prediction(run_filter, monkeypatch, tmp_path, options, label, reason):
+    response = RESPONSE.replace(b'"label"', b'"reason": ["prize", "!?"], "label"')
+    with answering(tmp_path / "s", response) as requests:
+        status, out = run_client(run_filter, monkeypatch, "--socket", tmp_path / "s", "--reason", *options)
+    assert status == 0
+    added = b"X-LMClassify-Label: " + label + b"\r\nX-LMClassify-Score: 0.900000\r\n"
+    assert out == added + reason + MESSAGE
+    assert requests[0].endswith(b'{"text": "Your free prize", "reason": true}')
 
 
 @pytest.mark.parametrize(

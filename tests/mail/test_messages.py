@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lmclassify.errors import OptionError
 from lmclassify.mail.charsets import decode_bytes
 from lmclassify.mail.encoded_words import decode_header
-from lmclassify.mail.fields import MAX_MESSAGE_BYTES, MAX_TEXT_CHARACTERS, parse_fields
+from lmclassify.mail.fields import FIELDS, MAX_MESSAGE_BYTES, MAX_TEXT_CHARACTERS, parse_fields
 from lmclassify.mail.html_text import text_of_html
 from lmclassify.mail.messages import read_message
 from lmclassify.mail.mime import Part
@@ -274,13 +274,27 @@ NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n
         NESTED,
         b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n" * MAX_MESSAGE_BYTES,
         b"\n" + b"-----BEGIN PGP MESSAGE-----\n" * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/html\n\n" + b"<a href=" * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/html\n\n" + b"<a href='http://a' " * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/html\n\n" + b"<img alt=x>" * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/html\n\n" + b"<img " + b"alt=" * MAX_MESSAGE_BYTES,
+        b"Content-Type: text/html\n\n" + b"<a href=http://b>" + b"&lt;" * MAX_MESSAGE_BYTES,
+        b"Received: from a ([1.2.3.4])\n" * MAX_MESSAGE_BYTES,
+        b"Received: from " + b"a (" * MAX_MESSAGE_BYTES,
+        b"From: " + b"a@" * MAX_MESSAGE_BYTES,
+        b"From: " + b"<" * MAX_MESSAGE_BYTES,
+        b"To: " + b"a@b, " * MAX_MESSAGE_BYTES,
+        b"\n" + b"_ " * MAX_MESSAGE_BYTES,
+        b"\n" + b"_" * MAX_MESSAGE_BYTES,
+        b"\n" + b"http://" * MAX_MESSAGE_BYTES,
+        b"\n" + b"http://a@" * MAX_MESSAGE_BYTES,
     ],
-    ids=range(9),
+    ids=range(23),
 )
 def test_hostile_messages_take_linear_time(message):
     """Quadratic time would be minutes; CPU time does not depend on what else the machine does."""
     started = time.process_time()
-    read_message(message)
+    read_message(message, FIELDS).text(FIELDS)
     assert time.process_time() - started < 30
 
 
@@ -288,6 +302,8 @@ WORDS = [
     b"Subject: ", b"Content-Type: ", b"text/html", b"multipart/mixed; boundary=b", b"--b", b"--b--", b"\n", b"\r\n",
     b"\n\n", b"; charset=", b"utf-7", b"=?utf-8?q?", b"=?big5?b?", b"?=", b"Content-Transfer-Encoding: base64", b"<p>",
     b"message/rfc822", b"\xff\xfe", b"\0", b"From ", b"&#", b"x-uuencode", b"begin 644 a\n", b"(", b'"', b"*0*=",
+    b"from__a_b", b"__", b"_", b"\xef\xbc\xbf", b"\xe2\x80\x8b", b"From: ", b"<", b">", b"a@b.c", b"Received: from ",
+    b"<a href=http://", b"<img alt='", b"List-Id: ", b"X-Mailer: ", b"Reply-To: ", b"Message-ID: ", b"[1.2.3.4]", b"\n ",
 ]  # fmt: skip
 
 
@@ -299,6 +315,15 @@ def test_no_message_is_an_error(data):
         value.encode()
         assert "\0" not in value
     assert read_message(data, ["subject"]).body == ""
+    whole = read_message(data, FIELDS)
+    assert whole.body == mail.body
+    text = whole.text(FIELDS)
+    text.encode()
+    assert "\0" not in text
+    assert len(text) <= MAX_TEXT_CHARACTERS
+    tokens = {token for tokens in whole.features.values() for token in tokens}
+    assert {word for word in text.split() if "__" in word} == tokens
+    assert sum(map(len, tokens)) < 6000
 
 
 @settings(max_examples=25, deadline=None)
@@ -309,8 +334,11 @@ def test_no_header_is_an_error(value):
 
 def test_fields():
     assert parse_fields("body, Subject") == ("subject", "body")
-    with pytest.raises(OptionError, match="--fields takes subject, body or subject,body, not 'title'"):
+    assert parse_fields("all") == FIELDS
+    with pytest.raises(OptionError, match="--fields takes subject, body, .* or all, .*, not 'title'"):
         parse_fields("title")
+    with pytest.raises(OptionError, match="not 'link' .did you mean 'links'"):
+        parse_fields("subject,link")
 
 
 def test_reading_messages_imports_little():

@@ -169,17 +169,19 @@ def test_labels_and_texts_from_mail(mbox, tmp_path):
     (tmp_path / "ham").mkdir()
     (tmp_path / "ham" / "1.eml").write_bytes(message("lunch"))
     said: list[str] = []
-    data = read_files({"spam": str(mbox), "ham": str(tmp_path / "ham")}, say=said.append)
+    files = {"spam": str(mbox), "ham": str(tmp_path / "ham")}
+    data = read_files(files, fields=["subject"], say=said.append)
+    assert data.from_mail
     assert data.texts == ["one", "two", "three", "lunch"]
     assert data.labels == ["spam"] * 3 + ["ham"]
     assert said[0] == f"{mbox}: mail, text is its subject (see --fields)"
     assert said[1] == f"note: {mbox}: 1 row without text skipped"
     with pytest.raises(DataError, match="row 4: the text is missing"):
-        read_files({"spam": str(mbox)}, fail_on_bad_row=True, say=said.append)
+        read_files({"spam": str(mbox)}, fields=["subject"], fail_on_bad_row=True, say=said.append)
     assert read_unlabelled([str(mbox)], fields=["body"], say=said.append)[1:] == ["hello", "hello", "broken"]
     with pytest.raises(DataError, match="is mail, which has no labels: use --labels NAME="):
         read_tables([str(mbox)])
-    assert read_texts(str(mbox)) == ["one", "two", "three", ""]
+    assert read_texts(str(mbox), ["subject"]) == ["one", "two", "three", ""]
 
 
 def test_sealed_messages_are_counted_once(tmp_path):

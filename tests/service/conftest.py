@@ -25,8 +25,9 @@ import uvicorn
 
 from lmclassify.service.app import Service
 from lmclassify.service.queue import ScoringQueue
-from lmclassify.service.server import listen_on_path, listen_on_port, uvicorn_config
+from lmclassify.service.server import uvicorn_config
 from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.sockets import listen_on_path, listen_on_port
 from lmclassify.service.worker_process import WorkerCommand
 
 DEADLINE = 120.0

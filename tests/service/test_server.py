@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from lmclassify.errors import OutputError
-from lmclassify.service.server import listen_on_path, listen_on_port
+from lmclassify.service.sockets import listen_on_path, listen_on_port
 from tests.conftest import ROOT
 from tests.service.conftest import DEADLINE, fake_command, running, serving, wait_until
 

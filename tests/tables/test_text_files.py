@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 def test_each_file_is_a_text(folder):
     said: list[str] = []
-    data = read_files({"a": str(folder / "pos")}, say=said.append)
+    data = read_files({"a": str(folder / "pos")}, fields=["subject"], say=said.append)
     assert data.texts == ["first", "second\nof two lines", "packed", "wide"]
     assert said == [
         f"{folder}/pos: each file is one text",
@@ -64,7 +64,7 @@ def test_documents_in_a_folder_of_texts_are_left_out(folder):
     (folder / "pos" / "b.pdf").write_bytes(b"%PDF-1.4\nobj\n")
     (folder / "pos" / "c.doc").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old")
     said: list[str] = []
-    assert len(read_files({"a": str(folder / "pos")}, say=said.append).texts) == 4
+    assert len(read_files({"a": str(folder / "pos")}, fields=["subject"], say=said.append).texts) == 4
     assert said[1] == f"note: {folder / 'pos'}: 3 files that are no text left out: a.docx, b.pdf, c.doc"
 
 
@@ -92,7 +92,7 @@ def test_errors(folder):
 def test_mail_decides_unless_a_format_is_given(folder):
     (folder / "pos" / "3.eml").write_text("Subject: hello\n\nworld\n")
     said: list[str] = []
-    assert read_files({"a": str(folder / "pos")}, say=said.append).texts == ["hello"]
+    assert read_files({"a": str(folder / "pos")}, fields=["subject"], say=said.append).texts == ["hello"]
     assert "5 files that are no mail left out" in said[1]
     texts = read_files({"a": str(folder / "pos")}, format="text", say=lambda line: None).texts
     assert len(texts) == 5
