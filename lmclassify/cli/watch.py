@@ -138,7 +138,7 @@ def watch(
     found = list_maildir(maildir)
     if not found.folders:
         raise LMClassifyError(f"{maildir} is no Maildir: it has no folder with the folders cur and new")
-    teach, labels = _teacher(run, model)
+    teach, labels = _folder_teacher(run, model) if socket is None else _service_teacher(run, socket)
     roles = FolderLabels(
         spam or [],
         every_folder=folders,
@@ -179,7 +179,7 @@ def _watch(run: Run, watcher: MaildirWatcher, maildir: str, interval: float) -> 
         watcher.watch(interval, changed, lambda: False)
 
 
-def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
+def _folder_teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
     """Return a function that teaches the model in a folder, and the model's labels."""
     from lmclassify.classify.online.folder import LearningFolder
 
@@ -187,9 +187,7 @@ def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
     folder.model.n_jobs = run.threads
 
     def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
-        text = folder.model.read_mail(message)
-        if not text.strip():
-            raise DataError("it has no text")
+        text = _checked(folder.model.read_mail(message))
         named = folder.model.label_named
         moved_from = None if from_label is None else named(from_label)
         try:
@@ -200,6 +198,34 @@ def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
             raise
 
     return teach, folder.model.label_names
+
+
+def _service_teacher(run: Run, socket: str) -> tuple[Teach, Sequence[str] | None]:
+    """Return a function that teaches the model of a service, and the model's labels, if the service runs."""
+    from lmclassify.mail.local_service import request_fields, request_labels, request_lesson
+    from lmclassify.mail.messages import read_message
+
+    def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
+        fields, _ = request_fields(socket)
+        text = _checked(read_message(message, fields).text(fields))
+        try:
+            return bool(request_lesson(socket, text, label, from_label, undo)["changed"])
+        except DataError:
+            if undo:
+                return False
+            raise
+
+    try:
+        return teach, request_labels(socket)
+    except LMClassifyError as error:
+        run.say(f"note: {error}; until then, lessons wait")
+        return teach, None
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise DataError("it has no text")
+    return text
 
 
 def register(app: typer.Typer) -> None:

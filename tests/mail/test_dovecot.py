@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import GOLDEN, ROOT, run_cli
 
 FILES = ROOT / "docs" / "dovecot"
 LDA = "/usr/lib/dovecot/dovecot-lda"
@@ -176,7 +176,7 @@ def dovecot() -> Iterator[Dovecot]:
             server.process.communicate(timeout=120)
 
 
-def test_copy_and_move_teach(dovecot):
+def test_copy_and_move_teach(dovecot, tmp_path):
     imap = dovecot.connect()
     for folder in ("Junk", "Trash", "Archive", "Junk/2024"):
         imap.create(folder)
@@ -202,6 +202,12 @@ def test_copy_and_move_teach(dovecot):
     dovecot.wait_for(lambda: len(dovecot.lessons()) >= 4)
     assert dovecot.lessons() == expected
     assert "Error" not in dovecot.log()
+    shutil.copytree(GOLDEN / "tuned" / "model", tmp_path / "model")
+    for path in (dovecot.folder / "home").glob("*.lesson"):
+        content, _, arguments = path.read_bytes().rstrip(b"\n").rpartition(b"\n")
+        command = arguments.decode().replace("--socket /run/lmclassify/socket", "-m model").split()
+        done = run_cli(*command, cwd=tmp_path, stdin=content)
+        assert (done.returncode, done.stdout[:14]) == (0, b"learned 1 text"), done.stderr
 
 
 def test_a_move_succeeds_if_teaching_fails(dovecot):
