@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from lmclassify.mail.folder_labels import FolderLabels
+from lmclassify.mail.watch import MaildirWatcher
+from lmclassify.mail.watch_state import WatchState
 from tests.conftest import GOLDEN, ROOT, run_cli
 
 FILES = ROOT / "docs" / "dovecot"
@@ -251,3 +254,53 @@ def test_delivery(dovecot, script):
     imap.select("INBOX")
     assert imap.search(None, "SUBJECT", "fails")[1] != [b""]
     imap.logout()
+
+
+def test_the_watcher_learns_from_moves_over_imap(dovecot):
+    """The same moves as above, seen in the Maildir of the server."""
+    learned: list[tuple[bytes, str, str | None]] = []
+
+    def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
+        (subject,) = (line for line in message.splitlines() if line.startswith(b"Subject: "))
+        learned.append((subject.removeprefix(b"Subject: "), label, from_label))
+        return True
+
+    def scan() -> list[tuple[bytes, str, str | None]]:
+        learned.clear()
+        assert watcher.scan()
+        return sorted(learned)
+
+    imap = dovecot.connect()
+    for folder in ("Junk", "Trash", "Archive"):
+        imap.create(folder)
+    for subject in ("one", "two", "three"):
+        imap.append("INBOX", None, None, message(subject))
+    warned: list[str] = []
+    state = WatchState(str(dovecot.folder / "state"))
+    root = str(dovecot.folder / "home" / "Maildir")
+    watcher = MaildirWatcher(root, state, FolderLabels([".Junk"]), teach, say=print, warn=warned.append)
+    assert scan() == []
+    imap.select("INBOX")
+    assert imap.copy("1", "Junk")[0] == "OK"
+    assert scan() == [(b"one", "spam", None)]
+    assert imap._simple_command("MOVE", "2:3", "Junk")[0] == "OK"
+    assert imap.store("1", "+FLAGS", r"(\Deleted)")[0] == "OK"
+    assert imap.expunge()[0] == "OK"
+    assert scan() == [(b"three", "spam", None), (b"two", "spam", None)]
+    assert imap.rename("Junk", "Old")[0] == "OK"
+    assert imap.create("Junk")[0] == "OK"
+    assert scan() == []
+    assert imap.rename("Archive", "Kept")[0] == "OK"
+    imap.select("Old")
+    assert imap._simple_command("MOVE", "1:3", "Junk")[0] == "OK"
+    scan()
+    imap.select("Junk")
+    assert imap._simple_command("MOVE", "1", "Trash")[0] == "OK"
+    assert imap._simple_command("MOVE", "1", "Kept")[0] == "OK"
+    ((_, label, from_label),) = scan()
+    assert (label, from_label) == ("ham", "spam")
+    assert imap.delete("Kept")[0] == "OK"
+    assert scan() == []
+    imap.logout()
+    state.close()
+    assert warned == []
