@@ -110,8 +110,10 @@ class LearningModel:
         self._model = LMClassifier().partial_fit([], [], classes=["ham", "spam"])
 
     def classify(self, message: Message) -> Verdict:
-        """Return the log-odds of spam and the likelier label."""
+        """Return the log-odds of spam and the likelier label; unsure until enough was learned of both."""
         ham, spam = self._model.predict_log_proba([message.text])[0]
+        if self._model.model_.needs_lessons:
+            return Verdict(float(spam - ham), "unsure")
         return Verdict(float(spam - ham), "spam" if spam > ham else "ham")
 
     def teach(self, message: Message) -> None:

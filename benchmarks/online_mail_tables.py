@@ -51,9 +51,9 @@ def feedback_tables(records: Records) -> Iterator[str]:
             yield from [f"**errors in parts of the stream, {feedback} feedback, shuffled**", ""]
             yield from _curve(rows)
             yield ""
-    rows = [record for record in shuffled or by_date if record["feedback"] == "immediate"]
+    rows = [record for record in records if record["feedback"] == "immediate"]
     if rows:
-        yield from ["**time per message and memory, immediate feedback**", ""]
+        yield from ["**time per message and memory, immediate feedback, fastest order**", ""]
         yield from _costs(rows)
 
 
@@ -101,11 +101,12 @@ def _curve(records: Records) -> Iterator[str]:
 
 
 def _costs(records: Records) -> Iterator[str]:
+    """Yield the table of the least time and memory over the orders: other programs only add to them."""
     yield from table_head("", *(name.strip() for name in _COSTS))
     for method, of_method in _methods(records).items():
         cells = []
         for key, form in _COSTS.values():
             values = [record[key] for record in of_method if record[key]]
             scale = 1e6 if key == "size" else 1
-            cells.append(f"{np.mean(values) / scale:{form}}" if values else "")
+            cells.append(f"{min(values) / scale:{form}}" if values else "")
         yield f"| {method} | {' | '.join(cells)} |"

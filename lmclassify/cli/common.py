@@ -153,6 +153,8 @@ def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
 
     fitted = load(folder)
     fitted.n_jobs, fitted.exact = run.threads, exact
+    if fitted.needs_lessons:
+        run.say("note: the model has learned too little for its labels to mean anything (lmclassify info)")
     return fitted
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.mail_stream import DELAY, Message, Verdict, ordered, read_messages, run_stream
 from benchmarks.online_filters import Bogofilter, LearningModel, LogisticRegression
+from lmclassify.classify.online.lessons import MIN_LESSONS
 from lmclassify.errors import LMClassifyError
 
 
@@ -117,6 +118,8 @@ def test_bogofilter_learns(tmp_path):
 
 
 def test_lmclassify_learns():
-    stream = [message(number, is_spam=number % 2 == 1) for number in range(12)]
-    record = run_stream(LearningModel(), stream, "immediate")
-    assert [verdict.label for verdict in record["verdicts"][2:]] == ["ham", "spam"] * 5
+    stream = [message(number, is_spam=number % 2 == 1) for number in range(2 * MIN_LESSONS + 4)]
+    verdicts = run_stream(LearningModel(), stream, "immediate")["verdicts"]
+    assert [verdict.label for verdict in verdicts] == ["unsure"] * 2 * MIN_LESSONS + ["ham", "spam"] * 2
+    assert verdicts[0].score == 0
+    assert verdicts[2].score < 0 < verdicts[3].score

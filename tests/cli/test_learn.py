@@ -53,6 +53,18 @@ def test_a_filter_from_nothing(model, tmp_path):
     )
 
 
+def test_messages_with_a_line_of_mbox_are_mail(model):
+    """Mail programs pass a message with its "From " line; `learn` reads it as `filter` does."""
+    line = b"From a@example.com  Thu Aug 22 12:36:23 2002\n"
+    assert (
+        said(learn(model, "spam", stdin=line + SPAM)) == "learned 0 texts as 'spam'; 1 text already learned"
+    )
+    binary = line + HAM.replace(b"noon", b"no\xf6n")
+    assert said(learn(model, "ham", stdin=binary)).startswith("learned 1 text as 'ham'; id ")
+    two = line + SPAM + b"\n" + line + HAM
+    assert said(learn(model, "spam", stdin=two)).startswith("learned 1 text as 'spam'")
+
+
 def test_the_same_message_counts_once_and_corrections_are_named(model):
     assert said(learn(model, "spam", stdin=SPAM)) == "learned 0 texts as 'spam'; 1 text already learned"
     again = SPAM.replace(b"Subject", b"Message-ID: <other@example.com>\nSubject")

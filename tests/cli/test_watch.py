@@ -16,6 +16,7 @@ from lmclassify.mail.watch_state import WatchState
 from tests.conftest import GOLDEN, PROGRAM, run_cli
 from tests.mail.test_client import answering
 
+LEARNED = dict.fromkeys(("id", "label", "predicted_before", "predicted_after"), "") | {"changed": True}
 MESSAGE = "Received: from a by b; 10:00\nSubject: Your rehearsal moved to Friday\n\nbring a music stand\n"
 
 
@@ -70,7 +71,7 @@ def test_a_service_is_taught(home):
         b"error: not all that was moved is learned yet: run the command again later\n"
     )
     refused = b'HTTP/1.1 422 Unprocessable\r\n\r\n{"detail": "no label"}'
-    learned = b'HTTP/1.1 200 OK\r\n\r\n{"changed": true}'
+    learned = b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(LEARNED).encode()
     (home / "Maildir/new/2.M1.host").write_text(MESSAGE + "another one\n")
     for response, said in (
         (b'HTTP/1.1 503 Busy\r\n\r\n{"detail": "busy"}', b"503 Busy: busy; what was moved is learned later"),
@@ -110,6 +111,8 @@ def test_a_message_without_text_is_refused(home):
         (["Maildir", "--spam", ".Junk", "-m", "model", "--positive", "x"], 2, "--positive: the model has no label"),
         (["Maildir", "--spam", ".Junk", "-m", "model", "--state", "no/x"], 1, "cannot write no/x: No such file"),
         (["Maildir", "--spam", ".Junk", "-m", "model", "--socket", "x"], 2, "drop --model"),
+        (["Maildir", "--spam", ".Junk", "-m", "model", "--user", "a"], 2, "--user goes with --socket"),
+        (["Maildir", "--spam", ".Junk", "--socket", "x", "--user", "../a"], 2, "--user '../a': a user's name"),
         ([*WATCH[1:], "--interval", "0"], 2, "equal to 1"),
     ],
 )  # fmt: skip
