@@ -206,8 +206,9 @@ def main() -> None:
     parser.add_argument("--into", type=Path, help="report: write it into a section of this Markdown file")
     options = parser.parse_args()
     if options.report:
-        records = [r for r in read_records(options.results) if (r["split"] == "check") == options.check]
-        section = "mail_fields_check" if options.check else "mail_fields"
+        split = "check" if options.check else f"{options.share:g},"
+        records = [record for record in read_records(options.results) if record["split"].startswith(split)]
+        section = {"check": "mail_fields_check", "0.6,": "mail_fields_60"}.get(split, "mail_fields")
         write_section(section, list(table(records)), options.into)
         return
     with errors_in_one_line():
