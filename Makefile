@@ -12,7 +12,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Programs that some of the long tests use. `make test-all SETUP=apt` installs them; without them those tests skip.
-DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd
+# It removes nothing (another mail server, for example), and the system's Postfix stays without configuration.
+DEBIAN := chromium fonts-dejavu-core curl procmail bogofilter systemd postfix miltertest dovecot-imapd dovecot-sieve
 
 .PHONY: demo test test-all setup-apt docs lint format dist audit clean
 
@@ -36,8 +37,9 @@ setup-apt:
 	@dpkg -s $(DEBIAN) > /dev/null 2>&1 || { \
 		test "$$(id -u)" = 0 || { echo "SETUP=apt installs Debian packages: run it as root" >&2; exit 1; }; \
 		echo "installing $(DEBIAN)"; \
+		echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections && \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -qq -y --no-install-recommends $(DEBIAN) > /dev/null; }
+			apt-get install -qq -y --no-install-recommends --no-remove $(DEBIAN) > /dev/null; }
 
 # The documentation as a site. A link or anchor that leads nowhere is an error.
 docs: $(VENV)/.installed-docs

@@ -91,7 +91,7 @@ class MailFiles:
             found != " ".join(text.split())
             for label in self.labels
             for found, text in zip(
-                read_texts(str(self.mbox(label))), texts_of(self.train, label), strict=True
+                read_texts(str(self.mbox(label)), ("subject",)), texts_of(self.train, label), strict=True
             )
         )
 

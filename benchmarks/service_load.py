@@ -26,8 +26,9 @@ from pathlib import Path
 
 from benchmarks.speed_rows import read_texts
 from lmclassify.errors import LMClassifyError
-from lmclassify.service.server import listen_on_port, serve
+from lmclassify.service.server import serve
 from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.sockets import listen_on_port
 from lmclassify.service.worker_process import WorkerCommand
 
 _CONNECTIONS = 32

@@ -79,7 +79,8 @@ def _attribute_plain(predictor: Predictor, texts: Sequence[str]) -> list[Attribu
     words = _word_table(predictor, texts)
     log_probabilities = _word_log_probs(predictor, predictor.models, words, np.ones(len(texts), dtype=bool))
     prior = np.tile(predictor.log_priors, (len(texts), 1))
-    return words.split(log_probabilities, log_probabilities, prior)
+    parts = log_probabilities + _lesson_parts(predictor, words)
+    return words.split(log_probabilities, parts, prior)
 
 
 def _attribute_tuned(predictor: TunedPredictor, texts: Sequence[str]) -> list[Attributions]:
@@ -115,7 +116,14 @@ def _attribute_as_they_stand(
     rows = words.text_of_row
     parts = merge(approximate_parts, ngram_parts + lstm_parts, mask[rows], likeliest[rows])
     rest = merge(combination.approximate_joint(prior), prior, mask, likeliest)
-    return words.split(log_probabilities, parts, rest)
+    return words.split(log_probabilities, parts + _lesson_parts(predictor, words), rest)
+
+
+def _lesson_parts(predictor: Predictor, words: _WordTable) -> Array:
+    """Return what lessons add to each word, (w, K)."""
+    if predictor.lessons is None:
+        return np.zeros((words.rows, len(predictor.classes_)))
+    return predictor.lessons.weights.word_scores(words.texts, words.spans, words.starts, words.rows)
 
 
 def _lstm_parts(

@@ -21,6 +21,8 @@ from lmclassify.classify.data_frames import ColumnName, Texts, read_training_dat
 from lmclassify.classify.estimator_queries import ModelQueries
 from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.model import FittedModel
+from lmclassify.classify.online.empty_model import empty_model
+from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.storage import estimator_parameters
 from lmclassify.classify.training.context import FitContext, ProgressCallback
@@ -29,7 +31,7 @@ from lmclassify.classify.training.fit import ClassifierTrainer, draw_seed
 from lmclassify.classify.training.progress import LineDisplay
 from lmclassify.classify.training.time_limit import TimeLimit, parse_time
 from lmclassify.datasets.reading import Reading
-from lmclassify.errors import LMClassifyWarning, ModelError
+from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, counted
 from lmclassify.parallel import number_of_threads
 from lmclassify.persistence.layout import CONFIG
 from lmclassify.persistence.reading import summarize_error
@@ -49,7 +51,7 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
 
     Parameters
     ----------
-    recipe : {"tuned", "ngram", "plain"}, default="tuned"
+    recipe : {"tuned", "ngram", "plain", "online"}, default="tuned"
         ``tuned``: n-gram models, and language models that start from a background model; all are trained
         to tell the labels apart, combined and calibrated on held-out text (see
         `lmclassify.classify.training.tuned`). ``ngram``: the n-gram models only, in a fraction of the time;
@@ -340,6 +342,46 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
         wrong = None if learned_as is None else list(learned_as)
         context, seed = self._context(model), draw_seed(self.random_state)
         return self._set_model(update(model, model.read(X), list(y), wrong, context, seed))
+
+    def learn(self, text: str, label: Any, *, undo: bool = False, from_label: Any = None) -> Learned:
+        """See `FittedModel.learn`."""
+        return self._fitted().learn(text, label, undo=undo, from_label=from_label)
+
+    def partial_fit(self, X: Texts, y: Iterable[Any], classes: Iterable[Any] | None = None) -> LMClassifier:
+        """Learn some texts one after the other; see `learn`.
+
+        Parameters
+        ----------
+        X : iterable of str, (n,)
+        y : iterable, (n,)
+            Labels.
+        classes : iterable, optional
+            All labels. Needed only before there is a model: an empty one is made, of recipe ``online``.
+
+        Returns
+        -------
+        LMClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        DataError, OptionError
+            If texts or labels cannot be used, or there is neither a model nor `classes`.
+        """
+        if not hasattr(self, "model_"):
+            if classes is None:
+                raise OptionError(
+                    "partial_fit needs all labels at first: partial_fit(texts, labels, classes=[...])"
+                )
+            self._set_model(empty_model(classes))
+        texts, labels = self._fitted().read(X), list(y)
+        if len(texts) != len(labels):
+            raise DataError(f"found {counted(len(texts), 'text')} and {counted(len(labels), 'label')}")
+        for code in labels:
+            self._fitted().label_index(code)
+        for text, label in zip(texts, labels, strict=True):
+            self.learn(text, label)
+        return self
 
     def remove_label(self, label: Any) -> LMClassifier:
         """Remove a label; the other labels' models stay as they are.

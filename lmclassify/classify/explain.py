@@ -29,6 +29,8 @@ MAX_WORDS = 10_000
 nobody reads more."""
 MIN_SHARE = 0.05
 """A word with less than this share of the largest contribution is shown in grey: it hardly matters."""
+REASON_WORDS = 5
+"""Words given as the reason of a prediction: a line that people read at a glance."""
 MAX_WORD_LABELS = 100_000
 """Words times labels listed in an explanation, for the same reason where there are many labels."""
 
@@ -229,6 +231,35 @@ def strongest_words(explanation: Explanation, n: int) -> tuple[list[ExplainedWor
         [word for word in words if word["contribution"] > 0][:n],
         [word for word in words if word["contribution"] < 0][:n],
     )
+
+
+def deciding_words(predictor: Predictor, text: str, label: object = None, n: int = REASON_WORDS) -> list[str]:
+    """Return at most `n` different words that speak most for a label, the strongest first.
+
+    Their contributions, against the likeliest other label, are summed over all occurrences; letter case does
+    not count. Words that hardly matter are left out.
+
+    Parameters
+    ----------
+    label : object, optional
+        By default the likeliest one.
+    """
+    attributions = next(attribute(predictor, as_texts([text])))
+    joint = attributions.joint
+    code = int(joint.argmax()) if label is None else predictor.label_index(label)
+    others = np.delete(np.arange(len(joint)), code)
+    rows = attributions.parts[:, code]
+    if len(others):
+        rows = rows - attributions.parts[:, others[joint[others].argmax()]]
+    sums: dict[str, float] = defaultdict(float)
+    first: dict[str, str] = {}
+    for (start, end), contribution in zip(attributions.spans, rows[:-1].tolist(), strict=True):
+        word = attributions.text[start:end]
+        sums[word.casefold()] += contribution
+        first.setdefault(word.casefold(), word)
+    least = MIN_SHARE * max(map(abs, sums.values()), default=0.0)
+    strongest = sorted(sums, key=lambda word: -sums[word])[:n]
+    return [first[word] for word in strongest if sums[word] > 0 and sums[word] >= least]
 
 
 def explained_sum(explanation: Explanation, write: Callable[[float], str], name: Callable[[str], str]) -> str:

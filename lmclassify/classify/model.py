@@ -8,11 +8,16 @@ from lmclassify.classify import explain, next_words, storage
 from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.explain import Explanation, InformativeWord
 from lmclassify.classify.next_words import Suggestion
+from lmclassify.classify.online import teach
+from lmclassify.classify.online.lessons import Lessons
+from lmclassify.classify.online.stored_lessons import replay
+from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.predictor import PlainPredictor, Predictor
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.mail.messages import read_message
+from lmclassify.persistence.journal import read_model_with_journal
 from lmclassify.persistence.layout import StoredModel
-from lmclassify.persistence.reading import read_model
+from lmclassify.persistence.reading import as_model_error
 
 
 class FittedModel(Predictor):
@@ -145,6 +150,37 @@ class FittedModel(Predictor):
             seed=seed,
         )
 
+    def learn(self, text: str, label: object, *, undo: bool = False, from_label: object = None) -> Learned:
+        """Teach the model one text, such as a correction, or take a lesson back; takes milliseconds.
+
+        The text gets its label, as do near copies of it; other texts keep theirs as far as possible. Nothing
+        that was fitted changes: lessons are weights of their own (see `lmclassify.classify.online`), which
+        add to the joint log-probabilities. A text that was learned with the same label is not counted again;
+        with another label, the new lesson replaces the old one.
+
+        Parameters
+        ----------
+        text : str
+        label : object
+            The text's true label, one of `classes_`. With `undo`, the label that it was taught.
+        undo : bool, default=False
+            Take the text's lesson back.
+        from_label : object, optional
+            The label that the text moves from, such as the folder of a mailbox.
+
+        Returns
+        -------
+        dict
+            ``id`` (of the text), ``label``, ``changed``, ``predicted_before`` and ``predicted_after``; see
+            `lmclassify.classify.online.teach.Learned`.
+
+        Raises
+        ------
+        OptionError
+            If the model has no such label, or the text was not learned and cannot be taken back.
+        """
+        return teach.undo(self, text, label) if undo else teach.learn(self, text, label, from_label)
+
     def read_mail(self, data: bytes) -> str:
         """Return the text of a mail message, read as the training mail was.
 
@@ -217,7 +253,13 @@ def load(path: str | os.PathLike[str]) -> FittedModel:
     ModelError
         If there is none, it is damaged, or a newer version made it.
     """
-    return from_stored(read_model(path))
+    stored, journal, records = read_model_with_journal(path)
+    model = from_stored(stored)
+    if records:
+        model.lessons = model.lessons or Lessons(len(model.classes_))
+        with as_model_error(str(journal.path)):
+            replay(model.lessons, records)
+    return model
 
 
 def from_stored(stored: StoredModel) -> FittedModel:

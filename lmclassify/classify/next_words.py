@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from lmclassify.classify.online.uniform_model import UniformModel
 from lmclassify.classify.predictor import Predictor, as_texts
 from lmclassify.classify.scoring import log_likelihoods
 from lmclassify.classify.tuned_predictor import TunedPredictor
@@ -127,7 +128,11 @@ def forward_models(predictor: Predictor, purpose: str) -> list[NumpyLanguageMode
     forward = [
         model.forward if isinstance(model, DirectedLanguageModel) else model for model in predictor.models
     ]
-    found = [model for model in forward if model is not None]
+    found = [model for model in forward if model is not None and not isinstance(model, UniformModel)]
+    if predictor.settings.recipe == "online":
+        raise OptionError(
+            f"{purpose} needs language models, which recipe online does not have: choose another"
+        )
     if len(found) < len(forward):
         raise OptionError(
             f"{purpose} needs language models that read forward; this model's read backward only: "

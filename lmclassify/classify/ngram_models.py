@@ -229,6 +229,17 @@ class NgramModel:
         """Return the index of each n-gram among the known ones, -1 for unknown n-grams, (N, m)."""
         return self._index.look_up(occurrences)
 
+    def texts_with(self, keys: Keys, texts: float) -> Array:
+        """Return how many of so many training texts have each of some n-grams; 0 for unknown ones.
+
+        From ``idf = log((1 + texts) / (1 + texts with the n-gram)) + 1``.
+        """
+        if not len(self.keys):
+            return np.zeros(len(keys))
+        columns = self._index.find(keys)
+        known: Array = (1.0 + texts) / np.exp(self.idf[columns].astype(np.float64) - 1.0) - 1.0
+        return np.where(columns >= 0, np.maximum(known, 1.0), 0.0)
+
     @cached_property
     def _naive_bayes(self) -> Floats:
         return naive_bayes_weights(self.counts)

@@ -26,6 +26,8 @@ from lmclassify.classify.data_frames import (
 )
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.novelty import cross_entropies, plain_ood_features
+from lmclassify.classify.online.lessons import MIN_LESSONS, Lessons
+from lmclassify.classify.online.uniform_model import UniformModel
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
@@ -45,13 +47,14 @@ from lmclassify.lm.inference.forward import perplexity
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.display import percent, shown
+from lmclassify.text.ngrams import Keys
 from lmclassify.text.tokenizer import Tokenizer, encodable
 
 Array = npt.NDArray[np.float64]
 _MAX_NAMES, _MAX_NAME = 6, 30
 """Labels that the repr names, and columns of a name: the repr is one line."""
-LabelModel = AnyLanguageModel | TokenNgrams
-"""The language model of a label: LSTMs, or with recipe ngram a token n-gram model."""
+LabelModel = AnyLanguageModel | TokenNgrams | UniformModel
+"""The language model of a label: LSTMs, with recipe ngram a token n-gram model, with recipe online none."""
 
 
 class TextScores(NamedTuple):
@@ -109,6 +112,8 @@ class Predictor(ABC):
     """The training record: entries of kind ``fit`` (the whole), ``label`` and ``epoch`` (of a label)."""
     text_column: ColumnName | None = None
     """The column of the data frame that the model was fitted on; texts of data frames are read from it."""
+    lessons: Lessons | None = None
+    """Texts learned one at a time since the fit; None: none."""
     reading: Reading = field(default_factory=Reading)
     """How the command line read the training texts."""
     n_jobs: int | None = None
@@ -143,6 +148,23 @@ class Predictor(ABC):
     @abstractmethod
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
         """Return the features that `novelty` averages, (n, S); see `lmclassify.classify.novelty`."""
+
+    def lesson_scores(self, texts: Sequence[str]) -> Array:
+        """Return what lessons add to the joint log-probabilities of prepared texts, (n, K) nats."""
+        if self.lessons is None:
+            return np.zeros((len(texts), len(self.classes_)))
+        return self.lessons.scores(texts)
+
+    @property
+    def needs_lessons(self) -> bool:
+        """Whether too little has been learned to label texts: only with recipe online, at its beginning."""
+        if self.settings.recipe != "online":
+            return False
+        return self.lessons is None or int(self.lessons.per_label.min()) < MIN_LESSONS
+
+    def texts_with(self, symbols: str, keys: Keys) -> Array:
+        """Return how many training texts have each of some n-grams, as far as the model knows it."""
+        return np.zeros(len(keys))
 
     def cross_entropies(self, result: ScoringResult, log_posteriors: Array) -> Array:
         """Return the nats per word of scored texts, (n,), to compare with those of held-out texts."""
@@ -359,11 +381,12 @@ class PlainPredictor(Predictor):
     """Decides by the labels' LSTM language models alone: Bayes' rule."""
 
     def score(self, texts: Texts) -> ScoringResult:
-        """Return joint log-probabilities: log prior + log-likelihood."""
+        """Return joint log-probabilities: log prior + log-likelihood, and what lessons add."""
         prepared = self.prepare(texts)
         likelihoods = self._log_likelihoods(prepared, self.models)
         n = len(prepared)
-        joint, longer = self.log_priors + likelihoods, np.zeros(n, dtype=bool)
+        joint = self.log_priors + likelihoods + self.lesson_scores(prepared)
+        longer = np.zeros(n, dtype=bool)
         return ScoringResult(prepared, joint, likelihoods, [], [None] * n, longer)
 
     def ood_features(self, result: ScoringResult, log_posteriors: Array) -> Array:
@@ -378,7 +401,12 @@ class PlainPredictor(Predictor):
 
 def count_weights(models: Iterable[LabelModel]) -> int:
     """Return the number of weights of LSTM language models; arrays that they share count once."""
-    lstms = [lstm for model in models if not isinstance(model, TokenNgrams) for lstm in one_way(model)]
+    lstms = [
+        lstm
+        for model in models
+        if not isinstance(model, (TokenNgrams, UniformModel))
+        for lstm in one_way(model)
+    ]
     return sum({id(array): array.size for lstm in lstms for array in lstm.arrays.values()}.values())
 
 

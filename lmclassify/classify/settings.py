@@ -27,8 +27,8 @@ class Settings(LanguageModelSettings):
         "Model of the labels. `tuned`: n-gram models and LSTM language models, trained to tell the labels "
         "apart, combined and calibrated on held-out texts. `ngram`: the n-gram "
         "models only, in a fraction of the time. `plain`: one independent language model per label, trained "
-        "by maximum likelihood.",
-        choices=("tuned", "ngram", "plain"),
+        "by maximum likelihood. `online`: a linear classifier that learns one text after the other.",
+        choices=("tuned", "ngram", "plain", "online"),
     )
     tokenizer: str = setting(
         "auto",

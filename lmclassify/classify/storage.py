@@ -4,10 +4,10 @@
 ``held-out`` (scores of held-out texts). Recipe tuned has also ``background``, ``subwords`` (the tokenizer of
 the n-gram models), ``ngrams`` (the known n-grams, by view), ``ngram-weights`` and ``token-ngrams`` for each
 label, ``tuned-lm`` for each label whose fine-tuned model differs from its ``lm``, ``combination``, and, if
-texts are kept, ``held-out-texts`` and ``expert-scores``. Arrays that a label's language model shares with
-the background model are stored there only. The roles of models that read backward are ``backward-lm``,
-``backward-background`` and ``backward-tuned-lm``, beside the others or, with direction backward, instead of
-them.
+texts are kept, ``held-out-texts`` and ``expert-scores``. ``lessons`` holds what was learned one text at a
+time. Arrays that a label's language model shares with the background model are stored there only. The roles
+of models that read backward are ``backward-lm``, ``backward-background`` and ``backward-tuned-lm``, beside
+the others or, with direction backward, instead of them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from lmclassify.classify.cascade import MAX_ABS_VALUE
 from lmclassify.classify.data_frames import ColumnName
 from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.ngram_models import NgramModel
+from lmclassify.classify.online.stored_lessons import ROLE as LESSONS
+from lmclassify.classify.online.stored_lessons import lessons_file, read_lessons
+from lmclassify.classify.online.uniform_model import UniformModel
 from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.settings import Settings
 from lmclassify.classify.stored_lstms import (
@@ -76,11 +79,13 @@ def to_stored(model: Predictor) -> StoredModel:
     shared = model.background if isinstance(model, TunedPredictor) else None
     files = [ModelFile("tokenizer", model.tokenizer.to_json().encode(), "json")]
     for label, language_model in enumerate(model.models):
-        if not isinstance(language_model, TokenNgrams):
+        if not isinstance(language_model, (TokenNgrams, UniformModel)):
             files += lstm_files("lm", language_model, shared, label)
     files.append(arrays_file("held-out", _held_out_arrays(model.held_out)))
     if isinstance(model, TunedPredictor):
         files += _tuned_files(model)
+    if model.lessons is not None and model.lessons.taught:
+        files.append(lessons_file(model.lessons))
     return StoredModel(config, files, model.training)
 
 
@@ -99,7 +104,7 @@ def _tuned_files(model: TunedPredictor) -> list[ModelFile]:
     files.append(arrays_file("ngrams", known_ngram_arrays(model.ngrams)))
     for label in range(len(model.classes_)):
         tuned = model.tuned[label]
-        if tuned != model.models[label] and not isinstance(tuned, TokenNgrams):
+        if tuned != model.models[label] and not isinstance(tuned, (TokenNgrams, UniformModel)):
             files += lstm_files("tuned-lm", tuned, model.background, label)
         files.append(arrays_file("ngram-weights", label_ngram_arrays(model.ngrams, label), label))
         files.append(arrays_file("token-ngrams", model.token_ngrams[label].arrays, label))
@@ -150,13 +155,19 @@ def _fields(stored: StoredModel) -> dict[str, Any]:
         "text_column": _text_column(config.get("text_column")),
         "reading": Reading.from_json(config.get("reading", {})),
     }
-    directions = 0 if settings.recipe == "ngram" else len(role_prefixes(settings.direction))
-    expected = 2 + directions * len(labels)
+    taught = [file for file in files if file.role == LESSONS]
+    if taught:
+        fields["lessons"] = read_lessons(only_file(taught, LESSONS), len(labels))
+    directions = 0 if settings.recipe in ("ngram", "online") else len(role_prefixes(settings.direction))
+    expected = 2 + directions * len(labels) + len(taught)
     if any(file.role == "combination" for file in files):
         fields |= _tuned_fields(files, len(labels), tokenizer, settings)
         expected += 3 + directions + 2 * len(labels)
         expected += sum(file.role.endswith("tuned-lm") for file in files)
         expected += sum(file.role in ("held-out-texts", "expert-scores") for file in files)
+    elif settings.recipe == "online":
+        fields["models"] = [UniformModel() for _ in labels]
+        fields["held_out"] = _held_out(only_file(files, "held-out"), len(labels), features=1)
     else:
         lms = read_lstms(files, "lm", len(labels), settings.direction)
         fields["models"] = directed_models(lms, tokenizer, settings.cell, settings.num_lstm_layers)

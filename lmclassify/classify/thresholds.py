@@ -90,6 +90,11 @@ class HeldOut:
             cross_entropies.astype(np.float32),
         )
 
+    @classmethod
+    def empty(cls, labels: int) -> HeldOut:
+        """Return the scores of a model of so many labels that was fitted without held-out texts."""
+        return cls.from_scores(np.zeros((0, labels)), np.zeros(0, np.intp), np.zeros((0, 1)), np.zeros(0))
+
     def sample(self, seed: int, max_scores: int = MAX_SCORES) -> HeldOut:
         """Return the scores of a random sample of the texts, at most `max_scores` joint ones."""
         most = max(1, max_scores // self.joint.shape[1])

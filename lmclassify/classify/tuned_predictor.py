@@ -24,6 +24,7 @@ from lmclassify.classify.variants import TextVariant, best_variants, candidate_v
 from lmclassify.lm.inference.directions import AnyLanguageModel
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import map_ordered
+from lmclassify.text.ngrams import Keys
 from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
@@ -61,6 +62,7 @@ class TunedPredictor(Predictor):
         mask = self.cascade_mask(approximate, lengths)
         lstm_joint = self._lstm_joint(distinct, lengths, mask)
         joint = merge(approximate, ngram_joint + lstm_joint, mask, approximate.argmax(axis=1))
+        joint += self.lesson_scores(distinct)
         joint, variants = self.score_variants(distinct, joint)
         scores = [expert_scores[rows] for expert_scores in scores]
         longer = lengths[rows] > self.combination.usual_length
@@ -134,7 +136,15 @@ class TunedPredictor(Predictor):
     def approximate_joint(self, texts: list[str]) -> Array:
         """Return joint log-probabilities, (n, K), with the LSTMs approximated from the n-gram models."""
         scores, lengths = ngram_scores(self.ngrams, texts, self.subwords)
-        return self.combination.approximate_joint(self.combination.ngram_joint(scores, lengths))
+        joint = self.combination.approximate_joint(self.combination.ngram_joint(scores, lengths))
+        return joint + self.lesson_scores(texts)
+
+    def texts_with(self, symbols: str, keys: Keys) -> Array:
+        """Return how many training texts have each of some n-grams, as far as the model knows it."""
+        for ngrams in self.ngrams:
+            if ngrams.analyzer.symbols == symbols:
+                return ngrams.texts_with(keys, float(self.label_weights.sum()))
+        return np.zeros(len(keys))
 
     def expert_scores(self, texts: list[str]) -> list[Array]:
         """Return the scores of all experts of prepared texts, (n, K) each, in the combination's order."""

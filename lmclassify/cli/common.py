@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import functools
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lmclassify.cli.command import Options
+from lmclassify.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lmclassify.classify.model import FittedModel
     from lmclassify.cli.command import Run
+    from lmclassify.datasets.sources import RowReader
     from lmclassify.tables.dialect import Dialect
 
 DEFAULT_MODEL = "./lmclassify-model"
@@ -150,6 +153,8 @@ def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
 
     fitted = load(folder)
     fitted.n_jobs, fitted.exact = run.threads, exact
+    if fitted.needs_lessons:
+        run.say("note: the model has learned too little for its labels to mean anything (lmclassify info)")
     return fitted
 
 
@@ -160,6 +165,31 @@ def parse_dialect(
     from lmclassify.tables.dialect import Dialect, parse_columns
 
     return Dialect(quoting, header, parse_columns(columns))
+
+
+def open_data(data: list[str], reading: Mapping[str, Any], label_column: str | None) -> RowReader:
+    """Open tables, or one file per label: NAME=FILE for each.
+
+    Parameters
+    ----------
+    reading : mapping
+        Parameters of `lmclassify.datasets.sources.open_rows`.
+    label_column : str or None
+        The label column that the user names.
+    """
+    from lmclassify.datasets.multiple_files import labelled_files, open_labelled, open_many
+    from lmclassify.datasets.sources import open_rows
+
+    files = labelled_files(data)
+    if not files:
+        return open_many(data, functools.partial(open_rows, **reading))
+    if label_column is not None:
+        raise OptionError("NAME=FILE has no label column; drop --label-column")
+
+    def open_texts(path: str) -> RowReader:
+        return open_rows(path, **reading, default="text", lines=True)
+
+    return open_labelled(files, open_texts)
 
 
 def say_renamed(run: Run, renamed: Mapping[tuple[str, str], int]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import json
 import os
 import sys
@@ -180,7 +179,7 @@ def _score(
     from lmclassify.prediction.labelling import TableLabeller
     from lmclassify.tables.columns import find_label_column, label_column, named_column, text_column
 
-    with _open(data, reading, wanted) as table:
+    with common.open_data(data, reading, wanted["label"]) as table:
         text_at = text_column(table, fitted.reading.choose_text_column(table, wanted["text"]))
         label = fitted.reading.choose_label_column(table, wanted["label"])
         label_at: int | None
@@ -207,23 +206,6 @@ def _score(
         raise DataError(f"{table.name}: no row has both a text and a label")
     left_out = table.rows_read - len(labeller.true)
     return _Scored(table, labeller, None if time_at is None else times, left_out)
-
-
-def _open(data: list[str], reading: Mapping[str, Any], columns: Mapping[str, str | None]) -> RowReader:
-    """Open tables, or one file per label."""
-    from lmclassify.datasets.multiple_files import labelled_files, open_labelled, open_many
-    from lmclassify.datasets.sources import open_rows
-
-    files = labelled_files(data)
-    if not files:
-        return open_many(data, functools.partial(open_rows, **reading))
-    if columns["label"] is not None:
-        raise OptionError("NAME=FILE has no label column; drop --label-column")
-
-    def open_texts(path: str) -> RowReader:
-        return open_rows(path, **reading, default="text", lines=True)
-
-    return open_labelled(files, open_texts)
 
 
 def _evaluate(run: Run, scored: _Scored) -> Evaluation:

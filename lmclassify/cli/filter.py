@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,24 +11,63 @@ from lmclassify.cli.common import DEFAULT_MODEL, Exact, Fields, Model, load_mode
 from lmclassify.errors import OptionError
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmclassify.classify.model import FittedModel
+    from lmclassify.mail.verdicts import Verdict
+
 _EXAMPLES = (
     "lmclassify filter -m model < message.eml",
-    "lmclassify filter -m model --unsure 0.2,0.9 < message.eml",
+    "lmclassify filter -m model --unsure 0.2,0.9 --reason < message.eml",
     "lmclassify filter --socket /run/user/1000/lmclassify < message.eml",
+    "lmclassify filter --socket /run/lmclassify/socket --user alice@example.org < message.eml",
 )
+
+
+Socket = Annotated[
+    str | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help="Ask the service that listens on this socket (lmclassify serve --socket PATH) instead of "
+        "loading a model.",
+    ),
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        "--positive",
+        metavar="NAME",
+        help="The label that means spam. Default: `spam`, or the second of two labels.",
+    ),
+]
+Unsure = Annotated[
+    str | None,
+    typer.Option(
+        "--unsure",
+        metavar="LOW,HIGH",
+        help="Label a message `unsure` if its probability of spam is between these.",
+    ),
+]
+Reason = Annotated[
+    bool,
+    typer.Option(
+        "--reason",
+        help="Add the header X-LMClassify-Reason: the five words that speak most for the label.",
+    ),
+]
 
 
 def filter_message(
     run: Run,
     context: typer.Context,
     model: Model = DEFAULT_MODEL,
-    socket: Annotated[
+    socket: Socket = None,
+    user: Annotated[
         str | None,
         typer.Option(
-            "--socket",
-            metavar="PATH",
-            help="Ask the service that listens on this socket (lmclassify serve --socket PATH) instead of "
-            "loading a model.",
+            "--user", metavar="NAME", help="Whose model the service uses (lmclassify serve --models)."
         ),
     ] = None,
     fields: Fields = None,
@@ -36,22 +75,9 @@ def filter_message(
         bool,
         typer.Option(EXIT_CODE, help="Exit with 0 for spam, 1 for ham, 2 for unsure and 3 for a failure."),
     ] = False,
-    positive: Annotated[
-        str | None,
-        typer.Option(
-            "--positive",
-            metavar="NAME",
-            help="The label that means spam. Default: `spam`, or the second of two labels.",
-        ),
-    ] = None,
-    unsure: Annotated[
-        str | None,
-        typer.Option(
-            "--unsure",
-            metavar="LOW,HIGH",
-            help="Label a message `unsure` if its probability of spam is between these.",
-        ),
-    ] = None,
+    positive: Positive = None,
+    unsure: Unsure = None,
+    reason: Reason = False,
     exact: Exact = False,
 ) -> None:
     """Add the label of a mail message to its headers.
@@ -68,21 +94,46 @@ def filter_message(
 
         if model != DEFAULT_MODEL or exact:
             raise OptionError("with --socket the service has the model; drop --model and --exact")
-        classify_with_service(filtered, socket, fields=fields, positive=positive, unsure=unsure)
+        classify_with_service(
+            filtered, socket, fields=fields, positive=positive, unsure=unsure, reason=reason, user=user
+        )
         return
+    if user is not None:
+        raise OptionError("--user needs --socket: the service has the models of users")
     from lmclassify.mail.fields import parse_fields
-    from lmclassify.mail.messages import read_message
-    from lmclassify.mail.verdicts import decide, parse_unsure_zone
+    from lmclassify.mail.verdicts import parse_unsure_zone
 
     if fields is not None:
         parse_fields(fields)
     unsure_zone = None if unsure is None else parse_unsure_zone(unsure)
     fitted = load_model(run, model, exact)
     names = fitted.reading.choose_fields(fields)
-    text = read_message(filtered.message, names).text(names)
+    filtered.verdict = verdict_of_model(fitted, filtered.message, names, positive, unsure_zone, reason)
+
+
+def verdict_of_model(
+    fitted: FittedModel,
+    message: bytes,
+    fields: Sequence[str],
+    positive: str | None,
+    unsure_zone: tuple[float, float] | None,
+    reason: bool,
+) -> Verdict:
+    """Return what a loaded model decides about a message."""
+    from lmclassify.mail.messages import read_message
+    from lmclassify.mail.verdicts import UNSURE_LABEL, decide
+
+    text = read_message(message, fields).text(fields)
     probabilities = dict(zip(fitted.label_names, fitted.predict_proba([text])[0].tolist(), strict=True))
-    label = max(probabilities, key=probabilities.__getitem__)
-    filtered.verdict = decide(label, probabilities, positive, unsure_zone)
+    likeliest = max(probabilities, key=probabilities.__getitem__)
+    label = UNSURE_LABEL if fitted.needs_lessons else likeliest
+    verdict = decide(label, probabilities, positive, unsure_zone)
+    if reason:
+        from lmclassify.classify.explain import deciding_words
+
+        decided = verdict.label if verdict.label in probabilities else likeliest
+        verdict.reason = deciding_words(fitted, text, fitted.label_named(decided))
+    return verdict
 
 
 def register(app: typer.Typer) -> None:

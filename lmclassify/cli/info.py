@@ -89,11 +89,24 @@ def _to_text(facts: dict[str, Any]) -> str:
             f"{quality(stage['accuracy'], stage['log_loss'], stage['held_out_texts'])} "
             f"({counted(stage['held_out_texts'], 'text')})"
         )
+    if "lessons" in facts:
+        lines.append(f"lessons     {_lessons(facts['lessons'])}")
     for title in ("settings", "versions"):
         pairs = ", ".join(f"{key} {value}" for key, value in facts[title].items())
         lines.append(f"{title:<{_INDENT}}{printable(pairs)}")
     columns = terminal_columns(sys.stdout)
     return "\n".join(wrapped(line, columns, _INDENT) for line in lines)
+
+
+def _lessons(facts: dict[str, Any]) -> str:
+    """Return how much the model has learned from lessons, in words."""
+    line = f"{facts['total']:,} in all, {counted(facts['corrections'], 'correction')}; "
+    line += f"{facts['today']:,} today, {counted(facts['corrections_today'], 'correction')}"
+    if facts["last"] is not None:
+        line += f"; last {facts['last']}"
+    if facts["needs_more"]:
+        line += f"; every label needs {facts['needed_per_label']} before the model labels mail"
+    return line
 
 
 def _reading(reading: Mapping[str, Any]) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from lmclassify.classify.model import FittedModel
+from lmclassify.classify.online.lessons import MIN_LESSONS
 
 _LABEL_KEYS = ("training_texts", "validation_texts", "epochs", "best_epoch")
 _FIT_KEYS = ("started", "seconds", "texts", "texts_cut")
@@ -38,8 +41,28 @@ def model_info(fitted: FittedModel) -> dict[str, Any]:
         "reading": fitted.reading.to_json(),
         "training": {key: fit.get(key) for key in _FIT_KEYS} | _files(fit),
         **({"stages": stages} if stages else {}),
+        **_lessons(fitted),
         "settings": {**vars(fitted.settings), **fitted.parameters},
         "versions": fitted.versions,
+    }
+
+
+def _lessons(fitted: FittedModel) -> dict[str, Any]:
+    """Return how much the model has learned from lessons, if there are any or it needs some."""
+    if fitted.lessons is None or not (fitted.lessons.taught or fitted.needs_lessons):
+        return {}
+    found = asdict(fitted.lessons.statistics())
+    last = found["last"]
+    when = None if last is None else datetime.fromtimestamp(last).astimezone().isoformat(timespec="seconds")
+    per_label = dict(zip(fitted.label_names, found["per_label"], strict=True))
+    return {
+        "lessons": found
+        | {
+            "last": when,
+            "per_label": per_label,
+            "needs_more": fitted.needs_lessons,
+            "needed_per_label": MIN_LESSONS,
+        }
     }
 
 

@@ -100,7 +100,7 @@ def _result(filtered: FilteredMessage, with_exit_code: bool, failed: int) -> tup
     verdict = filtered.verdict
     if verdict is None:
         return failed, [filtered.message]
-    pieces = add_headers(filtered.message, verdict.label, verdict.score)
+    pieces = add_headers(filtered.message, verdict.label, verdict.score, verdict.reason)
     return verdict.status if with_exit_code else 0, pieces
 
 

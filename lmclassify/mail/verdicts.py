@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
 from lmclassify.errors import OptionError, counted, did_you_mean, listing, shorten
@@ -10,7 +10,7 @@ from lmclassify.errors import OptionError, counted, did_you_mean, listing, short
 POSITIVE, NEGATIVE, UNSURE = 0, 1, 2
 """Exit statuses, the same as bogofilter's."""
 
-_UNSURE_LABEL = "unsure"
+UNSURE_LABEL = "unsure"
 
 
 class Verdict(SimpleNamespace):
@@ -22,10 +22,12 @@ class Verdict(SimpleNamespace):
         Probability of the positive label.
     status : int
         `POSITIVE`, `NEGATIVE` or `UNSURE`.
+    reason : sequence of str
+        The words that speak most for the label, the strongest first; empty unless asked for.
     """
 
-    def __init__(self, label: str, score: float, status: int) -> None:
-        super().__init__(label=label, score=score, status=status)
+    def __init__(self, label: str, score: float, status: int, reason: Sequence[str] = ()) -> None:
+        super().__init__(label=label, score=score, status=status, reason=reason)
 
 
 def parse_unsure_zone(value: str) -> tuple[float, float]:
@@ -71,16 +73,18 @@ def decide(
     positive = _positive_label(list(probabilities), positive)
     score = probabilities[positive]
     if unsure_zone is not None:
-        if _UNSURE_LABEL in probabilities:
-            raise OptionError(f"the model has a label {_UNSURE_LABEL!r}, so --unsure cannot be used with it")
+        if UNSURE_LABEL in probabilities:
+            raise OptionError(f"the model has a label {UNSURE_LABEL!r}, so --unsure cannot be used with it")
         low, high = unsure_zone
         others = [name for name in probabilities if name != positive]
-        if score >= high or not others:
+        if label == UNSURE_LABEL:  # the model has learned too little
+            pass
+        elif score >= high or not others:
             label = positive
         elif score <= low:
             label = max(others, key=probabilities.__getitem__)
         else:
-            label = _UNSURE_LABEL
+            label = UNSURE_LABEL
     status = POSITIVE if label == positive else NEGATIVE if label in probabilities else UNSURE
     return Verdict(label, score, status)
 

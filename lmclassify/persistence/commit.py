@@ -7,19 +7,24 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lmclassify.errors import ModelError, OutputError, listing
+from lmclassify.persistence import journal_records
 from lmclassify.persistence.layout import (
     CONFIG,
     FIT,
     FORMAT,
     FORMAT_VERSION,
+    JOURNAL_FILE,
+    JOURNAL_MODES,
     MAX_CONFIG_BYTES,
     MAX_JSON_VALUES,
     NUMBERED_FILE,
@@ -32,6 +37,7 @@ from lmclassify.persistence.layout import (
     config_checksum,
     count_json_values,
     is_checkpoint,
+    journal_name,
     render_config,
 )
 from lmclassify.persistence.reading import model_checksum, open_regular_file, read_config
@@ -44,6 +50,7 @@ MAX_ATTEMPTS = 100
 
 _MARK = b"lmclassify"
 _MARK_WITHIN = 256  # bytes: every file of ours has the mark in its first few
+_held = threading.local()  # its `folders`: device and inode of the folders that this thread has locked
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
@@ -100,7 +107,7 @@ def _require_only_model(folder: Path) -> None:
 def _is_ours(path: Path) -> bool:
     if path.name == UNFINISHED and path.is_dir() and not path.is_symlink():
         return _is_unfinished_fit(path)
-    if path.name not in (CONFIG, TRAINING) and not NUMBERED_FILE.fullmatch(path.name):
+    if path.name not in (CONFIG, TRAINING) and not _numbered(path.name):
         return False
     try:
         with open_regular_file(path) as file:
@@ -109,7 +116,11 @@ def _is_ours(path: Path) -> bool:
         return True
     except ModelError:
         return False
-    return not head or _MARK in head  # a crash may leave an empty file
+    return not head.strip(b"\0") or _MARK in head  # a crash may leave an empty file, or one of zeros
+
+
+def _numbered(name: str) -> re.Match[str] | None:
+    return NUMBERED_FILE.fullmatch(name) or JOURNAL_FILE.fullmatch(name)
 
 
 def _is_unfinished_fit(folder: Path) -> bool:
@@ -123,8 +134,14 @@ def _is_unfinished_fit(folder: Path) -> bool:
     return all(entry.name.startswith(".") for entry in entries)  # killed before it was written
 
 
-def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: str | None = None) -> None:
-    """Write a model, replacing an existing one as a whole.
+def write_model(
+    path: str | os.PathLike[str],
+    model: StoredModel,
+    *,
+    replaces: str | None = None,
+    journals: Mapping[str, Iterable[bytes]] | None = None,
+) -> None:
+    """Write a model, replacing an existing one with its journals as a whole.
 
     Raises OutputError if the folder holds something else, cannot be written, or holds another model than the
     one to replace. The existing model is then unchanged.
@@ -133,6 +150,9 @@ def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: s
     ----------
     replaces : str, optional
         `model_checksum` of the existing model that this one was made from.
+    journals : dict of str to records, optional
+        Records of the new model's journals, by suffix (`lmclassify.persistence.layout.JOURNAL_MODES`). To
+        carry over what the existing ones hold, read them and write the model inside ``with locked(folder)``.
     """
     folder = Path(path)
     render_config(model.config)  # a value that JSON cannot hold fails before anything is written
@@ -143,12 +163,12 @@ def write_model(path: str | os.PathLike[str], model: StoredModel, *, replaces: s
             _require_only_model(folder)
             if replaces is not None and model_checksum(folder) != replaces:
                 raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
-            _commit(folder, model, record)
+            _commit(folder, model, record, journals or {})
 
     _work_in(folder, commit)
 
 
-def _commit(folder: Path, model: StoredModel, record: str) -> None:
+def _commit(folder: Path, model: StoredModel, record: str, journals: Mapping[str, Iterable[bytes]]) -> None:
     written: list[Path] = []
     try:
         number = _next_number(folder)
@@ -159,7 +179,7 @@ def _commit(folder: Path, model: StoredModel, record: str) -> None:
             name = reusable.pop((file.suffix, entry["sha256"]), None)
             if name is None or not _has_content(folder / name, file.content):
                 name = f"{number}.{file.suffix}"
-                _write_file(folder / name, file.content, written)
+                write_file(folder / name, file.content, written)
                 number += 1
             entries.append({"name": name, **entry})
         config = {
@@ -174,48 +194,66 @@ def _commit(folder: Path, model: StoredModel, record: str) -> None:
         content = render_config(config)
         if len(content) > MAX_CONFIG_BYTES or count_json_values(content) > MAX_JSON_VALUES:
             raise OutputError(f"cannot write the model to {folder}: it has too many labels")
-        _write_file(draft, content, written)
+        write_file(draft, content, written)
         first = json.dumps({RECORD_KEY: config["checksum"]}) + "\n"
-        _write_file(record_draft, (first + record).encode("ascii"), written)
-        _sync_folder(folder)
+        write_file(record_draft, (first + record).encode("ascii"), written)
+        keep = {record_draft.name, *(entry["name"] for entry in entries)}
+        for suffix, records in journals.items():
+            name = journal_name(config["next_number"], suffix)
+            content = journal_records.encode_all(config["checksum"], records)
+            write_file(folder / name, content, written, JOURNAL_MODES[suffix])
+            keep.add(name)
+        sync_folder(folder)
         os.replace(draft, folder / CONFIG)
-    except OSError:
+    except (OSError, ValueError):
         for path in written:
             path.unlink(missing_ok=True)
         raise
     with contextlib.suppress(OSError):  # the model is committed
         os.replace(record_draft, folder / TRAINING)
-        _sync_folder(folder)
+        sync_folder(folder)
     # The record's draft is still there if it could not be renamed; a reader finds it.
-    _remove_unlisted(folder, {record_draft.name, *(entry["name"] for entry in entries)})
+    _remove_unlisted(folder, keep)
 
 
 @contextlib.contextmanager
 def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a folder's lock. The lock ends with the process, however that ends.
 
-    Raises BlockingIOError if another process holds it and `wait` is False. Raises OSError if the folder
+    A thread that holds the lock may ask for it again, unless `wait` is False.
+
+    Raises BlockingIOError if somebody holds it and `wait` is False. Raises OSError if the folder
     cannot be opened, or was removed while this process waited.
 
     Parameters
     ----------
     wait : bool, default=True
-        Wait for another process that holds the lock.
+        Wait for another process or thread that holds the lock.
     """
     if sys.platform == "win32":
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
+        status = os.fstat(descriptor)
+        identity = status.st_dev, status.st_ino
+        held: set[tuple[int, int]] = _held.__dict__.setdefault("folders", set())
+        if wait and identity in held:
+            yield
+            return
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
         except OSError:
             pass  # not every file system has locks
-        if not os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+        if not os.path.samestat(status, os.stat(folder)):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-        yield
+        held.add(identity)
+        try:
+            yield
+        finally:
+            held.discard(identity)
     finally:
         os.close(descriptor)
 
@@ -236,7 +274,7 @@ def _has_content(path: Path, content: bytes) -> bool:
 
 
 def _next_number(folder: Path) -> int:
-    numbers = [int(match[1]) for entry in folder.iterdir() if (match := NUMBERED_FILE.fullmatch(entry.name))]
+    numbers = [int(match[1]) for entry in folder.iterdir() if (match := _numbered(entry.name))]
     with contextlib.suppress(ModelError):
         numbers.append(read_config(folder)["next_number"] - 1)
     return max(numbers, default=0) + 1
@@ -250,15 +288,16 @@ def _entry(file: ModelFile) -> dict[str, Any]:
     return {**entry, "size": len(file.content), "sha256": hashlib.sha256(file.content).hexdigest()}
 
 
-def _write_file(path: Path, content: bytes, written: list[Path]) -> None:
-    with open(path, "xb") as file:
+def write_file(path: Path, content: bytes, written: list[Path], mode: int = 0o666) -> None:
+    """Write a new file, flushed to the disk, and add its path to a list once it exists."""
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         written.append(path)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     if os.name == "nt":  # folders cannot be opened there
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -271,6 +310,6 @@ def _sync_folder(folder: Path) -> None:
 def _remove_unlisted(folder: Path, keep: set[str]) -> None:
     """Remove the files of older models and of crashed writers."""
     for entry in folder.iterdir():
-        if NUMBERED_FILE.fullmatch(entry.name) and entry.name not in keep:
+        if _numbered(entry.name) and entry.name not in keep:
             with contextlib.suppress(OSError):
                 entry.unlink()

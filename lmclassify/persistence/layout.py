@@ -10,6 +10,10 @@
 ``training.jsonl``
     The training record: times, dates and losses. Its first line names the checksum of its config.json. It is
     written under a number first and renamed once the model is committed.
+``<number>.journal``, ``<number>.texts``
+    Records that were added to the model since it was committed (`lmclassify.persistence.journal`): what it
+    learned, and the texts that it keeps. Their number is the one before ``next_number`` of config.json, so a
+    commit begins new ones, and those of older models are ignored and removed like other files.
 ``unfinished``
     A folder with the checkpoints of a fit that has not ended. It is not part of the model.
 
@@ -39,6 +43,9 @@ FIT = "fit.json"
 RECORD_KEY = "lmclassify"
 """Key of the first line of the training record; its value is the checksum of config.json."""
 NUMBERED_FILE = re.compile(r"([1-9][0-9]{0,17})\.(json|safetensors)")
+JOURNAL_FILE = re.compile(r"([1-9][0-9]{0,17})\.(journal|texts)(\.draft)?")
+JOURNAL_MODES = {"journal": 0o666, "texts": 0o600}
+"""Permissions of a model's journals, by suffix, before the umask: nobody else reads kept texts."""
 
 MAX_CONFIG_BYTES = 1 << 26
 """Limit for config.json: 64 MB hold hundreds of thousands of labels."""
@@ -74,6 +81,10 @@ class StoredModel:
     """Entries of the training record."""
     path: str = field(default="", compare=False)
     """Where config.json was read, for error messages."""
+    checksum: str = field(default="", compare=False)
+    """Checksum of config.json, which identifies a model that was read."""
+    next_number: int = field(default=0, compare=False)
+    """First number that no file of the folder has had, when it was read."""
 
 
 def only_file(files: Sequence[ModelFile], role: str) -> ModelFile:
@@ -82,6 +93,11 @@ def only_file(files: Sequence[ModelFile], role: str) -> ModelFile:
     if len(found) != 1:
         raise ValueError(f"{len(found)} files with role {role}, expected 1")
     return found[0]
+
+
+def journal_name(next_number: int, suffix: str) -> str:
+    """Return the name of a journal of the model whose config.json holds `next_number`."""
+    return f"{next_number - 1}.{suffix}"
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -95,7 +95,7 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
     training = read_training(folder, config)
     own = {"format", "format_version", "files", "next_number", "checksum"}
     rest = {key: value for key, value in config.items() if key not in own}
-    return StoredModel(rest, files, training, str(folder / CONFIG))
+    return StoredModel(rest, files, training, str(folder / CONFIG), config["checksum"], config["next_number"])
 
 
 def model_checksum(path: str | os.PathLike[str]) -> str:

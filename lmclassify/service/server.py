@@ -10,23 +10,21 @@ import os
 import resource
 import signal
 import socket
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
 
-from lmclassify.errors import LMClassifyError, OutputError
+from lmclassify.errors import LMClassifyError
 from lmclassify.service.app import Service
 from lmclassify.service.protocol import Connections, LimitedProtocol
 from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.sockets import BACKLOG
 from lmclassify.service.worker import freeze_garbage_collector
 from lmclassify.service.worker_process import WorkerCommand
 
 _log = logging.getLogger("lmclassify.service")
 
-BACKLOG = 2048
-"""Connections that the kernel queues; uvicorn's default."""
 SPARE_FILES = 256
 """Open files kept for other things than connections: pipes, files of the page, connections being refused."""
 WATCH_SECONDS = 1.0
@@ -57,7 +55,7 @@ def serve(
     command : WorkerCommand
         Starts the scoring process.
     listener : socket
-        A listening socket from `listen_on_port` or `listen_on_path`.
+        A listening socket; see `lmclassify.service.sockets`.
     watch : path, optional
         Folder of the model; when it changes, the model is reloaded.
     reload_token : callable, optional
@@ -211,76 +209,3 @@ def _available_connections(wanted: int) -> int:
             "at most %d connections, not %d: the limit of open files (ulimit -n) is low", available, wanted
         )
     return available
-
-
-def listen_on_port(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on an address.
-
-    Raises OutputError if that is not possible, for example because the port is in use.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise OutputError(f"cannot listen on {host}: {error.strerror or error}; see --host") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise OutputError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; see --host and --port"
-        ) from error
-    return listener
-
-
-@contextlib.contextmanager
-def listen_on_path(path: str | os.PathLike[str]) -> Iterator[socket.socket]:
-    """Listen on a local (Unix domain) socket that only this user can access; remove it at the end.
-
-    Raises OutputError if that is not possible, for example because another service uses it or the path is a
-    file.
-    """
-    path = Path(path)
-    _remove_stale_socket(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise OutputError(f"cannot listen on {path}: {error.strerror or error}; see --socket") from error
-    finally:
-        os.umask(mask)
-    inode = path.stat().st_ino
-    try:
-        yield listener
-    finally:
-        listener.close()
-        with contextlib.suppress(OSError):
-            if path.stat().st_ino == inode:
-                path.unlink()
-
-
-def _remove_stale_socket(path: Path) -> None:
-    """Remove a socket on which no process listens any more."""
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise OutputError(f"{path} exists and is not a socket; choose another path for --socket")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise OutputError(f"cannot listen on {path}: {error.strerror or error}; see --socket") from error
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-        except OSError as error:
-            raise OutputError(f"cannot listen on {path}: {error.strerror or error}; see --socket") from error
-    raise OutputError(f"another service listens on {path}; stop it, or choose another --socket")

@@ -29,7 +29,9 @@ def files(tmp_path):
 
 def test_texts_come_back_from_mail(files):
     assert files.changed() == 0
-    assert read_texts(str(files.folder / "test.mbox")) == [" ".join(text.split()) for text in TEXTS[:3]]
+    assert read_texts(str(files.folder / "test.mbox"), ("subject",)) == [
+        " ".join(text.split()) for text in TEXTS[:3]
+    ]
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lmclassify import LMClassifier
 from lmclassify.classify.attribution import MAX_SHOWN_TOKENS
 from lmclassify.classify.cascade import Cascade
-from lmclassify.classify.explain import MAX_WORDS
+from lmclassify.classify.explain import MAX_WORDS, deciding_words
 from lmclassify.errors import LMClassifyWarning, OptionError
 from lmclassify.text.scripts import is_unspaced
 from lmclassify.text.tokenizer import encodable
@@ -179,3 +179,25 @@ def test_informative_words_add_up_their_parts(golden_tuned):
     assert min(totals) > 0
     with pytest.raises(OptionError, match="n must be at least 1"):
         golden_tuned.informative_words(texts, n=0)
+
+
+def test_deciding_words_are_the_strongest_of_all_occurrences(model):
+    text = "Free money: FREE cruise, win a free prize with your friends on Friday, lunch free"
+    contributions: dict[str, float] = {}
+    for label, against in (("spam", "ham"), ("ham", "spam")):
+        contributions.clear()
+        for word in model.explain(text, label, against)["words"]:
+            folded = word["word"].casefold()
+            contributions[folded] = contributions.get(folded, 0) + word["contribution"]
+        words = deciding_words(model, text, label)
+        assert len({word.casefold() for word in words}) == len(words)
+        values = [contributions[word.casefold()] for word in words]
+        assert values == sorted(values, reverse=True)
+        assert all(value > 0 for value in values)
+        rest = [value for word, value in contributions.items() if word not in map(str.casefold, words)]
+        assert len(words) == 5 or max(rest) < 0.05 * max(map(abs, contributions.values()))
+        assert max(rest) <= min(values)
+    assert deciding_words(model, text) == deciding_words(model, text, model.predict([text])[0])
+    assert deciding_words(model, "") == []
+    assert deciding_words(model, " \n") == []
+    assert len(deciding_words(model, text, n=1)) == 1

@@ -34,7 +34,12 @@ def completed(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, line: s
 
 def test_bash(home, monkeypatch):
     assert completed(monkeypatch, home, "bash", "lmclassify ") == list(COMMAND_MODULES)
-    assert completed(monkeypatch, home, "bash", "lmclassify fit --recipe ") == ["tuned", "ngram", "plain"]
+    assert completed(monkeypatch, home, "bash", "lmclassify fit --recipe ") == [
+        "tuned",
+        "ngram",
+        "plain",
+        "online",
+    ]
     assert completed(monkeypatch, home, "bash", "lmclassify download sm") == ["sms-spam"]
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 import pytest
 
 import lmclassify
+from lmclassify import load
+from lmclassify.classify.explain import deciding_words
 from tests.cli.helpers import QUICK
 from tests.conftest import ROOT, bundled, run_cli
 
@@ -133,6 +135,20 @@ def test_filter(saved):
         done = run_cli("filter", *options, cwd=saved.parent, stdin=MESSAGE)
         assert done.returncode == status, done.stderr
         assert b"X-LMClassify-Label: " + name in done.stdout
+
+
+def test_filter_adds_the_reason(saved):
+    message = b"Subject: Your free prize is waiting, claim it now\n\nbody\n"
+    for zone, name in (("0,0", "spam"), ("1,1", "ham"), ("0,1", "unsure")):
+        done = run_cli("filter", "-m", saved, "--reason", "--unsure", zone, cwd=saved.parent, stdin=message)
+        assert (done.returncode, done.stderr) == (0, b"")
+        label, _, rest = done.stdout.decode().split("\n", 2)
+        assert label == f"X-LMClassify-Label: {name}"
+        text = "Your free prize is waiting, claim it now"
+        words = deciding_words(load(saved), text, None if name == "unsure" else name)
+        assert words or name == "ham"
+        reason = f"X-LMClassify-Reason: {' '.join(words)}\n" if words else ""
+        assert rest == reason + message.decode()
 
 
 @pytest.mark.parametrize(

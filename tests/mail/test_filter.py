@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lmclassify.errors import OptionError
 from lmclassify.mail.filter import filter_standard_input
-from lmclassify.mail.headers import add_headers
+from lmclassify.mail.headers import add_headers, verdict_headers
 from lmclassify.mail.verdicts import Verdict, decide
 
 ADDED = b"X-LMClassify-Label: spam\nX-LMClassify-Score: 0.980000\n"
@@ -51,11 +51,73 @@ def test_headers(message, result):
     assert filtered(message) == result
 
 
-@pytest.mark.parametrize("label", ["täglich", "a\nb", " spam", "x" * 2000, "=?utf-8?q?x?=", "", "日本" * 40])
+@pytest.mark.parametrize(
+    "label", ["täglich", "a\nb", "a  b", " spam", "x" * 2000, "=?utf-8?q?x?=", "", "日本" * 40]
+)
 def test_labels_that_need_encoding(label):
     result = filtered(b"Subject: x\n\n", label)
     assert all(len(line) < 100 for line in result.splitlines())
     assert email.message_from_bytes(result, policy=email.policy.default)["x-lmclassify-label"] == label
+
+
+HOSTILE_WORDS = [
+    "a\r\nX-LMClassify-Label:ham",
+    "b\n\nbody",
+    "c\0\x1b[31m\x7f",
+    "=?utf-8?q?ham?=",
+    "?=",
+    "\u202eevil\u2066\u200e\u061c",
+    "\u200b\ufeff\U000e0041",
+    "👨\u200d👩\u200d👧",
+    "Grüße",
+    "日本語",
+    "x" * 100_000,
+    "😀" * 100_000,
+    "a\u0301" * 500,
+    "\ud800",
+    "\u2028\x85",
+    "$$$,",
+    ":",
+]
+
+
+def reason_of(words: list[str]) -> tuple[str, str]:
+    """Return the header of a reason as it stands and as a reader of mail decodes it."""
+    message = b"".join(add_headers(b"Subject: x\n\nbody\n", "spam", 0.98, words))
+    read = email.message_from_bytes(message, policy=email.policy.default)
+    assert read.keys() == ["X-LMClassify-Label", "X-LMClassify-Score", "X-LMClassify-Reason", "Subject"]
+    assert read.get_content() == "body\n"
+    ((_, value),) = verdict_headers("spam", 0.98, words)[2:]
+    assert value.isascii()
+    assert value.replace("\n ", "").isprintable()
+    assert all(len(line) <= 76 for line in f"X-LMClassify-Reason: {value}".split("\n"))
+    return value, str(read["X-LMClassify-Reason"])
+
+
+@pytest.mark.parametrize("word", HOSTILE_WORDS, ids=lambda word: ascii(word)[:20])
+def test_the_reason_of_hostile_words_is_one_harmless_header(word):
+    _, read = reason_of(["free", word, "prize"])
+    first, *shown, last = read.split(" ")
+    assert (first, last, len(shown)) == ("free", "prize", 1)
+    assert all(character.isprintable() or character in "\u200c\u200d" for character in read)
+    assert len(shown[0]) <= 43
+    if word.isprintable() and len(word) <= 40:
+        assert shown == [word]
+
+
+def test_the_reason_is_folded_and_cut():
+    assert reason_of(["prize!", "$1,000,000", "=?", "ümlaut"])[1] == "prize! $1,000,000 =? ümlaut"
+    value, read = reason_of(["w" * 41] * 5)
+    assert read == " ".join(["w" * 40 + "..."] * 5)
+    assert value.count("\n ") == 4
+    value, read = reason_of(["日" * 90] * 5)
+    assert read == " ".join(["日" * 40 + "..."] * 5)
+    assert [name for name, _ in verdict_headers("spam", 0.98)] == ["X-LMClassify-Label", "X-LMClassify-Score"]
+
+
+def test_a_senders_reason_is_removed():
+    message = b"X-LMClassify-Reason: =?utf-8?q?a?=\n b\nSubject: x\n\n"
+    assert filtered(message) == ADDED + b"Subject: x\n\n"
 
 
 PIECES = [
@@ -65,6 +127,7 @@ PIECES = [
     b"\r",
     b"X-LMClassify-Label: ham",
     b"x-lmclassify-score:1",
+    b"X-LMClassify-Reason: win",
     b" ",
     b"\n\n",
     b"From a",

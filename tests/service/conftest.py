@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,8 +26,9 @@ import uvicorn
 
 from lmclassify.service.app import Service
 from lmclassify.service.queue import ScoringQueue
-from lmclassify.service.server import listen_on_path, listen_on_port, uvicorn_config
+from lmclassify.service.server import uvicorn_config
 from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.sockets import listen_on_path, listen_on_port
 from lmclassify.service.worker_process import WorkerCommand
 
 DEADLINE = 120.0
@@ -255,3 +257,10 @@ def served(tuned_folder) -> Iterator[str]:
     command = WorkerCommand({"folder": str(tuned_folder), "deciding": {}})
     with serving(command) as url:
         yield url
+
+
+@pytest.fixture
+def short_folder():
+    """A folder with a short path: that of a socket has at most 104 characters (macOS)."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)

@@ -7,8 +7,9 @@ import json
 import logging
 import sys
 
-from lmclassify.service.server import listen_on_port, serve
+from lmclassify.service.server import serve
 from lmclassify.service.settings import ServiceSettings
+from lmclassify.service.sockets import listen_on_port
 from lmclassify.service.worker_process import WorkerCommand
 
 if __name__ == "__main__":

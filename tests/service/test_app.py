@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 import lmclassify
+from lmclassify.classify.explain import deciding_words
 from lmclassify.service import schemas
 from tests.conftest import bundled
 
@@ -52,6 +53,19 @@ def test_predict_takes_one_text_or_several(client):
     assert client.post("/v1/predict", json={"texts": []}).json() == {"predictions": []}
     for body in ({}, {"text": "a", "texts": ["b"]}):
         assert client.post("/v1/predict", json=body).status_code == 422
+
+
+def test_predict_gives_the_reason_of_one_text(client, fitted):
+    for text in TEXTS:
+        answer = client.post("/v1/predict", json={"text": text, "reason": True}).json()
+        (prediction,) = validated(schemas.PredictResponse, answer)["predictions"]
+        reason = prediction.pop("reason")
+        assert reason == deciding_words(fitted, text)
+        assert answer == client.post("/v1/predict", json={"text": text, "reason": False}).json()
+    assert client.post("/v1/predict", json={"texts": ["a"], "reason": False}).status_code == 200
+    refused = client.post("/v1/predict", json={"texts": ["a"], "reason": True})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "A reason is given for one text: send text, not texts."
 
 
 def test_predictions_do_not_depend_on_the_other_texts(client):
@@ -176,6 +190,7 @@ def test_the_openapi_document_describes_the_paths(client):
         "/v1/predict",
         "/v1/explain",
         "/v1/suggest",
+        "/v1/learn",
         "/v1/model",
         "/healthz",
         "/readyz",

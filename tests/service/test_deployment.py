@@ -14,15 +14,23 @@ import pytest
 from tests.conftest import ROOT, run_cli
 
 UNIT = ROOT / "docs" / "service" / "lmclassify.service"
+MILTER_UNIT = ROOT / "docs" / "service" / "lmclassify-milter.service"
 DOCKERFILE = (ROOT / "docs" / "service" / "Dockerfile").read_text()
 
 
-def test_options_exist(tmp_path):
-    known = set(re.findall(r"--[a-z-]+", run_cli("serve", "--help", cwd=tmp_path).stdout.decode()))
-    for text in (UNIT.read_text(), *re.findall(r"ENTRYPOINT.*", DOCKERFILE)):
+@pytest.mark.parametrize(
+    ("command", "texts"),
+    [
+        ("serve", [UNIT.read_text(), *re.findall(r"ENTRYPOINT.*", DOCKERFILE)]),
+        ("milter", [MILTER_UNIT.read_text()]),
+    ],
+)
+def test_options_exist(command, texts, tmp_path):
+    known = set(re.findall(r"--[a-z-]+", run_cli(command, "--help", cwd=tmp_path).stdout.decode()))
+    for text in texts:
         used = {
             option
-            for line in re.findall(r".*lmclassify.*serve.*", text)
+            for line in re.findall(rf".*lmclassify.*\W{command}.*", text)
             for option in re.findall(r"--[a-z-]+", line)
         }
         assert used
@@ -63,11 +71,12 @@ def test_the_image_copies_existing_files():
 
 
 @pytest.mark.long
-def test_systemd_accepts_the_unit(tmp_path):
+@pytest.mark.parametrize("file", [UNIT, MILTER_UNIT], ids=lambda file: file.name)
+def test_systemd_accepts_the_unit(tmp_path, file):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze (Debian: systemd)")
-    unit = tmp_path / UNIT.name
+    unit = tmp_path / file.name
     program = Path(sys.executable).parent / "lmclassify"
-    unit.write_text(UNIT.read_text().replace("/opt/lmclassify/bin/lmclassify", str(program)))
+    unit.write_text(file.read_text().replace("/opt/lmclassify/bin/lmclassify", str(program)))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -37,6 +37,8 @@ from lmclassify.classify.incremental.label_experts import (
 )
 from lmclassify.classify.model import FittedModel, TunedModel
 from lmclassify.classify.novelty import cross_entropies, ood_features
+from lmclassify.classify.online.lessons import Lessons
+from lmclassify.classify.online.uniform_model import UniformModel
 from lmclassify.classify.predictor import LabelModel
 from lmclassify.classify.scoring import log_likelihoods, ngram_background
 from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
@@ -102,6 +104,8 @@ def add_label(
     new = NewLabel(label, index, list(texts), classes, label_weights, log_priors, seed)
     if isinstance(model, TunedModel):
         return _add_to_tuned(model, new, context)
+    if model.settings.recipe == "online":
+        return _add_to_online(model, new)
     return _add_to_plain(model, new, context)
 
 
@@ -109,7 +113,7 @@ def count_trainings(model: FittedModel, texts: int) -> int:
     """Return how many language models `add_label` trains with so many texts."""
     if isinstance(model, TunedModel) and model.combination.lstms_decide:
         return 1 + min(FOLDS, texts)
-    return 0 if model.settings.recipe == "ngram" else 1
+    return 0 if model.settings.recipe in ("ngram", "online") else 1
 
 
 def _check(model: FittedModel, label: Any, texts: Sequence[str]) -> None:
@@ -138,6 +142,28 @@ def _log_priors(model: FittedModel, label_weights: Array, index: int) -> Array:
     return np.insert(others, index, -np.log(labels))
 
 
+def _lessons_with_label(model: FittedModel, new: NewLabel) -> Lessons | None:
+    """Return the lessons of the other labels."""
+    kept = inserted(list[int | None](range(len(model.classes_))), new.index, None)
+    return None if model.lessons is None else model.lessons.with_labels(kept)
+
+
+def _add_to_online(model: FittedModel, new: NewLabel) -> FittedModel:
+    """Return a model of recipe online that has been taught the new label's texts."""
+    changed = replace(
+        model,
+        classes_=new.classes,
+        log_priors=np.full(len(new.classes), -np.log(len(new.classes))),
+        models=inserted(model.models, new.index, UniformModel()),
+        label_weights=np.ones(len(new.classes)),
+        held_out=HeldOut.empty(len(new.classes)),
+        lessons=_lessons_with_label(model, new),
+    )
+    for text in new.texts:
+        changed.learn(text, new.label)
+    return with_revision(changed, "add", new.label, len(new.texts))
+
+
 def _add_to_plain(model: FittedModel, new: NewLabel, context: FitContext) -> FittedModel:
     sequences = model.tokenizer.sequences(new.texts)
     lstm, record = fit_language_model(model, new.label, sequences, context, new.seed)
@@ -147,6 +173,7 @@ def _add_to_plain(model: FittedModel, new: NewLabel, context: FitContext) -> Fit
         log_priors=new.log_priors,
         models=inserted(model.models, new.index, lstm),
         label_weights=new.label_weights,
+        lessons=_lessons_with_label(model, new),
     )
     _, validation = split_texts(len(new.texts), context.settings.validation_fraction, new.seed)
     texts = changed.truncate([new.texts[index] for index in validation.tolist()])
@@ -207,6 +234,7 @@ def _add_to_tuned(model: TunedModel, new: NewLabel, context: FitContext) -> Fitt
         held_out=held_out,
         held_out_texts=kept,
         label_weights=new.label_weights,
+        lessons=_lessons_with_label(model, new),
     )
     return with_revision(changed, "add", new.label, len(new.texts), record)
 

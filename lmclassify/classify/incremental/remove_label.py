@@ -20,6 +20,7 @@ def remove_label(model: FittedModel, label: Any) -> FittedModel:
         raise DataError(f"{shorten(label)} is the only label; a model needs one")
     log_priors = np.delete(model.log_priors, index)
     settings = model.settings
+    others = [code for code in range(len(model.classes_)) if code != index]
     if settings.disguised_label == str(label):
         settings = replace(settings, disguised_label="none")
     changed = replace(
@@ -31,6 +32,7 @@ def remove_label(model: FittedModel, label: Any) -> FittedModel:
         held_out=model.held_out.without_label(index),
         label_weights=np.delete(model.label_weights, index),
         training=[entry for entry in model.training if entry.get("label") != label],
+        lessons=None if model.lessons is None else model.lessons.with_labels(others),
     )
     if isinstance(changed, TunedModel):
         kept = changed.held_out_texts

@@ -33,6 +33,7 @@ from lmclassify.classify.training.device import check_device
 from lmclassify.classify.training.groups import encode_groups, repeated_text_groups
 from lmclassify.classify.training.labels import class_factors, encode_labels, log_priors, text_weights
 from lmclassify.classify.training.ngram_stage import fit_ngram
+from lmclassify.classify.training.online import fit_online
 from lmclassify.classify.training.progress import Display, FitProgress
 from lmclassify.classify.training.sampling import StreamedRemainder
 from lmclassify.classify.training.time_limit import TimeLimit
@@ -182,7 +183,7 @@ class ClassifierTrainer:
         if self.cluster is not None and self.device == "cuda":
             raise OptionError("training on a Ray cluster uses processors: device must be auto or cpu")
         check_device(self.device)
-        if self.settings.recipe == "ngram":
+        if self.settings.recipe in ("ngram", "online"):
             given = [*self.settings.given_for_lstms(), *(["device"] if self.device == "cuda" else [])]
             if given:
                 raise lstm_options_error(given)
@@ -194,7 +195,7 @@ class ClassifierTrainer:
                 self.callback(label, record)
 
         settings, vectors = self.settings, None
-        if settings.recipe != "plain":
+        if settings.recipe in ("tuned", "ngram"):
             vectors = load_word_vectors(settings.vectors)
             if settings.vectors == "auto":
                 settings = replace(settings, vectors="none" if vectors is None else "wordllama")
@@ -329,6 +330,8 @@ def _recipe(name: str) -> Callable[[TrainingData, FitContext], FitResult]:
         return fit_ngram
     if name == "tuned":
         return fit_tuned
+    if name == "online":
+        return fit_online
     from lmclassify.classify.training.plain import fit_plain  # torch
 
     return fit_plain

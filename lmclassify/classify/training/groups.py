@@ -74,7 +74,7 @@ def repeated_text_groups(texts: Sequence[str]) -> Codes | None:
 def equal_texts(texts: Sequence[str]) -> Codes:
     """Return groups of equal texts; case, numbers, punctuation and the ``Re:`` of replies do not count."""
     numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(_essence(text), len(numbers)) for text in texts], dtype=np.intp)
+    return np.array([numbers.setdefault(essence(text), len(numbers)) for text in texts], dtype=np.intp)
 
 
 def repeated_share(groups: Codes) -> float:
@@ -82,7 +82,7 @@ def repeated_share(groups: Codes) -> float:
     return float((np.bincount(groups)[groups] > 1).mean()) if len(groups) else 0.0
 
 
-def _essence(text: str) -> str:
+def essence(text: str) -> str:
     """Return what two texts that repeat each other have in common."""
     folded = text.lower()
     reply = _REPLY.match(folded)

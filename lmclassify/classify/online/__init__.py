@@ -1,0 +1,1 @@
+"""Learning from single texts: lessons, their weights, and their journal beside a saved model."""

@@ -1,0 +1,157 @@
+"""The lessons that a model has learned since it was fitted.
+
+Lessons are an online linear classifier beside the fitted experts: what its weights add to the joint
+log-probabilities corrects what the model says. See `lmclassify.classify.online.teach` for the steps.
+
+Shapes: n texts, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.classify.online.lesson import Lesson
+from lmclassify.classify.online.weights import LessonWeights
+
+Array = npt.NDArray[np.float64]
+
+KEPT_LESSONS = 1000
+"""So many lessons can still be undone after they have become part of the saved model."""
+
+
+MIN_LESSONS = 10
+"""Lessons of each label that a model of recipe online needs before its labels mean anything."""
+
+
+@dataclass(frozen=True)
+class LessonStatistics:
+    """How much a model has learned from lessons."""
+
+    total: int
+    corrections: int
+    """Lessons whose text had got another label from the model."""
+    today: int
+    """Since midnight, local time."""
+    corrections_today: int
+    last: float | None
+    """Time of the last lesson, seconds since 1970; None if there is none."""
+    per_label: list[int]
+    """(K,)"""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What is remembered of a lesson for ever: enough to know the text again and to count."""
+
+    time: float
+    label: int
+    is_correction: bool
+
+
+class Lessons:
+    """Lessons and the weights that they have changed.
+
+    Parameters
+    ----------
+    labels : int
+        K.
+
+    Attributes
+    ----------
+    weights : LessonWeights
+    labels : int
+        K.
+    taught : dict of bytes to Taught
+        By the text's identity, in the order of the lessons.
+    """
+
+    def __init__(self, labels: int) -> None:
+        self.weights = LessonWeights(labels)
+        self.labels = labels
+        self.taught: dict[bytes, Taught] = {}
+        self._kept: dict[bytes, Lesson] = {}
+
+    @property
+    def per_label(self) -> npt.NDArray[np.intp]:
+        """(K,) the number of lessons of each label."""
+        return np.bincount([lesson.label for lesson in self.taught.values()], minlength=self.labels)
+
+    def statistics(self) -> LessonStatistics:
+        """Return how much has been learned, and how much of it today."""
+        taught = self.taught.values()
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        today = [lesson for lesson in taught if lesson.time >= midnight]
+        return LessonStatistics(
+            total=len(taught),
+            corrections=sum(lesson.is_correction for lesson in taught),
+            today=len(today),
+            corrections_today=sum(lesson.is_correction for lesson in today),
+            last=max((lesson.time for lesson in taught), default=None),
+            per_label=self.per_label.tolist(),
+        )
+
+    def apply(self, lesson: Lesson) -> None:
+        """Add a lesson. One of the same text is taken back first, if it can be."""
+        if lesson.id in self._kept:
+            self.undo(lesson.id)
+        for move in lesson.moves:
+            self.weights.apply(move)
+        self.taught[lesson.id] = Taught(lesson.time, lesson.label, lesson.is_correction)
+        self._kept[lesson.id] = lesson
+
+    def get(self, identity: bytes) -> Lesson | None:
+        """Return the lesson of a text, if it can be undone."""
+        return self._kept.get(identity)
+
+    def can_undo(self, identity: bytes) -> bool:
+        """Return whether the lesson of a text can be taken back."""
+        return identity in self._kept
+
+    def undo(self, identity: bytes) -> Lesson:
+        """Take a lesson back and return it: weights and counts are then as if it had never been taught.
+
+        Raises
+        ------
+        KeyError
+            If there is no such lesson, or it can no longer be undone.
+        """
+        lesson = self._kept.pop(identity)
+        for move in lesson.moves:
+            self.weights.apply(move, -1)
+        del self.taught[identity]
+        return lesson
+
+    def scores(self, texts: Sequence[str]) -> Array:
+        """Return what lessons add to the joint log-probabilities of texts, (n, K) nats."""
+        if not len(self.weights.buckets):
+            return np.zeros((len(texts), self.labels))
+        return self.weights.scores(texts)
+
+    def keep(self, lessons: Iterable[Lesson]) -> None:
+        """Take lessons that are part of the weights already, so that they can be undone."""
+        self._kept.update((lesson.id, lesson) for lesson in lessons)
+
+    def kept(self) -> list[Lesson]:
+        """Return the latest lessons, which can be undone."""
+        return list(self._kept.values())[-KEPT_LESSONS:]
+
+    def with_labels(self, kept: Sequence[int | None]) -> Lessons:
+        """Return the lessons of a model with other labels; none can be undone.
+
+        Parameters
+        ----------
+        kept : sequence of int or None
+            For each label its index until now; None for a new one. Lessons of other labels are forgotten.
+        """
+        result = Lessons(len(kept))
+        result.weights = self.weights.with_labels(kept)
+        index = {old: new for new, old in enumerate(kept) if old is not None}
+        for identity, taught in self.taught.items():
+            if taught.label in index:
+                result.taught[identity] = Taught(taught.time, index[taught.label], taught.is_correction)
+        return result

@@ -1,0 +1,210 @@
+"""Teaches a model one text: as small a change as gives the text its label.
+
+If the label of a text does not lead all others by `MARGIN`, the weights of its words and character n-grams
+move as little as is enough for that (passive-aggressive, Crammer et al. 2006), and less the more texts have
+an n-gram, so that other texts are hardly concerned (confidence-weighted, Dredze et al. 2008; AROW, Crammer et
+al. 2009). So do those of the variant of the text that decides (see `lmclassify.classify.variants`).
+
+Shapes: f features of a text, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.classify.ensemble import log_softmax
+from lmclassify.classify.online.features import GROUPS, TextFeatures, features_of
+from lmclassify.classify.online.lesson import Lesson, Move, lesson_id, undo_to_bytes
+from lmclassify.classify.online.lessons import KEPT_LESSONS, Lessons
+from lmclassify.errors import OptionError, shorten
+
+if TYPE_CHECKING:
+    from lmclassify.classify.predictor import Predictor
+
+Array = npt.NDArray[np.float64]
+
+MARGIN = 7.0
+"""Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
+LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
+"""A model of recipe online, which has no experts, also takes a step of logistic regression, unless the
+probability of all other labels is below this."""
+MAX_MOVES = 10
+"""Moves of a text's label away from the then likeliest other label: with many labels one is not enough."""
+LESSON_POWER = 0.5
+"""The step of a feature falls like this power of the number of lessons that moved it."""
+
+
+def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int]:
+    """Return the moves that give a text its label, and the label after them; the model does not change.
+
+    Parameters
+    ----------
+    model : Predictor
+        With `lessons`.
+    text : str
+    label : int
+        Index of the label.
+    """
+    assert model.lessons is not None
+    weights, moves = model.lessons.weights, list[Move]()
+    try:
+        while True:
+            result = model.score([text])
+            joint, variant = result.joint[0], result.variants[0]
+            scored = result.texts[0] if variant is None else variant.text
+            rate = LOGISTIC_RATE if model.settings.recipe == "online" and not moves else 0.0
+            move = _move(model, features_of(scored), joint, label, rate) if len(moves) < MAX_MOVES else None
+            if move is None:
+                return moves, int(joint.argmax())
+            weights.apply(move)
+            moves.append(move)
+    finally:
+        for move in moves:
+            weights.apply(move, -1)
+
+
+def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, rate: float) -> Move | None:
+    """Return the move that gives a text its label; None if it leads by enough or no feature can move.
+
+    With a rate, the move is at least a step along the gradient of the log-loss.
+    """
+    steps = (_confidences(model, features) * features.values).astype(np.float16)
+    reach = float(features.values @ steps.astype(np.float64))
+    if reach <= 0.0:
+        return None
+    doubt = np.exp(log_softmax(joint[np.newaxis])[0])
+    doubt[label] -= 1.0
+    doubt[np.abs(doubt) < LEAST_DOUBT] = 0.0
+    sizes = -rate * doubt
+    scores = joint + reach * sizes
+    for _ in range(MAX_MOVES):
+        others = np.where(np.arange(len(scores)) == label, -np.inf, scores)
+        rival = int(others.argmax())
+        missing = MARGIN - (scores[label] - scores[rival])
+        if missing <= 1e-3:
+            break
+        change = missing / reach / 2
+        for index, sign in ((label, 1), (rival, -1)):
+            sizes[index] += sign * change
+            scores[index] += sign * change * reach
+    moved = np.flatnonzero(sizes)
+    if not len(moved):
+        return None
+    return Move(features.buckets, steps, moved.astype(np.uint16), sizes[moved].astype(np.float32))
+
+
+def _confidences(model: Predictor, features: TextFeatures) -> Array:
+    """Return by how much each feature may move, (f,): at most 1."""
+    assert model.lessons is not None
+    lessons = model.lessons.weights.lessons_of(features.buckets)
+    fitted = np.zeros(len(lessons))
+    for number, group in enumerate(GROUPS):
+        own = features.group == number
+        fitted[own] = model.texts_with(group.analyzer.symbols, features.keys[own])
+    return (1.0 + lessons) ** -LESSON_POWER / (1.0 + fitted)
+
+
+class Learned(TypedDict):
+    """What `FittedModel.learn` returns."""
+
+    id: str
+    """Identity of the text: a hash of its words, 32 hexadecimal digits."""
+    label: str
+    changed: bool
+    """False if the text had been learned with this label already, and nothing was done."""
+    predicted_before: str | None
+    """The label that the model gave the text before; None if it had learned too little to label texts."""
+    predicted_after: str
+
+
+def learn(
+    model: Predictor,
+    text: str,
+    label: Any,
+    from_label: Any = None,
+    record: Callable[[bytes], None] | None = None,
+) -> Learned:
+    """Teach a model one text; see `lmclassify.FittedModel.learn`.
+
+    Parameters
+    ----------
+    record : callable, optional
+        Gets the lesson as bytes before the model changes. If it raises, the model does not change.
+    """
+    code = model.label_index(label)
+    moved_from = None if from_label is None else model.label_index(from_label)
+    if code == moved_from:
+        raise OptionError(f"a text cannot move from {shorten(label)} to itself")
+    (text,) = model.read([text])
+    identity = lesson_id(text)
+    if model.lessons is None:
+        model.lessons = Lessons(len(model.classes_))
+    lessons, names = model.lessons, model.label_names
+    predicted = int(model.score([text]).joint[0].argmax())
+    before = None if model.needs_lessons else predicted
+    known = lessons.taught.get(identity)
+    changed = known is None or known.label != code
+    after = predicted
+    if changed:
+        replaced = lessons.undo(identity) if lessons.can_undo(identity) else None
+        try:
+            moves, after = find_moves(model, text, code)
+            lesson = Lesson(identity, time(), code, before, moved_from, moves)
+            if record is not None:
+                record(lesson.to_bytes())
+        except BaseException:
+            if replaced is not None:
+                lessons.apply(replaced)
+            raise
+        lessons.apply(lesson)
+    return Learned(
+        id=identity.hex(),
+        label=names[code],
+        changed=changed,
+        predicted_before=None if before is None else names[before],
+        predicted_after=names[after],
+    )
+
+
+def undo(model: Predictor, text: str, label: Any, record: Callable[[bytes], None] | None = None) -> Learned:
+    """Take the lesson of a text back; see `learn`, and `FittedModel.learn`."""
+    code = model.label_index(label)
+    (text,) = model.read([text])
+    identity, names = lesson_id(text), model.label_names
+    lessons = model.lessons
+    known = None if lessons is None else lessons.taught.get(identity)
+    if lessons is None or known is None or known.label != code:
+        raise OptionError(f"this text was not learned as {shorten(label)}, so there is nothing to undo")
+    before = int(model.score([text]).joint[0].argmax())
+    undo_lesson(lessons, identity, record)
+    return Learned(
+        id=identity.hex(),
+        label=names[code],
+        changed=True,
+        predicted_before=names[before],
+        predicted_after=names[int(model.score([text]).joint[0].argmax())],
+    )
+
+
+def undo_lesson(lessons: Lessons, identity: bytes, record: Callable[[bytes], None] | None = None) -> None:
+    """Take the lesson with this identity back. Raises OptionError if that is not possible."""
+    require_undo(lessons, identity)
+    if record is not None:
+        record(undo_to_bytes(identity))
+    lessons.undo(identity)
+
+
+def require_undo(lessons: Lessons, identity: bytes) -> None:
+    """Raise OptionError if there is no lesson with this identity, or if it can no longer be undone."""
+    if identity not in lessons.taught:
+        raise OptionError(f"there is no lesson {identity.hex()}")
+    if not lessons.can_undo(identity):
+        raise OptionError(
+            f"lesson {identity.hex()} can no longer be undone: only the latest {KEPT_LESSONS:,} can; "
+            "teach the text with its true label instead"
+        )

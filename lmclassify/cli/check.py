@@ -1,0 +1,273 @@
+"""`lmclassify check`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmclassify.cli import common
+from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.progress import ProgressDisplay, RowProgress
+from lmclassify.errors import DataError, OptionError, counted, listing
+
+if TYPE_CHECKING:
+    from lmclassify.check.findings import CheckedRows, Finding
+    from lmclassify.datasets.sources import RowReader
+    from lmclassify.persistence.atomic_file import FileWriter
+    from lmclassify.tables.writing import TableWriter
+
+Test = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--test",
+        metavar="FILE",
+        help="Test data, checked together with DATA; rows whose text is in DATA are found, too. Repeat it "
+        "for several files.",
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Also write everything that was found as a table (.csv, .tsv, .jsonl or .parquet): row (1 is "
+        "the first data row), kind, score, label, suggested_label and reason; and file if there are several. "
+        "`-` writes CSV to standard output instead of the text.",
+    ),
+]
+Html = Annotated[
+    str | None,
+    typer.Option("--html", metavar="FILE", help="Also write an HTML page with the suspicious texts."),
+]
+KindsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kinds",
+        metavar="KIND,KIND",
+        help="Look for these kinds only. Without label_error no model is fitted, which takes seconds at most "
+        "for a hundred thousand short texts. Default: all.",
+    ),
+]
+FailOn = Annotated[
+    str,
+    typer.Option(
+        "--fail-on",
+        metavar="KIND,KIND|any|none",
+        help="Exit with status 1 if a row of one of these kinds is found. `none`: only errors fail.",
+    ),
+]
+Most = Annotated[
+    int,
+    typer.Option("-n", min=0, help="Rows of each kind in the text on standard output; 0: counts only."),
+]
+
+_EXAMPLES = (
+    "lmclassify check train.csv -o suspects.csv --html suspects.html",
+    "lmclassify check train.csv --test test.csv --fail-on leak,conflict",
+    "lmclassify check train.csv --kinds conflict,duplicate,empty_text",
+)
+
+
+def check(
+    run: Run,
+    data: common.Data,
+    test: Test = None,
+    text_column: common.TextColumn = None,
+    label_column: common.LabelColumn = None,
+    input_format: common.InputFormat = None,
+    encoding: common.Encoding = None,
+    sheet: common.Sheet = None,
+    fields: common.Fields = None,
+    output: Output = None,
+    html: Html = None,
+    kinds: KindsOption = None,
+    fail_on: FailOn = "none",
+    n: Most = 3,
+    **options: Any,
+) -> None:
+    """Find wrong labels, duplicates, leaked test rows and bad texts.
+
+    DATA may also be one file, mailbox or folder of texts per label: NAME=FILE for each, as in fit. Nothing in
+    the data is changed. Kinds: label_error, conflict, near_conflict, leak, near_leak, duplicate,
+    near_duplicate, empty_text, missing_label, label_form, unknown_label, rare_label, machine_text,
+    damaged_text, rare_script, mixed_script.
+    """
+    from lmclassify.check.findings import KINDS, parse_kinds
+    from lmclassify.check.run import check_rows
+    from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
+    from lmclassify.parallel import number_of_threads
+
+    wanted = list(KINDS) if kinds is None else parse_kinds("--kinds", kinds)
+    failing = _failing(fail_on, wanted)
+    reading = {
+        "format": input_format,
+        "encoding": encoding,
+        "fields": DEFAULT_FIELDS if fields is None else parse_fields(fields),
+        "dialect": common.parse_dialect(*(options.pop(name) for name in common.DIALECT_OPTIONS)),
+        "sheet": sheet,
+        "named_columns": (text_column, label_column),
+    }
+    if [*data, *(test or [])].count("-") > 1:
+        raise OptionError("standard input (-) can be read only once")
+    with _open_outputs(output, html) as (table, page):
+        rows = _read(run, data, test or [], reading, text_column, label_column)
+        with ProgressDisplay(run, "check", 1.0, output=output) as display:
+            found = check_rows(
+                rows,
+                wanted,
+                seed=run.seed,
+                threads=number_of_threads(run.threads),
+                progress=lambda task, share: display.show(share, task),
+            )
+        _write(rows, found, table, page)
+    if output != "-":
+        _print(rows, found, n)
+    for name, what in ((output, "findings"), (html, "page")):
+        if name not in (None, "-"):
+            run.say(f"{what} written to {name}")
+    _fail_on(found, failing)
+
+
+def _failing(value: str, wanted: Sequence[str]) -> list[str]:
+    """Return the kinds that make the command fail."""
+    from lmclassify.check.findings import parse_kinds
+
+    failing = parse_kinds("--fail-on", value, "any", "none")
+    if failing in (["any"], ["none"]):
+        return list(wanted) if failing == ["any"] else []
+    missing = [kind for kind in failing if kind not in wanted]
+    if missing:
+        raise OptionError(f"--fail-on names {listing(missing)}, which --kinds leaves out")
+    return failing
+
+
+def _fail_on(found: Sequence[Finding], failing: Sequence[str]) -> None:
+    """Raise if a row of one of these kinds was found."""
+    from lmclassify.check.findings import counts
+
+    reached = {kind: count for kind, count in counts(found).items() if kind in failing}
+    if reached:
+        named = ", ".join(f"{kind} ({counted(count, 'row')})" for kind, count in reached.items())
+        raise DataError(f"--fail-on: found {named}")
+
+
+def _read(
+    run: Run,
+    data: list[str],
+    test: list[str],
+    reading: Mapping[str, Any],
+    text_column: str | None,
+    label_column: str | None,
+) -> CheckedRows:
+    """Read the rows of all files, those without text or label included."""
+    from lmclassify.check.findings import CheckedRows
+
+    rows = CheckedRows()
+    for paths in (data, test):
+        if paths:
+            with common.open_data(paths, reading, label_column) as table:
+                _read_table(run, table, rows, text_column, label_column)
+        if paths is data:
+            rows.training = len(rows)
+    short = {name: os.path.basename(name) or name for name in set(rows.files)}
+    if len(set(short.values())) == len(short):
+        rows.files = [short[name] for name in rows.files]
+    return rows
+
+
+def _read_table(
+    run: Run, table: RowReader, rows: CheckedRows, text_column: str | None, label_column: str | None
+) -> None:
+    from lmclassify.tables.columns import text_column as find_text_column
+
+    text_at = find_text_column(table, text_column)
+    label_at = _label_at(table, label_column)
+    run.say(table.describe(text_at, label_at))
+    if label_at is None:
+        run.say(
+            f"note: {table.name} has no label column: only its texts are checked; --label-column names one"
+        )
+    with RowProgress(run, table.size) as progress:
+        for chunk in table.chunks():
+            labels = [""] * len(chunk) if label_at is None else chunk.labels(label_at, table.name)
+            for number, (cells, label) in enumerate(zip(chunk.cells, labels, strict=True), chunk.first):
+                name, own_number = table.locate(number)
+                if label_at is not None and label and cells[label_at] != label == cells[label_at].strip():
+                    rows.padded.append(len(rows))
+                rows.texts.append(cells[text_at])
+                rows.labels.append(label)
+                rows.files.append(name)
+                rows.numbers.append(own_number)
+            progress.add(len(chunk), table.bytes_read)
+    for note in table.notes:
+        run.say(f"note: {note}")
+
+
+def _label_at(table: RowReader, wanted: str | None) -> int | None:
+    from lmclassify.tables.columns import label_column
+
+    try:
+        return label_column(table, wanted)
+    except DataError:
+        if wanted is not None:
+            raise
+        return None
+
+
+@contextlib.contextmanager
+def _open_outputs(
+    output: str | None, html: str | None
+) -> Iterator[tuple[TableWriter | None, FileWriter | None]]:
+    """Open the files of -o and --html before the work; they appear if all of it succeeds."""
+    from lmclassify.persistence.atomic_file import FileWriter
+    from lmclassify.tables.writing import TableWriter, choose_output_format
+
+    if html == "-":
+        raise OptionError("--html -: standard output has the findings as text; name a file")
+    if output is not None and html is not None and os.path.realpath(output) == os.path.realpath(html):
+        raise OptionError(f"-o and --html both name {html}; name two files")
+    with contextlib.ExitStack() as stack:
+        table = page = None
+        if output is not None:
+            try:
+                written = choose_output_format(output, None)
+            except DataError:
+                raise OptionError(
+                    f"-o {output}: the name must end in .csv, .tsv, .jsonl or .parquet"
+                ) from None
+            table = stack.enter_context(TableWriter(output, written))
+        if html is not None:
+            page = stack.enter_context(FileWriter(html))
+        yield table, page
+
+
+def _write(
+    rows: CheckedRows, found: Sequence[Finding], table: TableWriter | None, page: FileWriter | None
+) -> None:
+    from lmclassify.check.findings import findings_table
+
+    if table is not None:
+        table.write(findings_table(rows, found))
+    if page is not None:
+        from lmclassify.check.page import render
+
+        page.write_bytes(render(rows, found, list(dict.fromkeys(rows.files))).encode())
+
+
+def _print(rows: CheckedRows, found: Sequence[Finding], n: int) -> None:
+    from lmclassify.check.report import findings_text
+
+    columns = shutil.get_terminal_size().columns
+    print(findings_text(rows, found, n, columns, terminal=sys.stdout.isatty()))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    add_command(app, "check", check, common.DIALECT_OPTIONS, examples=_EXAMPLES, without=("device",))
