@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _EXAMPLES = (
     "lmclassify learn spam -m model < message.eml",
     "lmclassify learn ham --from spam -m model < message.eml",
-    "lmclassify learn spam junk.mbox -m model",
+    "lmclassify learn spam=junk.mbox ham=inbox.mbox -m model",
     "lmclassify learn spam --labels spam,ham -m new-model < message.eml",
     "lmclassify learn --undo-since 2h -m model",
 )
@@ -35,14 +36,16 @@ def learn(
     run: Run,
     label: Annotated[
         str | None,
-        typer.Argument(metavar="[LABEL]", help="The true label of the texts.", show_default=False),
+        typer.Argument(
+            metavar="[LABEL]", help="The true label of the texts; or NAME=FILE.", show_default=False
+        ),
     ] = None,
     files: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[FILE]...",
             help="Messages, mailboxes, tables, or files of one text per line. Default: one message or text "
-            "on standard input.",
+            "on standard input. NAME=FILE for each: teach several labels, mixed.",
             show_default=False,
         ),
     ] = None,
@@ -101,13 +104,40 @@ def learn(
         folder.compact()
         print(f"compacted: the journal is empty, {_size(folder)} in all")
     else:
-        fitted = folder.model
-        name = fitted.label_named(str(label))
-        moved_from = None if from_label is None else fitted.label_named(from_label)
-        if undo and moved_from is not None:
+        if undo and from_label is not None:
             raise OptionError("--undo takes no --from: it takes back what was learned with the label")
-        texts = list(_texts(run, fitted, files or [], text_column, input_format, encoding))
-        _teach(run, folder, texts, name, moved_from, undo)
+        moved_from = None if from_label is None else folder.model.label_named(from_label)
+        options = (text_column, input_format, encoding)
+        _teach(run, folder, _lessons(run, folder.model, str(label), files or [], *options), moved_from, undo)
+
+
+def _lessons(
+    run: Run,
+    fitted: FittedModel,
+    label: str,
+    files: list[str],
+    text_column: str | None,
+    format: Any,
+    encoding: str | None,
+) -> list[tuple[str, Any]]:
+    """Return texts with their labels: of one label, or of several as NAME=FILE.
+
+    Texts of several labels are mixed (with a fixed seed): after many lessons of one label alone, the
+    first ones of another would change too much, as they would in strict turns.
+    """
+    from lmclassify.datasets.multiple_files import labelled_files
+
+    named = [] if label in map(str, fitted.label_names) else labelled_files([label, *files])
+    if not named:
+        name = fitted.label_named(label)
+        return [(text, name) for text in _texts(run, fitted, files, text_column, format, encoding)]
+    labels = [(fitted.label_named(name), path) for name, path in named]
+    found: list[tuple[str, Any]] = []
+    for name, path in labels:
+        texts = _texts(run, fitted, [path], text_column, format, encoding)
+        found += [(text, name) for text in texts]
+    random.Random(0).shuffle(found)
+    return found
 
 
 def _open(run: Run, path: str, labels: str | None) -> LearningFolder:
@@ -180,20 +210,25 @@ def _texts(
 
 
 def _teach(
-    run: Run, folder: LearningFolder, texts: list[str], label: Any, from_label: Any, undo: bool
+    run: Run, folder: LearningFolder, lessons: list[tuple[str, Any]], from_label: Any, undo: bool
 ) -> None:
     """Teach texts one after the other, and print what was learned."""
     done: list[Learned] = []
     with ProgressDisplay(run, "learning") as progress:
-        for number, text in enumerate(texts, 1):
+        for number, (text, label) in enumerate(lessons, 1):
             done.append(folder.learn(text, label, undo=undo, from_label=from_label))
-            progress.show(number, f"{number:,} of {counted(len(texts), 'text')}", len(texts))
+            progress.show(number, f"{number:,} of {counted(len(lessons), 'text')}", len(lessons))
     changed = [lesson for lesson in done if lesson["changed"]]
+    numbers = {str(label): 0 for _, label in lessons}
+    for lesson in changed:
+        numbers[lesson["label"]] += 1
     if undo:
-        print(f"took back {counted(len(changed), 'lesson')} of {shorten(label)}")
+        taken = (f"{counted(number, 'lesson')} of {shorten(label)}" for label, number in numbers.items())
+        print(f"took back {' and '.join(taken)}")
         return
     corrections = sum(lesson["predicted_before"] not in (None, lesson["label"]) for lesson in changed)
-    line = f"learned {counted(len(changed), 'text')} as {shorten(label)}"
+    learned = (f"{counted(number, 'text')} as {shorten(label)}" for label, number in numbers.items())
+    line = f"learned {' and '.join(learned)}"
     if corrections:
         line += f", {counted(corrections, 'correction')}"
     if len(changed) < len(done):
