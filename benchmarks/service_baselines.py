@@ -7,15 +7,16 @@ kind of scorer and, for the SVM, the table it is trained on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from lmclassify.comparison.baselines import Baseline, svm
 from lmclassify.datasets.labelled import read_tables
-from lmclassify.service.worker import WorkerScorer, run_worker
+from lmclassify.service.worker import WorkerModels, run_worker
 
 
 class _BaselineScorer:
     notes: Sequence[str] = ()
+    checksum = ""
 
     def predict_with_reason(self, text: str) -> Any:
         raise NotImplementedError
@@ -25,6 +26,15 @@ class _BaselineScorer:
 
     def suggest(self, prefix: str, label: str | None, n: int) -> Any:
         raise NotImplementedError
+
+    def learn(self, text: str, label: str, from_label: str | None, undo: bool) -> Any:
+        raise NotImplementedError
+
+    def lesson_counts(self) -> None:
+        return None
+
+    def scorer(self, user: str | None, *, to_teach: bool) -> Self:
+        return self
 
     def model_info(self) -> Any:
         return {}
@@ -73,7 +83,7 @@ class LinearSVM(_BaselineScorer):
         ]
 
 
-def _load(options: Mapping[str, Any]) -> WorkerScorer:
+def _load(options: Mapping[str, Any]) -> WorkerModels:
     return Constant() if options["kind"] == "constant" else LinearSVM(options["train"])
 
 

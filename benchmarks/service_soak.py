@@ -296,7 +296,7 @@ def soak(
         scorers = []
         for model in reversed(models):  # the first one is saved last and stays
             model.save(live)
-            scorers.append(ModelScorer.load(live, deciding={}))
+            scorers.append(ModelScorer(live, deciding={}))
         mixture = RequestMixture(scorers[::-1], texts, seed)
         command = WorkerCommand({"folder": str(live), "deciding": {}})
         with serving(Setup(command, ServiceSettings(timeout=timeout))) as (url, process):

@@ -21,6 +21,7 @@ _EXAMPLES = (
     "lmclassify filter -m model < message.eml",
     "lmclassify filter -m model --unsure 0.2,0.9 --reason < message.eml",
     "lmclassify filter --socket /run/user/1000/lmclassify < message.eml",
+    "lmclassify filter --socket /run/lmclassify/socket --user alice@example.org < message.eml",
 )
 
 
@@ -63,6 +64,12 @@ def filter_message(
     context: typer.Context,
     model: Model = DEFAULT_MODEL,
     socket: Socket = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user", metavar="NAME", help="Whose model the service uses (lmclassify serve --models)."
+        ),
+    ] = None,
     fields: Fields = None,
     exit_code: Annotated[
         bool,
@@ -88,9 +95,11 @@ def filter_message(
         if model != DEFAULT_MODEL or exact:
             raise OptionError("with --socket the service has the model; drop --model and --exact")
         classify_with_service(
-            filtered, socket, fields=fields, positive=positive, unsure=unsure, reason=reason
+            filtered, socket, fields=fields, positive=positive, unsure=unsure, reason=reason, user=user
         )
         return
+    if user is not None:
+        raise OptionError("--user needs --socket: the service has the models of users")
     from lmclassify.mail.fields import parse_fields
     from lmclassify.mail.verdicts import parse_unsure_zone
 

@@ -51,7 +51,7 @@ def add_label(
     from lmclassify.datasets.texts import read_unlabelled
     from lmclassify.persistence.commit import check_target
 
-    classifier, checksum = _load(run, model)
+    classifier, state = _load(run, model)
     check_target(output or model)
     name = _convert_label(classifier, label)
     found = read_unlabelled(
@@ -73,7 +73,7 @@ def add_label(
     ) as progress:
         classifier.set_params(callback=progress.update)
         classifier.add_label(name, found)
-    _save(run, classifier, model, output, checksum)
+    _save(run, classifier, model, output, state)
 
 
 def update(
@@ -107,7 +107,7 @@ def update(
     from lmclassify.datasets.corrections import read_all_corrections
     from lmclassify.persistence.commit import check_target
 
-    classifier, checksum = _load(run, model)
+    classifier, state = _load(run, model)
     check_target(output or model)
     by_name = {str(label): label for label in classifier.classes_.tolist()}
     reading = classifier.model_.reading
@@ -130,7 +130,7 @@ def update(
     with _TrainingProgress(run, "training", len(set(labels))) as progress:
         classifier.set_params(callback=progress.update)
         classifier.update(rows.texts, labels, wrong)
-    _save(run, classifier, model, output, checksum)
+    _save(run, classifier, model, output, state)
 
 
 def remove_label(
@@ -142,10 +142,10 @@ def remove_label(
     """
     from lmclassify.persistence.commit import check_target
 
-    classifier, checksum = _load(run, model)
+    classifier, state = _load(run, model)
     check_target(output or model)
     classifier.remove_label(classifier.model_.label_named(label))
-    _save(run, classifier, model, output, checksum)
+    _save(run, classifier, model, output, state)
 
 
 class _TrainingProgress(ProgressDisplay):
@@ -167,21 +167,21 @@ class _TrainingProgress(ProgressDisplay):
 
 
 def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
-    """Load a model; return it and its checksum."""
+    """Load a model; return it and its state."""
     from lmclassify.classify.estimator import LMClassifier
-    from lmclassify.persistence.reading import model_checksum
+    from lmclassify.persistence.journal import model_state
 
-    checksum = model_checksum(folder)
+    state = model_state(folder)
     classifier = LMClassifier.load(folder)
     classifier.set_params(n_jobs=run.threads, device=run.device, random_state=run.seed)
-    return classifier, checksum
+    return classifier, state
 
 
-def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, checksum: str) -> None:
+def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, state: str) -> None:
     """Save the model, unless another process has changed it since it was loaded."""
     folder = output or model
     old = OldModel.find(folder)
-    classifier.model_.save(folder, replaces=checksum if output is None else None)
+    classifier.model_.save(folder, replaces=state if output is None else None)
     labels = counted(len(classifier.classes_), "label")
     run.say(f"model written to {folder}, {labels}{replacing(old)}")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,71 +15,90 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import DataError, OptionError, counted, shorten
+from lmclassify.errors import DataError, OptionError, counted, plural, shorten
 
 if TYPE_CHECKING:
-    from lmclassify.classify.model import FittedModel
     from lmclassify.classify.online.folder import LearningFolder
-    from lmclassify.classify.online.teach import Learned
 
 _EXAMPLES = (
     "lmclassify learn spam -m model < message.eml",
     "lmclassify learn ham --from spam -m model < message.eml",
-    "lmclassify learn spam=junk.mbox ham=inbox.mbox -m model",
+    "lmclassify learn spam junk.mbox -m model",
     "lmclassify learn spam --labels spam,ham -m new-model < message.eml",
     "lmclassify learn --undo-since 2h -m model",
 )
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
+Label = Annotated[
+    str | None,
+    typer.Argument(metavar="[LABEL]", help="The true label of the texts.", show_default=False),
+]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE]...",
+        help="Messages, mailboxes, tables, or files of one text per line. Default: one message or text "
+        "on standard input.",
+        show_default=False,
+    ),
+]
+Socket = Annotated[
+    str | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help="Teach the service that listens on this socket (lmclassify serve --socket PATH) instead of "
+        "the model in a folder.",
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option("--user", metavar="NAME", help="With --socket: whose model learns (serve --models)."),
+]
+FromLabel = Annotated[
+    str | None,
+    typer.Option("--from", metavar="LABEL", help="The label that the texts move from, such as a folder."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="NAME,NAME",
+        help="If there is no model yet, begin one with these labels that has learned nothing.",
+    ),
+]
+Undo = Annotated[bool, typer.Option("--undo", help="Take back that the texts were learned with this label.")]
+UndoId = Annotated[
+    str | None, typer.Option("--undo-id", metavar="ID", help="Take back the lesson with this id.")
+]
+UndoSince = Annotated[
+    str | None,
+    typer.Option(
+        "--undo-since",
+        metavar="TIME",
+        help="Take back all lessons since a time, such as `2h`, `3d` or `2026-11-30T18:00`.",
+    ),
+]
+Compact = Annotated[
+    bool,
+    typer.Option("--compact", help="Make the lessons in the journal part of the model's files."),
+]
+
+
 def learn(
     run: Run,
-    label: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[LABEL]", help="The true label of the texts; or NAME=FILE.", show_default=False
-        ),
-    ] = None,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[FILE]...",
-            help="Messages, mailboxes, tables, or files of one text per line. Default: one message or text "
-            "on standard input. NAME=FILE for each: teach several labels, mixed.",
-            show_default=False,
-        ),
-    ] = None,
+    label: Label = None,
+    files: Files = None,
     model: common.Model = common.DEFAULT_MODEL,
-    from_label: Annotated[
-        str | None,
-        typer.Option("--from", metavar="LABEL", help="The label that the texts move from, such as a folder."),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels",
-            metavar="NAME,NAME",
-            help="If there is no model yet, begin one with these labels that has learned nothing.",
-        ),
-    ] = None,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take back that the texts were learned with this label.")
-    ] = False,
-    undo_id: Annotated[
-        str | None, typer.Option("--undo-id", metavar="ID", help="Take back the lesson with this id.")
-    ] = None,
-    undo_since: Annotated[
-        str | None,
-        typer.Option(
-            "--undo-since",
-            metavar="TIME",
-            help="Take back all lessons since a time, such as `2h`, `3d` or `2026-11-30T18:00`.",
-        ),
-    ] = None,
-    compact: Annotated[
-        bool,
-        typer.Option("--compact", help="Make the lessons in the journal part of the model's files."),
-    ] = False,
+    socket: Socket = None,
+    user: User = None,
+    from_label: FromLabel = None,
+    labels: Labels = None,
+    undo: Undo = False,
+    undo_id: UndoId = None,
+    undo_since: UndoSince = None,
+    compact: Compact = False,
     text_column: common.TextColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
@@ -94,50 +113,45 @@ def learn(
         raise OptionError("--undo-id, --undo-since and --compact stand alone: leave the rest out")
     if label is None and not any(others):
         raise OptionError("name the label of the texts: lmclassify learn LABEL [FILE]...")
+    if undo and from_label is not None:
+        raise OptionError("--undo takes no --from: it takes back what was learned with the label")
+    sources = _Sources(files or [], text_column, input_format, encoding)
+    if socket is not None:
+        if any(others) or labels is not None or model != common.DEFAULT_MODEL:
+            raise OptionError(
+                "with --socket the service has the model; drop --model, --labels, --compact and --undo-..."
+            )
+        _teach_service(run, sources, socket, str(label), from_label, undo, user)
+        return
+    if user is not None:
+        raise OptionError("--user goes with --socket")
     folder = _open(run, model, labels)
+    if any(others):
+        _manage(folder, undo_id, undo_since)
+    else:
+        fitted = folder.model
+        name = fitted.label_named(str(label))
+        moved_from = None if from_label is None else fitted.label_named(from_label)
+        texts = sources.read(run, fitted.reading.mail_fields)
+        _teach(
+            run,
+            texts,
+            str(label),
+            undo,
+            lambda text: folder.learn(text, name, undo=undo, from_label=moved_from),
+        )
+
+
+def _manage(folder: LearningFolder, undo_id: str | None, undo_since: str | None) -> None:
+    """Take lessons back by id or by time, or else compact the journal."""
     if undo_id is not None:
         folder.undo_id(undo_id)
         print(f"took back lesson {undo_id}")
     elif undo_since is not None:
         print(f"took back {counted(folder.undo_since(_parse_time(undo_since)), 'lesson')}")
-    elif compact:
+    else:
         folder.compact()
         print(f"compacted: the journal is empty, {_size(folder)} in all")
-    else:
-        if undo and from_label is not None:
-            raise OptionError("--undo takes no --from: it takes back what was learned with the label")
-        moved_from = None if from_label is None else folder.model.label_named(from_label)
-        options = (text_column, input_format, encoding)
-        _teach(run, folder, _lessons(run, folder.model, str(label), files or [], *options), moved_from, undo)
-
-
-def _lessons(
-    run: Run,
-    fitted: FittedModel,
-    label: str,
-    files: list[str],
-    text_column: str | None,
-    format: Any,
-    encoding: str | None,
-) -> list[tuple[str, Any]]:
-    """Return texts with their labels: of one label, or of several as NAME=FILE.
-
-    Texts of several labels are mixed (with a fixed seed): after many lessons of one label alone, the
-    first ones of another would change too much, as they would in strict turns.
-    """
-    from lmclassify.datasets.multiple_files import labelled_files
-
-    named = [] if label in map(str, fitted.label_names) else labelled_files([label, *files])
-    if not named:
-        name = fitted.label_named(label)
-        return [(text, name) for text in _texts(run, fitted, files, text_column, format, encoding)]
-    labels = [(fitted.label_named(name), path) for name, path in named]
-    found: list[tuple[str, Any]] = []
-    for name, path in labels:
-        texts = _texts(run, fitted, [path], text_column, format, encoding)
-        found += [(text, name) for text in texts]
-    random.Random(0).shuffle(found)
-    return found
 
 
 def _open(run: Run, path: str, labels: str | None) -> LearningFolder:
@@ -168,75 +182,104 @@ def _open(run: Run, path: str, labels: str | None) -> LearningFolder:
     return folder
 
 
-def _texts(
-    run: Run,
-    fitted: FittedModel,
-    files: list[str],
-    text_column: str | None,
-    format: Any,
-    encoding: str | None,
-) -> Iterator[str]:
-    """Yield the texts to learn, read as the model's training texts were."""
-    from lmclassify.datasets.multiple_files import expand
-    from lmclassify.datasets.texts import read_unlabelled
-    from lmclassify.mail.fields import MAX_MESSAGE_BYTES
-    from lmclassify.mail.file_kinds import HEAD_BYTES, kind_of
-    from lmclassify.mail.mbox import split_mbox
+@dataclass(frozen=True)
+class _Sources:
+    """Where the texts to learn are."""
 
-    if files and files != ["-"]:
-        yield from read_unlabelled(
-            expand(files),
-            text_column=text_column,
-            fields=fitted.reading.mail_fields,
-            format=format,
-            encoding=encoding,
+    files: list[str]
+    """Standard input if there are none."""
+    text_column: str | None
+    format: Any
+    encoding: str | None
+
+    def read(self, run: Run, fields: Sequence[str]) -> list[str]:
+        """Return the texts, of messages these fields. Raises DataError if there are none."""
+        from lmclassify.datasets.multiple_files import expand
+        from lmclassify.datasets.texts import read_unlabelled
+
+        if not self.files or self.files == ["-"]:
+            return self._standard_input(fields)
+        return read_unlabelled(
+            expand(self.files),
+            text_column=self.text_column,
+            fields=fields,
+            format=self.format,
+            encoding=self.encoding,
             say=run.say,
         )
-        return
-    data = sys.stdin.buffer.read()
-    kind = kind_of("", data[:HEAD_BYTES])
-    if kind is not None:
-        messages = list(split_mbox(io.BytesIO(data), MAX_MESSAGE_BYTES)) if kind == "mbox" else [data]
-        # A single message with a "From " line is read as `filter` reads it.
-        texts = [fitted.read_mail(message) for message in (messages if len(messages) > 1 else [data])]
-    else:
-        try:
-            texts = [data.decode(encoding or "utf-8")]
-        except (UnicodeDecodeError, LookupError):
-            raise DataError("standard input is neither a message nor UTF-8 text; give --encoding") from None
-    if not any(text.strip() for text in texts):
-        raise DataError("there is no text on standard input to learn")
-    yield from texts
+
+    def _standard_input(self, fields: Sequence[str]) -> list[str]:
+        from lmclassify.mail.fields import MAX_MESSAGE_BYTES
+        from lmclassify.mail.file_kinds import HEAD_BYTES, kind_of
+        from lmclassify.mail.mbox import split_mbox
+        from lmclassify.mail.messages import read_message
+
+        data = sys.stdin.buffer.read()
+        kind = kind_of("", data[:HEAD_BYTES])
+        if kind is not None:
+            messages = list(split_mbox(io.BytesIO(data), MAX_MESSAGE_BYTES)) if kind == "mbox" else [data]
+            # A single message with a "From " line is read as `filter` reads it.
+            messages = messages if len(messages) > 1 else [data]
+            texts = [read_message(message, fields).text(fields) for message in messages]
+        else:
+            try:
+                texts = [data.decode(self.encoding or "utf-8")]
+            except (UnicodeDecodeError, LookupError):
+                raise DataError(
+                    "standard input is neither a message nor UTF-8 text; give --encoding"
+                ) from None
+        if not any(text.strip() for text in texts):
+            raise DataError("there is no text on standard input to learn")
+        return texts
+
+
+def _teach_service(
+    run: Run,
+    sources: _Sources,
+    socket: str,
+    label: str,
+    from_label: str | None,
+    undo: bool,
+    user: str | None,
+) -> None:
+    """Teach the model of a service, which tells what it reads of mail."""
+    from lmclassify.mail.client import learn_with_service
+    from lmclassify.mail.local_service import request_fields
+
+    fields, _ = request_fields(socket, user=user)
+    texts = sources.read(run, fields)
+    _teach(
+        run,
+        texts,
+        label,
+        undo,
+        lambda text: learn_with_service(socket, text, label, from_label, undo, user=user),
+    )
 
 
 def _teach(
-    run: Run, folder: LearningFolder, lessons: list[tuple[str, Any]], from_label: Any, undo: bool
+    run: Run, texts: list[str], label: str, undo: bool, learn: Callable[[str], Mapping[str, Any]]
 ) -> None:
     """Teach texts one after the other, and print what was learned."""
-    done: list[Learned] = []
+    done = []
     with ProgressDisplay(run, "learning") as progress:
-        for number, (text, label) in enumerate(lessons, 1):
-            done.append(folder.learn(text, label, undo=undo, from_label=from_label))
-            progress.show(number, f"{number:,} of {counted(len(lessons), 'text')}", len(lessons))
+        for number, text in enumerate(texts, 1):
+            done.append(learn(text))
+            progress.show(number, f"{number:,} of {counted(len(texts), 'text')}", len(texts))
     changed = [lesson for lesson in done if lesson["changed"]]
-    numbers = {str(label): 0 for _, label in lessons}
-    for lesson in changed:
-        numbers[lesson["label"]] += 1
     if undo:
-        taken = (f"{counted(number, 'lesson')} of {shorten(label)}" for label, number in numbers.items())
-        print(f"took back {' and '.join(taken)}")
+        print(f"took back {counted(len(changed), 'lesson')} of {shorten(label)}")
         return
-    corrections = sum(lesson["predicted_before"] not in (None, lesson["label"]) for lesson in changed)
-    learned = (f"{counted(number, 'text')} as {shorten(label)}" for label, number in numbers.items())
-    line = f"learned {' and '.join(learned)}"
+    corrections = sum(lesson["predicted_before"] not in (None, label) for lesson in changed)
+    line = f"learned {counted(len(changed), 'text')} as {shorten(label)}"
     if corrections:
         line += f", {counted(corrections, 'correction')}"
     if len(changed) < len(done):
         line += f"; {counted(len(done) - len(changed), 'text')} already learned"
     print(f"{line}; id {changed[0]['id']}" if len(done) == len(changed) == 1 else line)
-    wrong = sum(lesson["predicted_after"] != lesson["label"] for lesson in changed)
+    wrong = sum(lesson["predicted_after"] != label for lesson in changed)
     if wrong:
-        run.say(f"note: {counted(wrong, 'text')} still get another label")
+        run.say(f"note: {counted(wrong, 'text')} still {plural(wrong, 'gets', 'get')} another label")
 
 
 def _size(folder: LearningFolder) -> str:

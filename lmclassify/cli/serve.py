@@ -42,6 +42,19 @@ Socket = Annotated[
         help="Listen on a Unix socket that only this user can open, instead of a port.",
     ),
 ]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        metavar="FOLDER",
+        help="Serve a model for each user: FOLDER/NAME/ has the model of user NAME; paths begin with "
+        "/v1/users/NAME/. The model of -m, if given, stands in for users without one.",
+    ),
+]
+MaxModels = Annotated[
+    int,
+    typer.Option("--max-models", min=1, help="Maximum number of users' models in memory."),
+]
 Watch = Annotated[
     bool, typer.Option("--watch", help="Reload the model when its files change, as SIGHUP does.")
 ]
@@ -98,21 +111,34 @@ BatchMilliseconds = Annotated[
 Batching = Annotated[
     bool, typer.Option("--batching/--no-batching", help="Score texts that are waiting as one batch.")
 ]
+Learn = Annotated[
+    bool | None,
+    typer.Option(
+        "--learn/--no-learn",
+        help="Let requests teach the model. Default: on if only this machine can reach the service (a "
+        "socket, or a loopback address without --allowed-host), else off.",
+    ),
+]
 LogTexts = Annotated[
     bool, typer.Option("--log-texts", help="Write texts to the log. Default: no text is ever logged.")
 ]
 
+_LOOPBACK = "127.0.0.1"
 _PACKAGES = ("fastapi", "fastapi_offline", "prometheus_client", "uvicorn")
 _EXAMPLES = (
     "lmclassify serve -m model",
     "lmclassify serve --host 0.0.0.0 --token-file /run/secrets/token --watch",
     "lmclassify serve --socket /run/user/1000/lmclassify",
+    "lmclassify serve --models /var/lib/lmclassify/users --socket /run/lmclassify/socket",
 )
 
 
 def serve(
     run: Run,
+    context: typer.Context,
     model: Model = DEFAULT_MODEL,
+    models: Models = None,
+    max_models: MaxModels = 20,
     host: Host = None,
     port: Port = None,
     socket: Socket = None,
@@ -127,6 +153,7 @@ def serve(
     timeout: Timeout = 10.0,
     batch_milliseconds: BatchMilliseconds = 0.0,
     batching: Batching = True,
+    learn: Learn = None,
     log_texts: LogTexts = False,
     exact: Exact = False,
     **decision_options: Any,
@@ -137,10 +164,21 @@ def serve(
     """
     if socket is not None and (host is not None or port is not None):
         raise OptionError("--socket excludes --host and --port")
+    shared = None if models is not None and _is_default(context, "model") else model
+    if models is not None and not Path(models).is_dir():
+        raise OptionError(f"--models {models}: no such folder; make it, with a model folder for each user")
+    if shared is None and watch:
+        raise OptionError("--watch needs -m: models of users are always loaded again when they change")
     if not math.isfinite(timeout):
         raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
+    token = _token(token_file)
+    reachable = socket is None and not _is_loopback(host or _LOOPBACK)
+    if learn and reachable and token is None:
+        raise OptionError(
+            f"--learn on {host}, which other machines can reach, needs a token; see --token-file"
+        )
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model to reload
-    host, port = host or "127.0.0.1", 8000 if port is None else port
+    host, port = host or _LOOPBACK, 8000 if port is None else port
     for package in _PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise LMClassifyError(f"serve needs {package}: {install_extra('serve')}")
@@ -158,13 +196,17 @@ def serve(
         timeout=timeout,
         batching=batching,
         batch_milliseconds=batch_milliseconds,
-        token=_token(token_file),
+        token=token,
         allowed_hosts=_allowed_hosts(allowed_host or [], None if socket else host),
+        user_models=models is not None,
+        learn=not reachable and not allowed_host if learn is None else learn,
         log_texts=log_texts,
     )
 
     log_to_standard_error(run, log_texts)
-    loading = {"folder": model, "exact": exact, "threads": run.threads, "deciding": decision_options}
+    loading = {"folder": shared, "exact": exact, "threads": run.threads, "deciding": decision_options}
+    if models is not None:
+        loading |= {"users": models, "max_models": max_models}
     worker = WorkerCommand({**loading, "log_format": run.log_format})
     with contextlib.ExitStack() as stack:
         if socket is None:
@@ -174,7 +216,7 @@ def serve(
         else:
             listener = stack.enter_context(listen_on_path(socket))
             where = socket
-        if socket is None and not _is_loopback(host) and settings.token is None:
+        if reachable and token is None:
             run.say("note: other machines can reach this address; require a token with --token-file")
         serve_on(
             worker,
@@ -182,8 +224,13 @@ def serve(
             listener,
             watch=model if watch else None,
             reload_token=None if token_file is None else lambda: _token(token_file),
-            on_start=lambda: run.say(f"serving {model} on {where}"),
+            on_start=lambda: run.say(f"serving {shared or models} on {where}"),
         )
+
+
+def _is_default(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is None or source.name == "DEFAULT"
 
 
 def _is_loopback(host: str) -> bool:

@@ -18,6 +18,89 @@ if TYPE_CHECKING:
 
 _STATE = "lmclassify-watch.state"
 """The state file in the Maildir: it moves with the Maildir, and mail programs ignore files there."""
+Spam = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--spam",
+        metavar="FOLDER",
+        help="Folder with spam, as `.Junk` or `Junk`. A message that is moved into it is taught as spam, "
+        "one that is moved out of it as ham. Repeatable.",
+    ),
+]
+Folders = Annotated[
+    bool,
+    typer.Option(
+        "--folders",
+        help="Every folder is a label: a message that is moved into a folder is taught with its name, "
+        "such as `Work` or `Work/Projects`.",
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore",
+        metavar="FOLDER",
+        help="Folder in which messages say nothing. Repeatable. Trash, Drafts, Sent, Outbox and "
+        "Templates, by their usual names, are always ignored.",
+    ),
+]
+LearnExisting = Annotated[
+    bool,
+    typer.Option(
+        "--learn-existing",
+        help="At the first start, teach the messages that are in the folders. Default: only note where "
+        "they are.",
+    ),
+]
+Socket = Annotated[
+    str | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help="Teach the service that listens on this socket (lmclassify serve --socket PATH) instead of "
+        "the model in a folder.",
+    ),
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        "--positive",
+        metavar="NAME",
+        help="The label that means spam. Default: `spam`, or the second of two labels.",
+    ),
+]
+Negative = Annotated[
+    str | None,
+    typer.Option(
+        "--negative",
+        metavar="NAME",
+        help="The label of other mail. Default: `ham`, or the first of two labels.",
+    ),
+]
+Once = Annotated[
+    bool,
+    typer.Option(
+        "--once",
+        help="Learn what was moved since the last run, and exit. Exit status 1 if not all of it.",
+    ),
+]
+Interval = Annotated[
+    float,
+    typer.Option(
+        "--interval",
+        metavar="SECONDS",
+        min=1,
+        help="Look through all folders at this interval, too, not only when something changes.",
+    ),
+]
+State = Annotated[
+    str | None,
+    typer.Option(
+        "--state",
+        metavar="FILE",
+        help=f"File that notes which message is in which folder. Default: {_STATE} in the Maildir.",
+    ),
+]
 _EXAMPLES = (
     "lmclassify watch ~/Maildir --spam .Junk -m model",
     "lmclassify watch ~/Maildir --spam .Junk --socket /run/user/1000/lmclassify",
@@ -28,90 +111,17 @@ _EXAMPLES = (
 def watch(
     run: Run,
     maildir: Annotated[str, typer.Argument(metavar="MAILDIR", help="The Maildir, such as ~/Maildir.")],
-    spam: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--spam",
-            metavar="FOLDER",
-            help="Folder with spam, as `.Junk` or `Junk`. A message that is moved into it is taught as spam, "
-            "one that is moved out of it as ham. Repeatable.",
-        ),
-    ] = None,
-    folders: Annotated[
-        bool,
-        typer.Option(
-            "--folders",
-            help="Every folder is a label: a message that is moved into a folder is taught with its name, "
-            "such as `Work` or `Work/Projects`.",
-        ),
-    ] = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ignore",
-            metavar="FOLDER",
-            help="Folder in which messages say nothing. Repeatable. Trash, Drafts, Sent, Outbox and "
-            "Templates, by their usual names, are always ignored.",
-        ),
-    ] = None,
-    learn_existing: Annotated[
-        bool,
-        typer.Option(
-            "--learn-existing",
-            help="At the first start, teach the messages that are in the folders. Default: only note where "
-            "they are.",
-        ),
-    ] = False,
+    spam: Spam = None,
+    folders: Folders = False,
+    ignore: Ignore = None,
+    learn_existing: LearnExisting = False,
     model: Model = DEFAULT_MODEL,
-    socket: Annotated[
-        str | None,
-        typer.Option(
-            "--socket",
-            metavar="PATH",
-            help="Teach the service that listens on this socket (lmclassify serve --socket PATH) instead of "
-            "the model in a folder.",
-        ),
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option(
-            "--positive",
-            metavar="NAME",
-            help="The label that means spam. Default: `spam`, or the second of two labels.",
-        ),
-    ] = None,
-    negative: Annotated[
-        str | None,
-        typer.Option(
-            "--negative",
-            metavar="NAME",
-            help="The label of other mail. Default: `ham`, or the first of two labels.",
-        ),
-    ] = None,
-    once: Annotated[
-        bool,
-        typer.Option(
-            "--once",
-            help="Learn what was moved since the last run, and exit. Exit status 1 if not all of it.",
-        ),
-    ] = False,
-    interval: Annotated[
-        float,
-        typer.Option(
-            "--interval",
-            metavar="SECONDS",
-            min=1,
-            help="Look through all folders at this interval, too, not only when something changes.",
-        ),
-    ] = 60.0,
-    state: Annotated[
-        str | None,
-        typer.Option(
-            "--state",
-            metavar="FILE",
-            help=f"File that notes which message is in which folder. Default: {_STATE} in the Maildir.",
-        ),
-    ] = None,
+    socket: Socket = None,
+    positive: Positive = None,
+    negative: Negative = None,
+    once: Once = False,
+    interval: Interval = 60.0,
+    state: State = None,
 ) -> None:
     """Teach a model what is moved between the folders of a Maildir.
 

@@ -9,10 +9,24 @@ import time
 from lmclassify.errors import OptionError
 from lmclassify.mail.fields import parse_fields
 from lmclassify.mail.filter import EXIT_CODE, FilteredMessage, filter_standard_input
-from lmclassify.mail.local_service import DEFAULT_TIMEOUT, TOKEN, request_fields, request_prediction
+from lmclassify.mail.local_service import (
+    DEFAULT_TIMEOUT,
+    TOKEN,
+    request_fields,
+    request_lesson,
+    request_prediction,
+)
 from lmclassify.mail.messages import read_message
 from lmclassify.mail.verdicts import UNSURE, decide, parse_unsure_zone
 from lmclassify.text.terminal import guard_standard_streams
+
+LEARN_TIMEOUT = 30.0
+"""Seconds to wait for the acknowledgement of a lesson: a lost lesson is worse than a slow one."""
+
+TYPE_CHECKING = False  # importing typing takes too long
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--socket", metavar="PATH", required=True, help="the socket of lmclassify serve --socket PATH"
     )
+    parser.add_argument("--user", metavar="NAME", help="whose model to use, of lmclassify serve --models")
     parser.add_argument(
         "--fields",
         metavar="NAMES",
@@ -68,6 +83,7 @@ def classify_with_service(
     unsure: str | None,
     reason: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
+    user: str | None = None,
 ) -> None:
     """Set a message's verdict to the prediction of a service on a local socket.
 
@@ -78,16 +94,53 @@ def classify_with_service(
     if not timeout > 0:
         raise OptionError(f"--timeout must be above 0, not {timeout:g}")
     deadline = time.monotonic() + timeout
-    names, is_recorded = request_fields(socket, timeout, deadline)
+    names, is_recorded = request_fields(socket, timeout, deadline, user)
     if given is not None and is_recorded and given != names:
         raise OptionError(f"--fields {fields}: the service's model reads {','.join(names)}; drop --fields")
     names = given or names
     text = read_message(filtered.message, names).text(names)
-    label, probabilities, words = request_prediction(socket, text, timeout, deadline, reason=reason)
+    label, probabilities, words = request_prediction(
+        socket, text, timeout, deadline, reason=reason, user=user
+    )
     verdict = decide(label, probabilities, positive, unsure_zone)
     if verdict.status == UNSURE or verdict.label == label:  # else they speak for another label
         verdict.reason = words
     filtered.verdict = verdict
+
+
+def learn_with_service(
+    socket: str,
+    text: str,
+    label: str,
+    from_label: str | None = None,
+    undo: bool = False,
+    *,
+    user: str | None = None,
+    timeout: float = LEARN_TIMEOUT,
+) -> Mapping[str, Any]:
+    """Teach the model of a service on a local socket one text, or make it forget the text.
+
+    Raises LMClassifyError if the service does not acknowledge this. It is safe to try again: a text counts
+    once.
+
+    Parameters
+    ----------
+    text : str
+        The text as the model reads it.
+    from_label : str, optional
+        The label that the text had before, if it was moved.
+    user : str, optional
+        Whose model learns (``lmclassify serve --models``). The default is the shared one.
+
+    Returns
+    -------
+    mapping
+        ``id``, ``label``, ``changed`` (False if this was already learned), ``predicted_before`` and
+        ``predicted_after``.
+    """
+    if not timeout > 0:
+        raise OptionError(f"--timeout must be above 0, not {timeout:g}")
+    return request_lesson(socket, text, label, from_label, undo, timeout, user)
 
 
 def main() -> None:
@@ -109,6 +162,7 @@ def main() -> None:
             unsure=options.unsure,
             reason=options.reason,
             timeout=options.timeout,
+            user=options.user,
         )
 
     sys.exit(filter_standard_input(arguments, classify))

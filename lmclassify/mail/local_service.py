@@ -12,12 +12,16 @@ import socket
 import time
 from collections.abc import Mapping
 
-from lmclassify.errors import LMClassifyError, listing, printable
+from lmclassify.errors import LMClassifyError, OptionError, listing, printable, shorten
 from lmclassify.mail.fields import FIELDS, OLD_DEFAULT_FIELDS
 
 TYPE_CHECKING = False  # importing typing takes too long
 if TYPE_CHECKING:
     from typing import Any
+
+MAX_USER_CHARACTERS = 128
+_USER_CHARACTERS = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+_FURTHER_CHARACTERS = frozenset(".@+=-")
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds to wait for the complete response: a mail system should not wait longer for one message."""
@@ -27,6 +31,15 @@ TOKEN = "LMCLASSIFY_TOKEN"
 _MAX_RESPONSE_BYTES = 1 << 24  # thousands of labels take less; protects against another program's output
 
 
+def is_user_name(name: str) -> bool:
+    """Return whether a name can be that of a user of the service, and so of a folder.
+
+    It has ASCII letters, digits and ``._@+=-``, and begins with a letter, a digit or ``_``.
+    """
+    further = _USER_CHARACTERS | _FURTHER_CHARACTERS
+    return 0 < len(name) <= MAX_USER_CHARACTERS and name[0] in _USER_CHARACTERS and further.issuperset(name)
+
+
 def request_prediction(
     path: str,
     text: str,
@@ -34,6 +47,7 @@ def request_prediction(
     deadline: float | None = None,
     *,
     reason: bool = False,
+    user: str | None = None,
 ) -> tuple[str, Mapping[str, float], list[str]]:
     """Return the label that a service predicts for a text, the probability of each label, and the reason.
 
@@ -49,9 +63,11 @@ def request_prediction(
         The end of this time on the monotonic clock, if it has begun earlier.
     reason : bool, default=False
         Whether to ask for the words that speak most for the label; without, there are none.
+    user : str, optional
+        Whose model predicts (``lmclassify serve --models``). The default is the shared one.
     """
     content = json.dumps({"text": text, **({"reason": True} if reason else {})}).encode()
-    body = _ask(path, "POST", "/v1/predict", content, timeout, deadline)
+    body = _ask(path, "POST", _target(user, "predict"), content, timeout, deadline)
     try:
         prediction = body["predictions"][0]
         probabilities = {str(name): float(value) for name, value in prediction["probabilities"].items()}
@@ -62,7 +78,7 @@ def request_prediction(
 
 
 def request_fields(
-    path: str, timeout: float = DEFAULT_TIMEOUT, deadline: float | None = None
+    path: str, timeout: float = DEFAULT_TIMEOUT, deadline: float | None = None, user: str | None = None
 ) -> tuple[tuple[str, ...], bool]:
     """Return the fields of a message that a service's model reads, and whether its training tells them.
 
@@ -72,10 +88,10 @@ def request_fields(
     ----------
     path : str
         The service's socket.
-    timeout, deadline
+    timeout, deadline, user
         See `request_prediction`.
     """
-    body = _ask(path, "GET", "/v1/model", b"", timeout, deadline)
+    body = _ask(path, "GET", _target(user, "model"), b"", timeout, deadline)
     try:
         names = body.get("mail_fields", OLD_DEFAULT_FIELDS)  # services of version 0.7 do not tell
         is_recorded = "fields" in body.get("reading", {})
@@ -88,6 +104,44 @@ def request_fields(
             f"{listing(unknown)}; update lmclassify"
         )
     return tuple(field for field in FIELDS if field in names), is_recorded
+
+
+def request_lesson(
+    path: str,
+    text: str,
+    label: str,
+    from_label: str | None = None,
+    undo: bool = False,
+    timeout: float = DEFAULT_TIMEOUT,
+    user: str | None = None,
+) -> Mapping[str, Any]:
+    """Teach the model of a service, and return its answer; see `lmclassify.service.schemas.LearnResponse`.
+
+    Raises LMClassifyError if there is no valid response. The text may have been learned nevertheless; it is
+    safe to repeat the request, as a text counts once.
+    """
+    lesson = {"text": text, "label": label, "undo": undo}
+    if from_label is not None:
+        lesson["from"] = from_label
+    body = _ask(path, "POST", _target(user, "learn"), json.dumps(lesson).encode(), timeout, None)
+    try:
+        return {
+            name: body[name] for name in ("id", "label", "changed", "predicted_before", "predicted_after")
+        }
+    except (LookupError, TypeError) as error:
+        raise _no_service(path) from error
+
+
+def _target(user: str | None, name: str) -> str:
+    """Return the path of a request for the model of a user; None: the shared one."""
+    if user is None:
+        return f"/v1/{name}"
+    if not is_user_name(user):
+        raise OptionError(
+            f"--user {shorten(user)}: a user's name has ASCII letters, digits and ._@+=-, and does not begin "
+            "with .@+=-"
+        )
+    return f"/v1/users/{user}/{name}"
 
 
 def _ask(path: str, method: str, target: str, content: bytes, timeout: float, deadline: float | None) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 import re
 import time
@@ -10,22 +12,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
+from fastapi import Depends, FastAPI, Request
+from fastapi import Path as PathParameter
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from lmclassify import __version__
 from lmclassify.errors import LMClassifyError, counted
+from lmclassify.mail.local_service import is_user_name
 from lmclassify.service import schemas
 from lmclassify.service.guard import ClientDisconnectedError, Guard
 from lmclassify.service.metrics import Metrics
-from lmclassify.service.problems import MEDIA_TYPE, RequestError, internal_error, json_pointer
-from lmclassify.service.queue import JobResult, ScoringQueue, unavailable
+from lmclassify.service.openapi import error_responses, openapi_document
+from lmclassify.service.problems import RequestError, add_error_handlers, json_pointer
+from lmclassify.service.queue import MAYBE_LEARNED, JobResult, Lesson, ScoringQueue, unavailable
 from lmclassify.service.settings import ServiceSettings
 from lmclassify.service.worker_process import WorkerCommand
 
@@ -41,16 +43,23 @@ MAX_PIECE_CHARACTERS = 1 << 16
 """A large request is scored in pieces of at most this size, so that others need not wait for all of it."""
 UNWATCHED_SECONDS = 0.1
 """A client that disconnects this early is not noticed: watching takes time, and most answers are faster."""
+COUNTING_SECONDS = 1.0
+"""How long the metrics wait for the numbers of lessons."""
 
+_LESSON_LOG = {
+    "learned": "learned 1 text as %s%s",
+    "corrected": "learned 1 text as %s%s (correction)",
+    "undone": "forgot 1 text learned as %s%s",
+    "repeated": "already learned 1 text as %s%s",
+}
 _PREFIX, _SUFFIX = b'{"predictions":[', b"]}"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_USER_PATH = "/v1/users/"
+_MODEL_PATHS = ("predict", "explain", "suggest", "learn", "model")
 _PATHS = (
     "/",
     "/docs",
-    "/v1/predict",
-    "/v1/explain",
-    "/v1/suggest",
-    "/v1/model",
+    *(f"{prefix}/{name}" for prefix in ("/v1", f"{_USER_PATH}{{user}}") for name in _MODEL_PATHS),
     "/healthz",
     "/readyz",
     "/metrics",
@@ -68,7 +77,7 @@ class Service:
 
     def __init__(self, command: WorkerCommand, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._queue = ScoringQueue(command, settings, self._count_batch)
+        self._queue = ScoringQueue(command, settings, self._count_batch, self._count_lesson)
         self._metrics = Metrics(lambda: self._queue.waiting)
         self.ready = False
         self._reload_lock = asyncio.Lock()
@@ -116,33 +125,11 @@ class Service:
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
         app.router.route_class = schemas.StrictRoute
-        app.add_exception_handler(RequestValidationError, _validation_error)
-        app.add_exception_handler(HTTPException, _http_error)
-        app.add_exception_handler(RequestError, _request_error)
-        app.add_exception_handler(Exception, _unexpected_error)
+        add_error_handlers(app)
         route = partial(app.add_api_route, response_class=JSONResponse)
-        errors = _error_responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
-        header = {"description": "Checksum of the model that gave the answer.", "schema": {"type": "string"}}
-        responses = {200: {"headers": {MODEL_HEADER: header}}, **errors}
-        post = partial(route, methods=["POST"], tags=["model"], responses=responses)
-        post("/v1/predict", self._predict, response_model=schemas.PredictResponse, summary="Predict labels")
-        post(
-            "/v1/explain",
-            self._explain,
-            response_model=schemas.ExplainResponse,
-            summary="Explain a prediction",
-        )
-        post(
-            "/v1/suggest", self._suggest, response_model=schemas.SuggestResponse, summary="Suggest next words"
-        )
-        route(
-            "/v1/model",
-            self._model,
-            response_model=schemas.ModelResponse,
-            responses=_error_responses(401, 503),
-            tags=["model"],
-            summary="Describe the model",
-        )
+        self._add_model_paths(app, "/v1")
+        if self._settings.user_models:
+            self._add_model_paths(app, f"{_USER_PATH}{{user}}", [Depends(_declare_user)])
         route(
             "/healthz",
             _health,
@@ -154,7 +141,7 @@ class Service:
             "/readyz",
             self._readiness,
             response_model=schemas.StatusResponse,
-            responses=_error_responses(503),
+            responses=error_responses(503),
             tags=["service"],
             summary="Check that the service is ready for requests",
         )
@@ -162,16 +149,57 @@ class Service:
             "/metrics",
             self._show_metrics,
             response_class=Response,
-            responses={200: {"content": {"text/plain": {}}}, **_error_responses(401)},
+            responses={200: {"content": {"text/plain": {}}}, **error_responses(401)},
             tags=["service"],
             summary="Prometheus metrics",
         )
-        app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+        app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
         app.add_api_route("/docs", _docs, include_in_schema=False)
         app.mount("/docs-static", StaticFiles(directory=str(files("fastapi_offline") / "static")))
         app.add_api_route("/", _page, include_in_schema=False)
         app.mount("/static", StaticFiles(directory=STATIC))
         return app
+
+    def _add_model_paths(self, app: FastAPI, prefix: str, dependencies: Sequence[Any] = ()) -> None:
+        """Add the paths that a model answers: the shared one, or that of a user."""
+        errors = error_responses(400, 401, 408, 413, 415, 422, 500, 503, 504)
+        if self._settings.user_models:
+            errors |= error_responses(404)
+        header = {"description": "Checksum of the model that gave the answer.", "schema": {"type": "string"}}
+        responses = {200: {"headers": {MODEL_HEADER: header}}, **errors}
+        route = partial(
+            app.add_api_route,
+            response_class=JSONResponse,
+            tags=["model of a user" if dependencies else "model"],
+            dependencies=dependencies,
+        )
+        post = partial(route, methods=["POST"])
+        for name, handle, response_model, summary in (
+            ("predict", self._predict, schemas.PredictResponse, "Predict labels"),
+            ("explain", self._explain, schemas.ExplainResponse, "Explain a prediction"),
+            ("suggest", self._suggest, schemas.SuggestResponse, "Suggest next words"),
+        ):
+            post(
+                f"{prefix}/{name}",
+                handle,
+                response_model=response_model,
+                responses=responses,
+                summary=summary,
+            )
+        post(
+            f"{prefix}/learn",
+            self._learn,
+            response_model=schemas.LearnResponse,
+            responses={**responses, **error_responses(403)},
+            summary="Teach the model",
+        )
+        route(
+            f"{prefix}/model",
+            self._model,
+            response_model=schemas.ModelResponse,
+            responses=errors,
+            summary="Describe the model",
+        )
 
     async def _predict(self, body: schemas.PredictRequest, request: Request) -> Response:
         several = "texts" in body.model_fields_set
@@ -201,10 +229,29 @@ class Service:
         result = await self._result(request, "suggest", [(body.prefix, body.label, body.n)])
         return _json(result.bodies[0], result.checksum)
 
+    async def _learn(self, body: schemas.LearnRequest, request: Request) -> Response:
+        if not self._settings.learn:
+            raise RequestError(403, "This service does not learn; start it with lmclassify serve --learn.")
+        for field, value in (("text", body.text), ("label", body.label), ("from", body.from_label or "")):
+            self._check_texts([value], field)
+        if body.from_label == body.label:
+            detail = "it is the label to learn"
+            raise RequestError(422, f"The text cannot move: {detail}.", [_place("/from", detail)])
+        if not body.text.strip():
+            raise RequestError(422, "The text is empty.", [_place("/text", "it must have a word")])
+        lesson: Lesson = (body.text, body.label, body.from_label, body.undo)
+        result = await self._result(request, "learn", [lesson])
+        return _json(result.bodies[0], result.checksum)
+
     async def _result(self, request: Request, kind: str, pieces: Sequence[Any]) -> JobResult:
         """Submit a job and return its result, unless the time is up or the client disconnects."""
+        user = request.path_params.get("user")
+        if user is not None and not is_user_name(user):
+            raise RequestError(
+                404, "No user can have this name: it has ASCII letters, digits and ._@+=- only."
+            )
         deadline = time.monotonic() + self._settings.timeout
-        future = self._queue.submit(kind, pieces)
+        future = self._queue.submit(kind, pieces, user)
         await asyncio.wait({future}, timeout=min(UNWATCHED_SECONDS, deadline - time.monotonic()))
         if not future.done() and await self._disconnects(request, deadline, future):
             future.cancel()
@@ -213,8 +260,10 @@ class Service:
             future.cancel()
             if not self._queue.ready:
                 raise unavailable()
-            seconds = f"{self._settings.timeout:g} s"
-            raise RequestError(504, f"There was no result within {seconds}; send fewer or shorter texts.")
+            remedy = "send fewer or shorter texts."
+            if kind == "learn":
+                remedy = MAYBE_LEARNED[0].lower() + MAYBE_LEARNED[1:]
+            raise RequestError(504, f"There was no result within {self._settings.timeout:g} s; {remedy}")
         return future.result()
 
     async def _disconnects(
@@ -227,11 +276,14 @@ class Service:
         await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return not disconnect.cancel() and not future.done()
 
-    async def _model(self) -> JSONResponse:
+    async def _model(self, request: Request) -> JSONResponse:
+        await request.body()  # it is empty; what is received next is that the client disconnects
+        result = await self._result(request, "model_info", [()])
         names = ("max_body_bytes", "max_texts", "max_characters")
         limits = {name: getattr(self._settings, name) for name in names}
         limits["max_suggestions"] = schemas.MAX_SUGGESTIONS
-        return JSONResponse({**self._queue.model_info, "limits": limits})
+        model_info = json.loads(result.bodies[0])
+        return JSONResponse({**model_info, "can_learn": self._settings.learn, "limits": limits})
 
     async def _readiness(self) -> JSONResponse:
         if not self.ready or not self._queue.ready:
@@ -239,6 +291,13 @@ class Service:
         return JSONResponse({"status": "ready"})
 
     async def _show_metrics(self) -> Response:
+        with contextlib.suppress(RequestError):  # the service is overloaded: the last numbers remain
+            future = self._queue.submit("lesson_counts", [()])
+            await asyncio.wait({future}, timeout=COUNTING_SECONDS)
+            if future.cancel():
+                await asyncio.sleep(0)  # the queue drops it
+            else:
+                self._metrics.lesson_counts = json.loads(future.result().bodies[0])
         return Response(self._metrics.text(), media_type=Metrics.MEDIA_TYPE)
 
     def _check_texts(self, texts: Sequence[str], field: str) -> None:
@@ -252,18 +311,33 @@ class Service:
                 )
             if not text.isascii() and _SURROGATE.search(text):
                 detail = "it contains half of a surrogate pair"
-                raise RequestError(
-                    422, f"A text is not valid Unicode: {detail}.", [{"pointer": pointer, "detail": detail}]
-                )
+                raise RequestError(422, f"A text is not valid Unicode: {detail}.", [_place(pointer, detail)])
 
     def _count_batch(self, num_texts: int, labels: Mapping[str, int]) -> None:
         if num_texts:
             self._metrics.count_batch(num_texts, labels)
 
+    def _count_lesson(self, answer: Mapping[str, Any], lesson: Lesson, user: str | None) -> None:
+        _, label, _, undo = lesson
+        correction = answer["predicted_before"] not in (None, label)
+        outcome = "repeated" if not answer["changed"] else "undone" if undo else "learned"
+        if outcome == "learned" and correction:
+            outcome = "corrected"
+        self._metrics.count_lesson(label, outcome)
+        _log.info(_LESSON_LOG[outcome], label, f" for {user}" if user else "")
+
     def _count_request(self, method: str, path: str, status: int, seconds: float) -> None:
+        if path.startswith(_USER_PATH) and self._settings.user_models:
+            path = f"{_USER_PATH}{{user}}/{path.removeprefix(_USER_PATH).partition('/')[2]}"
         known = path if path in _PATHS else "other"  # an unknown path could contain anything
         self._metrics.count_request(known, status, seconds)
+        if known.endswith("/learn") and status != 200:
+            self._metrics.count_rejected_lesson(status)
         _log.debug("%s %s %d %.1f ms", method, known, status, seconds * 1000)
+
+
+async def _declare_user(user: Annotated[str, PathParameter(description="Name of the user.")]) -> None:
+    """Add the user to the OpenAPI document; `Service._result` reads it."""
 
 
 async def _health() -> JSONResponse:
@@ -276,36 +350,6 @@ async def _page() -> FileResponse:
 
 async def _docs() -> FileResponse:
     return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document: FastAPI's, with our error format and the bearer token."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        components = document["components"]["schemas"]
-        for model in (schemas.ProblemDetails, schemas.ErrorPlace):
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schema.pop("$defs", None)
-            components[model.__name__] = schema
-        for unused in ("HTTPValidationError", "ValidationError"):
-            components.pop(unused, None)
-        bearer = {"type": "http", "scheme": "bearer", "description": "Only if the service requires a token."}
-        document["components"]["securitySchemes"] = {"token": bearer}
-        for path, operations in document["paths"].items():
-            if path.startswith("/v1/") or path == "/metrics":
-                for operation in operations.values():
-                    operation["security"] = [{}, {"token": []}]
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
-def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the description of error responses for the OpenAPI document."""
-    schema = {"$ref": "#/components/schemas/ProblemDetails"}
-    return {
-        status: {"description": RequestError(status, "").title, "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in statuses
-    }
 
 
 def _json(body: bytes, checksum: str) -> Response:
@@ -327,31 +371,8 @@ def _split(texts: list[str]) -> Iterator[list[str]]:
 
 
 def _too_much(pointer: str, limit: str) -> RequestError:
-    return RequestError(422, f"The request is too large: {limit}.", [{"pointer": pointer, "detail": limit}])
+    return RequestError(422, f"The request is too large: {limit}.", [_place(pointer, limit)])
 
 
-async def _request_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError)
-    return error.response()
-
-
-async def _unexpected_error(_: Request, __: Exception) -> Response:
-    return internal_error().response()  # the guard logs it
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return RequestError(
-        error.status_code, f"{error.detail}.".replace("..", "."), headers=error.headers
-    ).response()
-
-
-async def _validation_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    errors = [
-        {"pointer": json_pointer(*(item["loc"][1:])), "detail": str(item["msg"])[:200]}
-        for item in error.errors()[:10]
-    ]
-    return RequestError(
-        422, "The body does not match the schema of this path; see errors.", errors
-    ).response()
+def _place(pointer: str, detail: str) -> dict[str, str]:
+    return {"pointer": pointer, "detail": detail}

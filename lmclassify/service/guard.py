@@ -108,6 +108,8 @@ class Guard:
         self._check_host(headers)
         if scope["method"] in _METHODS_WITHOUT_BODY:
             return b""
+        if path.endswith("/learn"):
+            _check_site(headers)
         if path.startswith("/v1/") and scope["method"] == "POST":
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json":  # browsers let no other site send this type
@@ -165,6 +167,19 @@ class Guard:
             )
 
 
+def _check_site(headers: Headers) -> None:
+    """Refuse a request that a page of another site makes; a request of no page has none of these headers.
+
+    A page on another port of this machine is of the same site, but not of the same origin.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is None and origin is not None:
+        host = origin.partition("://")[2].lower()
+        site = "same-origin" if host and host == headers.get("host", "").lower() else "cross-site"
+    if site not in (None, "none", "same-origin"):
+        raise RequestError(403, "Pages of other sites may not teach this service.")
+
+
 class ClientDisconnectedError(Exception):
     """The client has closed the connection."""
 
@@ -188,7 +203,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     async def receive_replayed() -> Message:
         nonlocal replayed
         if replayed:
-            return await receive()
+            while (message := await receive())["type"] == "http.request":
+                pass  # the body of a GET request, which nobody has read
+            return message
         replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 

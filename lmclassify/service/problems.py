@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from lmclassify.service.worker import FAILED
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -62,9 +67,44 @@ class RequestError(Exception):
 
 def internal_error() -> RequestError:
     """Return the error for an unexpected failure of the service."""
-    return RequestError(500, "Internal error; see the log of the service.")
+    return RequestError(500, FAILED)
 
 
 def json_pointer(*keys: str | int) -> str:
     """Return the JSON pointer (RFC 6901) for a sequence of keys and indices."""
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make an application answer every error with problem details."""
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestError, _request_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+async def _request_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return error.response()
+
+
+async def _unexpected_error(_: Request, __: Exception) -> Response:
+    return internal_error().response()  # the guard logs it
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return RequestError(
+        error.status_code, f"{error.detail}.".replace("..", "."), headers=error.headers
+    ).response()
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"pointer": json_pointer(*(item["loc"][1:])), "detail": str(item["msg"])[:200]}
+        for item in error.errors()[:10]
+    ]
+    return RequestError(
+        422, "The body does not match the schema of this path; see errors.", errors
+    ).response()

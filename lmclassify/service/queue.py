@@ -16,14 +16,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lmclassify.errors import LMClassifyError
-from lmclassify.service.problems import RequestError, internal_error
+from lmclassify.service.problems import RequestError
 from lmclassify.service.settings import ServiceSettings
 from lmclassify.service.worker_process import WorkerCommand, WorkerProcess
 
 _log = logging.getLogger("lmclassify.service")
 
+MAYBE_LEARNED = "The text may have been learned; it is safe to send it again, as it counts once."
 MAX_BATCH_TEXTS = 256
 """Maximum number of texts in a batch of several jobs: a larger batch is hardly faster per text."""
+
+
+Lesson = Sequence[Any]
+"""The arguments of `lmclassify.service.worker.WorkerScorer.learn`."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,12 @@ class JobResult:
 class _ScoringJob:
     kind: str
     pieces: Sequence[Any]
+    user: str | None
     future: asyncio.Future[JobResult]
     bodies: list[bytes] = field(default_factory=list)
     """Answers to the pieces scored so far."""
+    checksum: str = ""
+    """Checksum of the model that gave them."""
     isolated: bool = False
     """Whether it must be sent alone: a batch that it was part of ended a worker."""
 
@@ -55,6 +63,10 @@ class _ScoringJob:
         """Number of texts to predict in the next piece."""
         return len(self.next_piece) if self.kind in ("predict", "predict_with_reason") else 0
 
+    @property
+    def is_lesson(self) -> bool:
+        return self.kind == "learn"
+
 
 @dataclass(eq=False)
 class _Worker:
@@ -65,6 +77,8 @@ class _Worker:
     """Jobs that this worker has begun and must finish although another one has taken over."""
     deadline: asyncio.TimerHandle | None = None
     """Kills the process if it does not answer in time."""
+    lesson_next: bool = True
+    """Whether the next batch is a lesson, if one waits; otherwise it is none, if another job waits."""
 
 
 class ScoringQueue:
@@ -74,6 +88,8 @@ class ScoringQueue:
     ----------
     on_batch : callable, optional
         Called after each batch with the number of texts predicted and the number of texts per label.
+    on_lesson : callable, optional
+        Called with the answer to each lesson, its arguments and its user, even if nobody waits for it.
 
     Attributes
     ----------
@@ -86,10 +102,14 @@ class ScoringQueue:
         command: WorkerCommand,
         settings: ServiceSettings,
         on_batch: Callable[[int, Mapping[str, int]], object] = lambda texts, labels: None,
+        on_lesson: Callable[[Mapping[str, Any], Lesson, str | None], object] = lambda answer, lesson, user: (
+            None
+        ),
     ) -> None:
         self._command = command
         self._settings = settings
         self._on_batch = on_batch
+        self._on_lesson = on_lesson
         self._jobs: deque[_ScoringJob] = deque()
         self._worker: _Worker | None = None
         self._batch_timer: asyncio.TimerHandle | None = None
@@ -133,14 +153,7 @@ class ScoringQueue:
         """Number of running worker processes, with those that finish their last jobs."""
         return len(self._receivers)
 
-    @property
-    def model_info(self) -> dict[str, Any]:
-        """Description of the model in use. Raises RequestError if there is none at the moment (503)."""
-        if self._worker is None:
-            raise unavailable()
-        return self._worker.process.model_info
-
-    def submit(self, kind: str, pieces: Sequence[Any]) -> asyncio.Future[JobResult]:
+    def submit(self, kind: str, pieces: Sequence[Any], user: str | None = None) -> asyncio.Future[JobResult]:
         """Queue a job.
 
         A job whose future is cancelled before it is sent is dropped. Raises RequestError if too many jobs
@@ -148,16 +161,18 @@ class ScoringQueue:
 
         Parameters
         ----------
-        kind : {"predict", "predict_with_reason", "explain", "suggest"}
+        kind : str
+            Name of a method of `lmclassify.service.worker.WorkerScorer`.
         pieces : sequence
-            JSON-compatible arguments of one or more calls of the method `kind` of a
-            `lmclassify.service.worker.WorkerScorer`; those of predict are lists of texts.
+            JSON-compatible arguments of one or more calls of it; those of predict are lists of texts.
+        user : str, optional
+            Whose model answers. The default is the shared one.
 
         Returns
         -------
         future of JobResult
-            Its exception is a `RequestError` if the request does not fit the model (422) or scoring failed
-            (500, 503).
+            Its exception is a `RequestError` if there is no such model (404), the request does not fit it
+            (422) or scoring failed (500, 503).
         """
         if self._start_failed and self._worker is None:
             raise unavailable()
@@ -165,7 +180,7 @@ class ScoringQueue:
             raise RequestError(
                 503, "Too many requests are waiting; try again later.", headers={"Retry-After": "1"}
             )
-        job = _ScoringJob(kind, pieces, asyncio.get_running_loop().create_future())
+        job = _ScoringJob(kind, pieces, user, asyncio.get_running_loop().create_future())
         job.future.add_done_callback(lambda _: self._remove(job))
         self.waiting += 1
         self._jobs.append(job)
@@ -219,22 +234,32 @@ class ScoringQueue:
 
     def _send_batch(self, worker: _Worker, jobs: deque[_ScoringJob]) -> bool:
         """Send the next batch of some jobs to an idle worker; return whether there was one."""
-        batch = self._next_batch(jobs)
+        batch = self._next_batch(jobs, worker.lesson_next)
         if batch:
-            worker.process.send([(job.kind, job.next_piece) for job in batch])
+            worker.lesson_next = not batch[0].is_lesson
+            worker.process.send((batch[0].user, [(job.kind, job.next_piece) for job in batch]))
             worker.batch = batch
             seconds = self._settings.seconds_to_answer_batch
             worker.deadline = asyncio.get_running_loop().call_later(seconds, _kill_unresponsive, worker)
         return bool(batch)
 
-    def _next_batch(self, jobs: deque[_ScoringJob]) -> list[_ScoringJob]:
-        """Remove the next batch from the front of some jobs and return it."""
+    def _next_batch(self, jobs: deque[_ScoringJob], lesson_next: bool) -> list[_ScoringJob]:
+        """Remove the next batch from some jobs and return it.
+
+        A lesson does not wait for all other jobs, nor do these wait for all lessons: they take turns.
+        """
         batch: list[_ScoringJob] = []
+        first = next((job for job in jobs if job.is_lesson == lesson_next), None)
+        if first is not None and first is not jobs[0]:
+            jobs.remove(first)
+            jobs.appendleft(first)
         num_texts = 0
         while jobs:
             job = jobs[0]
             alone = not self._settings.batching or job.kind != "predict" or job.isolated
             if batch and (alone or batch[0].isolated or batch[0].kind != "predict"):
+                break
+            if batch and job.user != batch[0].user:
                 break
             if batch and num_texts + job.num_texts > MAX_BATCH_TEXTS:
                 break
@@ -271,7 +296,9 @@ class ScoringQueue:
         for job in reversed(batch):
             if job.future.done():
                 continue
-            if len(batch) == 1 or job.isolated or self._stopping:
+            if job.is_lesson:  # it may have been learned
+                job.future.set_exception(RequestError(503, f"The scoring process has ended. {MAYBE_LEARNED}"))
+            elif len(batch) == 1 or job.isolated or self._stopping:
                 job.future.set_exception(unavailable())
             else:
                 job.isolated = True
@@ -301,16 +328,20 @@ class ScoringQueue:
         for job, (status, length) in zip(batch, value["answers"], strict=True):
             body = payload[start : start + length]
             start += length
+            if job.is_lesson and status == 200:
+                self._on_lesson(json.loads(body), job.next_piece, job.user)
             if job.future.done():
                 continue
             if status != 200:
-                error = internal_error() if status == 500 else RequestError(status, json.loads(body))
-                job.future.set_exception(error)
+                job.future.set_exception(RequestError(status, json.loads(body)))
                 continue
-            job.bodies.append(body)
+            if job.bodies and job.checksum != value["checksum"]:
+                job.bodies.clear()  # it starts again, as the model was replaced
+            else:
+                job.checksum = value["checksum"]
+                job.bodies.append(body)
             if len(job.bodies) == len(job.pieces):
-                checksum = worker.process.model_info.get("checksum", "")
-                job.future.set_result(JobResult(job.bodies, checksum))
+                job.future.set_result(JobResult(job.bodies, job.checksum))
             else:
                 (self._jobs if worker is self._worker else worker.unfinished).append(job)
         self._on_batch(num_texts, value["labels"])

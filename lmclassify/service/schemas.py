@@ -122,6 +122,19 @@ class SuggestRequest(_RequestBody):
     n: Integer = Field(default=5, ge=1, le=MAX_SUGGESTIONS, description="Maximum number of words.")
 
 
+class LearnRequest(_RequestBody):
+    """A text and its label."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Your prize", "label": "spam"}]})
+
+    text: StrictStr = Field(description="The text to learn, as for `/v1/predict`. It must have a word.")
+    label: StrictStr = Field(description="The label of the text.")
+    from_label: StrictStr | None = Field(
+        default=None, alias="from", description="The label that the text had before, if it was moved."
+    )
+    undo: StrictBool = Field(default=False, description="Whether to forget this lesson instead.")
+
+
 class PredictedText(BaseModel):
     """The prediction for one text."""
 
@@ -211,6 +224,33 @@ class SuggestResponse(BaseModel):
     suggestions: list[SuggestedWord] = Field(description="At most `n` words.")
 
 
+class LearnResponse(BaseModel):
+    """A lesson that the model has learned. It is on disk when this answer is sent."""
+
+    id: str = Field(description="Identifies the lesson: a hash of the text as the model reads it.")
+    label: str = Field(description="The label of the text.")
+    changed: bool = Field(
+        description="Whether the model changed; false if the lesson was already learned, or undone."
+    )
+    predicted_before: str | None = Field(
+        description="The label predicted before the lesson; null if the model knew no text yet."
+    )
+    predicted_after: str = Field(description="The label predicted after the lesson.")
+
+
+class LessonCounts(BaseModel):
+    """How many lessons a model has learned."""
+
+    total: int = Field(description="Lessons that count; one that was undone does not.")
+    corrections: int = Field(description="Lessons whose text the model had given another label.")
+    today: int = Field(description="Lessons since midnight, in the local time of the service.")
+    corrections_today: int = Field(description="Corrections since midnight.")
+    last: str | None = Field(description="Time of the last lesson (ISO 8601).")
+    per_label: dict[str, int] = Field(description="Lessons by label.")
+    needs_more: bool = Field(description="Whether the model has learned too little to predict labels.")
+    needed_per_label: int = Field(description="Lessons of each label that such a model needs.")
+
+
 class RequestLimits(BaseModel):
     """Limits per request."""
 
@@ -239,6 +279,10 @@ class ModelResponse(BaseModel):
         "columns of tables."
     )
     labels: list[dict[str, Any]] = Field(description="Name, prior and training of each label.")
+    can_learn: bool = Field(description="Whether the service accepts lessons.")
+    lessons: LessonCounts | None = Field(
+        default=None, description="How many lessons the model has learned; missing if there are none."
+    )
     limits: RequestLimits
 
 

@@ -36,6 +36,10 @@ class ServiceSettings:
     """Bearer token that requests must send; None: no token is required."""
     allowed_hosts: tuple[str, ...] = ()
     """Accepted names in the Host header, in lower case and without a port; empty: any name."""
+    user_models: bool = False
+    """Whether users have models of their own, below ``/v1/users/``."""
+    learn: bool = False
+    """Whether requests may teach the model."""
     log_texts: bool = False
     """Whether texts may be written to the log."""
 

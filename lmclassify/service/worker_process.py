@@ -33,16 +33,9 @@ class WorkerCommand:
 
 
 class WorkerProcess:
-    """A running worker process whose model is loaded; see `lmclassify.service.worker`.
+    """A running worker process whose model is loaded; see `lmclassify.service.worker`."""
 
-    Attributes
-    ----------
-    model_info : dict
-        Description of the model, as served by ``/v1/model``.
-    """
-
-    def __init__(self, process: Process, model_info: dict[str, Any]) -> None:
-        self.model_info = model_info
+    def __init__(self, process: Process) -> None:
         self._process = process
 
     @classmethod
@@ -81,7 +74,7 @@ class WorkerProcess:
             raise (OptionError if value["misuse"] else LMClassifyError)(value["error"])
         for note in value["notes"]:
             _log.info("%s", note)
-        return cls(process, value["model_info"])
+        return cls(process)
 
     def send(self, value: Any) -> None:
         """Send a message."""

@@ -53,21 +53,19 @@ def test_a_filter_from_nothing(model, tmp_path):
     )
 
 
-def test_several_labels_are_mixed(model, tmp_path):
-    """All spam first and then all ham would make a model that calls everything ham."""
+def test_one_label_after_the_other(model, tmp_path):
+    """All spam first and then all ham: the spam is still known."""
     for name, number, message in (("spam", 30, SPAM), ("ham", 15, HAM)):
         boxes = (
             b"From a@example.com Thu Aug 22 12:36:23 2002\n" + message.replace(b"\n\n", b"\n\n%d " % each)
             for each in range(number)
         )
         (tmp_path / f"{name}.mbox").write_bytes(b"\n".join(boxes))
-    line = said(learn(model, "spam=spam.mbox", "ham=ham.mbox"))
-    assert line.startswith("learned 30 texts as 'spam' and 15 texts as 'ham'")
+        line = said(learn(model, name, f"{name}.mbox"))
+        assert line.startswith(f"learned {number} texts as '{name}'")
     for message, label in ((SPAM, b"spam"), (HAM, b"ham")):
         filtered = run_cli("filter", "-m", "model", cwd=tmp_path, stdin=message)
         assert b"X-LMClassify-Label: " + label in filtered.stdout
-    assert "ham.mbox has no label" in one_line(learn(model, "spam=spam.mbox", "ham.mbox"), 2)
-    assert said(learn(model, "ham=ham.mbox", "--undo")) == "took back 15 lessons of 'ham'"
 
 
 def test_messages_with_a_line_of_mbox_are_mail(model):

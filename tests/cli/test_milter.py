@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from tests.conftest import run_cli
+from tests.conftest import ROOT, run_cli
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,19 @@ def test_addresses_where_it_cannot_listen(saved, tmp_path):
     done = run_cli("milter", "-m", saved, "--listen", "unix:file", cwd=tmp_path)
     assert done.returncode == 1
     assert b"file exists and is not a socket; choose another path for --listen" in done.stderr
+
+
+WITHOUT_SERVICE = """
+import sys
+sys.modules.update(dict.fromkeys(["fastapi", "prometheus_client", "starlette", "uvicorn"]))  # cannot be imported
+from lmclassify.cli.main import main
+main()
+"""
+
+
+def test_the_milter_needs_no_package_of_the_service(saved):
+    options = ["milter", "-m", saved, "--listen", "unix:README.md"]
+    command = [sys.executable, "-c", WITHOUT_SERVICE, *map(str, options)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "README.md exists and is not a socket" in done.stderr
+    assert done.returncode == 1

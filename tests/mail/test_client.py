@@ -15,6 +15,7 @@ import pytest
 
 from lmclassify.errors import LMClassifyError
 from lmclassify.mail import client
+from lmclassify.mail.client import learn_with_service
 from lmclassify.mail.local_service import request_prediction
 from tests.conftest import run_cli_process
 from tests.service.conftest import running
@@ -107,6 +108,46 @@ def test_the_reason_comes_with_the_prediction(run_filter, monkeypatch, tmp_path,
     assert requests[-1].endswith(b', "reason": true}')
 
 
+LESSON = {
+    "id": "0f" * 16,
+    "label": "spam",
+    "changed": True,
+    "predicted_before": None,
+    "predicted_after": "spam",
+}
+
+
+@pytest.mark.parametrize(
+    ("from_label", "user", "target"),
+    [(None, None, b"/v1/learn"), ("ham", "alice@example.org", b"/v1/users/alice@example.org/learn")],
+)
+def test_a_lesson_is_sent_to_the_service(tmp_path, monkeypatch, from_label, user, target):
+    monkeypatch.setenv("LMCLASSIFY_TOKEN", "secret")
+    response = b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({**LESSON, "new": 1}).encode()
+    with answering(tmp_path / "s", response) as requests:
+        assert learn_with_service(str(tmp_path / "s"), "Your prize", "spam", from_label, user=user) == LESSON
+    head, content = requests[0].split(b"\r\n\r\n")
+    assert head.startswith(b"POST " + target + b" HTTP/1.0\r\n")
+    assert b"\r\nAuthorization: Bearer secret" in head
+    moved = {} if from_label is None else {"from": from_label}
+    assert json.loads(content) == {"text": "Your prize", "label": "spam", "undo": False, **moved}
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", "is not an lmclassify service"),
+        (
+            b'HTTP/1.1 403 Forbidden\r\n\r\n{"detail": "It does not learn."}',
+            "403 Forbidden: It does not learn",
+        ),
+    ],
+)
+def test_a_lesson_that_is_not_acknowledged_is_an_error(tmp_path, response, error):
+    with answering(tmp_path / "s", response), pytest.raises(LMClassifyError, match=error):
+        learn_with_service(str(tmp_path / "s"), "Your prize", "spam")
+
+
 @pytest.mark.parametrize(
     ("options", "status", "error"),
     [
@@ -116,6 +157,7 @@ def test_the_reason_comes_with_the_prediction(run_filter, monkeypatch, tmp_path,
         (("--socket", "none", "--timeout", "0"), 75, "--timeout"),
         (("--socket", "none", "--fields", "title"), 75, "--fields takes"),
         (("--socket", "none", "--unsure", "x"), 75, "--unsure takes two probabilities"),
+        (("--socket", "none", "--user", "../bob"), 75, "--user '../bob': a user's name has"),
         (("--exit-code",), 3, "--socket"),
     ],
 )

@@ -128,11 +128,15 @@ def serving(settings: MilterSettings, talk: Callable[[Any], Awaitable[object]]) 
             address = listener.getsockname()
             started = asyncio.Event()
             milter = asyncio.create_task(serve_milter(settings, listener, started.set))
-            await started.wait()
+            waiting = asyncio.create_task(started.wait())
+            await asyncio.wait({milter, waiting}, return_when=asyncio.FIRST_COMPLETED)
             try:
-                await talk(address)
+                if not milter.done():
+                    await talk(address)
             finally:
-                os.kill(os.getpid(), signal.SIGTERM)
+                if not milter.done():  # else nothing handles the signal
+                    os.kill(os.getpid(), signal.SIGTERM)
+                waiting.cancel()
                 await milter
                 await MailServer.close_all()
 

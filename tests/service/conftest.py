@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -256,3 +257,10 @@ def served(tuned_folder) -> Iterator[str]:
     command = WorkerCommand({"folder": str(tuned_folder), "deciding": {}})
     with serving(command) as url:
         yield url
+
+
+@pytest.fixture
+def short_folder():
+    """A folder with a short path: that of a socket has at most 104 characters (macOS)."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)

@@ -190,6 +190,7 @@ def test_the_openapi_document_describes_the_paths(client):
         "/v1/predict",
         "/v1/explain",
         "/v1/suggest",
+        "/v1/learn",
         "/v1/model",
         "/healthz",
         "/readyz",

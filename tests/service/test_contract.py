@@ -16,6 +16,7 @@ OPERATIONS = {
     "/v1/predict": "POST",
     "/v1/explain": "POST",
     "/v1/suggest": "POST",
+    "/v1/learn": "POST",
     "/v1/model": "GET",
     "/healthz": "GET",
     "/readyz": "GET",

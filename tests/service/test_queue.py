@@ -317,9 +317,10 @@ def test_killing_ends_the_worker_process(gate):
     pids = []
 
     async def use(queue):
+        (info,) = (await queue.submit("model_info", [()])).bodies
+        pids.append(json.loads(info)["pid"])
         jobs = submit(queue, gate.text)
         await until(lambda: gate.reached)
-        pids.append(queue.model_info["pid"])
         queue.kill()
         assert await statuses(jobs) == [503]
 

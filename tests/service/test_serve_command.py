@@ -87,6 +87,19 @@ def test_every_option_reaches_the_service(served_with, tmp_path, monkeypatch):
     assert call["watch"] == "some/model"
 
 
+def test_models_of_users_need_no_shared_one(served_with, tmp_path):
+    (tmp_path / "users").mkdir()
+    common = ["serve", "--port", 0, "--models", "users"]
+    assert run_cli(*common, "--max-models", 3, cwd=tmp_path).returncode == 0
+    assert run_cli(*common, "-m", "lmclassify-model", "--watch", cwd=tmp_path).returncode == 0
+    users, both = (call["command"].options for call in served_with)
+    assert (users["folder"], users["users"], users["max_models"]) == (None, "users", 3)
+    assert (both["folder"], both["users"]) == ("lmclassify-model", "users")
+    assert served_with[0]["settings"].user_models
+    done = run_cli(*common, "--watch", cwd=tmp_path)
+    assert (done.returncode, b"--watch needs -m" in done.stderr) == (2, True)
+
+
 def test_a_token_file_is_used_instead_of_the_environment(served_with, tmp_path, monkeypatch):
     monkeypatch.setenv("LMCLASSIFY_TOKEN", "from-environment")
     (tmp_path / "token").write_text("from-file\n")
@@ -108,6 +121,29 @@ def test_serving_other_machines_without_a_token_is_noted(served_with, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("options", "learns"),
+    [
+        ([], True),
+        (["--host", "localhost"], True),
+        (["--no-learn"], False),
+        (["--allowed-host", "example.org"], False),
+        (["--allowed-host", "example.org", "--learn"], True),
+        (["--host", "0.0.0.0", "--token-file", "token"], False),
+        (["--host", "0.0.0.0", "--token-file", "token", "--learn"], True),
+    ],
+)
+def test_who_may_teach_by_default(served_with, tmp_path, options, learns):
+    (tmp_path / "token").write_text("secret")
+    assert run_cli("serve", "--port", 0, *options, cwd=tmp_path).returncode == 0
+    assert served_with[0]["settings"].learn is learns
+
+
+def test_a_service_on_a_socket_learns(served_with, short_folder):
+    assert run_cli("serve", "--socket", short_folder / "s", cwd=short_folder).returncode == 0
+    assert served_with[0]["settings"].learn
+
+
+@pytest.mark.parametrize(
     ("options", "status", "message"),
     [
         (["-m", "nowhere"], 1, "nowhere"),
@@ -121,6 +157,12 @@ def test_serving_other_machines_without_a_token_is_noted(served_with, tmp_path):
         (["--max-texts", "0"], 2, "'--max-texts'"),
         (["--timeout", "inf"], 2, "--timeout must be a number of seconds"),
         (["--timeout", "nan"], 2, "--timeout"),
+        (
+            ["--host", "0.0.0.0", "--learn"],
+            2,
+            "--learn on 0.0.0.0, which other machines can reach, needs a token",
+        ),
+        (["--models", "nowhere"], 2, "--models nowhere: no such folder"),
         (["--socket", "s", "--port", "1"], 2, "--socket excludes --host and --port"),
     ],
 )

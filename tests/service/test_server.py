@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import stat
-import tempfile
 import threading
 from pathlib import Path
 
@@ -127,13 +126,6 @@ def test_a_worker_that_hangs_dies_with_the_service():
         service.process.kill()
         service.process.wait()
         wait_until(lambda: has_ended(worker))
-
-
-@pytest.fixture
-def short_folder():
-    """A folder with a short path: that of a socket has at most 104 characters (macOS)."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        yield Path(folder)
 
 
 def test_a_local_socket_is_private_and_removed_at_the_end(short_folder):

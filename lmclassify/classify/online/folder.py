@@ -62,6 +62,11 @@ class LearningFolder:
         return model, journal, KeptTexts.of_model(stored)
 
     @property
+    def checksum(self) -> str:
+        """Checksum of the saved model; lessons do not change it."""
+        return self._journal.model
+
+    @property
     def journal_bytes(self) -> int:
         """Size of the journal."""
         return self._journal.size
