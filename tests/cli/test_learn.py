@@ -53,6 +53,21 @@ def test_a_filter_from_nothing(model, tmp_path):
     )
 
 
+def test_one_label_after_the_other(model, tmp_path):
+    """All spam first and then all ham: the spam is still known."""
+    for name, number, message in (("spam", 30, SPAM), ("ham", 15, HAM)):
+        boxes = (
+            b"From a@example.com Thu Aug 22 12:36:23 2002\n" + message.replace(b"\n\n", b"\n\n%d " % each)
+            for each in range(number)
+        )
+        (tmp_path / f"{name}.mbox").write_bytes(b"\n".join(boxes))
+        line = said(learn(model, name, f"{name}.mbox"))
+        assert line.startswith(f"learned {number} texts as '{name}'")
+    for message, label in ((SPAM, b"spam"), (HAM, b"ham")):
+        filtered = run_cli("filter", "-m", "model", cwd=tmp_path, stdin=message)
+        assert b"X-LMClassify-Label: " + label in filtered.stdout
+
+
 def test_messages_with_a_line_of_mbox_are_mail(model):
     """Mail programs pass a message with its "From " line; `learn` reads it as `filter` does."""
     line = b"From a@example.com  Thu Aug 22 12:36:23 2002\n"
