@@ -21,7 +21,7 @@ from lmclassify.classify.online.weights import LessonWeights
 
 Array = npt.NDArray[np.float64]
 
-KEPT_LESSONS = 1000
+KEPT_LESSONS = 400
 """About so many lessons, the latest of each label, are kept whole when they become part of the saved model's
 files: they can still be undone and rehearsed."""
 

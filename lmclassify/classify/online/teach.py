@@ -31,8 +31,11 @@ Array = npt.NDArray[np.float64]
 
 MARGIN = 7.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
-REHEARSALS = 6
-"""With recipe online: how many earlier lessons are looked at after a lesson that moved weights."""
+ONLINE_MARGIN = 1.0
+"""The same with recipe online: a larger lead over texts that have little in common drowns other lessons."""
+REHEARSALS, REHEARSAL_DOUBT = 8, 0.05
+"""With recipe online: how many earlier lessons are looked at after each, and the probability of all other
+labels from which one is learned again."""
 LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
 """A model of recipe online, which has no experts, also takes a step of logistic regression, unless the
 probability of all other labels is below this."""
@@ -84,8 +87,6 @@ def _rehearsals(model: Predictor, move: Move) -> Iterator[Move]:
     have in common.
     """
     assert model.lessons is not None
-    if not len(move.labels):
-        return
     generator, lessons = random.Random(len(model.lessons.taught)), model.lessons
     for _ in range(REHEARSALS):
         lesson = lessons.sample(generator)
@@ -94,7 +95,10 @@ def _rehearsals(model: Predictor, move: Move) -> Iterator[Move]:
         buckets = lesson.moves[0].buckets
         values = np.repeat(lesson.values, [lesson.words, len(buckets) - lesson.words])
         scores = model.log_priors + lessons.weights.score_of(buckets, values)
-        sizes = -LOGISTIC_RATE * _doubt(scores, lesson.label)
+        doubt = _doubt(scores, lesson.label)
+        if -doubt[lesson.label] < REHEARSAL_DOUBT:
+            continue
+        sizes = -LOGISTIC_RATE * doubt
         moved = np.flatnonzero(sizes)
         if len(moved):
             steps = (1.0 + lessons.weights.lessons_of(buckets)) ** -LESSON_POWER * values
@@ -121,10 +125,11 @@ def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, ra
         return None
     sizes = -rate * _doubt(joint, label)
     scores = joint + reach * sizes
+    margin = ONLINE_MARGIN if rate else MARGIN
     for _ in range(MAX_MOVES):
         others = np.where(np.arange(len(scores)) == label, -np.inf, scores)
         rival = int(others.argmax())
-        missing = MARGIN - (scores[label] - scores[rival])
+        missing = margin - (scores[label] - scores[rival])
         if missing <= 1e-3:
             break
         change = missing / reach / 2
