@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import Any
 
 import httpx2
@@ -22,9 +23,11 @@ EXAMPLES = CALL.findall(PAGE)
 
 
 @pytest.fixture(scope="module")
-def client():
-    command = WorkerCommand({"folder": str(GOLDEN / "tuned" / "model"), "deciding": {}})
-    with serving(command) as url, httpx2.Client(base_url=url, timeout=120) as client:
+def client(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served") / "model"
+    shutil.copytree(GOLDEN / "tuned" / "model", folder)
+    command = WorkerCommand({"folder": str(folder), "deciding": {}})
+    with serving(command, learn=True) as url, httpx2.Client(base_url=url, timeout=120) as client:
         yield client
 
 
@@ -64,6 +67,7 @@ def test_every_operation_is_described_with_its_fields_and_status_codes(client):
         "/v1/predict",
         "/v1/explain",
         "/v1/suggest",
+        "/v1/learn",
         "/readyz",
         "/v1/predict",
     ]

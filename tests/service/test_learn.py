@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import logging
+import shutil
+import threading
 
+import httpx2
 import pytest
 
+from lmclassify.classify.online.folder import LearningFolder
 from lmclassify.service import schemas
 from lmclassify.service.problems import RequestError
-from tests.service.conftest import NO_TIMEOUT, until, with_queue, with_service
+from tests.service.conftest import NO_TIMEOUT, running, until, with_queue, with_service
 
 TEXT = "Your prize is waiting"
 
@@ -262,3 +268,25 @@ def test_a_lesson_that_is_cancelled_before_it_is_sent_is_not_learned(tmp_path, g
             await queue.submit("learn", [(TEXT, "eggs", None, False)])
 
     with_queue(use, journal(tmp_path))
+
+
+@pytest.mark.long
+def test_a_killed_service_has_lost_no_lesson_that_it_answered(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "model")
+    answered: set[str] = set()
+    for round_ in range(3):
+        with running("-m", "model", "--port", 0, cwd=tmp_path) as service, service.client() as client:
+            stop = threading.Timer(0.2 + 0.3 * round_, service.process.kill)
+            with contextlib.suppress(httpx2.HTTPError):
+                for number in itertools.count():
+                    text = f"lesson {number} of round {round_}"
+                    answer = client.post("/v1/learn", json={"text": text, "label": "spam"}).json()
+                    answered.add(answer["id"])
+                    assert answer["changed"]
+                    if number == 0:
+                        stop.start()
+            stop.join()
+        lessons = LearningFolder(tmp_path / "model").model.lessons
+        taught = {identity.hex() for identity in lessons.taught}
+        assert answered <= taught
+        assert len(taught) <= len(answered) + round_ + 1  # those that were not answered
