@@ -43,10 +43,10 @@ def test_from_two_labels_to_three_and_back(model, tmp_path):
     )
     done = run_cli("update", "rows.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
-    assert "training on 2 rows" in done.stderr.decode()
+    assert "teaching 2 rows" in done.stderr.decode()
     assert "2 rows without text or label left out" in done.stderr.decode()
-    assert files_of(model, "spam") != spam
-    assert files_of(model, "ham") == ham
+    assert (files_of(model, "spam"), files_of(model, "ham")) == (spam, ham)
+    assert lmclassify.load(model).predict(["win a parcel", "lunch"]).tolist() == ["spam", "spam"]
     done = run_cli("remove-label", "notice", "-o", "two", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     assert labels_of(tmp_path / "two") == ["ham", "spam"]

@@ -140,6 +140,13 @@ class Lessons:
         """Return the latest lessons, which can be undone."""
         return list(self._kept.values())[-KEPT_LESSONS:]
 
+    def copy(self) -> Lessons:
+        """Return lessons of their own: teaching one does not change the other."""
+        result = Lessons(self.labels)
+        result.weights = self.weights.copy()
+        result.taught, result._kept = dict(self.taught), dict(self._kept)
+        return result
+
     def with_labels(self, kept: Sequence[int | None]) -> Lessons:
         """Return the lessons of a model with other labels; none can be undone.
 
