@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +12,12 @@ from lmclassify.cli import common
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.cli.replacement import OldModel, replacing
-from lmclassify.errors import OptionError, counted, shorten
+from lmclassify.errors import OptionError, OutputError, counted, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.estimator import LMClassifier
+    from lmclassify.classify.model import FittedModel
+    from lmclassify.classify.online.lessons import Taught
     from lmclassify.lm.neural.trainer import EpochRecord
 
 Output = Annotated[
@@ -52,7 +55,7 @@ def add_label(
     from lmclassify.datasets.texts import read_unlabelled
     from lmclassify.persistence.commit import check_target
 
-    classifier, checksum = _load(run, model)
+    classifier, loaded = _load(run, model)
     check_target(output or model)
     name = _convert_label(classifier, label)
     found = read_unlabelled(
@@ -74,7 +77,7 @@ def add_label(
     ) as progress:
         classifier.set_params(callback=progress.update)
         classifier.add_label(name, found)
-    _save(run, classifier, model, output, checksum)
+    _save(run, classifier, model, output, loaded)
 
 
 def update(
@@ -152,10 +155,10 @@ def remove_label(
     """
     from lmclassify.persistence.commit import check_target
 
-    classifier, checksum = _load(run, model)
+    classifier, loaded = _load(run, model)
     check_target(output or model)
     classifier.remove_label(classifier.model_.label_named(label))
-    _save(run, classifier, model, output, checksum)
+    _save(run, classifier, model, output, loaded)
 
 
 class _TrainingProgress(ProgressDisplay):
@@ -176,22 +179,43 @@ class _TrainingProgress(ProgressDisplay):
         self.show(min(done, self._trainings), state, self._trainings)
 
 
-def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
-    """Load a model; return it and its checksum."""
+def _load(run: Run, folder: str) -> tuple[LMClassifier, _Loaded]:
+    """Load a model; return it and what identifies it."""
     from lmclassify.classify.estimator import LMClassifier
     from lmclassify.persistence.reading import model_checksum
 
     checksum = model_checksum(folder)
     classifier = LMClassifier.load(folder)
     classifier.set_params(n_jobs=run.threads, device=run.device, random_state=run.seed)
-    return classifier, checksum
+    return classifier, _Loaded(checksum, _taught(classifier.model_))
 
 
-def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, checksum: str) -> None:
-    """Save the model, unless another process has changed it since it was loaded."""
+@dataclass(frozen=True)
+class _Loaded:
+    checksum: str
+    taught: dict[bytes, Taught]
+
+
+def _taught(model: FittedModel) -> dict[bytes, Taught]:
+    return {} if model.lessons is None else dict(model.lessons.taught)
+
+
+def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, loaded: _Loaded) -> None:
+    """Save the model, unless another process has changed or taught it since it was loaded."""
+    from lmclassify.classify.online.folder import LearningFolder
+    from lmclassify.persistence.reading import model_checksum
+
     folder = output or model
     old = OldModel.find(folder)
-    classifier.model_.save(folder, replaces=checksum if output is None else None)
+    if output is None:
+        saved = LearningFolder(model)
+        with saved.locked():
+            saved.refresh()
+            if loaded != _Loaded(model_checksum(model), _taught(saved.model)):
+                raise OutputError(f"{model} was changed by another process meanwhile: run this again")
+            saved.replace(classifier.model_)
+    else:
+        classifier.model_.save(output)
     _say_written(run, folder, len(classifier.classes_), old)
 
 
