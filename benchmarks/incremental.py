@@ -7,6 +7,8 @@ of these that are labelled wrongly to `update`, one by one, and compares with a 
 ``python -m benchmarks.incremental single TRAIN TEST`` passes each of 50 wrongly labelled test texts to a
 model of its own, with the label that it had got as ``learned_as``: are the text and near copies of it (a
 fifth of the words replaced) labelled as corrected, and is the rest of the test data labelled as before?
+``python -m benchmarks.incremental growth TRAIN TEST`` fits 500 texts with recipe ngram, passes 100, 500 and
+2,000 more to `update`, and compares with a fit on all.
 Models are kept in the folder that ``--models`` names and are not fitted again.
 """
 
@@ -15,11 +17,12 @@ from __future__ import annotations
 import argparse
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import log_loss
 
 from benchmarks.common import fit_or_load, read_table, select, table_head, texts_of
 from lmclassify.classify.estimator import LMClassifier
@@ -144,6 +147,41 @@ def measure_single_corrections(
     ]
 
 
+def measure_growth(
+    training: LabelledTexts,
+    test: LabelledTexts,
+    models: Path,
+    threads: int | None = None,
+    fit: Fit = fit_or_load,
+    *,
+    first: int = 500,
+    sizes: Sequence[int] = (100, 500, 2000),
+) -> list[str]:
+    """Return the lines of a Markdown table about a model of few texts that is taught more."""
+    shuffled = np.random.default_rng(0).permutation(len(training.texts)).tolist()
+    parameters = {"recipe": "ngram", "vectors": "none", "random_state": 0, "n_jobs": threads}
+    before = fit(models / "first", select(training, shuffled[:first]), **parameters)
+    columns = np.unique(test.labels).tolist()
+    lines = table_head(f"{first} texts, then", "accuracy", "log-loss", "seconds")
+
+    def line(name: str, classifier: LMClassifier, seconds: float) -> str:
+        accuracy = classifier.score(test.texts, test.labels)
+        loss = log_loss(test.labels, classifier.predict_proba(test.texts), labels=columns)
+        return f"| {name} | {accuracy:.4f} | {loss:.4f} | {seconds:.1f} |"
+
+    lines.append(line("none", before, 0.0))
+    for size in sizes:
+        more = select(training, shuffled[first : first + size])
+        taught = copy.copy(before)
+        started = time.perf_counter()
+        taught.update(more.texts, more.labels)
+        lines.append(line(f"{size} taught", taught, time.perf_counter() - started))
+        again = fit(models / f"again-{size}", select(training, shuffled[: first + size]), **parameters)
+        seconds = float(again.model_.training_entries("fit")[0]["seconds"])
+        lines.append(line(f"{size}, fitted again", again, seconds))
+    return lines
+
+
 def _near_copy(text: str, words: list[str], rng: np.random.Generator) -> str:
     """Return a text with a fifth of its words replaced, at least one of three or more."""
     result = text.split()
@@ -160,8 +198,11 @@ def main() -> None:
         "label": measure_label,
         "corrections": measure_corrections,
         "single": measure_single_corrections,
+        "growth": measure_growth,
     }
-    parser.add_argument("what", choices=measures, help="add a label, or correct texts one by one or singly")
+    parser.add_argument(
+        "what", choices=measures, help="add a label, correct texts one by one or singly, or teach many"
+    )
     parser.add_argument("train", help="labelled texts to fit on, CSV")
     parser.add_argument("test", help="labelled texts to measure accuracy on, CSV")
     parser.add_argument("--models", type=Path, required=True, help="folder to keep models in")

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from lmclassify.classify.data_frames import ColumnName, Texts, read_training_data
 from lmclassify.classify.estimator_queries import ModelQueries
 from lmclassify.classify.incremental.remove_label import remove_label
+from lmclassify.classify.incremental.update import update
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.online.empty_model import empty_model
 from lmclassify.classify.online.teach import Learned
@@ -316,7 +317,9 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
         return self._set_model(add_label(model, label, model.read(X), context, seed))
 
     def update(self, X: Texts, y: Iterable[Any], learned_as: Iterable[Any] | None = None) -> LMClassifier:
-        """Learn some more texts, such as corrections; models of labels not named stay as they are.
+        """Learn some more texts, such as corrections, one after the other; see `FittedModel.learn`.
+
+        Unlike `partial_fit`, it makes a new `model_`, with a revision in its training record.
 
         Parameters
         ----------
@@ -324,7 +327,7 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
         y : iterable, (n,)
             Labels of the model.
         learned_as : iterable, (n,), optional
-            The label that had wrongly learned each text and now unlearns it; None for none.
+            The label that each text moves from; None for none.
 
         Returns
         -------
@@ -334,14 +337,10 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
         Raises
         ------
         DataError
-            If texts or labels cannot be used.
+            If texts or labels cannot be used. Nothing is learned then.
         """
-        from lmclassify.classify.incremental.update import update  # torch
-
-        model = self._fitted()
-        wrong = None if learned_as is None else list(learned_as)
-        context, seed = self._context(model), draw_seed(self.random_state)
-        return self._set_model(update(model, model.read(X), list(y), wrong, context, seed))
+        model, wrong = self._fitted(), None if learned_as is None else list(learned_as)
+        return self._set_model(update(model, model.read(X), list(y), wrong))
 
     def learn(self, text: str, label: Any, *, undo: bool = False, from_label: Any = None) -> Learned:
         """See `FittedModel.learn`."""

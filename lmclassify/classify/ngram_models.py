@@ -138,31 +138,6 @@ class NgramModel:
             self.known,
         )
 
-    def with_weights(
-        self, svm_weights: Floats, svm_bias: Floats, counts: Floats, changed: Sequence[int]
-    ) -> NgramModel:
-        """Return the model with other weights (F, K), biases (K,) and counts (F, K).
-
-        Parameters
-        ----------
-        svm_weights, svm_bias, counts : ndarray
-        changed : sequence of int
-            The labels whose numbers differ; all n-grams are known to them.
-        """
-        size = len(self.keys)
-        known = [size if label in changed else count for label, count in enumerate(self.known)]
-        return NgramModel(
-            self.analyzer,
-            self.keys,
-            self.idf,
-            svm_weights,
-            svm_bias,
-            counts,
-            self.contexts,
-            self.order,
-            known,
-        )
-
     def with_label(self, label: int, svm_weights: Floats, svm_bias: float, counts: Floats) -> NgramModel:
         """Return the model with one more label.
 

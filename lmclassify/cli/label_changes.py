@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -98,19 +99,21 @@ def update(
     sheet: common.Sheet = None,
     fields: common.Fields = None,
 ) -> None:
-    """Train a model further on corrected rows, or on mail.
+    """Teach a model corrected rows, or mail: all of them, or none if one cannot be used.
 
-    If there is a column learned_as, it names the label that a row's text was wrongly trained as; the text is
-    removed from that label. Leave it blank where there is none. The files of labels that occur in no row do
-    not change.
+    Each text is a lesson, as with `lmclassify learn`. If there is a column learned_as, it names the label
+    that a row's text moves from; leave it blank where there is none. What was fitted does not change.
     """
+    from lmclassify.classify.incremental.update import update, update_folder
+    from lmclassify.classify.online.folder import LearningFolder
     from lmclassify.datasets.corrections import read_all_corrections
     from lmclassify.persistence.commit import check_target
 
-    classifier, state = _load(run, model)
     check_target(output or model)
-    by_name = {str(label): label for label in classifier.classes_.tolist()}
-    reading = classifier.model_.reading
+    saved = LearningFolder(model)
+    saved.model.n_jobs = run.threads
+    by_name = {str(label): label for label in saved.model.classes_.tolist()}
+    reading = saved.model.reading
     rows = read_all_corrections(
         data,
         by_name,
@@ -126,11 +129,18 @@ def update(
     )
     labels = [by_name[name] for name in rows.labels]
     wrong = [None if name is None else by_name[name] for name in rows.learned_as]
-    run.say(f"training on {counted(len(labels), 'row')}")
-    with _TrainingProgress(run, "training", len(set(labels))) as progress:
-        classifier.set_params(callback=progress.update)
-        classifier.update(rows.texts, labels, wrong)
-    _save(run, classifier, model, output, state)
+    run.say(f"teaching {counted(len(labels), 'row')}")
+    with ProgressDisplay(run, "learning", len(labels)) as progress:
+
+        def show(done: int) -> None:
+            progress.show(done, f"{done:,} of {counted(len(labels), 'text')}")
+
+        old = OldModel.find(output or model)
+        if output is None or os.path.realpath(output) == os.path.realpath(model):
+            update_folder(saved, rows.texts, labels, wrong, show)
+        else:
+            update(saved.model, rows.texts, labels, wrong, on_text=show).save(output)
+    _say_written(run, output or model, len(by_name), old)
 
 
 def remove_label(
@@ -178,12 +188,15 @@ def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
 
 
 def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, state: str) -> None:
-    """Save the model, unless another process has changed it since it was loaded."""
+    """Save the model, unless another process has changed or taught it since it was loaded."""
     folder = output or model
     old = OldModel.find(folder)
     classifier.model_.save(folder, replaces=state if output is None else None)
-    labels = counted(len(classifier.classes_), "label")
-    run.say(f"model written to {folder}, {labels}{replacing(old)}")
+    _say_written(run, folder, len(classifier.classes_), old)
+
+
+def _say_written(run: Run, folder: str, labels: int, old: OldModel | None) -> None:
+    run.say(f"model written to {folder}, {counted(labels, 'label')}{replacing(old)}")
 
 
 def _convert_label(classifier: LMClassifier, name: str) -> Any:

@@ -3,7 +3,12 @@
 import pytest
 
 from benchmarks.common import fit_or_load
-from benchmarks.incremental import measure_corrections, measure_label, measure_single_corrections
+from benchmarks.incremental import (
+    measure_corrections,
+    measure_growth,
+    measure_label,
+    measure_single_corrections,
+)
 from lmclassify.datasets.labelled import LabelledTexts
 from tests.conftest import TUNED, bundled
 
@@ -49,3 +54,12 @@ def test_single_corrections(tmp_path):
     lines = measure_single_corrections(texts(150), test, tmp_path, 1, fit_small, max_corrections=2)
     assert lines[0].startswith("| single corrections |")
     assert float(lines[2].split("|")[2]) == 1.0
+
+
+def test_growth(tmp_path):
+    lines = measure_growth(texts(150), texts(60), tmp_path, 1, first=60, sizes=[20])
+    assert [line.split("|")[1].strip() for line in lines] == [
+        "60 texts, then", "---", "none", "20 taught", "20, fitted again",
+    ]  # fmt: skip
+    assert all(0.5 < float(line.split("|")[2]) <= 1.0 for line in lines[2:])
+    assert lines[2] != lines[3]

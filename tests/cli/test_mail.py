@@ -23,6 +23,7 @@ import pytest
 import lmclassify
 from lmclassify import load
 from lmclassify.classify.explain import deciding_words
+from lmclassify.classify.online.lesson import lesson_id
 from tests.cli.helpers import QUICK
 from tests.conftest import ROOT, bundled, run_cli
 
@@ -87,10 +88,18 @@ def test_fit_and_predict(mailboxes):
     assert lmclassify.load(mailboxes / "model").read_mail(b"Subject: a\n\nb\n") == "a\nb"
     done = run_cli("info", "model", "--format", "json", cwd=mailboxes)
     assert json.loads(done.stdout)["reading"] == {"fields": ["subject", "body"]}
-    done = run_cli("update", "spam=whole.eml", "-m", "model", "-o", "updated", cwd=mailboxes)
+    (mailboxes / "two.mbox").write_bytes(mail_of(["Lunch", "Win"]))
+    (mailboxes / "Wanted").mkdir()
+    (mailboxes / "Wanted" / "1.eml").write_bytes((mailboxes / "whole.eml").read_bytes())
+    done = run_cli("update", "spam=two.mbox", "ham=Wanted/", "-m", "model", "-o", "updated", cwd=mailboxes)
     assert done.returncode == 0, done.stderr
-    assert b"whole.eml: mail, text is its subject, body" in done.stderr
-    assert lmclassify.load(mailboxes / "updated").reading == lmclassify.load(mailboxes / "model").reading
+    assert b"two.mbox: mail, text is its subject, body" in done.stderr
+    updated = lmclassify.load(mailboxes / "updated")
+    assert updated.reading == lmclassify.load(mailboxes / "model").reading
+    texts = ["Lunch\nsee above", "Win\nsee above", "a\nb"]
+    assert updated.lessons is not None
+    assert list(updated.lessons.taught) == [lesson_id(text) for text in texts]
+    assert updated.predict(texts).tolist() == ["spam", "spam", "ham"]
     for arguments, error in (
         (["update", "whole.eml"], b"whole.eml is mail, which has no labels: name it as LABEL=whole.eml"),
         (["update", "sapm=whole.eml"], b"the model has no label 'sapm' (did you mean 'spam'?)"),

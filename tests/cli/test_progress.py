@@ -73,7 +73,9 @@ def run(*arguments: object) -> None:
     ("recipe", "trainings"),
     [("plain", 1), pytest.param("tuned", 1, marks=pytest.mark.long)],  # this model's LSTMs have no weight
 )
-def test_adding_and_updating_count_epochs(request, recipe, trainings, tmp_path, monkeypatch, shown):
+def test_adding_counts_epochs_and_updating_counts_texts(
+    request, recipe, trainings, tmp_path, monkeypatch, shown
+):
     monkeypatch.chdir(tmp_path)
     request.getfixturevalue({"plain": "classifier", "tuned": "tuned"}[recipe]).save("model")
     (tmp_path / "parcels.txt").write_text("Your parcel has left\nParcel at the depot\nWhere is it\n" * 4)
@@ -85,9 +87,7 @@ def test_adding_and_updating_count_epochs(request, recipe, trainings, tmp_path, 
     shown.clear()
     (tmp_path / "rows.csv").write_text("text,label\nwin a parcel,spam\nlunch,ham\n")
     run("update", "rows.csv", "-m", "three", "-q")
-    assert shown == [
-        (1, "language model 1 of 2, epoch 1 of 1", 2), (2, "language model 2 of 2, epoch 1 of 1", 2),
-    ]  # fmt: skip
+    assert shown == [(1, "1 of 2 texts", 2), (2, "2 of 2 texts", 2)]
 
 
 def test_texts_are_counted(saved, tmp_path, monkeypatch, shown):

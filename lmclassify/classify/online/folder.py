@@ -6,6 +6,7 @@ model and use it at the same time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,7 +21,7 @@ from lmclassify.classify.online.lesson import is_undo, lesson_id
 from lmclassify.classify.online.lessons import Lessons
 from lmclassify.classify.online.stored_lessons import replay
 from lmclassify.classify.online.teach import Learned
-from lmclassify.errors import OptionError
+from lmclassify.errors import OptionError, OutputError
 from lmclassify.persistence.commit import write_model
 from lmclassify.persistence.journal import Journal, JournalReplacedError, read_model_with_journal
 from lmclassify.persistence.reading import as_model_error
@@ -185,5 +186,6 @@ class LearningFolder:
                     raise
                 attempt += 1
         if self._journal.size > MAX_JOURNAL_BYTES:
-            self.compact()
+            with contextlib.suppress(OutputError):  # the lesson is on the disk; the next one tries again
+                self.compact()
         return result

@@ -164,6 +164,13 @@ class Lessons:
         lesson = self._kept[generator.choice(generator.choice(labels))]
         return lesson if lesson.moves else None
 
+    def copy(self) -> Lessons:
+        """Return lessons of their own: teaching one does not change the other."""
+        result = Lessons(self.labels)
+        result.weights = self.weights.copy()
+        result.taught, result._kept = dict(self.taught), dict(self._kept)
+        return result
+
     def with_labels(self, kept: Sequence[int | None]) -> Lessons:
         """Return the lessons of a model with other labels; none can be undone.
 

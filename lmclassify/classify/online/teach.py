@@ -25,7 +25,7 @@ from lmclassify.classify.online.lessons import Lessons
 from lmclassify.errors import OptionError, shorten
 
 if TYPE_CHECKING:
-    from lmclassify.classify.predictor import Predictor
+    from lmclassify.classify.predictor import Predictor, ScoringResult
 
 Array = npt.NDArray[np.float64]
 
@@ -45,7 +45,9 @@ LESSON_POWER = 0.5
 """The step of a feature falls like this power of the number of lessons that moved it."""
 
 
-def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int]:
+def find_moves(
+    model: Predictor, text: str, label: int, scored: ScoringResult | None = None
+) -> tuple[list[Move], int]:
     """Return the moves that give a text its label, and the label after them; the model does not change.
 
     Parameters
@@ -55,16 +57,18 @@ def find_moves(model: Predictor, text: str, label: int) -> tuple[list[Move], int
     text : str
     label : int
         Index of the label.
+    scored : ScoringResult, optional
+        The text's scores, if they are known.
     """
     assert model.lessons is not None
     weights, moves = model.lessons.weights, list[Move]()
     try:
         while True:
-            result = model.score([text])
+            result, scored = scored or model.score([text]), None
             joint, variant = result.joint[0], result.variants[0]
-            scored = result.texts[0] if variant is None else variant.text
+            decisive = result.texts[0] if variant is None else variant.text
             rate = LOGISTIC_RATE if model.settings.recipe == "online" else 0.0
-            move = _move(model, features_of(scored), joint, label, rate) if len(moves) < MAX_MOVES else None
+            move = _move(model, features_of(decisive), joint, label, rate) if len(moves) < MAX_MOVES else None
             if move is None:
                 return moves, int(joint.argmax())
             weights.apply(move)
@@ -198,7 +202,8 @@ def learn(
     if model.lessons is None:
         model.lessons = Lessons(len(model.classes_))
     lessons, names = model.lessons, model.label_names
-    predicted = int(model.score([text]).joint[0].argmax())
+    result = model.score([text])
+    predicted = int(result.joint[0].argmax())
     before = None if model.needs_lessons else predicted
     known = lessons.taught.get(identity)
     changed = known is None or known.label != code
@@ -206,7 +211,7 @@ def learn(
     if changed:
         replaced = lessons.undo(identity) if lessons.can_undo(identity) else None
         try:
-            moves, after = find_moves(model, text, code)
+            moves, after = find_moves(model, text, code, result if replaced is None else None)
             lesson = Lesson(identity, time(), code, before, moved_from, moves, *_own_features(model, text))
             if record is not None:
                 record(lesson.to_bytes())

@@ -165,6 +165,10 @@ class LessonWeights:
         columns[~group.used(occurrences)] = -1
         return columns
 
+    def copy(self) -> LessonWeights:
+        """Return weights of their own."""
+        return LessonWeights.from_arrays(self.buckets, self.weights, self.lessons)
+
     def with_labels(self, kept: Sequence[int | None]) -> LessonWeights:
         """Return the weights of other labels: for each its index until now, None for a new one."""
         weights = np.zeros((self._size, len(kept)), dtype=np.float32)

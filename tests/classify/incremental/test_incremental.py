@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import lmclassify
 from lmclassify import DataError, LMClassifier, OutputError
@@ -121,7 +119,9 @@ def test_thresholds_hold_after_a_label_was_added(added):
 def test_labels_may_be_numbers(tmp_path):
     codes = np.array([label == "spam" for label in LABELS], dtype=np.int64)
     numbers = LMClassifier(**{**SMALL, "max_epochs": 1}).fit(TEXTS, codes)
-    numbers.update(TEXTS[:2], codes[:2]).add_label(np.int64(7), NOTICES).remove_label(np.int64(0))
+    numbers.update(TEXTS[:2], codes[:2], [None, np.int64(1 - codes[1])]).add_label(
+        np.int64(7), NOTICES
+    ).remove_label(np.int64(0))
     numbers.save(tmp_path / "model")
     loaded = lmclassify.load(tmp_path / "model")
     assert loaded.classes_.tolist() == [1, 7]
@@ -135,11 +135,6 @@ def test_other_parameters_of_the_estimator_change_no_revision(classifier, tmp_pa
     whole = copy(classifier).set_params(num_lstm_units=5, cell="gru")
     whole.add_label("notice", NOTICES).update(TEXTS[:1], LABELS[:1]).save(tmp_path / "model")
     assert lmclassify.load(tmp_path / "model").models[1].num_lstm_units == classifier.num_lstm_units
-
-
-def test_recipe_plain_says_that_it_cannot_unlearn(classifier):
-    with pytest.warns(match="cannot unlearn a wrong text"):
-        copy(classifier).update(["figures"], ["ham"], ["spam"])
 
 
 def test_a_model_changed_meanwhile_is_not_overwritten(classifier, tmp_path):
@@ -183,76 +178,6 @@ def test_a_label_is_removed(recipe, tmp_path):
         classifier.remove_label("spam")
 
 
-@pytest.mark.parametrize("recipe", ["plain", "tuned"])
-def test_a_correction_is_learnt(recipe, classifier, tuned, tmp_path):
-    whole = copy(classifier if recipe == "plain" else tuned)
-    whole.save(tmp_path / "model")
-    before = files_of(tmp_path / "model", but="spam")
-    text = "quarterly figures for the board"
-    joint = whole.predict_joint_log_proba([text])[0]
-    whole.update([text], ["spam"])
-    after = whole.predict_joint_log_proba([text])[0]
-    assert after[1] - after[0] > joint[1] - joint[0]
-    whole.save(tmp_path / "model")
-    assert files_of(tmp_path / "model", but="spam") == before
-    assert (whole.predict(TEXTS) == (classifier if recipe == "plain" else tuned).predict(TEXTS)).mean() > 0.9
-
-
-def test_a_wrong_lesson_is_unlearnt(tuned):
-    text = "quarterly figures for the board"
-    wrong = copy(tuned).update([text] * 3, ["spam"] * 3)
-    right = copy(wrong).update([text] * 3, ["ham"] * 3, ["spam"] * 3)
-    never = copy(tuned).update([text] * 3, ["ham"] * 3)
-    of = [each.predict_joint_log_proba([text])[0] for each in (wrong, right, never)]
-    odds = [joint[0] - joint[1] for joint in of]
-    assert odds[0] < 0 < odds[1]
-    assert right.model_.label_weights.tolist() == never.model_.label_weights.tolist()
-    for unlearnt, untouched in zip(right.model_.ngrams, never.model_.ngrams, strict=True):
-        np.testing.assert_array_equal(unlearnt.counts[:, 1], untouched.counts[:, 1])
-
-
-@pytest.fixture(scope="module")
-def ngram():
-    """A classifier of n-gram experts, and texts that it has not learned."""
-    texts, labels = bundled(limit=600)
-    return LMClassifier(recipe="ngram", random_state=0, n_jobs=1).fit(texts[:400], labels[:400]), texts[400:]
-
-
-@given(st.integers(0, 199), st.booleans())
-@settings(max_examples=12, deadline=None)
-def test_a_correction_concerns_hardly_any_other_text(ngram, index, unlearn):
-    """Whether it is true or not, and however sure the model was of the other label."""
-    classifier, texts = ngram
-    before = classifier.predict(texts)
-    label, other = ("spam", "ham") if before[index] == "ham" else ("ham", "spam")
-    corrected = copy(classifier).update([texts[index]], [label], [other] if unlearn else None)
-    after = corrected.predict(texts)
-    assert after[index] == label
-    words = texts[index].split()
-    assert corrected.predict([" ".join([*words, "again"])]) == [label]
-    assert np.count_nonzero(after != before) <= 0.03 * len(texts)
-
-
-def test_a_text_that_is_taken_for_disguised_can_be_corrected(ngram):
-    """Without its marks it is spam, so the variant without them is corrected, too."""
-    classifier, _ = ngram
-    text = "Việc nhẹ lương cao, làm tại nhà 2 giờ mỗi ngày"
-    assert classifier.predict([text]) == ["spam"]
-    assert copy(classifier).update([text], ["ham"]).predict([text]) == ["ham"]
-
-
-def test_many_corrections_together_improve_the_rest(ngram):
-    classifier, texts = ngram
-    _, labels = bundled(limit=600)
-    true, found = np.array(labels[400:]), classifier.predict(texts)
-    wrong = np.flatnonzero(found[:100] != true[:100])
-    corrected = copy(classifier).update([texts[row] for row in wrong], true[wrong], found[wrong])
-    after = corrected.predict(texts)
-    assert len(wrong)
-    assert (after[wrong] == true[wrong]).all()
-    assert (after[100:] == true[100:]).sum() >= (found[100:] == true[100:]).sum() - 1
-
-
 def test_misuse_changes_nothing(tuned):
     whole = copy(tuned)
     model = whole.model_
@@ -262,16 +187,10 @@ def test_misuse_changes_nothing(tuned):
         (lambda: whole.add_label("new", []), "no texts"),
         (lambda: whole.add_label("new", [None]), "missing"),
         (lambda: whole.remove_label("new"), "no label 'new'"),
-        (lambda: whole.update(["a"], ["new"]), "no label 'new'"),
-        (lambda: whole.update(["a"], [None]), "no label None"),
-        (lambda: whole.update(["a", "b"], ["spam"]), "2 texts, 1 label"),
-        (lambda: whole.update(["a"], ["spam"], ["spam"]), "both learn and unlearn"),
-        (lambda: whole.update(["a"], ["spam"], ["new"]), "no label 'new'"),
     ):
         with pytest.raises(DataError, match=message):
             wrong()
         assert whole.model_ is model
-    assert whole.update([], []).model_ is model
 
 
 def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before():
@@ -297,8 +216,6 @@ def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before()
     third = more.with_label(1, ones, 0.5, ones)
     assert third.known == [len(keys), len(more.keys), len(keys)]
     np.testing.assert_array_equal(third.without_label(1).svm_weights, more.svm_weights)
-    again = third.with_weights(third.svm_weights, third.svm_bias, third.counts, [0])
-    assert again.known[0] == len(more.keys)
     assert small.with_ngrams(view.occurrences(["a b"], []), idf=1.0) is small
 
 
@@ -308,7 +225,7 @@ def test_many_labels_share_one_embedding(tmp_path):
     model = trainer({**TUNED, "max_epochs": 1}, limits=limits).fit(texts, labels)
     context = FitContext(model.settings, "cpu", 1, limits=limits)
     model = add_label(model, "note", ["note to self", "note: buy milk", "a note"], context, 0)
-    model = update(model, ["win a note now"], ["note"], None, context, 0)
+    model = update(model, ["win a note now"], ["note"])
     own = {"layers.0.weight_hh_l0", "output.bias"}
     for lstm in (*model.models, *model.tuned):
         assert lstm.arrays["embedding.weight"] is not None
