@@ -165,7 +165,7 @@ def measure(spam: npt.NDArray[np.float64], test: Sequence[Message]) -> dict[str,
 
 
 def splits(
-    source: Path, seeds: int, share: float, check: bool
+    source: Path, seeds: int, share: float, check: bool, mixed: bool = False
 ) -> Iterator[tuple[str, list[Message], list[Message]]]:
     """Yield a name, training messages and test messages of each split."""
     found = read_folder(source, ["easy-ham-1"], False) + read_folder(source, ["spam-1"], True)
@@ -175,10 +175,14 @@ def splits(
         )
         yield "check", found, test
         return
+    if mixed:
+        found += read_folder(source, ["easy-ham-2", "hard-ham-1"], False)
+        found += read_folder(source, ["spam-2"], True)
+    kind = "mixed" if mixed else f"{share:g}"
     for seed in range(seeds):
         shuffled = random.Random(seed).sample(found, len(found))
         size = round(share * len(shuffled))
-        yield f"{share:g}, seed {seed}", shuffled[:size], shuffled[size:][:MAX_TEST_MESSAGES]
+        yield f"{kind}, seed {seed}", shuffled[:size], shuffled[size:][:MAX_TEST_MESSAGES]
 
 
 def table(records: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -201,17 +205,21 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3, help="random splits (default: %(default)s)")
     parser.add_argument("--share", type=float, default=0.6, help="trained on (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="test on the folders that are kept for it")
+    parser.add_argument("--mixed", action="store_true", help="split all five folders at random")
     parser.add_argument("--results", type=Path, default=_ROOT / "benchmarks/results/mail_fields.jsonl")
     parser.add_argument("--report", action="store_true", help="print the table of the results file")
     parser.add_argument("--into", type=Path, help="report: write it into a section of this Markdown file")
     options = parser.parse_args()
     if options.report:
-        records = [r for r in read_records(options.results) if (r["split"] == "check") == options.check]
-        section = "mail_fields_check" if options.check else "mail_fields"
+        split = "check" if options.check else "mixed," if options.mixed else f"{options.share:g},"
+        records = [record for record in read_records(options.results) if record["split"].startswith(split)]
+        section = {"check": "mail_fields_check", "mixed,": "mail_fields_mixed"}.get(split, "mail_fields")
         write_section(section, list(table(records)), options.into)
         return
     with errors_in_one_line():
-        for name, train, test in splits(options.source, options.splits, options.share, options.check):
+        for name, train, test in splits(
+            options.source, options.splits, options.share, options.check, options.mixed
+        ):
             print_progress(f"{name}: {len(train):,} training and {len(test):,} test messages")
             for method in options.methods or [*VARIANTS, "bogofilter"]:
                 done = {(record["method"], record["split"]) for record in read_records(options.results)}

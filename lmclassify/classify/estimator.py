@@ -31,6 +31,7 @@ from lmclassify.classify.training.device import check_device, torch_device
 from lmclassify.classify.training.fit import ClassifierTrainer, draw_seed
 from lmclassify.classify.training.progress import LineDisplay
 from lmclassify.classify.training.time_limit import TimeLimit, parse_time
+from lmclassify.datasets.reading import Reading
 from lmclassify.errors import DataError, LMClassifyWarning, ModelError, OptionError, counted
 from lmclassify.parallel import number_of_threads
 from lmclassify.persistence.layout import CONFIG
@@ -280,6 +281,8 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
             kept = f"interrupted: the model of stage {len(stages)} is kept"
             warnings.warn(kept, LMClassifyWarning, stacklevel=2)
         stages[-1].text_column = column
+        names = [name if isinstance(name, str) else None for name in (column, label)]
+        stages[-1].reading = Reading(text_column=names[0], label_column=names[1])
         return self._set_model(stages[-1])
 
     def add_label(self, label: Any, X: Texts) -> LMClassifier:

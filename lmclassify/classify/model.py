@@ -212,8 +212,8 @@ class FittedModel(Predictor):
         path : path
             The folder.
         replaces : str, optional
-            Write only if the folder still holds the model with this checksum; see
-            `lmclassify.persistence.reading.model_checksum`.
+            Write only if the folder still holds the model with this state and it has learned nothing since;
+            see `lmclassify.persistence.journal.model_state`.
 
         Raises
         ------

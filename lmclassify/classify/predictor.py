@@ -300,7 +300,12 @@ class Predictor(ABC):
         `lmclassify.classify.data_frames.recognise_text_column` finds; missing texts in it are empty. For
         other texts see `as_texts`. Raises DataError if there is no such column, or texts cannot be used.
         """
-        return as_texts(read_texts_of_model(texts, self.text_column) if is_data_frame(texts) else texts)
+        if not is_data_frame(texts):
+            return as_texts(texts)
+        column, known = self.text_column, self.reading.text_column
+        if column is None and known in list(texts.columns):  # the command line trained the model on it
+            column = known
+        return as_texts(read_texts_of_model(texts, column))
 
     def truncate(self, texts: list[str]) -> list[str]:
         """Return texts, each cut after max_length tokens where long_texts is ``truncate``."""

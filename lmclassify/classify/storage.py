@@ -45,6 +45,7 @@ from lmclassify.errors import ModelError
 from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.persistence.arrays import arrays_file, read_arrays
 from lmclassify.persistence.commit import write_model
+from lmclassify.persistence.journal import replace_model
 from lmclassify.persistence.layout import ModelFile, StoredModel, only_file
 from lmclassify.persistence.reading import as_model_error, require_few_values
 from lmclassify.text.tokenizer import Tokenizer
@@ -59,7 +60,10 @@ PARAMETERS = ("class_prior", "class_weight", "random_state")
 
 def save(predictor: Predictor, path: str | os.PathLike[str], *, replaces: str | None = None) -> None:
     """Write a model into a folder; see `lmclassify.FittedModel.save`."""
-    write_model(path, to_stored(predictor), replaces=replaces)
+    if replaces is None:
+        write_model(path, to_stored(predictor))
+    else:
+        replace_model(path, to_stored(predictor), replaces)
 
 
 def to_stored(model: Predictor) -> StoredModel:

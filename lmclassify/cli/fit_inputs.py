@@ -46,10 +46,14 @@ class FitInputs:
     sheet: str | None
     fields: str | None
     fail_on_bad_row: bool
+    reading: Reading | None = None
+    """How the texts of an existing model were read, to read these the same way."""
 
     @property
     def mail_fields(self) -> tuple[str, ...]:
         """The fields of mail to read. Raises OptionError if there are no such fields."""
+        if self.reading is not None:
+            return self.reading.choose_fields(self.fields)
         return DEFAULT_FIELDS if self.fields is None else parse_fields(self.fields)
 
     def recorded(self, training: LabelledTexts) -> Reading:
@@ -179,6 +183,7 @@ class FitInputs:
             dialect=self.dialect,
             sheet=self.sheet,
             merge_labels=self.merge_labels,
+            reading=self.reading or Reading(),
         )
 
 

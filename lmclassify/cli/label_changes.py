@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,12 +11,10 @@ from lmclassify.cli import common
 from lmclassify.cli.command import ONLY_READING, Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.cli.replacement import OldModel, replacing
-from lmclassify.errors import OptionError, OutputError, counted, shorten
+from lmclassify.errors import OptionError, counted, shorten
 
 if TYPE_CHECKING:
     from lmclassify.classify.estimator import LMClassifier
-    from lmclassify.classify.model import FittedModel
-    from lmclassify.classify.online.lessons import Taught
     from lmclassify.lm.neural.trainer import EpochRecord
 
 Output = Annotated[
@@ -55,7 +52,7 @@ def add_label(
     from lmclassify.datasets.texts import read_unlabelled
     from lmclassify.persistence.commit import check_target
 
-    classifier, loaded = _load(run, model)
+    classifier, state = _load(run, model)
     check_target(output or model)
     name = _convert_label(classifier, label)
     found = read_unlabelled(
@@ -77,7 +74,7 @@ def add_label(
     ) as progress:
         classifier.set_params(callback=progress.update)
         classifier.add_label(name, found)
-    _save(run, classifier, model, output, loaded)
+    _save(run, classifier, model, output, state)
 
 
 def update(
@@ -155,10 +152,10 @@ def remove_label(
     """
     from lmclassify.persistence.commit import check_target
 
-    classifier, loaded = _load(run, model)
+    classifier, state = _load(run, model)
     check_target(output or model)
     classifier.remove_label(classifier.model_.label_named(label))
-    _save(run, classifier, model, output, loaded)
+    _save(run, classifier, model, output, state)
 
 
 class _TrainingProgress(ProgressDisplay):
@@ -179,43 +176,22 @@ class _TrainingProgress(ProgressDisplay):
         self.show(min(done, self._trainings), state, self._trainings)
 
 
-def _load(run: Run, folder: str) -> tuple[LMClassifier, _Loaded]:
-    """Load a model; return it and what identifies it."""
+def _load(run: Run, folder: str) -> tuple[LMClassifier, str]:
+    """Load a model; return it and its state."""
     from lmclassify.classify.estimator import LMClassifier
-    from lmclassify.persistence.reading import model_checksum
+    from lmclassify.persistence.journal import model_state
 
-    checksum = model_checksum(folder)
+    state = model_state(folder)
     classifier = LMClassifier.load(folder)
     classifier.set_params(n_jobs=run.threads, device=run.device, random_state=run.seed)
-    return classifier, _Loaded(checksum, _taught(classifier.model_))
+    return classifier, state
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    checksum: str
-    taught: dict[bytes, Taught]
-
-
-def _taught(model: FittedModel) -> dict[bytes, Taught]:
-    return {} if model.lessons is None else dict(model.lessons.taught)
-
-
-def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, loaded: _Loaded) -> None:
-    """Save the model, unless another process has changed or taught it since it was loaded."""
-    from lmclassify.classify.online.folder import LearningFolder
-    from lmclassify.persistence.reading import model_checksum
-
+def _save(run: Run, classifier: LMClassifier, model: str, output: str | None, state: str) -> None:
+    """Save the model, unless another process has changed it since it was loaded."""
     folder = output or model
     old = OldModel.find(folder)
-    if output is None:
-        saved = LearningFolder(model)
-        with saved.locked():
-            saved.refresh()
-            if loaded != _Loaded(model_checksum(model), _taught(saved.model)):
-                raise OutputError(f"{model} was changed by another process meanwhile: run this again")
-            saved.replace(classifier.model_)
-    else:
-        classifier.model_.save(output)
+    classifier.model_.save(folder, replaces=state if output is None else None)
     _say_written(run, folder, len(classifier.classes_), old)
 
 

@@ -99,7 +99,7 @@ def _refit(run: Run, model: str, inputs: FitInputs, recipe: str | None, force: b
         raise OptionError(
             "a model of recipe online has nothing but lessons to fit: add --recipe ngram or --recipe tuned"
         )
-    inputs = replace(inputs, fields=",".join(work.model.reading.choose_fields(inputs.fields)))
+    inputs = replace(inputs, reading=work.model.reading)
     inputs.check(settings.recipe, False)
     if not work.kept and not inputs.are_named:
         raise OptionError(
@@ -123,7 +123,6 @@ def _refit(run: Run, model: str, inputs: FitInputs, recipe: str | None, force: b
             display=display,
             files=inputs.file_names if inputs.are_named else ["kept texts"],
         ).fit(texts, labels)
-    fitted.reading, fitted.text_column = work.model.reading, work.model.text_column
     undone = work.commit(fitted)
     run.say(f"model written to {model}{replacing(old)}")
     if undone:
@@ -145,9 +144,9 @@ def _display(run: Run) -> Iterator[Display]:
 
 def _set_limit(run: Run, model: str, limit: int) -> None:
     from lmclassify.classify.online.kept_texts import KeptTexts
-    from lmclassify.persistence.reading import read_model
+    from lmclassify.persistence.journal import folder_journal
 
-    texts = KeptTexts.of_model(read_model(model))
+    texts = KeptTexts(folder_journal(model, "texts"))
     before = len(texts.texts())
     texts.set_limit(limit)
     now = len(texts.texts())

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,10 @@ from lmclassify.errors import LMClassifyError, OptionError
 from lmclassify.extras import install_extra
 from lmclassify.logs import log_formatter
 from lmclassify.mail.local_service import TOKEN
+
+if TYPE_CHECKING:
+    import socket as sockets
+    from collections.abc import Iterator
 
 Host = Annotated[
     str | None, typer.Option("--host", help="Address to listen on. Default: 127.0.0.1 (this machine only).")
@@ -164,27 +168,20 @@ def serve(
     """
     if socket is not None and (host is not None or port is not None):
         raise OptionError("--socket excludes --host and --port")
-    shared = None if models is not None and _is_default(context, "model") else model
-    if models is not None and not Path(models).is_dir():
-        raise OptionError(f"--models {models}: no such folder; make it, with a model folder for each user")
-    if shared is None and watch:
-        raise OptionError("--watch needs -m: models of users are always loaded again when they change")
+    shared = _shared_model(context, model, models, watch)
     if not math.isfinite(timeout):
         raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
     token = _token(token_file)
     reachable = socket is None and not _is_loopback(host or _LOOPBACK)
-    if learn and reachable and token is None:
-        raise OptionError(
-            f"--learn on {host}, which other machines can reach, needs a token; see --token-file"
-        )
+    if learn is None:
+        learn = not reachable and not allowed_host
+    elif learn and reachable and token is None:
+        raise OptionError(f"--learn on {host}, which others can reach, needs a token; see --token-file")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model to reload
     host, port = host or _LOOPBACK, 8000 if port is None else port
-    for package in _PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            raise LMClassifyError(f"serve needs {package}: {install_extra('serve')}")
+    _require_packages()
     from lmclassify.service.server import serve as serve_on
     from lmclassify.service.settings import ServiceSettings
-    from lmclassify.service.sockets import listen_on_path, listen_on_port
     from lmclassify.service.worker_process import WorkerCommand
 
     settings = ServiceSettings(
@@ -199,23 +196,14 @@ def serve(
         token=token,
         allowed_hosts=_allowed_hosts(allowed_host or [], None if socket else host),
         user_models=models is not None,
-        learn=not reachable and not allowed_host if learn is None else learn,
+        learn=learn,
         log_texts=log_texts,
     )
-
     log_to_standard_error(run, log_texts)
     loading = {"folder": shared, "exact": exact, "threads": run.threads, "deciding": decision_options}
-    if models is not None:
-        loading |= {"users": models, "max_models": max_models}
-    worker = WorkerCommand({**loading, "log_format": run.log_format})
-    with contextlib.ExitStack() as stack:
-        if socket is None:
-            listener = stack.enter_context(listen_on_port(host, port))
-            port = listener.getsockname()[1]
-            where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-        else:
-            listener = stack.enter_context(listen_on_path(socket))
-            where = socket
+    users = {"users": models, "max_models": max_models}
+    worker = WorkerCommand({**loading, **users, "log_format": run.log_format})
+    with _listening(host, port, socket) as (listener, where):
         if reachable and token is None:
             run.say("note: other machines can reach this address; require a token with --token-file")
         serve_on(
@@ -228,9 +216,38 @@ def serve(
         )
 
 
-def _is_default(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is None or source.name == "DEFAULT"
+@contextlib.contextmanager
+def _listening(host: str, port: int, path: str | None) -> Iterator[tuple[sockets.socket, str]]:
+    """Listen on a local socket, or else on a port; yield the listening socket and its address for people."""
+    from lmclassify.service.sockets import listen_on_path, listen_on_port
+
+    if path is not None:
+        with listen_on_path(path) as listener:
+            yield listener, path
+        return
+    with listen_on_port(host, port) as listener:
+        number = listener.getsockname()[1]
+        yield listener, f"http://{f'[{host}]' if ':' in host else host}:{number}/"
+
+
+def _require_packages() -> None:
+    for package in _PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise LMClassifyError(f"serve needs {package}: {install_extra('serve')}")
+
+
+def _shared_model(context: typer.Context, model: str, models: str | None, watch: bool) -> str | None:
+    """Return the folder of the model that users share, if there is one: with --models, -m must name it."""
+    if models is None:
+        return model
+    if not Path(models).is_dir():
+        raise OptionError(f"--models {models}: no such folder; make it, with a model folder for each user")
+    source = context.get_parameter_source("model")
+    if source is not None and source.name != "DEFAULT":
+        return model
+    if watch:
+        raise OptionError("--watch needs -m: models of users are always loaded again when they change")
+    return None
 
 
 def _is_loopback(host: str) -> bool:

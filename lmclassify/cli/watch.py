@@ -57,9 +57,13 @@ Socket = Annotated[
     typer.Option(
         "--socket",
         metavar="PATH",
-        help="Teach the service that listens on this socket (lmclassify serve --socket PATH) instead of "
-        "the model in a folder.",
+        help="Teach the service that listens on this socket (lmclassify serve --learn --socket PATH) "
+        "instead of the model in a folder.",
     ),
+]
+User = Annotated[
+    str | None,
+    typer.Option("--user", metavar="NAME", help="With --socket: whose model learns (serve --models)."),
 ]
 Positive = Annotated[
     str | None,
@@ -117,6 +121,7 @@ def watch(
     learn_existing: LearnExisting = False,
     model: Model = DEFAULT_MODEL,
     socket: Socket = None,
+    user: User = None,
     positive: Positive = None,
     negative: Negative = None,
     once: Once = False,
@@ -133,12 +138,14 @@ def watch(
     from lmclassify.mail.watch import MaildirWatcher
     from lmclassify.mail.watch_state import WatchState
 
+    if user is not None and socket is None:
+        raise OptionError("--user goes with --socket")
     if socket is not None and model != DEFAULT_MODEL:
         raise OptionError("with --socket the service has the model; drop --model")
     found = list_maildir(maildir)
     if not found.folders:
         raise LMClassifyError(f"{maildir} is no Maildir: it has no folder with the folders cur and new")
-    teach, labels = _teacher(run, model)
+    teach, labels = _folder_teacher(run, model) if socket is None else _service_teacher(run, socket, user)
     roles = FolderLabels(
         spam or [],
         every_folder=folders,
@@ -179,7 +186,7 @@ def _watch(run: Run, watcher: MaildirWatcher, maildir: str, interval: float) -> 
         watcher.watch(interval, changed, lambda: False)
 
 
-def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
+def _folder_teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
     """Return a function that teaches the model in a folder, and the model's labels."""
     from lmclassify.classify.online.folder import LearningFolder
 
@@ -187,9 +194,7 @@ def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
     folder.model.n_jobs = run.threads
 
     def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
-        text = folder.model.read_mail(message)
-        if not text.strip():
-            raise DataError("it has no text")
+        text = _checked(folder.model.read_mail(message))
         named = folder.model.label_named
         moved_from = None if from_label is None else named(from_label)
         try:
@@ -200,6 +205,37 @@ def _teacher(run: Run, model: str) -> tuple[Teach, Sequence[str]]:
             raise
 
     return teach, folder.model.label_names
+
+
+def _service_teacher(run: Run, socket: str, user: str | None) -> tuple[Teach, Sequence[str] | None]:
+    """Return a function that teaches the model of a service, and the model's labels, if the service runs."""
+    from lmclassify.mail.client import learn_with_service
+    from lmclassify.mail.local_service import request_fields, request_labels
+    from lmclassify.mail.messages import read_message
+
+    def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
+        fields, _ = request_fields(socket, user=user)
+        text = _checked(read_message(message, fields).text(fields))
+        try:
+            return bool(learn_with_service(socket, text, label, from_label, undo, user=user)["changed"])
+        except DataError:
+            if undo:
+                return False
+            raise
+
+    try:
+        return teach, request_labels(socket, user)
+    except OptionError:
+        raise
+    except LMClassifyError as error:
+        run.say(f"note: {error}; until then, lessons wait")
+        return teach, None
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise DataError("it has no text")
+    return text
 
 
 def register(app: typer.Typer) -> None:

@@ -16,6 +16,7 @@ from lmclassify.datasets.label_forms import (
     merged_labels,
     with_counts,
 )
+from lmclassify.datasets.reading import Reading
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
 from lmclassify.errors import DataError, counted, did_you_mean, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
@@ -74,6 +75,8 @@ class LabelledTableReader:
     merge_labels : bool
         Join labels that differ in form only (`lmclassify.datasets.label_forms`): with the label asked for,
         else with the most frequent one, by `read_tables`.
+    reading : Reading, optional
+        How the texts of an existing model were read: its columns are preferred.
     """
 
     labels: Sequence[str] = ()
@@ -86,6 +89,7 @@ class LabelledTableReader:
     dialect: Dialect | None = None
     sheet: str | None = None
     merge_labels: bool = False
+    reading: Reading = field(default_factory=Reading)
 
     def chunks(self, path: str, seen: Counter[str], say: Say) -> Iterator[LabelledTexts]:
         """Yield a table's texts and labels in chunks; rows that lack either are skipped and counted.
@@ -102,8 +106,8 @@ class LabelledTableReader:
         joined: Counter[tuple[str, str]] = Counter()
         asked = LabelMatcher(self.labels if self.merge_labels else ())
         with self._open(path) as table:
-            text_at = find_text_column(table, self.text_column)
-            label_at = find_label_column(table, self.label_column)
+            text_at = find_text_column(table, self.reading.choose_text_column(table, self.text_column))
+            label_at = find_label_column(table, self.reading.choose_label_column(table, self.label_column))
             group_at = self._group_at(table, text_at, label_at)
             say(table.describe(text_at, label_at))
             without_header = tuple(table.columns) if table.header == "none" else None
@@ -144,9 +148,9 @@ class LabelledTableReader:
             path,
             format=self.format,
             encoding=self.encoding,
-            dialect=self.dialect,
+            dialect=self.reading.choose_dialect(self.dialect or Dialect()),
             sheet=self.sheet,
-            named_columns=(self.text_column, self.label_column, self.group_column),
+            named_columns=self.reading.named_columns(self.text_column, self.label_column, self.group_column),
         )
 
     def _group_at(self, table: RowReader, text_at: int, label_at: int) -> int | None:

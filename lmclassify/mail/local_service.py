@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Mapping
 
-from lmclassify.errors import LMClassifyError, OptionError, listing, printable, shorten
+from lmclassify.errors import DataError, LMClassifyError, OptionError, listing, printable, shorten
 from lmclassify.mail.fields import FIELDS, OLD_DEFAULT_FIELDS
 
 TYPE_CHECKING = False  # importing typing takes too long
@@ -28,6 +28,7 @@ DEFAULT_TIMEOUT = 5.0
 TOKEN = "LMCLASSIFY_TOKEN"
 """Environment variable with the service's token, if it requires one."""
 
+_REFUSED = ("400", "413", "422")  # what the request holds is wrong
 _MAX_RESPONSE_BYTES = 1 << 24  # thousands of labels take less; protects against another program's output
 
 
@@ -106,6 +107,15 @@ def request_fields(
     return tuple(field for field in FIELDS if field in names), is_recorded
 
 
+def request_labels(path: str, user: str | None = None) -> list[str]:
+    """Return the labels of a service's model. Raises LMClassifyError if there is no valid response."""
+    body = _ask(path, "GET", _target(user, "model"), b"", DEFAULT_TIMEOUT, None)
+    try:
+        return [str(label["label"]) for label in body["labels"]]
+    except (LookupError, TypeError) as error:
+        raise _no_service(path) from error
+
+
 def request_lesson(
     path: str,
     text: str,
@@ -117,8 +127,8 @@ def request_lesson(
 ) -> Mapping[str, Any]:
     """Teach the model of a service, and return its answer; see `lmclassify.service.schemas.LearnResponse`.
 
-    Raises LMClassifyError if there is no valid response. The text may have been learned nevertheless; it is
-    safe to repeat the request, as a text counts once.
+    Raises DataError if the service refuses the lesson, another LMClassifyError if there is no valid response:
+    the text may have been learned nevertheless, and it is safe to repeat the request, as a text counts once.
     """
     lesson = {"text": text, "label": label, "undo": undo}
     if from_label is not None:
@@ -145,7 +155,10 @@ def _target(user: str | None, name: str) -> str:
 
 
 def _ask(path: str, method: str, target: str, content: bytes, timeout: float, deadline: float | None) -> Any:
-    """Return the JSON of a response. Raises LMClassifyError if there is none, or its status is an error."""
+    """Return the JSON of a response. Raises LMClassifyError if there is none, or its status is an error.
+
+    The error is a DataError if the same request would fail again.
+    """
     try:
         end = time.monotonic() + timeout if deadline is None else deadline
         status, answer = _send(path, _request(method, target, content), end)
@@ -161,7 +174,8 @@ def _ask(path: str, method: str, target: str, content: bytes, timeout: float, de
         raise _no_service(path) from error
     if not status.startswith("200"):
         detail = body.get("detail", "") if isinstance(body, dict) else ""
-        raise LMClassifyError(printable(f"the service on {path} answers {status}: {detail}"))
+        kind = DataError if status[:3] in _REFUSED else LMClassifyError
+        raise kind(printable(f"the service on {path} answers {status}: {detail}"))
     return body
 
 

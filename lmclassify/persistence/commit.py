@@ -40,7 +40,7 @@ from lmclassify.persistence.layout import (
     journal_name,
     render_config,
 )
-from lmclassify.persistence.reading import model_checksum, open_regular_file, read_config
+from lmclassify.persistence.reading import open_regular_file, read_config
 
 if sys.platform != "win32":
     import fcntl
@@ -138,18 +138,15 @@ def write_model(
     path: str | os.PathLike[str],
     model: StoredModel,
     *,
-    replaces: str | None = None,
     journals: Mapping[str, Iterable[bytes]] | None = None,
 ) -> None:
     """Write a model, replacing an existing one with its journals as a whole.
 
-    Raises OutputError if the folder holds something else, cannot be written, or holds another model than the
-    one to replace. The existing model is then unchanged.
+    Raises OutputError if the folder holds something else or cannot be written. The existing model is then
+    unchanged.
 
     Parameters
     ----------
-    replaces : str, optional
-        `model_checksum` of the existing model that this one was made from.
     journals : dict of str to records, optional
         Records of the new model's journals, by suffix (`lmclassify.persistence.layout.JOURNAL_MODES`). To
         carry over what the existing ones hold, read them and write the model inside ``with locked(folder)``.
@@ -161,8 +158,6 @@ def write_model(
     def commit() -> None:
         with locked(folder):
             _require_only_model(folder)
-            if replaces is not None and model_checksum(folder) != replaces:
-                raise OutputError(f"{folder} was changed by another process meanwhile: run this again")
             _commit(folder, model, record, journals or {})
 
     _work_in(folder, commit)
@@ -198,11 +193,12 @@ def _commit(folder: Path, model: StoredModel, record: str, journals: Mapping[str
         first = json.dumps({RECORD_KEY: config["checksum"]}) + "\n"
         write_file(record_draft, (first + record).encode("ascii"), written)
         keep = {record_draft.name, *(entry["name"] for entry in entries)}
+        header = journal_records.header(config["checksum"])
         for suffix, records in journals.items():
             name = journal_name(config["next_number"], suffix)
-            content = journal_records.encode_all(config["checksum"], records)
-            write_file(folder / name, content, written, JOURNAL_MODES[suffix])
-            keep.add(name)
+            if (content := journal_records.encode_all(config["checksum"], records)) != header:
+                write_file(folder / name, content, written, JOURNAL_MODES[suffix])
+                keep.add(name)
         sync_folder(folder)
         os.replace(draft, folder / CONFIG)
     except (OSError, ValueError):

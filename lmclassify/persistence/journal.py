@@ -15,11 +15,12 @@ import errno
 import os
 import stat
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lmclassify.errors import ModelError, OutputError, counted
+from lmclassify.errors import LMClassifyWarning, ModelError, OutputError, counted
 from lmclassify.persistence import commit
 from lmclassify.persistence.journal_records import (
     CHECKSUM_SIZE,
@@ -32,7 +33,13 @@ from lmclassify.persistence.journal_records import (
     read_record,
 )
 from lmclassify.persistence.layout import CONFIG, JOURNAL_MODES, StoredModel, journal_name
-from lmclassify.persistence.reading import READ_ATTEMPTS, model_checksum, open_regular_file, read_model
+from lmclassify.persistence.reading import (
+    READ_ATTEMPTS,
+    model_checksum,
+    open_regular_file,
+    read_config,
+    read_model,
+)
 
 MAX_JOURNAL_BYTES = 1 << 28
 """Limit for one journal: its records are held in memory while it is read."""
@@ -308,7 +315,7 @@ class Journal:
 def read_model_with_journal(
     path: str | os.PathLike[str], suffix: str = "journal"
 ) -> tuple[StoredModel, Journal, list[bytes]]:
-    """Read a model, and the records that one of its journals holds.
+    """Read a model, and the records that one of its journals holds. Warns if some of them cannot be read.
 
     Raises ModelError if there is no model, it is damaged, or its journal cannot be read.
     """
@@ -316,8 +323,43 @@ def read_model_with_journal(
         model = read_model(path)
         journal = model_journal(model, suffix)
         with contextlib.suppress(JournalReplacedError):
-            return model, journal, journal.read()
+            records = journal.read()
+            if journal.ignored_bytes:
+                warnings.warn(
+                    f"{journal.path}: {counted(journal.ignored_bytes, 'byte')} after "
+                    f"{counted(journal.records, 'record')} cannot be read and are ignored; a crash has cut "
+                    "the last record off, or the file is damaged",
+                    LMClassifyWarning,
+                    stacklevel=2,
+                )
+            return model, journal, records
     raise ModelError(f"{path} is replaced faster than it can be read; try again")
+
+
+def model_state(path: str | os.PathLike[str]) -> str:
+    """Return what identifies a saved model and how much it has learned since its commit.
+
+    Raises ModelError if there is no model.
+    """
+    for _ in range(READ_ATTEMPTS):
+        journal = folder_journal(path)
+        with contextlib.suppress(JournalReplacedError):
+            journal.read()
+            return f"{journal.model} {journal.records}"
+    raise ModelError(f"{path} is replaced faster than it can be read; try again")
+
+
+def replace_model(path: str | os.PathLike[str], model: StoredModel, state: str) -> None:
+    """Replace a model by one that was made from it; the texts that it keeps stay.
+
+    Raises OutputError if it was replaced or has learned more since its `model_state` was taken, or the folder
+    cannot be written. The existing model is then unchanged.
+    """
+    texts = folder_journal(path, "texts")
+    with texts.locked():
+        if model_state(path) != state:
+            raise OutputError(f"{path} was changed by another process meanwhile: run this again")
+        commit.write_model(path, model, journals={"texts": texts.read()})
 
 
 def model_journal(model: StoredModel, suffix: str = "journal") -> Journal:
@@ -330,3 +372,13 @@ def model_journal(model: StoredModel, suffix: str = "journal") -> Journal:
     """
     path = Path(model.path).with_name(journal_name(model.next_number, suffix))
     return Journal(path, model=model.checksum, mode=JOURNAL_MODES[suffix])
+
+
+def folder_journal(path: str | os.PathLike[str], suffix: str = "journal") -> Journal:
+    """Return a journal of the model in a folder, of which only config.json is read.
+
+    Raises ModelError if there is no model.
+    """
+    config = read_config(Path(path))
+    name = journal_name(config["next_number"], suffix)
+    return Journal(Path(path) / name, model=config["checksum"], mode=JOURNAL_MODES[suffix])

@@ -81,7 +81,8 @@ class ModelScorer:
         except DataError:  # the model was fitted without held-out texts
             self._unknown_threshold = None
         self._fitted, self._labels = fitted, fitted.label_names
-        self._can_suggest = fitted.settings.direction != "backward"
+        settings = fitted.settings
+        self._can_suggest = settings.direction != "backward" and settings.recipe != "online"
         self.checksum = self._folder.checksum
 
     def _warm_up(self) -> None:

@@ -76,6 +76,8 @@ def test_the_model_remembers_the_column(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     again = LMClassifier.load(tmp_path / "model")
     assert again.model_.text_column == "subject"
+    assert again.model_.reading.text_column == "subject"
+    assert again.read_mail(b"Subject: win\nFrom: a@b.c\n\nlunch\n") == "win"
     assert np.array_equal(again.predict_proba(other), fitted.predict_proba(TEXTS))
     assert np.array_equal(lmclassify.load(tmp_path / "model").predict(other), fitted.predict(TEXTS))
     with pytest.raises(

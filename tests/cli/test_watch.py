@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import pytest
 from lmclassify.classify.model import load
 from lmclassify.mail.watch_state import WatchState
 from tests.conftest import GOLDEN, PROGRAM, run_cli
+from tests.mail.test_client import answering
 
+LEARNED = dict.fromkeys(("id", "label", "predicted_before", "predicted_after"), "") | {"changed": True}
 MESSAGE = "Received: from a by b; 10:00\nSubject: Your rehearsal moved to Friday\n\nbring a music stand\n"
 
 
@@ -55,6 +58,40 @@ def test_once(home):
     assert load(home / "model").predict([text]).tolist() == ["ham"]
 
 
+def test_a_service_is_taught(home):
+    """It need not run when the watcher starts; what it refuses is not tried again."""
+    watch = ("watch", "Maildir", "--spam", ".Junk", "--socket", "s", "--once")
+    done = run_cli(*watch, cwd=home)
+    assert done.returncode == 0
+    assert b"note: no service on s: No such file or directory; start one" in done.stderr
+    move(home)
+    done = run_cli(*watch, cwd=home)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        b"error: not all that was moved is learned yet: run the command again later\n"
+    )
+    refused = b'HTTP/1.1 422 Unprocessable\r\n\r\n{"detail": "no label"}'
+    learned = b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(LEARNED).encode()
+    (home / "Maildir/new/2.M1.host").write_text(MESSAGE + "another one\n")
+    for response, said in (
+        (b'HTTP/1.1 503 Busy\r\n\r\n{"detail": "busy"}', b"503 Busy: busy; what was moved is learned later"),
+        (learned, b"learned 1 message as spam (INBOX to Junk)"),
+        (refused, b"a message in Junk is not learned: the service on s answers 422 Unprocessable: no label"),
+    ):
+        with answering(home / "s", response) as requests:
+            done = run_cli(*watch, cwd=home)
+        (home / "s").unlink()
+        assert said in done.stdout + done.stderr
+        assert b"is not an lmclassify service" not in done.stderr
+        body = json.loads(requests[-1].partition(b"\r\n\r\n")[2])
+        assert body["label"] == "spam"
+        assert body["undo"] is False
+        assert body["text"].startswith("Your rehearsal moved to Friday")
+        if response == learned:
+            (home / "Maildir/new/2.M1.host").rename(home / "Maildir/.Junk/cur/2.M1.host:2,S")
+    assert done.returncode == 0
+
+
 def test_a_message_without_text_is_refused(home):
     (home / "Maildir/new/1.M1.host").write_text("From: a@example.com\n\n")
     run_cli(*WATCH, "--once", cwd=home)
@@ -74,6 +111,8 @@ def test_a_message_without_text_is_refused(home):
         (["Maildir", "--spam", ".Junk", "-m", "model", "--positive", "x"], 2, "--positive: the model has no label"),
         (["Maildir", "--spam", ".Junk", "-m", "model", "--state", "no/x"], 1, "cannot write no/x: No such file"),
         (["Maildir", "--spam", ".Junk", "-m", "model", "--socket", "x"], 2, "drop --model"),
+        (["Maildir", "--spam", ".Junk", "-m", "model", "--user", "a"], 2, "--user goes with --socket"),
+        (["Maildir", "--spam", ".Junk", "--socket", "x", "--user", "../a"], 2, "--user '../a': a user's name"),
         ([*WATCH[1:], "--interval", "0"], 2, "equal to 1"),
     ],
 )  # fmt: skip

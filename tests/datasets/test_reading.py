@@ -8,8 +8,10 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import lmclassify
 from lmclassify.datasets.reading import Reading
 from lmclassify.errors import OptionError
 from lmclassify.mail.fields import DEFAULT_FIELDS, FIELDS
@@ -89,6 +91,8 @@ def test_commands_read_tables_as_fit_did(tmp_path):
     assert "reads       text column 'headline'; label column 'kind'\n" in found
     assert labels(tmp_path, "text,headline\nsee you,win money\nwin money,lunch\n") == ["junk", "mail"]
     assert labels(tmp_path, "text\nwin money\n") == ["junk"]
+    frame = pd.DataFrame({"text": ["see you soon"], "headline": ["lunch meeting"]})
+    assert lmclassify.load(tmp_path / "model").predict(frame).tolist() == ["mail"]
     done = run_cli("evaluate", "t.csv", "-m", "model", "--format", "json", cwd=tmp_path)
     assert json.loads(done.stdout)["accuracy"] == 1
     done = run_cli("predict", "t.csv", "-m", "model", "--text-column", "text", cwd=tmp_path)

@@ -24,7 +24,8 @@ MESSAGE = b"From: a@b\r\nSubject: Your free prize\r\n\r\nClick\0\xff\r\n"
 PREDICTION = {"label": "spam", "probabilities": {"ham": 0.1, "spam": 0.9}}
 MODEL = (
     b"HTTP/1.1 200 OK\r\n\r\n"
-    b'{"mail_fields": ["subject", "sender"], "reading": {"fields": ["subject", "sender"]}}'
+    b'{"mail_fields": ["subject", "sender"], "reading": {"fields": ["subject", "sender"]}, '
+    b'"labels": [{"label": "ham"}, {"label": "spam"}]}'
 )
 RESPONSE = b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({"predictions": [PREDICTION]}).encode()
 

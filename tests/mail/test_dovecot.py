@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from lmclassify.mail.folder_labels import FolderLabels
+from lmclassify.mail.watch import MaildirWatcher
+from lmclassify.mail.watch_state import WatchState
+from tests.conftest import GOLDEN, ROOT, run_cli
 
 FILES = ROOT / "docs" / "dovecot"
 LDA = "/usr/lib/dovecot/dovecot-lda"
@@ -176,7 +179,7 @@ def dovecot() -> Iterator[Dovecot]:
             server.process.communicate(timeout=120)
 
 
-def test_copy_and_move_teach(dovecot):
+def test_copy_and_move_teach(dovecot, tmp_path):
     imap = dovecot.connect()
     for folder in ("Junk", "Trash", "Archive", "Junk/2024"):
         imap.create(folder)
@@ -202,6 +205,12 @@ def test_copy_and_move_teach(dovecot):
     dovecot.wait_for(lambda: len(dovecot.lessons()) >= 4)
     assert dovecot.lessons() == expected
     assert "Error" not in dovecot.log()
+    shutil.copytree(GOLDEN / "tuned" / "model", tmp_path / "model")
+    for path in (dovecot.folder / "home").glob("*.lesson"):
+        content, _, arguments = path.read_bytes().rstrip(b"\n").rpartition(b"\n")
+        command = arguments.decode().replace("--socket /run/lmclassify/socket", "-m model").split()
+        done = run_cli(*command, cwd=tmp_path, stdin=content)
+        assert (done.returncode, done.stdout[:14]) == (0, b"learned 1 text"), done.stderr
 
 
 def test_a_move_succeeds_if_teaching_fails(dovecot):
@@ -245,3 +254,53 @@ def test_delivery(dovecot, script):
     imap.select("INBOX")
     assert imap.search(None, "SUBJECT", "fails")[1] != [b""]
     imap.logout()
+
+
+def test_the_watcher_learns_from_moves_over_imap(dovecot):
+    """The same moves as above, seen in the Maildir of the server."""
+    learned: list[tuple[bytes, str, str | None]] = []
+
+    def teach(message: bytes, label: str, from_label: str | None, *, undo: bool) -> bool:
+        (subject,) = (line for line in message.splitlines() if line.startswith(b"Subject: "))
+        learned.append((subject.removeprefix(b"Subject: "), label, from_label))
+        return True
+
+    def scan() -> list[tuple[bytes, str, str | None]]:
+        learned.clear()
+        assert watcher.scan()
+        return sorted(learned)
+
+    imap = dovecot.connect()
+    for folder in ("Junk", "Trash", "Archive"):
+        imap.create(folder)
+    for subject in ("one", "two", "three"):
+        imap.append("INBOX", None, None, message(subject))
+    warned: list[str] = []
+    state = WatchState(str(dovecot.folder / "state"))
+    root = str(dovecot.folder / "home" / "Maildir")
+    watcher = MaildirWatcher(root, state, FolderLabels([".Junk"]), teach, say=print, warn=warned.append)
+    assert scan() == []
+    imap.select("INBOX")
+    assert imap.copy("1", "Junk")[0] == "OK"
+    assert scan() == [(b"one", "spam", None)]
+    assert imap._simple_command("MOVE", "2:3", "Junk")[0] == "OK"
+    assert imap.store("1", "+FLAGS", r"(\Deleted)")[0] == "OK"
+    assert imap.expunge()[0] == "OK"
+    assert scan() == [(b"three", "spam", None), (b"two", "spam", None)]
+    assert imap.rename("Junk", "Old")[0] == "OK"
+    assert imap.create("Junk")[0] == "OK"
+    assert scan() == []
+    assert imap.rename("Archive", "Kept")[0] == "OK"
+    imap.select("Old")
+    assert imap._simple_command("MOVE", "1:3", "Junk")[0] == "OK"
+    scan()
+    imap.select("Junk")
+    assert imap._simple_command("MOVE", "1", "Trash")[0] == "OK"
+    assert imap._simple_command("MOVE", "1", "Kept")[0] == "OK"
+    ((_, label, from_label),) = scan()
+    assert (label, from_label) == ("ham", "spam")
+    assert imap.delete("Kept")[0] == "OK"
+    assert scan() == []
+    imap.logout()
+    state.close()
+    assert warned == []

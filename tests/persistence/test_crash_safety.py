@@ -19,8 +19,9 @@ from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.storage import to_stored
 from lmclassify.lm.inference.forward import NumpyLanguageModel
 from lmclassify.persistence.commit import write_model
+from lmclassify.persistence.journal import model_state, replace_model
 from lmclassify.persistence.layout import StoredModel
-from lmclassify.persistence.reading import model_checksum, read_model
+from lmclassify.persistence.reading import read_model
 from tests.conftest import bundled
 from tests.persistence.crashing import FINISHED, REFUSED, in_child, killed_at, limited, unprivileged
 
@@ -87,8 +88,8 @@ def kill_at_every_change(folder: Path, new: StoredModel) -> None:
     for moment in range(200):
         shutil.rmtree(folder)
         shutil.copytree(whole, folder)
-        replaces = model_checksum(folder)
-        killed = killed_at(moment, lambda: write_model(folder, new, replaces=replaces))  # noqa: B023
+        state = model_state(folder)
+        killed = killed_at(moment, lambda: replace_model(folder, new, state))  # noqa: B023
         found.append(read_model(folder))
         assert found[-1] in (old, new)
         assert lmclassify.load(folder)
@@ -165,11 +166,11 @@ def test_missing_permissions_leave_the_old_model(refitted, saved):
 
 def test_the_second_of_two_concurrent_updates_is_refused(refitted, smaller, folder):
     """Both have read the same model; the second would silently drop the changes of the first."""
-    before = model_checksum(folder)
+    before = model_state(folder)
 
     def update(model: StoredModel) -> str:
         try:
-            write_model(folder, model, replaces=before)
+            replace_model(folder, model, before)
         except OutputError as error:
             return str(error)
         return ""

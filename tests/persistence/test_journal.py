@@ -14,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from lmclassify import ModelError, OutputError
+from lmclassify import LMClassifyWarning, ModelError, OutputError
 from lmclassify.persistence import commit
 from lmclassify.persistence.commit import check_target, write_model
 from lmclassify.persistence.journal import (
     Journal,
     JournalReplacedError,
+    folder_journal,
     model_journal,
+    model_state,
     read_model_with_journal,
+    replace_model,
 )
 from lmclassify.persistence.layout import ModelFile, StoredModel
 from lmclassify.persistence.reading import read_model
@@ -38,11 +41,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path) -> Journal:
-    return read_model_with_journal(folder)[1]
+    journal = folder_journal(folder)
+    journal.read()
+    return journal
 
 
 def stored(folder: Path) -> list[bytes]:
-    return read_model_with_journal(folder)[2]
+    return folder_journal(folder).read()
 
 
 def names(folder: Path) -> list[str]:
@@ -78,7 +83,7 @@ def test_nothing_is_opened_while_the_file_is_unchanged(folder, monkeypatch):
     assert journal.read_new() == []
 
 
-@pytest.mark.parametrize("kept", [1, 40, 101, 102, 110, 132, 140])
+@pytest.mark.parametrize("kept", [1, 40, 101, 103, 110, 132, 140])
 def test_a_record_that_a_crash_cut_off_is_ignored_and_then_replaced(folder, kept):
     journal = opened(folder)
     journal.append(b"one")
@@ -86,6 +91,8 @@ def test_a_record_that_a_crash_cut_off_is_ignored_and_then_replaced(folder, kept
     journal.append(b"record that is cut off")
     assert kept < journal.size
     os.truncate(journal.path, kept)
+    with pytest.warns(LMClassifyWarning, match="cannot be read and are ignored"):
+        read_model_with_journal(folder)
     again = opened(folder)
     expected = [b"one"] if kept >= whole else []
     assert (again.records, again.ignored_bytes) == (len(expected), kept - again.size)
@@ -174,6 +181,27 @@ def test_a_new_model_may_carry_records_over(folder):
     assert stat.S_IMODE(texts.path.stat().st_mode) == 0o600
     opened(folder).append(b"three")
     assert stored(folder) == [b"one", b"two", b"three"]
+
+
+def test_a_changed_model_replaces_the_one_that_it_was_made_from(folder):
+    """As `update` does: nothing that was taught meanwhile is lost, and kept texts stay."""
+    texts = folder_journal(folder, "texts")
+    texts.append(b"text")
+    journal = opened(folder)
+    journal.append(b"one")
+    state = model_state(folder)
+    journal.append(b"two")
+    new = StoredModel({"labels": ["b"]}, MODEL.files)
+    with pytest.raises(OutputError, match="changed by another process meanwhile: run this again"):
+        replace_model(folder, new, state)
+    assert stored(folder) == [b"one", b"two"]
+    replace_model(folder, new, model_state(folder))
+    assert (read_model(folder).config, stored(folder)) == (new.config, [])
+    texts = folder_journal(folder, "texts")
+    assert texts.read() == [b"text"]
+    assert stat.S_IMODE(texts.path.stat().st_mode) == 0o600
+    with pytest.raises(OutputError, match="changed by another process"):
+        replace_model(folder, MODEL, state)
 
 
 def test_records_that_cannot_be_written_leave_the_old_model(folder):

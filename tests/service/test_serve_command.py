@@ -160,7 +160,7 @@ def test_a_service_on_a_socket_learns(served_with, short_folder):
         (
             ["--host", "0.0.0.0", "--learn"],
             2,
-            "--learn on 0.0.0.0, which other machines can reach, needs a token",
+            "--learn on 0.0.0.0, which others can reach, needs a token",
         ),
         (["--models", "nowhere"], 2, "--models nowhere: no such folder"),
         (["--socket", "s", "--port", "1"], 2, "--socket excludes --host and --port"),

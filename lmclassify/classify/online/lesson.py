@@ -21,9 +21,10 @@ QUANTUM = 2.0**-18
 """Weights are multiples of this. As 32-bit numbers below 64 in absolute value they are exact, and so are
 their sums: a lesson that is undone leaves no trace."""
 
-_HEAD = struct.Struct("<16sdHHHB")
-_MOVE = struct.Struct("<IB")
+_HEAD = struct.Struct("<16sdHHHIffH")
+_MOVE = struct.Struct("<16sIH")
 _NONE = 0xFFFF
+_OWN = bytes(ID_BYTES)
 MAX_LABELS = _NONE
 
 
@@ -39,6 +40,8 @@ class Move:
     """(l,) indices of the labels whose weights change."""
     sizes: npt.NDArray[np.float32]
     """(l,) a weight changes by its step times its label's size."""
+    owner: bytes | None = None
+    """Identity of the earlier text that is rehearsed by this move. None: the text of the lesson itself."""
 
     def change(self) -> npt.NDArray[np.float32]:
         """Return the change of each weight, (f, l)."""
@@ -61,6 +64,10 @@ class Lesson:
     moved_from: int | None
     """Index of the label that the text moved from, if somebody said so."""
     moves: Sequence[Move]
+    words: int = 0
+    """How many of the text's features are words and pairs of words; with recipe online."""
+    values: tuple[float, float] = (0.0, 0.0)
+    """The values of these features, and of the others; see `lmclassify.classify.online.features`."""
 
     @property
     def is_correction(self) -> bool:
@@ -70,9 +77,10 @@ class Lesson:
     def to_bytes(self) -> bytes:
         """Return the lesson as bytes; `from_bytes` reads it back exactly."""
         optional = [_NONE if index is None else index for index in (self.before, self.moved_from)]
-        parts = [_HEAD.pack(self.id, self.time, self.label, *optional, len(self.moves))]
+        head = self.id, self.time, self.label, *optional, self.words, *self.values, len(self.moves)
+        parts = [_HEAD.pack(*head)]
         for move in self.moves:
-            parts.append(_MOVE.pack(len(move.buckets), len(move.labels)))
+            parts.append(_MOVE.pack(move.owner or _OWN, len(move.buckets), len(move.labels)))
             parts += [array.tobytes() for array in (move.buckets, move.steps, move.labels, move.sizes)]
         return b"".join(parts)
 
@@ -86,7 +94,7 @@ class Lesson:
             If the bytes are no lesson for a model of so many labels.
         """
         try:
-            identity, time, label, before, moved_from, count = _HEAD.unpack_from(data)
+            identity, time, label, before, moved_from, words, first, second, count = _HEAD.unpack_from(data)
             offset, moves = _HEAD.size, []
             for _ in range(count):
                 move, offset = _read_move(data, offset)
@@ -95,14 +103,14 @@ class Lesson:
             raise ValueError(f"a lesson that ends early: {error}") from error
         found = [label, *(index for index in (before, moved_from) if index != _NONE)]
         found += [index for move in moves for index in move.labels.tolist()]
-        if offset != len(data) or max(found) >= labels or not np.isfinite(time):
+        if offset != len(data) or max(found) >= labels or not np.isfinite([time, first, second]).all():
             raise ValueError("a lesson of another model")
         before, moved_from = (None if index == _NONE else index for index in (before, moved_from))
-        return cls(identity, time, label, before, moved_from, moves)
+        return cls(identity, time, label, before, moved_from, moves, words, (first, second))
 
 
 def _read_move(data: bytes, offset: int) -> tuple[Move, int]:
-    features, labels = _MOVE.unpack_from(data, offset)
+    owner, features, labels = _MOVE.unpack_from(data, offset)
     offset += _MOVE.size
     arrays: list[npt.NDArray[Any]] = []
     for count, kind in ((features, "<u4"), (features, "<f2"), (labels, "<u2"), (labels, "<f4")):
@@ -113,7 +121,8 @@ def _read_move(data: bytes, offset: int) -> tuple[Move, int]:
         offset += size
     if not all(np.isfinite(array).all() for array in (arrays[1], arrays[3])):
         raise ValueError("a lesson with a number that is not finite")
-    return Move(*arrays), offset
+    buckets, steps, label_indices, sizes = arrays
+    return Move(buckets, steps, label_indices, sizes, None if owner == _OWN else owner), offset
 
 
 def lesson_id(text: str) -> bytes:

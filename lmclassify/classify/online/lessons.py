@@ -8,20 +8,22 @@ Shapes: n texts, K labels.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.online.lesson import Lesson
+from lmclassify.classify.online.lesson import Lesson, Move
 from lmclassify.classify.online.weights import LessonWeights
 
 Array = npt.NDArray[np.float64]
 
-KEPT_LESSONS = 1000
-"""So many lessons can still be undone after they have become part of the saved model."""
+KEPT_LESSONS = 400
+"""About so many lessons, the latest of each label, are kept whole when they become part of the saved model's
+files: they can still be undone and rehearsed."""
 
 
 MIN_LESSONS = 10
@@ -75,6 +77,8 @@ class Lessons:
         self.labels = labels
         self.taught: dict[bytes, Taught] = {}
         self._kept: dict[bytes, Lesson] = {}
+        self._ids: list[list[bytes]] = [[] for _ in range(labels)]
+        self._rehearsals: dict[bytes, list[Move]] = {}
 
     @property
     def per_label(self) -> npt.NDArray[np.intp]:
@@ -99,10 +103,13 @@ class Lessons:
         """Add a lesson. One of the same text is taken back first, if it can be."""
         if lesson.id in self._kept:
             self.undo(lesson.id)
+        own = [move for move in lesson.moves if move.owner is None]
         for move in lesson.moves:
             self.weights.apply(move)
+            if move.owner is not None:
+                self._rehearsals.setdefault(move.owner, []).append(move)
         self.taught[lesson.id] = Taught(lesson.time, lesson.label, lesson.is_correction)
-        self._kept[lesson.id] = lesson
+        self.keep([replace(lesson, moves=own)])
 
     def get(self, identity: bytes) -> Lesson | None:
         """Return the lesson of a text, if it can be undone."""
@@ -121,7 +128,8 @@ class Lessons:
             If there is no such lesson, or it can no longer be undone.
         """
         lesson = self._kept.pop(identity)
-        for move in lesson.moves:
+        self._ids[lesson.label].remove(identity)
+        for move in (*lesson.moves, *self._rehearsals.pop(identity, [])):
             self.weights.apply(move, -1)
         del self.taught[identity]
         return lesson
@@ -133,18 +141,36 @@ class Lessons:
         return self.weights.scores(texts)
 
     def keep(self, lessons: Iterable[Lesson]) -> None:
-        """Take lessons that are part of the weights already, so that they can be undone."""
-        self._kept.update((lesson.id, lesson) for lesson in lessons)
+        """Keep lessons that are part of the weights, so that they can be undone and rehearsed."""
+        for lesson in lessons:
+            self._kept[lesson.id] = lesson
+            self._ids[lesson.label].append(lesson.id)
 
     def kept(self) -> list[Lesson]:
-        """Return the latest lessons, which can be undone."""
-        return list(self._kept.values())[-KEPT_LESSONS:]
+        """Return the latest lessons of each label, as they are kept in a saved model."""
+        most = max(1, KEPT_LESSONS // self.labels)
+        latest = {identity for ids in self._ids for identity in ids[-most:]}
+        return [
+            replace(lesson, moves=[*lesson.moves, *self._rehearsals.get(identity, [])])
+            for identity, lesson in self._kept.items()
+            if identity in latest
+        ]
+
+    def sample(self, generator: random.Random) -> Lesson | None:
+        """Return a lesson at random, of a random label; None if there is none that can be rehearsed."""
+        labels = [ids for ids in self._ids if ids]
+        if not labels:
+            return None
+        lesson = self._kept[generator.choice(generator.choice(labels))]
+        return lesson if lesson.moves else None
 
     def copy(self) -> Lessons:
         """Return lessons of their own: teaching one does not change the other."""
         result = Lessons(self.labels)
         result.weights = self.weights.copy()
         result.taught, result._kept = dict(self.taught), dict(self._kept)
+        result._ids = [list(ids) for ids in self._ids]
+        result._rehearsals = {identity: list(moves) for identity, moves in self._rehearsals.items()}
         return result
 
     def with_labels(self, kept: Sequence[int | None]) -> Lessons:

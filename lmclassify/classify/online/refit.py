@@ -107,6 +107,7 @@ class Refit:
     def _carry_over(self, model: FittedModel) -> None:
         """Give the new model the lessons of the old one, without the weights of those that were fitted."""
         old, kept = self._lessons, {kept.id: kept for kept in self._folder.texts.texts()}
+        model.reading, model.text_column = self.model.reading, self.model.text_column
         new = model.lessons = Lessons(len(self._labels))
         for identity, taught in old.taught.items():
             if self._fitted.get(identity) != taught.label:

@@ -10,7 +10,8 @@ Shapes: f features of a text, K labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from time import time
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.online.features import GROUPS, TextFeatures, features_of
 from lmclassify.classify.online.lesson import Lesson, Move, lesson_id, undo_to_bytes
-from lmclassify.classify.online.lessons import KEPT_LESSONS, Lessons
+from lmclassify.classify.online.lessons import Lessons
 from lmclassify.errors import OptionError, shorten
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ Array = npt.NDArray[np.float64]
 
 MARGIN = 7.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
+ONLINE_MARGIN = 1.0
+"""The same with recipe online: a larger lead over texts that have little in common drowns other lessons."""
+REHEARSALS, REHEARSAL_DOUBT = 8, 0.05
+"""With recipe online: how many earlier lessons are looked at after each, and the probability of all other
+labels from which one is learned again."""
 LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
 """A model of recipe online, which has no experts, also takes a step of logistic regression, unless the
 probability of all other labels is below this."""
@@ -61,15 +67,55 @@ def find_moves(
             result, scored = scored or model.score([text]), None
             joint, variant = result.joint[0], result.variants[0]
             decisive = result.texts[0] if variant is None else variant.text
-            rate = LOGISTIC_RATE if model.settings.recipe == "online" and not moves else 0.0
+            rate = LOGISTIC_RATE if model.settings.recipe == "online" else 0.0
             move = _move(model, features_of(decisive), joint, label, rate) if len(moves) < MAX_MOVES else None
             if move is None:
                 return moves, int(joint.argmax())
             weights.apply(move)
             moves.append(move)
+            if model.settings.recipe == "online":  # without experts and variants, one move is enough
+                for rehearsal in _rehearsals(model, move):
+                    weights.apply(rehearsal)
+                    moves.append(rehearsal)
+                return moves, int(model.score([text]).joint[0].argmax())
     finally:
         for move in moves:
             weights.apply(move, -1)
+
+
+def _rehearsals(model: Predictor, move: Move) -> Iterator[Move]:
+    """Yield, after a move, moves of earlier lessons at random that the model gets wrong or is in doubt about.
+
+    Without them, many texts of one label and then many of another would leave a model that knows the second
+    label only: texts that need no move say nothing, until the first texts of the other label move what all
+    have in common.
+    """
+    assert model.lessons is not None
+    generator, lessons = random.Random(len(model.lessons.taught)), model.lessons
+    for _ in range(REHEARSALS):
+        lesson = lessons.sample(generator)
+        if lesson is None:
+            continue
+        buckets = lesson.moves[0].buckets
+        values = np.repeat(lesson.values, [lesson.words, len(buckets) - lesson.words])
+        scores = model.log_priors + lessons.weights.score_of(buckets, values)
+        doubt = _doubt(scores, lesson.label)
+        if -doubt[lesson.label] < REHEARSAL_DOUBT:
+            continue
+        sizes = -LOGISTIC_RATE * doubt
+        moved = np.flatnonzero(sizes)
+        if len(moved):
+            steps = (1.0 + lessons.weights.lessons_of(buckets)) ** -LESSON_POWER * values
+            kinds = moved.astype(np.uint16), sizes[moved].astype(np.float32)
+            yield Move(buckets, steps.astype(np.float16), *kinds, owner=lesson.id)
+
+
+def _doubt(scores: Array, label: int) -> Array:
+    """Return the gradient of the log-loss at joint log-probabilities (K,), without its small parts."""
+    doubt: Array = np.exp(log_softmax(scores[np.newaxis])[0])
+    doubt[label] -= 1.0
+    doubt[np.abs(doubt) < LEAST_DOUBT] = 0.0
+    return doubt
 
 
 def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, rate: float) -> Move | None:
@@ -81,15 +127,13 @@ def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, ra
     reach = float(features.values @ steps.astype(np.float64))
     if reach <= 0.0:
         return None
-    doubt = np.exp(log_softmax(joint[np.newaxis])[0])
-    doubt[label] -= 1.0
-    doubt[np.abs(doubt) < LEAST_DOUBT] = 0.0
-    sizes = -rate * doubt
+    sizes = -rate * _doubt(joint, label)
     scores = joint + reach * sizes
+    margin = ONLINE_MARGIN if rate else MARGIN
     for _ in range(MAX_MOVES):
         others = np.where(np.arange(len(scores)) == label, -np.inf, scores)
         rival = int(others.argmax())
-        missing = MARGIN - (scores[label] - scores[rival])
+        missing = margin - (scores[label] - scores[rival])
         if missing <= 1e-3:
             break
         change = missing / reach / 2
@@ -97,7 +141,7 @@ def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, ra
             sizes[index] += sign * change
             scores[index] += sign * change * reach
     moved = np.flatnonzero(sizes)
-    if not len(moved):
+    if not len(moved) and rate == 0.0:
         return None
     return Move(features.buckets, steps, moved.astype(np.uint16), sizes[moved].astype(np.float32))
 
@@ -111,6 +155,15 @@ def _confidences(model: Predictor, features: TextFeatures) -> Array:
         own = features.group == number
         fitted[own] = model.texts_with(group.analyzer.symbols, features.keys[own])
     return (1.0 + lessons) ** -LESSON_POWER / (1.0 + fitted)
+
+
+def _own_features(model: Predictor, text: str) -> tuple[int, tuple[float, float]]:
+    """Return the number of a text's words and pairs, and the values of features, as a lesson keeps them."""
+    if model.settings.recipe != "online":
+        return 0, (0.0, 0.0)
+    features = features_of(model.truncate([text])[0])
+    first, second = (float(features.values[features.group == number][:1].sum()) for number in range(2))
+    return int(np.count_nonzero(features.group == 0)), (first, second)
 
 
 class Learned(TypedDict):
@@ -159,7 +212,7 @@ def learn(
         replaced = lessons.undo(identity) if lessons.can_undo(identity) else None
         try:
             moves, after = find_moves(model, text, code, result if replaced is None else None)
-            lesson = Lesson(identity, time(), code, before, moved_from, moves)
+            lesson = Lesson(identity, time(), code, before, moved_from, moves, *_own_features(model, text))
             if record is not None:
                 record(lesson.to_bytes())
         except BaseException:
@@ -210,6 +263,6 @@ def require_undo(lessons: Lessons, identity: bytes) -> None:
         raise OptionError(f"there is no lesson {identity.hex()}")
     if not lessons.can_undo(identity):
         raise OptionError(
-            f"lesson {identity.hex()} can no longer be undone: only the latest {KEPT_LESSONS:,} can; "
+            f"lesson {identity.hex()} can no longer be undone, only later ones can: "
             "teach the text with its true label instead"
         )

@@ -84,12 +84,23 @@ class LessonWeights:
         return np.where(rows >= 0, self._lessons[rows], 0).astype(np.float64)
 
     def apply(self, move: Move, sign: int = 1) -> None:
-        """Change weights by a move; with sign -1 take the move back."""
+        """Change weights by a move; with sign -1 take the move back.
+
+        Rehearsals, and moves that change nothing, do not count as lessons.
+        """
         rows = self._rows(move.buckets)
         change = np.zeros((len(rows), self._weights.shape[1]), dtype=np.float32)
         change[:, move.labels] = sign * move.change()
         np.add.at(self._weights, rows, change)  # groups may share a bucket
-        np.add.at(self._lessons, rows, np.uint32(1) if sign > 0 else np.uint32(2**32 - 1))
+        if move.owner is None and len(move.labels):
+            np.add.at(self._lessons, rows, np.uint32(1) if sign > 0 else np.uint32(2**32 - 1))
+
+    def score_of(self, buckets: npt.NDArray[np.uint32], values: Array) -> Array:
+        """Return what the weights add to the joint log-probabilities of a text with these features, (K,)."""
+        rows = self._row_of_bucket[buckets]
+        known = rows >= 0
+        scores: Array = values[known] @ self._weights[rows[known]].astype(np.float64)
+        return scores
 
     def _rows(self, buckets: npt.NDArray[np.uint32]) -> Indices:
         """Return the row of each bucket; new buckets get one."""

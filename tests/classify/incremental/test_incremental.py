@@ -13,7 +13,8 @@ from lmclassify.classify.incremental.add_label import add_label
 from lmclassify.classify.incremental.update import update
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.training.context import FitContext, SizeLimits
-from lmclassify.persistence.reading import model_checksum, read_model
+from lmclassify.persistence.journal import model_state
+from lmclassify.persistence.reading import read_model
 from lmclassify.text.ngrams import NgramAnalyzer
 from tests.conftest import SMALL, TUNED, bundled, trainer
 
@@ -138,12 +139,12 @@ def test_other_parameters_of_the_estimator_change_no_revision(classifier, tmp_pa
 
 def test_a_model_changed_meanwhile_is_not_overwritten(classifier, tmp_path):
     classifier.save(tmp_path / "model")
-    before = model_checksum(tmp_path / "model")
+    before = model_state(tmp_path / "model")
     copy(classifier).remove_label("ham").save(tmp_path / "model")
     with pytest.raises(OutputError, match="changed by another process"):
         classifier.model_.save(tmp_path / "model", replaces=before)
     assert lmclassify.load(tmp_path / "model").classes_.tolist() == ["spam"]
-    classifier.model_.save(tmp_path / "model", replaces=model_checksum(tmp_path / "model"))
+    classifier.model_.save(tmp_path / "model", replaces=model_state(tmp_path / "model"))
 
 
 def test_one_text_makes_a_label(three):

@@ -175,6 +175,35 @@ def test_recipe_online_is_fitted_in_one_pass():
         classifier.suggest("free")
 
 
+SUBJECTS = {
+    "spam": ("prize", "loan", "casino", "lottery", "bonus"),
+    "ham": ("lunch", "report", "train", "school"),
+}
+
+
+@pytest.mark.parametrize("first", ["spam", "ham"])
+def test_many_texts_of_one_label_and_then_of_another_leave_a_model_that_knows_both(first):
+    """All texts have most words in common, as the messages of a mailbox do."""
+    generator, second = random.Random(0), "ham" if first == "spam" else "spam"
+
+    def text(label: str) -> str:
+        about = generator.choice(SUBJECTS[label]), generator.choice(SUBJECTS[label])
+        number = generator.randrange(1000)
+        return (
+            f"Dear customer, please reply about the {' and the '.join(about)}, kind regards, number {number}"
+        )
+
+    model = empty_model(["ham", "spam"])
+    taught = [(text(label), label) for label in (first, second) for _ in range(50)]
+    for learned, label in taught:
+        model.learn(learned, label)
+    for label in (first, second):
+        assert (model.predict([text(label) for _ in range(50)]) == label).mean() > 0.9
+    for learned, label in taught:
+        model.learn(learned, label, undo=True)
+    assert not model.lesson_scores([learned for learned, _ in taught]).any()
+
+
 def test_needs_lessons_until_every_label_has_some():
     model = empty_model(["ham", "spam"])
     for number in range(10):
