@@ -7,10 +7,6 @@ from pathlib import Path
 import pytest
 
 import lmclassify
-from lmclassify import OutputError
-from lmclassify.classify.online.folder import LearningFolder
-from lmclassify.cli.command import Run
-from lmclassify.cli.label_changes import _load, _save
 from tests.cli.helpers import one_line
 from tests.conftest import run_cli
 
@@ -88,23 +84,3 @@ def test_what_is_wrong_is_said_and_changes_nothing(model, tmp_path):
 def test_wrong_corrections(model, tmp_path, rows, message):
     (tmp_path / "rows.csv").write_text(f"text,label,learned_as\n{rows}\n")
     assert message in one_line(run_cli("update", "rows.csv", cwd=tmp_path))
-
-
-def test_lessons_and_kept_texts_are_not_lost(model):
-    folder = LearningFolder(model)
-    folder.texts.set_limit(10)
-    folder.learn("quarterly figures", "spam")
-    run = Run(quiet=True)
-    classifier, loaded = _load(run, str(model))
-    folder.learn("lunch at noon", "spam")
-    classifier.remove_label("ham")
-    with pytest.raises(OutputError, match="was changed by another process meanwhile: run this again"):
-        _save(run, classifier, str(model), None, loaded)
-    assert labels_of(model) == ["ham", "spam"]
-    classifier, loaded = _load(run, str(model))
-    _save(run, classifier.remove_label("ham"), str(model), None, loaded)
-    changed = LearningFolder(model)
-    assert changed.model.label_names == ["spam"]
-    assert changed.model.lessons is not None
-    assert len(changed.model.lessons.taught) == 2
-    assert [kept.text for kept in changed.texts.texts()] == ["quarterly figures", "lunch at noon"]

@@ -169,6 +169,8 @@ class Lessons:
         result = Lessons(self.labels)
         result.weights = self.weights.copy()
         result.taught, result._kept = dict(self.taught), dict(self._kept)
+        result._ids = [list(ids) for ids in self._ids]
+        result._rehearsals = {identity: list(moves) for identity, moves in self._rehearsals.items()}
         return result
 
     def with_labels(self, kept: Sequence[int | None]) -> Lessons:

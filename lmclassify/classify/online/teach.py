@@ -31,7 +31,7 @@ Array = npt.NDArray[np.float64]
 
 MARGIN = 7.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
-ONLINE_MARGIN = 1.0
+ONLINE_MARGIN = 3.0
 """The same with recipe online: a larger lead over texts that have little in common drowns other lessons."""
 REHEARSALS, REHEARSAL_DOUBT = 8, 0.05
 """With recipe online: how many earlier lessons are looked at after each, and the probability of all other
