@@ -18,6 +18,7 @@ from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.errors import DataError, OptionError, counted, plural, shorten
 
 if TYPE_CHECKING:
+    from lmclassify.classify.model import FittedModel
     from lmclassify.classify.online.folder import LearningFolder
 
 _EXAMPLES = (
@@ -127,19 +128,23 @@ def learn(
         raise OptionError("--user goes with --socket")
     folder = _open(run, model, labels)
     if any(others):
-        _manage(folder, undo_id, undo_since)
-    else:
-        fitted = folder.model
-        name = fitted.label_named(str(label))
-        moved_from = None if from_label is None else fitted.label_named(from_label)
-        texts = sources.read(run, fitted.reading.mail_fields)
-        _teach(
-            run,
-            texts,
-            str(label),
-            undo,
-            lambda text: folder.learn(text, name, undo=undo, from_label=moved_from),
-        )
+        _manage(folder or _load(run, model), undo_id, undo_since)
+        return
+    fitted = _empty(labels) if folder is None else folder.model
+    name = fitted.label_named(str(label))
+    moved_from = None if from_label is None else fitted.label_named(from_label)
+    texts = sources.read(run, fitted.reading.mail_fields)
+    if folder is None:
+        fitted.save(model)
+        run.say(f"began a model in {model}: it has learned nothing yet")
+    learning = folder or _load(run, model)
+    _teach(
+        run,
+        texts,
+        str(label),
+        undo,
+        lambda text: learning.learn(text, name, undo=undo, from_label=moved_from),
+    )
 
 
 def _manage(folder: LearningFolder, undo_id: str | None, undo_since: str | None) -> None:
@@ -154,32 +159,43 @@ def _manage(folder: LearningFolder, undo_id: str | None, undo_since: str | None)
         print(f"compacted: the journal is empty, {_size(folder)} in all")
 
 
-def _open(run: Run, path: str, labels: str | None) -> LearningFolder:
-    """Load the model that learns; begin one if there is none and labels are given."""
-    from lmclassify.classify.online.empty_model import empty_model
-    from lmclassify.classify.online.folder import LearningFolder
-    from lmclassify.datasets.reading import Reading
-    from lmclassify.mail.fields import DEFAULT_FIELDS
+def _open(run: Run, path: str, labels: str | None) -> LearningFolder | None:
+    """Load the model that learns; None if there is none, but labels to begin one with."""
     from lmclassify.persistence.layout import CONFIG
 
-    if not (Path(path) / CONFIG).exists():
-        if labels is None:
-            raise OptionError(
-                f"no model in {path}: fit one, or begin with an empty one: "
-                "lmclassify learn LABEL --labels NAME,NAME"
-            )
-        names = [name.strip() for name in labels.split(",")]
-        if not all(names):
-            raise OptionError(f"--labels {labels}: a label without a name")
-        begun = empty_model(names)
-        begun.reading = Reading(fields=DEFAULT_FIELDS)
-        begun.save(path)
-        run.say(f"began a model in {path}: it has learned nothing yet")
-    elif labels is not None:
+    exists = (Path(path) / CONFIG).exists()
+    if not exists and labels is not None:
+        return None
+    if not exists:
+        raise OptionError(
+            f"no model in {path}: fit one, or begin with an empty one: "
+            "lmclassify learn LABEL --labels NAME,NAME"
+        )
+    if labels is not None:
         run.say("note: there is a model already, so --labels has no effect")
+    return _load(run, path)
+
+
+def _load(run: Run, path: str) -> LearningFolder:
+    from lmclassify.classify.online.folder import LearningFolder
+
     folder = LearningFolder(path)
     folder.model.n_jobs = run.threads
     return folder
+
+
+def _empty(labels: str | None) -> FittedModel:
+    """Return a model that has learned nothing."""
+    from lmclassify.classify.online.empty_model import empty_model
+    from lmclassify.datasets.reading import Reading
+    from lmclassify.mail.fields import DEFAULT_FIELDS
+
+    names = [name.strip() for name in (labels or "").split(",")]
+    if not all(names):
+        raise OptionError(f"--labels {labels}: a label without a name")
+    model = empty_model(names)
+    model.reading = Reading(fields=DEFAULT_FIELDS)
+    return model
 
 
 @dataclass(frozen=True)

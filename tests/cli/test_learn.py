@@ -140,6 +140,8 @@ def test_what_is_wrong_is_said_and_teaches_nothing(model, tmp_path):
     error = one_line(run_cli("learn", "ham", "-m", "none", cwd=tmp_path, stdin=HAM), 2)
     assert "no model in none" in error
     assert "--labels" in error
+    begun = run_cli("learn", "ham", "--labels", "spam,ham", "-m", "none", cwd=tmp_path, stdin=b"")
+    assert "no text on standard input" in one_line(begun, 1)
     assert not (tmp_path / "none").exists()
 
 

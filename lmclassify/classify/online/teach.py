@@ -31,9 +31,9 @@ Array = npt.NDArray[np.float64]
 
 MARGIN = 7.0
 """Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
-ONLINE_MARGIN = 3.0
+ONLINE_MARGIN = 4.0
 """The same with recipe online: a larger lead over texts that have little in common drowns other lessons."""
-REHEARSALS, REHEARSAL_DOUBT = 8, 0.05
+REHEARSALS, REHEARSAL_DOUBT = 12, 0.05
 """With recipe online: how many earlier lessons are looked at after each, and the probability of all other
 labels from which one is learned again."""
 LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
@@ -99,13 +99,10 @@ def _rehearsals(model: Predictor, move: Move) -> Iterator[Move]:
         buckets = lesson.moves[0].buckets
         values = np.repeat(lesson.values, [lesson.words, len(buckets) - lesson.words])
         scores = model.log_priors + lessons.weights.score_of(buckets, values)
-        doubt = _doubt(scores, lesson.label)
-        if -doubt[lesson.label] < REHEARSAL_DOUBT:
-            continue
-        sizes = -LOGISTIC_RATE * doubt
-        moved = np.flatnonzero(sizes)
-        if len(moved):
+        if -_doubt(scores, lesson.label)[lesson.label] >= REHEARSAL_DOUBT:
             steps = (1.0 + lessons.weights.lessons_of(buckets)) ** -LESSON_POWER * values
+            sizes = _sizes(scores, lesson.label, float(values @ steps), LOGISTIC_RATE, ONLINE_MARGIN)
+            moved = np.flatnonzero(sizes)
             kinds = moved.astype(np.uint16), sizes[moved].astype(np.float32)
             yield Move(buckets, steps.astype(np.float16), *kinds, owner=lesson.id)
 
@@ -127,9 +124,27 @@ def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, ra
     reach = float(features.values @ steps.astype(np.float64))
     if reach <= 0.0:
         return None
+    sizes = _sizes(joint, label, reach, rate, ONLINE_MARGIN if rate else MARGIN)
+    moved = np.flatnonzero(sizes)
+    if not len(moved) and rate == 0.0:
+        return None
+    return Move(features.buckets, steps, moved.astype(np.uint16), sizes[moved].astype(np.float32))
+
+
+def _sizes(joint: Array, label: int, reach: float, rate: float, margin: float) -> Array:
+    """Return how far each label's weights move along a text, (K,), so that its label leads by the margin.
+
+    Parameters
+    ----------
+    joint : ndarray, (K,)
+        Joint log-probabilities before.
+    reach : float
+        By how many nats a move of size 1 moves a label's.
+    rate : float
+        Of the step along the gradient of the log-loss that comes first.
+    """
     sizes = -rate * _doubt(joint, label)
     scores = joint + reach * sizes
-    margin = ONLINE_MARGIN if rate else MARGIN
     for _ in range(MAX_MOVES):
         others = np.where(np.arange(len(scores)) == label, -np.inf, scores)
         rival = int(others.argmax())
@@ -140,10 +155,7 @@ def _move(model: Predictor, features: TextFeatures, joint: Array, label: int, ra
         for index, sign in ((label, 1), (rival, -1)):
             sizes[index] += sign * change
             scores[index] += sign * change * reach
-    moved = np.flatnonzero(sizes)
-    if not len(moved) and rate == 0.0:
-        return None
-    return Move(features.buckets, steps, moved.astype(np.uint16), sizes[moved].astype(np.float32))
+    return sizes
 
 
 def _confidences(model: Predictor, features: TextFeatures) -> Array:
