@@ -99,9 +99,9 @@ def update(
     sheet: common.Sheet = None,
     fields: common.Fields = None,
 ) -> None:
-    """Teach a model corrected rows, or mail: all of them, or none if one cannot be used.
+    """Teach a model corrected rows of a table, or mail.
 
-    Each text is a lesson, as with `lmclassify learn`. If there is a column learned_as, it names the label
+    All rows are taught, or none if one cannot be used. Each text is a lesson, as with `lmclassify learn`. If there is a column learned_as, it names the label
     that a row's text moves from; leave it blank where there is none. What was fitted does not change.
     """
     from lmclassify.classify.incremental.update import update, update_folder
