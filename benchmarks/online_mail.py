@@ -36,7 +36,7 @@ from benchmarks.mail_stream import FEEDBACK, Message, ordered, read_messages, ru
 from benchmarks.online_filters import FILTERS, READ_TEXT
 from benchmarks.online_mail_tables import feedback_tables
 from lmclassify.errors import LMClassifyError
-from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
+from lmclassify.mail.fields import FIELDS, parse_fields
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ORDERS = ("1", "2", "3", "4", "5", "date")
@@ -138,7 +138,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--orders", nargs="+", default=list(_ORDERS), help="seeds of shuffles, and date")
     parser.add_argument("--messages", type=int, metavar="N", help="only the first N of each stream")
     parser.add_argument(
-        "--fields", type=parse_fields, default=DEFAULT_FIELDS, help="what lmclassify reads of a message"
+        "--fields", type=parse_fields, default=FIELDS, help="what lmclassify reads of a message"
     )
     parser.add_argument("--results", type=Path, default=_ROOT / "benchmarks/results/online_mail.jsonl")
     parser.add_argument("--again", action="store_true", help="repeat runs that are in the results file")

@@ -185,16 +185,16 @@ def _load(run: Run, path: str) -> LearningFolder:
 
 
 def _empty(labels: str | None) -> FittedModel:
-    """Return a model that has learned nothing."""
+    """Return a model that has learned nothing. It belongs to one mailbox, so it reads all of a message."""
     from lmclassify.classify.online.empty_model import empty_model
     from lmclassify.datasets.reading import Reading
-    from lmclassify.mail.fields import DEFAULT_FIELDS
+    from lmclassify.mail.fields import FIELDS
 
     names = [name.strip() for name in (labels or "").split(",")]
     if not all(names):
         raise OptionError(f"--labels {labels}: a label without a name")
     model = empty_model(names)
-    model.reading = Reading(fields=DEFAULT_FIELDS)
+    model.reading = Reading(fields=FIELDS)
     return model
 
 
