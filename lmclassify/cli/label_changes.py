@@ -101,8 +101,9 @@ def update(
 ) -> None:
     """Teach a model corrected rows of a table, or mail.
 
-    All rows are taught, or none if one cannot be used. Each text is a lesson, as with `lmclassify learn`. If there is a column learned_as, it names the label
-    that a row's text moves from; leave it blank where there is none. What was fitted does not change.
+    All rows are taught, or none if one cannot be used. Each text is a lesson, as with `lmclassify learn`. If
+    there is a column learned_as, it names the label that a row's text moves from; leave it blank where there
+    is none. What was fitted does not change.
     """
     from lmclassify.classify.incremental.update import update, update_folder
     from lmclassify.classify.online.folder import LearningFolder
