@@ -36,7 +36,7 @@ def test_lessons_correct_their_text_and_no_other(fitted):
     before = (fitted.classes_[joint.argmax(axis=1)] == truth).mean()
     generator, changes, copies = random.Random(0), [], []
     wrong = np.flatnonzero(fitted.predict(TEXTS[500:900]) != np.array(LABELS[500:900])) + 500
-    chosen = [*wrong[:80].tolist(), *range(500, 520)]
+    chosen = [*wrong[:40].tolist(), *range(500, 510)]
     for index in chosen:
         model = replace(fitted, lessons=None)
         label = LABELS[index]
@@ -45,7 +45,7 @@ def test_lessons_correct_their_text_and_no_other(fitted):
         scores = model.lesson_scores(others)
         changes.append((fitted.classes_[(joint + scores).argmax(axis=1)] == truth).mean() - before)
         copies += (model.predict([copy_of(TEXTS[index], generator)]) == label).tolist()
-    assert len(wrong) > 80
+    assert len(wrong) > 40
     assert np.mean(changes) >= -0.0005
     assert min(changes) >= -0.01  # 5 of 480 texts; `python -m benchmarks.lessons` has thousands
     assert np.mean(copies) >= 0.85
@@ -54,7 +54,7 @@ def test_lessons_correct_their_text_and_no_other(fitted):
 def test_lessons_are_remembered_together(fitted):
     model = replace(fitted, lessons=None)
     texts, labels = TEXTS[500:900], np.array(LABELS[500:900])
-    wrong = np.flatnonzero(fitted.predict(texts) != labels)
+    wrong = np.flatnonzero(fitted.predict(texts) != labels)[:60]
     for index in wrong:
         model.learn(texts[index], labels[index].item())
     assert (model.predict(texts) == labels)[wrong].mean() >= 0.95
@@ -152,8 +152,8 @@ def test_an_empty_model_learns_from_nothing():
     classifier = LMClassifier().partial_fit([], [], classes=["spam", "ham"])
     assert classifier.predict_proba(["anything"]).tolist() == [[0.5, 0.5]]
     assert classifier.learn("first", "spam")["predicted_before"] is None
-    classifier.partial_fit(TEXTS[:600], LABELS[:600])
-    assert classifier.score(TEXTS[600:1200], LABELS[600:1200]) > 0.65  # the n-gram experts have .66
+    classifier.partial_fit(TEXTS[:300], LABELS[:300])
+    assert classifier.score(TEXTS[600:1000], LABELS[600:1000]) > 0.6
     assert classifier.model_.settings.recipe == "online"
 
 
@@ -169,8 +169,8 @@ def test_partial_fit_checks_before_it_learns():
 
 
 def test_recipe_online_is_fitted_in_one_pass():
-    classifier = LMClassifier(recipe="online", random_state=0).fit(TEXTS[:600], LABELS[:600])
-    assert classifier.score(TEXTS[600:1200], LABELS[600:1200]) > 0.65  # the n-gram experts have .66
+    classifier = LMClassifier(recipe="online", random_state=0).fit(TEXTS[:300], LABELS[:300])
+    assert classifier.score(TEXTS[600:1000], LABELS[600:1000]) > 0.6
     with pytest.raises(OptionError, match="suggest needs language models"):
         classifier.suggest("free")
 
