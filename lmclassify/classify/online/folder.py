@@ -29,7 +29,7 @@ from lmclassify.persistence.reading import as_model_error
 T = TypeVar("T")
 
 MAX_JOURNAL_BYTES = 1 << 24
-"""A journal of 16 MB, some thousand lessons, becomes part of the model's files."""
+"""16 MB: several hundred lessons of mail, or a few thousand short texts."""
 _ATTEMPTS = 5  # while other processes replace the model
 
 
@@ -41,6 +41,8 @@ class LearningFolder:
     Parameters
     ----------
     path : path
+    max_journal_bytes : int
+        A larger journal becomes part of the model's files.
 
     Attributes
     ----------
@@ -50,8 +52,9 @@ class LearningFolder:
         The texts that it keeps for `lmclassify refit`.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, max_journal_bytes: int = MAX_JOURNAL_BYTES) -> None:
         self.path = path
+        self._max_journal_bytes = max_journal_bytes
         self.model, self._journal, self.texts = self._load()
 
     def _load(self) -> tuple[FittedModel, Journal, KeptTexts]:
@@ -185,7 +188,7 @@ class LearningFolder:
                 if attempt == _ATTEMPTS:
                     raise
                 attempt += 1
-        if self._journal.size > MAX_JOURNAL_BYTES:
+        if self._journal.size > self._max_journal_bytes:
             with contextlib.suppress(OutputError):  # the lesson is on the disk; the next one tries again
                 self.compact()
         return result

@@ -8,8 +8,6 @@ import pytest
 
 import lmclassify
 from lmclassify import LMClassifier, LMClassifyWarning, OptionError, OutputError
-from lmclassify.classify.online import folder as folder_module
-from lmclassify.classify.online import lessons as lessons_module
 from lmclassify.classify.online.empty_model import empty_model
 from lmclassify.classify.online.folder import LearningFolder
 from lmclassify.persistence import commit
@@ -68,8 +66,7 @@ def test_a_torn_record_is_ignored(path):
     assert len(LearningFolder(path).model.lessons.taught) == 20
 
 
-def test_compaction_changes_no_score_and_keeps_lessons_that_can_be_undone(path, monkeypatch):
-    monkeypatch.setattr(lessons_module, "KEPT_LESSONS", 5)
+def test_compaction_changes_no_score_and_keeps_the_latest_lessons_whole(path):
     folder = LearningFolder(path)
     teach(folder)
     before = joint(path)
@@ -77,15 +74,22 @@ def test_compaction_changes_no_score_and_keeps_lessons_that_can_be_undone(path, 
     np.testing.assert_array_equal(joint(path), before)
     assert folder.journal_bytes == 0
     assert not folder.learn(TEXTS[0], LABELS[0])["changed"]
-    fresh = LearningFolder(path)
-    fresh.learn(TEXTS[19], LABELS[19], undo=True)
-    with pytest.raises(OptionError, match="can no longer be undone, only later ones can"):
-        fresh.learn(TEXTS[0], LABELS[0], undo=True)
+    assert LearningFolder(path).learn(TEXTS[19], LABELS[19], undo=True)["changed"]
 
 
-def test_a_large_journal_is_compacted_by_itself(path, monkeypatch):
-    monkeypatch.setattr(folder_module, "MAX_JOURNAL_BYTES", 2000)
+def test_lessons_that_are_not_kept_whole_cannot_be_undone(path):
+    teach(LearningFolder(path))
+    model = lmclassify.load(path)
+    model.lessons = model.lessons.with_labels([0, 1])
+    model.save(path)
     folder = LearningFolder(path)
+    assert not folder.learn(TEXTS[0], LABELS[0])["changed"]
+    with pytest.raises(OptionError, match="can no longer be undone, only later ones can"):
+        folder.learn(TEXTS[0], LABELS[0], undo=True)
+
+
+def test_a_large_journal_is_compacted_by_itself(path):
+    folder = LearningFolder(path, max_journal_bytes=2000)
     teach(folder)
     assert folder.journal_bytes <= 2000
     assert len(LearningFolder(path).model.lessons.taught) == 20

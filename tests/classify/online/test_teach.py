@@ -68,10 +68,12 @@ def test_the_label_leads_by_the_margin(fitted):
     assert joint["spam"] - joint["ham"] == pytest.approx(MARGIN, abs=0.01)
 
 
-def test_a_text_whose_label_leads_already_moves_nothing(fitted, monkeypatch):
-    monkeypatch.setattr(teach, "MARGIN", 0.0)
-    model = replace(fitted, lessons=None)
-    model.learn("meeting notes", model.predict(["meeting notes"])[0])
+def test_a_text_whose_label_leads_already_moves_nothing(model):
+    model = replace(model, lessons=None)
+    leads = np.abs(np.diff(model.predict_joint_log_proba(TEXTS[:500]), axis=1))[:, 0]
+    text = TEXTS[int(leads.argmax())]
+    assert leads.max() > MARGIN
+    model.learn(text, model.predict([text])[0])
     assert model.lessons is not None
     assert len(model.lessons.taught) == 1
     assert not model.lesson_scores(TEXTS[:50]).any()
