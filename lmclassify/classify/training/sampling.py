@@ -18,7 +18,7 @@ from lmclassify.classify.training.context import SizeLimits
 from lmclassify.classify.training.data import MIN_SAMPLED_PER_LABEL
 from lmclassify.classify.training.ngram_counts import LabelledBatch, labelled_batches
 from lmclassify.cluster.tasks import RayTasks
-from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
+from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts, UsedColumns
 
 Array = npt.NDArray[np.float64]
 Say = Callable[[str], object]
@@ -45,6 +45,8 @@ class _Survey:
     seen: Counter[str] = field(default_factory=Counter)
     messages: list[str] = field(default_factory=list)
     sample: list[_Row] = field(default_factory=list)
+    columns: UsedColumns | None = None
+    """Of the first table."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,11 @@ def sample_tables(
         digest.update(survey.digest)
         whole.counts += survey.counts
         whole.seen += survey.seen
+        whole.columns = whole.columns or survey.columns
         whole.sample = _lowest([*whole.sample, *survey.sample], size)
     reader.check(paths, whole.seen, whole.counts, say)
     rows = sorted(whole.sample, key=lambda row: row[1:3])
-    sample = LabelledTexts([row[3] for row in rows], [row[4] for row in rows])
+    sample = LabelledTexts([row[3] for row in rows], [row[4] for row in rows], columns=whole.columns)
     if len(rows) == whole.counts.total():
         return sample, None
     sampled: list[set[int]] = [set() for _ in files]
@@ -149,6 +152,7 @@ def _survey(file: _File) -> _Survey:
     position = 0
     for chunk in file.reader.chunks(file.path, result.seen, result.messages.append):
         result.counts.update(chunk.labels)
+        result.columns = result.columns or chunk.columns
         numbers = random.random(len(chunk.texts)).tolist()
         for number, text, label in zip(numbers, chunk.texts, chunk.labels, strict=True):
             digest.update(repr((text, label)).encode("utf-8", "surrogatepass"))
