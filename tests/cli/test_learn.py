@@ -153,14 +153,12 @@ def test_lessons_that_were_acknowledged_survive_a_killed_process(model, tmp_path
         "for number in range(100_000):\n"
         "    print(folder.learn(f'text number {number}', 'spam')['id'], flush=True)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=None
-    )
-    assert process.stdout is not None
-    acknowledged = [process.stdout.readline().strip() for _ in range(50)]
-    process.kill()
-    acknowledged += [line.strip() for line in process.stdout if len(line.strip()) == 32]
-    process.wait()
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        acknowledged = [process.stdout.readline().strip() for _ in range(50)]
+        process.kill()
+        acknowledged += [line.strip() for line in process.stdout if len(line.strip()) == 32]
     taught = lmclassify.load(model).lessons.taught
     assert {bytes.fromhex(identity) for identity in acknowledged} <= set(taught)
     done = subprocess.run(
