@@ -6,6 +6,7 @@ import pytest
 from benchmarks.resource_usage import measure_command, measure_lmclassify
 
 
+@pytest.mark.long
 def test_the_measure_command_a_command():
     mine = bytearray(400_000_000)  # is not the command's
     mine[::4096] = b"x" * len(mine[::4096])

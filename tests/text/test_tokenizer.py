@@ -315,6 +315,7 @@ def test_white_space_is_that_of_the_engine():
         assert (len(f"a{chr(point)}a".split()) == 2) == (engine.normalize_str(f"a{chr(point)}a") == "a a")
 
 
+@pytest.mark.long
 def test_tokens_of_few_words_are_kept():
     tokenizer = Tokenizer.from_json(TOKENIZERS["char"].to_json())
     for first in range(0, 200_000, 20_000):

@@ -116,6 +116,7 @@ def test_thresholds_hold_after_a_label_was_added(added):
     assert 0 < (~others).sum() < len(before.held_out.codes) / 2
 
 
+@pytest.mark.long
 def test_labels_may_be_numbers(tmp_path):
     codes = np.array([label == "spam" for label in LABELS], dtype=np.int64)
     numbers = LMClassifier(**{**SMALL, "max_epochs": 1}).fit(TEXTS, codes)
@@ -131,6 +132,7 @@ def test_labels_may_be_numbers(tmp_path):
             numbers.add_label(label, NOTICES)
 
 
+@pytest.mark.long
 def test_other_parameters_of_the_estimator_change_no_revision(classifier, tmp_path):
     whole = copy(classifier).set_params(num_lstm_units=5, cell="gru")
     whole.add_label("notice", NOTICES).update(TEXTS[:1], LABELS[:1]).save(tmp_path / "model")
@@ -219,6 +221,7 @@ def test_ngrams_that_become_known_later_have_no_weight_under_the_labels_before()
     assert small.with_ngrams(view.occurrences(["a b"], []), idf=1.0) is small
 
 
+@pytest.mark.long
 def test_many_labels_share_one_embedding(tmp_path):
     limits = SizeLimits(min_labels_to_share=2, sampled_texts=50)
     texts, labels = bundled(limit=40)
