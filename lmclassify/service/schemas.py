@@ -82,7 +82,10 @@ class PredictRequest(_RequestBody):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["text"]}, {"required": ["texts"]}],
+            "oneOf": [
+                {"required": ["text"]},
+                {"required": ["texts"], "properties": {"reason": {"enum": [False]}}},
+            ],
             "examples": [{"texts": ["Your free prize is waiting", "Lunch on Friday?"]}],
         }
     )
