@@ -149,8 +149,13 @@ def test_a_running_watcher_that_is_killed(home):
             target = ("Maildir/.Junk/cur", "Maildir/cur")[number]
             file.rename(home / target / f"1.M{number}.host:2,S")
             where = (b"as spam (INBOX to Junk)", b"as ham (Junk to INBOX)")[number]
-            assert run.stdout.readline() == b"learned 1 message " + where + b"\n"
+            line = run.stdout.readline()
+            if line.startswith(b"already learned"):  # the lesson before it was killed
+                line = run.stdout.readline()
+            assert line == b"learned 1 message " + where + b"\n"
             run.send_signal(ends_with)
             assert run.wait(timeout=120) == (-9, 143)[number]
     done = run_cli(*WATCH, "--once", cwd=home)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (done.returncode, done.stderr) == (0, b"")
+    # The end may come between a lesson and its note: it is taught again, and counts once.
+    assert done.stdout in (b"", b"already learned as ham (Junk to INBOX)\n")
