@@ -156,6 +156,11 @@ class Predictor(ABC):
         return self.lessons.scores(texts)
 
     @property
+    def scores_variants(self) -> bool:
+        """Whether a variant of a text may decide; see `lmclassify.classify.variants`."""
+        return False
+
+    @property
     def needs_lessons(self) -> bool:
         """Whether too little has been learned to label texts: only with recipe online, at its beginning."""
         if self.settings.recipe != "online":

@@ -100,6 +100,11 @@ class TunedPredictor(Predictor):
         scores = iter(np.hsplit(found, len(experts)))
         return [next(scores) if weight > 0 else np.zeros(mask.shape) for weight in weights]
 
+    @property
+    def scores_variants(self) -> bool:
+        """Whether a variant of a text may decide; see `lmclassify.classify.variants`."""
+        return self.settings.disguised_among(self.label_names) is not None
+
     def score_variants(self, texts: Sequence[str], joint: Array) -> tuple[Array, list[TextVariant | None]]:
         """Return joint log-probabilities by the variants that speak most for the disguised label.
 

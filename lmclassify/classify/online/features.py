@@ -39,10 +39,13 @@ class FeatureGroup:
         used[: self.shortest - 1] = False
         return used
 
-    def numbers(self, occurrences: NgramOccurrences, texts: int) -> Array:
-        """Return how many features each text has, repeated ones included, (n,)."""
-        used = self.used(occurrences).sum(axis=0)
-        return np.bincount(occurrences.text_index, used, minlength=texts).astype(np.float64)
+    def numbers(self, occurrences: NgramOccurrences, texts: int, overlap: int = 0) -> Array:
+        """Return how many features each text has, repeated ones included, (n,).
+
+        N-grams that end in the first `overlap` symbols do not count.
+        """
+        used = self.used(occurrences)[:, overlap:].sum(axis=0)
+        return np.bincount(occurrences.text_index[overlap:], used, minlength=texts).astype(np.float64)
 
 
 GROUPS = (

@@ -16,7 +16,7 @@ from lmclassify.classify.online.folder import LearningFolder
 from lmclassify.classify.online.lesson import Lesson, lesson_id
 from lmclassify.classify.online.lessons import Lessons
 from lmclassify.classify.online.stored_lessons import ROLE as LESSONS
-from lmclassify.classify.online.teach import find_moves
+from lmclassify.classify.online.teach import find_change
 from lmclassify.classify.storage import estimator_parameters
 from lmclassify.errors import DataError, OutputError, listing, shorten
 from lmclassify.persistence.reading import read_config
@@ -113,7 +113,7 @@ class Refit:
             if self._fitted.get(identity) != taught.label:
                 lesson = old.get(identity)
                 if identity.hex() in kept:
-                    moves, _ = find_moves(model, kept[identity.hex()].text, taught.label)
+                    moves = find_change(model, kept[identity.hex()].text, taught.label).moves
                     before = lesson.before if lesson else None
                     lesson = Lesson(identity, taught.time, taught.label, before, None, moves)
                 if lesson is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from time import time
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +45,18 @@ LESSON_POWER = 0.5
 """The step of a feature falls like this power of the number of lessons that moved it."""
 
 
-def find_moves(
-    model: Predictor, text: str, label: int, scored: ScoringResult | None = None
-) -> tuple[list[Move], int]:
-    """Return the moves that give a text its label, and the label after them; the model does not change.
+class Change(NamedTuple):
+    """What gives a text its label."""
+
+    moves: list[Move]
+    after: int
+    """Index of the text's label after them."""
+    features: TextFeatures
+    """Of the text, or of the variant that decides."""
+
+
+def find_change(model: Predictor, text: str, label: int, scored: ScoringResult | None = None) -> Change:
+    """Return the moves that give a text its label; the model does not change.
 
     Parameters
     ----------
@@ -61,30 +69,36 @@ def find_moves(
         The text's scores, if they are known.
     """
     assert model.lessons is not None
-    weights, moves = model.lessons.weights, list[Move]()
+    weights, moves, result = model.lessons.weights, list[Move](), scored or model.score([text])
+    online = model.settings.recipe == "online"
     try:
         while True:
-            result, scored = scored or model.score([text]), None
             joint, variant = result.joint[0], result.variants[0]
-            decisive = result.texts[0] if variant is None else variant.text
-            rate = LOGISTIC_RATE if model.settings.recipe == "online" else 0.0
-            move = _move(model, features_of(decisive), joint, label, rate) if len(moves) < MAX_MOVES else None
+            features = features_of(result.texts[0] if variant is None else variant.text)
+            rate = LOGISTIC_RATE if online else 0.0
+            move = _move(model, features, joint, label, rate) if len(moves) < MAX_MOVES else None
             if move is None:
-                return moves, int(joint.argmax())
+                return Change(moves, int(joint.argmax()), features)
+            before = weights.score_of(features.buckets, features.values)
             weights.apply(move)
             moves.append(move)
-            if model.settings.recipe == "online":  # without experts and variants, one move is enough
-                for rehearsal in _rehearsals(model, move):
-                    weights.apply(rehearsal)
-                    moves.append(rehearsal)
-                return moves, int(model.score([text]).joint[0].argmax())
+            for rehearsal in _rehearsals(model) if online else ():
+                weights.apply(rehearsal)
+                moves.append(rehearsal)
+            if model.scores_variants:  # another one may decide now
+                result = model.score([text])
+            else:
+                moved = weights.score_of(features.buckets, features.values) - before
+                result = result._replace(joint=(joint + moved)[np.newaxis])
+            if online:  # without experts, one move is enough
+                return Change(moves, int(result.joint[0].argmax()), features)
     finally:
         for move in moves:
             weights.apply(move, -1)
 
 
-def _rehearsals(model: Predictor, move: Move) -> Iterator[Move]:
-    """Yield, after a move, moves of earlier lessons at random that the model gets wrong or is in doubt about.
+def _rehearsals(model: Predictor) -> Iterator[Move]:
+    """Yield moves of earlier lessons, drawn at random, that the model gets wrong or is in doubt about.
 
     Without them, many texts of one label and then many of another would leave a model that knows the second
     label only: texts that need no move say nothing, until the first texts of the other label move what all
@@ -169,11 +183,8 @@ def _confidences(model: Predictor, features: TextFeatures) -> Array:
     return (1.0 + lessons) ** -LESSON_POWER / (1.0 + fitted)
 
 
-def _own_features(model: Predictor, text: str) -> tuple[int, tuple[float, float]]:
-    """Return the number of a text's words and pairs, and the values of features, as a lesson keeps them."""
-    if model.settings.recipe != "online":
-        return 0, (0.0, 0.0)
-    features = features_of(model.truncate([text])[0])
+def _values(features: TextFeatures) -> tuple[int, tuple[float, float]]:
+    """Return how many features are words and pairs of words, and the values of both groups."""
     first, second = (float(features.values[features.group == number][:1].sum()) for number in range(2))
     return int(np.count_nonzero(features.group == 0)), (first, second)
 
@@ -223,8 +234,10 @@ def learn(
     if changed:
         replaced = lessons.undo(identity) if lessons.can_undo(identity) else None
         try:
-            moves, after = find_moves(model, text, code, result if replaced is None else None)
-            lesson = Lesson(identity, time(), code, before, moved_from, moves, *_own_features(model, text))
+            change = find_change(model, text, code, result if replaced is None else None)
+            after = change.after
+            values = _values(change.features) if model.settings.recipe == "online" else ()
+            lesson = Lesson(identity, time(), code, before, moved_from, change.moves, *values)
             if record is not None:
                 record(lesson.to_bytes())
         except BaseException:

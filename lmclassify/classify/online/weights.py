@@ -124,8 +124,7 @@ class LessonWeights:
             for occurrences, overlap in group.analyzer.chunks(texts, []):
                 columns, text_index = self._columns(group, occurrences), occurrences.text_index
                 counts.append(count_known(columns[:, overlap:], text_index[overlap:], len(texts)))
-                used = group.used(occurrences)[:, overlap:].sum(axis=0)
-                numbers += np.bincount(text_index[overlap:], used, minlength=len(texts))
+                numbers += group.numbers(occurrences, len(texts), overlap)
             found = merge_counts(counts)
             result += weighted_sums(found, values_of(numbers)[found.text_index], self._weights)
         return result
@@ -161,7 +160,9 @@ class LessonWeights:
 
     def _columns(self, group: FeatureGroup, occurrences: NgramOccurrences) -> npt.NDArray[np.int32]:
         """Return the row of each n-gram, -1 for those without a weight, (N, m)."""
-        columns: npt.NDArray[np.int32] = self._row_of_bucket[buckets_of(occurrences.keys)]
+        columns = np.full(occurrences.keys.shape, -1, dtype=np.int32)
+        lengths = slice(group.shortest - 1, None)
+        columns[lengths] = self._row_of_bucket[buckets_of(occurrences.keys[lengths])]
         columns[~group.used(occurrences)] = -1
         return columns
 
