@@ -15,7 +15,7 @@ from lmclassify.classify.online.teach import Learned
 from lmclassify.classify.predictor import PlainPredictor, Predictor
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.mail.messages import read_message
-from lmclassify.persistence.journal import read_model_with_journal
+from lmclassify.persistence.journal import Journal, read_model_with_journal
 from lmclassify.persistence.layout import StoredModel
 from lmclassify.persistence.reading import as_model_error
 
@@ -253,13 +253,18 @@ def load(path: str | os.PathLike[str]) -> FittedModel:
     ModelError
         If there is none, it is damaged, or a newer version made it.
     """
+    return load_with_journal(path)[0]
+
+
+def load_with_journal(path: str | os.PathLike[str]) -> tuple[FittedModel, StoredModel, Journal]:
+    """Read a fitted model with the lessons of its journal, and what it was read from; see `load`."""
     stored, journal, records = read_model_with_journal(path)
     model = from_stored(stored)
     if records:
         model.lessons = model.lessons or Lessons(len(model.classes_))
         with as_model_error(str(journal.path)):
             replay(model.lessons, records)
-    return model
+    return model, stored, journal
 
 
 def from_stored(stored: StoredModel) -> FittedModel:

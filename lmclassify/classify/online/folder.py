@@ -14,7 +14,7 @@ from time import time
 from typing import Any, TypeVar
 
 from lmclassify.classify import storage
-from lmclassify.classify.model import FittedModel, from_stored
+from lmclassify.classify.model import FittedModel, load_with_journal
 from lmclassify.classify.online import teach
 from lmclassify.classify.online.kept_texts import KeptText, KeptTexts
 from lmclassify.classify.online.lesson import is_undo, lesson_id
@@ -23,7 +23,7 @@ from lmclassify.classify.online.stored_lessons import replay
 from lmclassify.classify.online.teach import Learned
 from lmclassify.errors import OptionError, OutputError
 from lmclassify.persistence.commit import write_model
-from lmclassify.persistence.journal import Journal, JournalReplacedError, read_model_with_journal
+from lmclassify.persistence.journal import Journal, JournalReplacedError
 from lmclassify.persistence.reading import as_model_error
 
 T = TypeVar("T")
@@ -58,11 +58,8 @@ class LearningFolder:
         self.model, self._journal, self.texts = self._load()
 
     def _load(self) -> tuple[FittedModel, Journal, KeptTexts]:
-        stored, journal, records = read_model_with_journal(self.path)
-        model = from_stored(stored)
+        model, stored, journal = load_with_journal(self.path)
         model.lessons = model.lessons or Lessons(len(model.classes_))
-        with as_model_error(str(journal.path)):
-            replay(model.lessons, records)
         return model, journal, KeptTexts.of_model(stored)
 
     @property
