@@ -227,7 +227,6 @@ def _open_outputs(
 ) -> Iterator[tuple[TableWriter | None, FileWriter | None]]:
     """Open the files of -o and --html before the work; they appear if all of it succeeds."""
     from lmclassify.persistence.atomic_file import FileWriter
-    from lmclassify.tables.writing import TableWriter, choose_output_format
 
     if html == "-":
         raise OptionError("--html -: standard output has the findings as text; name a file")
@@ -236,13 +235,7 @@ def _open_outputs(
     with contextlib.ExitStack() as stack:
         table = page = None
         if output is not None:
-            try:
-                written = choose_output_format(output, None)
-            except DataError:
-                raise OptionError(
-                    f"-o {output}: the name must end in .csv, .tsv, .jsonl or .parquet"
-                ) from None
-            table = stack.enter_context(TableWriter(output, written))
+            table = stack.enter_context(common.open_table(output, "-o"))
         if html is not None:
             page = stack.enter_context(FileWriter(html))
         yield table, page

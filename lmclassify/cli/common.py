@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,12 +12,13 @@ from lmclassify.cli.command import Options
 from lmclassify.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from lmclassify.classify.model import FittedModel
     from lmclassify.cli.command import Run
     from lmclassify.datasets.sources import RowReader
     from lmclassify.tables.dialect import Dialect
+    from lmclassify.tables.writing import TableWriter
 
 DEFAULT_MODEL = "./lmclassify-model"
 
@@ -190,6 +192,20 @@ def open_data(data: list[str], reading: Mapping[str, Any], label_column: str | N
         return open_rows(path, **reading, default="text", lines=True)
 
     return open_labelled(files, open_texts)
+
+
+@contextlib.contextmanager
+def open_table(path: str, option: str) -> Iterator[TableWriter]:
+    """Open the table that an option names before the work; it appears if all of it succeeds."""
+    from lmclassify.errors import DataError
+    from lmclassify.tables.writing import TableWriter, choose_output_format
+
+    try:
+        written = choose_output_format(path, None)
+    except DataError:
+        raise OptionError(f"{option} {path}: the name must end in .csv, .tsv, .jsonl or .parquet") from None
+    with TableWriter(path, written) as writer:
+        yield writer
 
 
 def say_renamed(run: Run, renamed: Mapping[tuple[str, str], int]) -> None:

@@ -242,15 +242,9 @@ def _open_mistakes(path: str | None) -> Iterator[TableWriter | None]:
     if path is None:
         yield None
         return
-    from lmclassify.tables.writing import TableWriter, choose_output_format
-
     if path == "-":
         raise OptionError("--mistakes -: standard output has the report; name a file")
-    try:
-        written = choose_output_format(path, None)
-    except DataError:
-        raise OptionError(f"--mistakes {path}: the name must end in .csv, .tsv, .jsonl or .parquet") from None
-    with TableWriter(path, written) as writer:
+    with common.open_table(path, "--mistakes") as writer:
         yield writer
 
 

@@ -9,6 +9,8 @@ import typer
 
 from lmclassify.cli.command import NOT_TRAINING, Run, add_command
 from lmclassify.cli.common import DEFAULT_MODEL, Model
+from lmclassify.cli.filter import Positive
+from lmclassify.cli.learn import Socket, User
 from lmclassify.errors import DataError, LMClassifyError, OptionError
 
 if TYPE_CHECKING:
@@ -50,27 +52,6 @@ LearnExisting = Annotated[
         "--learn-existing",
         help="At the first start, teach the messages that are in the folders. Default: only note where "
         "they are.",
-    ),
-]
-Socket = Annotated[
-    str | None,
-    typer.Option(
-        "--socket",
-        metavar="PATH",
-        help="Teach the service that listens on this socket (lmclassify serve --learn --socket PATH) "
-        "instead of the model in a folder.",
-    ),
-]
-User = Annotated[
-    str | None,
-    typer.Option("--user", metavar="NAME", help="With --socket: whose model learns (serve --models)."),
-]
-Positive = Annotated[
-    str | None,
-    typer.Option(
-        "--positive",
-        metavar="NAME",
-        help="The label that means spam. Default: `spam`, or the second of two labels.",
     ),
 ]
 Negative = Annotated[
