@@ -18,9 +18,9 @@ _HARD_BLANK = "\0"  # a blank where a line may not end
 
 _GROUPS = {
     "Data": """
-        listen data text texts name label labels prefix text_column label_column group_column time_column
-        input_format sheet encoding quoting header columns merge_labels fields unlabelled on_bad_row test
-        url sha256 maildir spam folders ignore learn_existing
+        listen data text texts name label files from_label labels prefix text_column label_column
+        group_column time_column input_format sheet encoding quoting header columns merge_labels fields
+        unlabelled on_bad_row test url sha256 maildir spam folders ignore learn_existing
         """,
     "Output": """
         output force format stream overwrite_columns escape_formulas n kinds fail_on against drift html plot
@@ -28,9 +28,10 @@ _GROUPS = {
         quarantine_above quiet verbose log_format help
         """,
     "Model": """
-        folder model keep socket recipe vectors tokenizer direction vocab_size lowercase disguised_label
-        embedding_dim cell num_lstm_units num_lstm_layers tie_weights exact unknown_label unknown_rate
-        min_confidence unsure max_false_positive_rate positive negative
+        folder model keep socket user models undo undo_id undo_since compact recipe vectors tokenizer
+        direction vocab_size lowercase disguised_label embedding_dim cell num_lstm_units num_lstm_layers
+        tie_weights exact unknown_label unknown_rate min_confidence unsure max_false_positive_rate positive
+        negative
         """,
     "Training": """
         time max_epochs max_length batch_size learning_rate validation_fraction fit_prior class_prior

@@ -103,6 +103,7 @@ def learn(
     text_column: common.TextColumn = None,
     input_format: common.InputFormat = None,
     encoding: common.Encoding = None,
+    fields: common.Fields = None,
 ) -> None:
     """Teach a model single texts or messages, such as corrections.
 
@@ -118,9 +119,10 @@ def learn(
         raise OptionError("--undo takes no --from: it takes back what was learned with the label")
     sources = _Sources(files or [], text_column, input_format, encoding)
     if socket is not None:
-        if any(others) or labels is not None or model != common.DEFAULT_MODEL:
+        if any(others) or labels is not None or fields is not None or model != common.DEFAULT_MODEL:
             raise OptionError(
-                "with --socket the service has the model; drop --model, --labels, --compact and --undo-..."
+                "with --socket the service has the model; drop --model, --labels, --fields, --compact and "
+                "--undo-..."
             )
         _teach_service(run, sources, socket, str(label), from_label, undo, user)
         return
@@ -130,10 +132,10 @@ def learn(
     if any(others):
         _manage(folder or _load(run, model), undo_id, undo_since)
         return
-    fitted = _empty(labels) if folder is None else folder.model
+    fitted = _empty(labels, fields) if folder is None else folder.model
     name = fitted.label_named(str(label))
     moved_from = None if from_label is None else fitted.label_named(from_label)
-    texts = sources.read(run, fitted.reading.mail_fields)
+    texts = sources.read(run, fitted.reading.choose_fields(fields))
     if folder is None:
         fitted.save(model)
         run.say(f"began a model in {model}: it has learned nothing yet")
@@ -184,17 +186,17 @@ def _load(run: Run, path: str) -> LearningFolder:
     return folder
 
 
-def _empty(labels: str | None) -> FittedModel:
-    """Return a model that has learned nothing. It belongs to one mailbox, so it reads all of a message."""
+def _empty(labels: str | None, fields: str | None) -> FittedModel:
+    """Return a model that has learned nothing. It reads whole messages by default: it belongs to one mailbox."""
     from lmclassify.classify.online.empty_model import empty_model
     from lmclassify.datasets.reading import Reading
-    from lmclassify.mail.fields import FIELDS
+    from lmclassify.mail.fields import FIELDS, parse_fields
 
     names = [name.strip() for name in (labels or "").split(",")]
     if not all(names):
         raise OptionError(f"--labels {labels}: a label without a name")
     model = empty_model(names)
-    model.reading = Reading(fields=FIELDS)
+    model.reading = Reading(fields=FIELDS if fields is None else parse_fields(fields))
     return model
 
 

@@ -126,6 +126,7 @@ def test_what_is_wrong_is_said_and_teaches_nothing(model, tmp_path):
         (["ham", "--from", "ham"], SPAM, 2, "cannot move from 'ham' to itself"),
         (["ham", "--undo"], SPAM, 2, "was not learned as 'ham'"),
         (["ham", "--undo", "--from", "spam"], SPAM, 2, "--undo takes no --from"),
+        (["ham", "--fields", "subject"], SPAM, 2, "drop --fields"),
         ([], SPAM, 2, "name the label"),
         (["ham", "--compact"], SPAM, 2, "stand alone"),
         (["--undo-id", "xyz"], b"", 2, "is not the id of a lesson"),
