@@ -187,7 +187,7 @@ def _load(run: Run, path: str) -> LearningFolder:
 
 
 def _empty(labels: str | None, fields: str | None) -> FittedModel:
-    """Return a model that has learned nothing. It reads whole messages by default: it belongs to one mailbox."""
+    """Return a model that has learned nothing. It belongs to one mailbox, so it reads all of a message."""
     from lmclassify.classify.online.empty_model import empty_model
     from lmclassify.datasets.reading import Reading
     from lmclassify.mail.fields import FIELDS, parse_fields
