@@ -1,4 +1,4 @@
-"""How many made label errors `lmclassify check` finds, beside cleanlab on a linear SVM's probabilities.
+"""How many artificial label errors `lmclassify check` finds, beside cleanlab on a linear SVM's probabilities.
 
 ``python -m benchmarks.label_errors --data FOLDER`` reads ``<set>.train.csv`` of six sets, draws rows, gives
 5% and 10% of them another label at random, and prints Markdown tables: average precision (AP) of the order
@@ -53,7 +53,7 @@ FOLDS = 5
 
 
 def with_errors(labels: list[str], rate: float, rng: np.random.Generator) -> tuple[list[str], Mask]:
-    """Return labels of which some are another one at random, and which ones, (n,)."""
+    """Replace some labels by random other ones; return labels and what was replaced, (n,) each."""
     classes = sorted(set(labels))
     codes = np.array([classes.index(label) for label in labels], dtype=np.intp)
     changed = np.zeros(len(labels), dtype=bool)
@@ -120,7 +120,7 @@ def other_orders(fitted: CrossFit) -> dict[str, Array]:
 
 
 def measure(data: LabelledTexts, rate: float, seed: int, threads: int, *, scores: bool) -> dict[str, Any]:
-    """Return the figures of one run by method."""
+    """Return the measures of each method for one run."""
     labels, changed = with_errors(data.labels, rate, np.random.default_rng([seed, round(100 * rate)]))
     wrong = LabelledTexts(data.texts, labels)
     fitted = cross_fit(wrong.texts, wrong.labels, seed=seed, threads=threads)
@@ -137,7 +137,7 @@ def measure(data: LabelledTexts, rate: float, seed: int, threads: int, *, scores
 
 
 def rows_of_table(records: list[dict[str, Any]], rate: float) -> list[str]:
-    """Return the lines of the table of one rate: mean and standard deviation over the seeds."""
+    """Return the table for one share of changed labels: mean and standard deviation over the seeds."""
     methods = [name for name in records[0]["figures"] if name != "list"]
     figures = [("ap", "AP"), ("recall", "recall")]
     lines = table_head("set", *(f"{name}, {title}" for _, title in figures for name in methods))

@@ -1,4 +1,4 @@
-"""What single lessons change: the text, near copies of it, and all other texts; and how long they take.
+"""Effects of single lessons on their text, on near copies of it and on all other texts, and their times.
 
 ``python -m benchmarks.lessons FOLDER NAME... [--lessons 300]`` fits recipe ngram on each set's training file
 and takes its test file. Each lesson is taught to a fresh copy of the model: texts that the model gets wrong,

@@ -76,7 +76,7 @@ class Message:
 
 
 def read_folder(source: Path, names: Sequence[str], is_spam: bool) -> list[Message]:
-    """Return the messages of some folders."""
+    """Read the messages of some folders of the corpus."""
     found = [path for name in names for path in sorted((source / name).glob("*.txt"))]
     if not found:
         raise LMClassifyError(f"{source}: no messages in {', '.join(names)}")

@@ -65,7 +65,7 @@ class OnlineFilter(Protocol):
         """Learn a message with its true label."""
 
     def size(self) -> int | None:
-        """Return the bytes of what it has learned, on disk or in memory, if it is known."""
+        """Return the size of what the filter has learned, on disk or in memory, in bytes; None if unknown."""
 
     def megabytes(self) -> float:
         """Return the peak memory of a process that classifies and learns."""
@@ -112,7 +112,7 @@ def read_messages(
 
 
 def _decode(messages: Sequence[bytes], fields: Sequence[str], cache: Path) -> tuple[list[str], float]:
-    """Return the texts of messages; from the cache if the same code has decoded the same messages."""
+    """Return the texts of messages, cached for the same messages and the same version of the code."""
     key = hashlib.sha256(",".join(fields).encode())
     for source in sorted(Path(lmclassify.mail.__path__[0]).glob("*.py")):
         key.update(source.read_bytes())
@@ -146,7 +146,7 @@ def _received(data: bytes) -> float | None:
 
 
 def ordered(messages: Sequence[Message], order: str) -> list[Message]:
-    """Return the messages in an order: ``date``, or a number, which is the seed of a shuffle."""
+    """Return the messages ordered by date (``date``), or shuffled with a number as the seed."""
     if order == "date":
         return sorted(messages, key=lambda message: message.date)
     shuffled = list(messages)
@@ -195,7 +195,7 @@ def run_stream(online_filter: OnlineFilter, stream: Sequence[Message], feedback:
 
 
 def _times(name: str, seconds: Sequence[float]) -> dict[str, float | None]:
-    """Return milliseconds: the mean, the 99th percentile and the mean of the last tenth."""
+    """Return the mean, the 99th percentile and the mean of the last tenth of some times, in milliseconds."""
     if not seconds:
         return {f"{name}_ms": None, f"{name}_ms_p99": None, f"{name}_ms_last": None}
     milliseconds = 1000 * np.array(seconds)

@@ -20,7 +20,7 @@ from lmclassify.errors import LMClassifyError
 
 
 class Bogofilter:
-    """bogofilter with its own settings, without -u: one process to classify, another to teach.
+    """bogofilter with its default settings, without ``-u``; it starts a process for each message and lesson.
 
     It reads the whole message. Mail of which it is unsure (score between 0.45 and 0.99) is delivered.
     """
@@ -33,7 +33,7 @@ class Bogofilter:
         self._command = [program, "-C", "-d", str(folder)]
 
     def classify(self, message: Message) -> Verdict:
-        """Return its score, with all digits, and its verdict; unsure before the first lesson."""
+        """Return bogofilter's score, unrounded, and its verdict, which is unsure before the first lesson."""
         if not (self._folder / "wordlist.db").exists():
             return Verdict(0.5, "unsure")
         done = subprocess.run(

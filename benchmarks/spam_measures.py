@@ -47,7 +47,7 @@ def spam_misclassified(is_spam: Flags, scores: Scores, ham_lost: float) -> float
 
 
 def _allowed(percent: float, number: int) -> int:
-    """Return how many of some messages are at most so many percent of them."""
+    """Return the largest number of messages that is at most a percentage of all messages."""
     return int(percent * number / 100 + 1e-9)
 
 

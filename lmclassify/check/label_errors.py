@@ -40,8 +40,8 @@ MIN_ROWS = 5
 """Rows of a label with fewer rows are not judged: models without a fifth of them hardly know the label."""
 
 MAX_ROWS, MAX_CELLS = 100_000, 1_000_000
-"""Rows, and rows times labels, that are cross-fitted together. More rows are dealt into parts, each of which
-is cross-fitted alone: this bounds memory and, with many labels, time."""
+"""Maximum number of rows, and of rows times labels, that are cross-fitted together. More rows are divided
+into parts that are cross-fitted separately, which limits memory and, with many labels, time."""
 
 MAX_WORDS = 3
 """Words named in a reason."""
@@ -53,10 +53,10 @@ MAX_EXPLAINED = 2000
 """Most suspicious rows whose words are named. With 150 labels, a row takes some milliseconds."""
 
 MAX_LEARNED = 20_000
-"""Rows that the model learns which tells the words: more take longer and tell the same words."""
+"""Maximum number of rows for the model that names the words: with more, it names the same words."""
 
 MANY_TEXTS = 1000
-"""A probability is shown with the decimals that so many texts support: one."""
+"""Probabilities are shown with one decimal, as shares of this number of texts are."""
 
 
 @dataclass(frozen=True)

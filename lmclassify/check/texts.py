@@ -22,7 +22,7 @@ LONG_WORD = 40
 """Characters of the longest word that a person writes; addresses of web pages are no words."""
 
 REPEATED_CHARACTERS, REPEATED_WORDS = 12, 8
-"""From so many times in a row on, a letter or word is no emphasis."""
+"""A letter or word that is repeated this often in a row is more than emphasis."""
 
 MIN_LETTERS, MIN_LENGTH = 0.2, 20
 """A text of this length, of which fewer characters than this share are letters, is no sentence."""

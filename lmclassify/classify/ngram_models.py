@@ -205,7 +205,7 @@ class NgramModel:
         return self._index.look_up(occurrences)
 
     def texts_with(self, keys: Keys, texts: float) -> Array:
-        """Return how many of so many training texts have each of some n-grams; 0 for unknown ones.
+        """Return how many training texts have each of some n-grams; 0 for unknown n-grams.
 
         From ``idf = log((1 + texts) / (1 + texts with the n-gram)) + 1``.
         """

@@ -92,7 +92,7 @@ class _Options:
     decision_options: Mapping[str, Any]
 
     def reading_like(self, fitted: FittedModel) -> dict[str, Any]:
-        """Return the options that say how files are read, completed from the model's training."""
+        """Return how files are read: by the options, and otherwise as the model's training data were read."""
         reading = fitted.reading
         return {
             **self.reading,

@@ -18,7 +18,7 @@ from lmclassify.mail.encoded_words import decode_header
 from lmclassify.mail.mime import Part
 
 MAX_VALUE_CHARACTERS = 40
-"""Characters kept of a value: longer ones are random, or made to be long."""
+"""Maximum number of characters of a value: longer ones are mostly random."""
 MAX_TOKENS = {"sender": 8, "links": 24, "images": 24, "headers": 24, "lists": 8, "received": 8}
 """Tokens of each field: about as many as ordinary messages have."""
 
@@ -65,7 +65,7 @@ def without_tokens(text: str) -> str:
 
 
 def site(host: str) -> str:
-    """Return the domain that is registered, as far as its form tells; an IP address has none.
+    """Return the registered domain of a host, guessed from its form; ``ip address`` for an IP address.
 
     >>> site("www.Shop.example.co.uk"), site("mail.example.com"), site("127.0.0.1"), site("localhost")
     ('example.co.uk', 'example.com', 'ip address', 'localhost')
@@ -79,7 +79,7 @@ def site(host: str) -> str:
 
 
 def bucket(count: int) -> str:
-    """Return a number roughly, so that models meet each value often."""
+    """Return the range that a number lies in: models meet a range more often than a number."""
     return str(count) if count < 3 else "3_to_5" if count < 6 else "6_to_15" if count < 16 else "many"
 
 

@@ -35,7 +35,7 @@ from lmclassify.mail.messages import read_message
 from lmclassify.mail.watch_state import SeenMessage, WatchState
 
 MAX_FILE_BYTES = 1 << 27
-"""Larger files are no mail: mail systems accept a tenth of it."""
+"""Larger files are not read: mail systems accept messages of a tenth of this size."""
 _KEPT_SECONDS = 100 * 24 * 3600
 """How long a message that is gone is remembered, in case it comes back."""
 _PAUSE_SECONDS = 0.2
@@ -149,7 +149,7 @@ class MaildirWatcher:
             raise
 
     def _report(self, problem: str) -> None:
-        """Say a problem, unless the last scan had it, too."""
+        """Report a problem, unless the last scan reported it."""
         if problem not in self._said | self._problems:
             self._warn(problem)
         self._problems.add(problem)

@@ -46,7 +46,7 @@ class SeenMessage:
 
 
 class WatchState:
-    """The state file of one watcher, which nobody else can use meanwhile.
+    """The state file of a watcher. Only one process can use it at a time.
 
     Raises LMClassifyError if it cannot be used.
 

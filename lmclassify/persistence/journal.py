@@ -146,7 +146,7 @@ class Journal:
             yield
 
     def append(self, record: bytes) -> None:
-        """Add a record. When this returns, it is on the disk; if this raises, nothing of it stays.
+        """Append a record and flush it to the disk. After an error, the file is as it was before.
 
         Raises JournalReplacedError if the model or the journal was replaced, and OutputError if the file is
         damaged or cannot be written. ValueError: the record is empty or too long.
@@ -274,7 +274,7 @@ class Journal:
             )
 
     def _write(self, added: bytes) -> _Signature:
-        """Write bytes after the last intact record. Nothing of them stays if this raises."""
+        """Write bytes after the last intact record. After an error, the file is as it was before."""
         descriptor = os.open(self.path, _WRITE_FLAGS, self._mode)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

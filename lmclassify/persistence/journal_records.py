@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 MARKER = b"\x93record\n"
-"""Begins each record. Another one after a record that is not intact tells damage from a crash."""
+"""Beginning of each record. If it follows a record that is not intact, the file is damaged: a crash leaves no
+record behind an unfinished one."""
 MAX_RECORD_BYTES = 1 << 24
 """Limit for one record; a lesson has thousands of features at most, a few bytes each."""
 CHECKSUM_SIZE = 16

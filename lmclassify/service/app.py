@@ -44,7 +44,7 @@ MAX_PIECE_CHARACTERS = 1 << 16
 UNWATCHED_SECONDS = 0.1
 """A client that disconnects this early is not noticed: watching takes time, and most answers are faster."""
 COUNTING_SECONDS = 1.0
-"""How long the metrics wait for the numbers of lessons."""
+"""Maximum time that the metrics wait for the numbers of lessons."""
 
 _LESSON_LOG = {
     "learned": "learned 1 text as %s%s",

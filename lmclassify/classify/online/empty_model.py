@@ -1,4 +1,4 @@
-"""A model that has learned nothing yet, of recipe online: lessons are all that it decides by."""
+"""A model of recipe online without any lessons. Such a model decides by lessons only."""
 
 from __future__ import annotations
 

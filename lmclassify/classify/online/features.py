@@ -55,7 +55,7 @@ GROUPS = (
 
 
 def values_of(numbers: Array) -> Array:
-    """Return the value of the features of a group, from their number in each text; all groups have norm 1."""
+    """Return the value of a group's features in each text, (n,), from their number in the text."""
     values: Array = 1.0 / np.sqrt(np.maximum(1.0, numbers) * len(GROUPS))
     return values
 
@@ -71,7 +71,7 @@ class TextFeatures:
 
     buckets: Buckets
     keys: Keys
-    """Of one n-gram of each bucket."""
+    """The key of one n-gram of each bucket."""
     values: Array
     group: Indices
     """Index in `GROUPS`, ascending."""

@@ -21,7 +21,7 @@ MAX_KEPT = 1_000_000
 MAX_BYTES = 1 << 27
 """Texts are dropped, oldest first, if all take more than this: a refit reads them into memory."""
 MAX_CHARACTERS = 1 << 20
-"""A longer text is kept up to here."""
+"""Of a longer text, only this many characters are kept."""
 _SPARE = 100  # dropped texts may stay in the file so that not every lesson rewrites it
 
 
@@ -92,7 +92,7 @@ class KeptTexts:
             return _records(texts, self._limit)
 
     def add(self, kept: KeptText) -> None:
-        """Keep a text, if this is on; it replaces one of the same id. It is on the disk when this returns."""
+        """Write a text to the disk, unless the limit is 0. It replaces a text of the same id."""
         with self._journal.locked():
             self._update()
             if not self._limit:
@@ -135,7 +135,7 @@ class KeptTexts:
 
 
 def _latest(texts: list[KeptText], limit: int) -> list[KeptText]:
-    """Return the last texts: `limit` at most, and no more than `MAX_BYTES` hold twice."""
+    """Return the latest texts: at most `limit`, and together at most half of `MAX_BYTES`."""
     size, first = 0, len(texts)
     for kept in reversed(texts[len(texts) - min(limit, len(texts)) :]):
         size += len(kept.text.encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""One lesson: what a text changed in a model's weights, as bytes and back.
+"""One lesson: the changes of a model's weights that a text caused, and their encoding as bytes.
 
 A lesson holds hashes and numbers only, never text.
 """
@@ -18,8 +18,8 @@ from lmclassify.text.tokenizer import encodable
 
 ID_BYTES = 16
 QUANTUM = 2.0**-18
-"""Weights are multiples of this. As 32-bit numbers below 64 in absolute value they are exact, and so are
-their sums: a lesson that is undone leaves no trace."""
+"""All weights are multiples of this. 32-bit floats represent such numbers exactly below 64 in absolute value,
+so that sums have no rounding errors and a lesson can be undone exactly."""
 
 _HEAD = struct.Struct("<16sdHHHIffH")
 _MOVE = struct.Struct("<16sIH")
@@ -41,7 +41,8 @@ class Move:
     sizes: npt.NDArray[np.float32]
     """(l,) a weight changes by its step times its label's size."""
     owner: bytes | None = None
-    """Identity of the earlier text that is rehearsed by this move. None: the text of the lesson itself."""
+    """Identity of the earlier text whose weights this move changes (a rehearsal; see
+    `lmclassify.classify.online.teach`). None: the text of the lesson itself."""
 
     def change(self) -> npt.NDArray[np.float32]:
         """Return the change of each weight, (f, l)."""
@@ -60,9 +61,10 @@ class Lesson:
     label: int
     """Index of the label."""
     before: int | None
-    """Index of the label that the model gave the text before; None if it had learned too little."""
+    """Index of the label that the model predicted before the lesson. None: the model had too few lessons for
+    predictions."""
     moved_from: int | None
-    """Index of the label that the text moved from, if somebody said so."""
+    """Index of the label that the text had before, if it was given."""
     moves: Sequence[Move]
     words: int = 0
     """How many of the text's features are words and pairs of words; with recipe online."""
@@ -136,10 +138,10 @@ def lesson_id(text: str) -> bytes:
 
 
 def undo_to_bytes(identity: bytes) -> bytes:
-    """Return the record of a lesson that is taken back: its identity alone."""
+    """Return the journal record that undoes a lesson: the identity of its text."""
     return identity
 
 
 def is_undo(record: bytes) -> bool:
-    """Return whether a record takes a lesson back."""
+    """Return whether a journal record undoes a lesson."""
     return len(record) == ID_BYTES

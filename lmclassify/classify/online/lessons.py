@@ -22,12 +22,12 @@ from lmclassify.classify.online.weights import LessonWeights
 Array = npt.NDArray[np.float64]
 
 KEPT_LESSONS = 400
-"""About so many lessons, the latest of each label, are kept whole when they become part of the saved model's
-files: they can still be undone and rehearsed."""
+"""Number of lessons, of all labels together, that a saved model keeps with all their moves. They are the
+latest ones of each label. Only these lessons and those in the journal can be undone and rehearsed."""
 
 
 MIN_LESSONS = 10
-"""Lessons of each label that a model of recipe online needs before its labels mean anything."""
+"""A model of recipe online needs this number of lessons of each label before its predictions are used."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LessonStatistics:
 
     total: int
     corrections: int
-    """Lessons whose text had got another label from the model."""
+    """Lessons before which the model had predicted another label."""
     today: int
     """Since midnight, local time."""
     corrections_today: int
@@ -48,7 +48,7 @@ class LessonStatistics:
 
 @dataclass(frozen=True)
 class Taught:
-    """What is remembered of a lesson for ever: enough to know the text again and to count."""
+    """What is kept of every lesson, also of those that can no longer be undone."""
 
     time: float
     label: int
@@ -100,7 +100,7 @@ class Lessons:
         )
 
     def apply(self, lesson: Lesson) -> None:
-        """Add a lesson. One of the same text is taken back first, if it can be."""
+        """Add a lesson. An earlier lesson of the same text is undone first, if that is possible."""
         if lesson.id in self._kept:
             self.undo(lesson.id)
         own = [move for move in lesson.moves if move.owner is None]
@@ -116,11 +116,11 @@ class Lessons:
         return self._kept.get(identity)
 
     def can_undo(self, identity: bytes) -> bool:
-        """Return whether the lesson of a text can be taken back."""
+        """Return whether the lesson of a text can be undone."""
         return identity in self._kept
 
     def undo(self, identity: bytes) -> Lesson:
-        """Take a lesson back and return it: weights and counts are then as if it had never been taught.
+        """Undo a lesson and return it: all changes of weights and counts by its text are reverted.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Lessons:
         return lesson if lesson.moves else None
 
     def copy(self) -> Lessons:
-        """Return lessons of their own: teaching one does not change the other."""
+        """Return an independent copy."""
         result = Lessons(self.labels)
         result.weights = self.weights.copy()
         result.taught, result._kept = dict(self.taught), dict(self._kept)

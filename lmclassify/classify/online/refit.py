@@ -23,7 +23,7 @@ from lmclassify.persistence.reading import read_config
 
 
 class Refit:
-    """The texts to fit a model again with, and the exchange of the old model for the new one.
+    """Collects the texts for fitting a model again, and replaces the old model by the new one.
 
     Raises ModelError if there is no usable model.
 

@@ -1,4 +1,4 @@
-"""Lessons as a file of a saved model, and back; records of the journal as lessons.
+"""Reads and writes lessons: as a file of a saved model, and as records of the journal.
 
 Shapes: R buckets with a weight, K labels, L lessons.
 """

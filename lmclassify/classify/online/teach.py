@@ -1,4 +1,4 @@
-"""Teaches a model one text: as small a change as gives the text its label.
+"""Teaches a model one text, by the smallest change of weights that gives the text its label.
 
 If the label of a text does not lead all others by `MARGIN`, the weights of its words and character n-grams
 move as little as is enough for that (passive-aggressive, Crammer et al. 2006), and less the more texts have
@@ -30,29 +30,30 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 MARGIN = 7.0
-"""Nats by which the label of a text leads all others after its lesson, so that near copies get it, too."""
+"""After a lesson, the label of its text leads all others by this many nats. So near copies get it, too."""
 ONLINE_MARGIN = 4.0
-"""The same with recipe online: a larger lead over texts that have little in common drowns other lessons."""
+"""The same for recipe online. With a larger margin, earlier lessons of other labels are forgotten sooner."""
 REHEARSALS, REHEARSAL_DOUBT = 12, 0.05
-"""With recipe online: how many earlier lessons are looked at after each, and the probability of all other
-labels from which one is learned again."""
+"""Recipe online: after each lesson, this number of earlier ones are scored again. Those for which the other
+labels together have at least this probability are learned again (rehearsed)."""
 LOGISTIC_RATE, LEAST_DOUBT = 12.5, 0.01
-"""A model of recipe online, which has no experts, also takes a step of logistic regression, unless the
-probability of all other labels is below this."""
+"""Recipe online: learning rate of a step of logistic regression before the passive-aggressive step, and the
+probability below which a label has no part in it."""
 MAX_MOVES = 10
-"""Moves of a text's label away from the then likeliest other label: with many labels one is not enough."""
+"""Maximum number of steps, each against the label that is likeliest beside the right one: with many labels,
+several are needed."""
 LESSON_POWER = 0.5
-"""The step of a feature falls like this power of the number of lessons that moved it."""
+"""A feature's step is divided by 1 + the number of lessons that moved it, to this power."""
 
 
 class Change(NamedTuple):
-    """What gives a text its label."""
+    """The result of `find_change`."""
 
     moves: list[Move]
     after: int
-    """Index of the text's label after them."""
+    """Index of the label that is predicted after these moves."""
     features: TextFeatures
-    """Of the text, or of the variant that decides."""
+    """Features of the text, or of its variant that decides."""
 
 
 def find_change(model: Predictor, text: str, label: int, scored: ScoringResult | None = None) -> Change:
@@ -98,11 +99,11 @@ def find_change(model: Predictor, text: str, label: int, scored: ScoringResult |
 
 
 def _rehearsals(model: Predictor) -> Iterator[Move]:
-    """Yield moves of earlier lessons, drawn at random, that the model gets wrong or is in doubt about.
+    """Yield moves for earlier lessons, drawn at random, whose label has too small a probability now.
 
-    Without them, many texts of one label and then many of another would leave a model that knows the second
-    label only: texts that need no move say nothing, until the first texts of the other label move what all
-    have in common.
+    Without rehearsals, a model that is taught many texts of one label and then many of another predicts the
+    second label only: most texts of the first label moved no weights of their own, as words that all messages
+    share sufficed, and the second label then moves the weights of these words.
     """
     assert model.lessons is not None
     generator, lessons = random.Random(len(model.lessons.taught)), model.lessons
@@ -122,7 +123,7 @@ def _rehearsals(model: Predictor) -> Iterator[Move]:
 
 
 def _doubt(scores: Array, label: int) -> Array:
-    """Return the gradient of the log-loss at joint log-probabilities (K,), without its small parts."""
+    """Return the gradient of the log-loss at joint log-probabilities, (K,), with small components 0."""
     doubt: Array = np.exp(log_softmax(scores[np.newaxis])[0])
     doubt[label] -= 1.0
     doubt[np.abs(doubt) < LEAST_DOUBT] = 0.0

@@ -1,4 +1,4 @@
-"""A language model that says nothing: the label models of recipe online, which has lessons only."""
+"""A language model that does not distinguish texts, for recipe online, which decides by lessons only."""
 
 from __future__ import annotations
 

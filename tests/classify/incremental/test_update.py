@@ -60,7 +60,7 @@ def test_a_text_is_learned_and_what_was_fitted_stays(model, tmp_path):
 @given(st.integers(0, 199), st.booleans())
 @settings(max_examples=12, deadline=None)
 def test_a_correction_concerns_hardly_any_other_text(ngram, index, moves):
-    """Whether it is true or not, and however sure the model was of the other label."""
+    """The label may be right or wrong, and the model may have been sure of another one."""
     before = ngram.predict(NEW)
     label, other = ("spam", "ham") if before[index] == "ham" else ("ham", "spam")
     corrected = update(ngram, [NEW[index]], [label], [other] if moves else None)

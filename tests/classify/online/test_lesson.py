@@ -1,4 +1,4 @@
-"""Lessons as bytes and back."""
+"""Encoding of lessons as bytes, and decoding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What lessons do: the text gets its label, so do near copies, other texts keep theirs."""
+"""Lessons give a text and its near copies their label; other texts keep theirs."""
 
 import random
 from dataclasses import replace
