@@ -48,7 +48,7 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
     Recipe ``plain`` is Bayes' rule: a text gets the label with the largest sum of log prior and
     log-likelihood, which is the log-probability of the text's tokens and of its end under the label's
     language model. Recipe ``tuned`` combines these scores with those of n-gram models, and ``ngram`` does
-    without LSTMs.
+    without LSTMs. Recipe ``online`` has no language models: it learns one text after the other.
 
     Parameters
     ----------
