@@ -83,8 +83,12 @@ class PredictRequest(_RequestBody):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {"required": ["text"]},
-                {"required": ["texts"], "properties": {"reason": {"enum": [False]}}},
+                {"required": ["text"], "not": {"required": ["texts"]}},
+                {
+                    "required": ["texts"],
+                    "not": {"required": ["text"]},
+                    "properties": {"reason": {"enum": [False]}},
+                },
             ],
             "examples": [{"texts": ["Your free prize is waiting", "Lunch on Friday?"]}],
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import httpx2
+import jsonschema
 import pytest
 
 import lmclassify
@@ -53,6 +55,18 @@ def test_predict_takes_one_text_or_several(client):
     assert client.post("/v1/predict", json={"texts": []}).json() == {"predictions": []}
     for body in ({}, {"text": "a", "texts": ["b"]}):
         assert client.post("/v1/predict", json=body).status_code == 422
+
+
+def test_the_document_allows_the_bodies_that_predict_takes(client):
+    document = client.get("/openapi.json").json()
+    bodies = jsonschema.Draft202012Validator(document["components"]["schemas"]["PredictRequest"])
+    members = [{"text": "a"}, {"texts": ["a"]}, {"reason": True}, {"reason": False}]
+    for chosen in itertools.product((False, True), repeat=len(members)):
+        body = {
+            name: value for member in itertools.compress(members, chosen) for name, value in member.items()
+        }
+        accepted = client.post("/v1/predict", json=body).status_code == 200
+        assert accepted == bodies.is_valid(body), body
 
 
 def test_predict_gives_the_reason_of_one_text(client, fitted):
