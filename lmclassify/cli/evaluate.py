@@ -216,10 +216,13 @@ def _evaluate(run: Run, scored: _Scored) -> Evaluation:
         run.say(f"note: {counted(scored.left_out, 'row')} without text or label left out")
     common.say_renamed(run, labeller.renamed)
     unknown = sorted(set(labeller.true) - {*labeller.labels, labeller.decisions.unknown_label})
+    if not set(labeller.true) - set(unknown):
+        raise DataError(
+            f"{scored.name}: no row has a label of the model ({listing(labeller.labels, 6)}), but "
+            f"{listing(unknown, 3)}; choose the column of the labels with --label-column"
+        )
     if unknown:
         run.say(f"note: the model has no label {listing(unknown)}; rows with such a label count as wrong")
-        if not set(labeller.true) - set(unknown):
-            run.say(f"note: no row has a label of the model: {listing(labeller.labels)}")
     with ProgressDisplay(run, "perplexity") as display:
         return evaluate_rows(
             labeller, lambda done, total: display.show(done, f"{done:,} of {counted(total, 'text')}", total)

@@ -72,6 +72,14 @@ def test_evaluate_with_other_labels(saved, data):
     )
 
 
+def test_a_column_without_labels_of_the_model(saved, tmp_path):
+    done = run_cli("evaluate", EMAILS, "-m", saved, "--label-column", "date", cwd=tmp_path)
+    line = done.stderr.decode().splitlines()[-1]
+    assert done.returncode == 1
+    assert "no row has a label of the model (ham, spam), but 2026-01-0" in line
+    assert line.endswith("; choose the column of the labels with --label-column")
+
+
 def test_texts_unlike_the_training_texts_are_noted(tuned, data):
     saved = data.parent / "model"
     tuned.save(saved)
