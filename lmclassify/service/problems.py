@@ -102,9 +102,15 @@ async def _http_error(_: Request, error: Exception) -> Response:
 async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"pointer": json_pointer(*(item["loc"][1:])), "detail": str(item["msg"])[:200]}
+        {"pointer": json_pointer(*(item["loc"][1:])), "detail": _detail(item)}
         for item in error.errors()[:10]
     ]
     return RequestError(
         422, "The body does not match the schema of this path; see errors.", errors
     ).response()
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown member; /docs lists those of this path"
+    return str(error["msg"])[:200]

@@ -173,6 +173,11 @@ def test_wrong_requests_are_problems(client, method, path, body, status, detail)
     if "see errors" in detail:
         assert problem.errors
         assert problem.errors[0].pointer.startswith("/")
+    if body and b"more" in body:
+        assert problem.errors[0].model_dump() == {
+            "pointer": "/more",
+            "detail": "unknown member; /docs lists those of this path",
+        }
 
 
 def test_only_json_is_accepted(client):
