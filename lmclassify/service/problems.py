@@ -102,8 +102,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"pointer": json_pointer(*(item["loc"][1:])), "detail": _detail(item)}
-        for item in error.errors()[:10]
+        {"pointer": json_pointer(*(item["loc"][1:])), "detail": _detail(item)} for item in error.errors()[:10]
     ]
     return RequestError(
         422, "The body does not match the schema of this path; see errors.", errors

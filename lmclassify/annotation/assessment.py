@@ -1,0 +1,98 @@
+"""How good a model of the labels so far is, and what more labels are expected to bring."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lmclassify.annotation.selection import fit_model
+
+FOLDS = 5
+MIN_RANDOM = 20
+"""Fewest texts drawn at random from which accuracy is estimated."""
+FORECAST_LABELS = 20
+"""The forecast is for this many more labels."""
+MAX_EXPONENT = 1.0
+"""Steepest learning curve: the error falls no faster than 1 / number of labels."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Estimated accuracy, from 0 to 1, with its 95% interval."""
+
+    estimate: float
+    low: float
+    high: float
+    of: int
+    """Number of texts drawn at random that it is estimated from."""
+    forecast_labels: int
+    forecast_points: float
+    """By how many percentage points `forecast_labels` more labels are expected to raise the accuracy."""
+
+
+def assess(
+    texts: Sequence[str], labels: Mapping[int, str], at_random: Collection[int], seed: int = 0
+) -> Assessment | None:
+    """Estimate accuracy by cross-validation; return None if too little is labelled.
+
+    Only texts drawn at random tell the accuracy on all texts: those that the model chose are harder. The
+    interval is Wilson's (1927). The forecast follows a power law of the error, ``e(n) = a * n ** -b`` (Cortes
+    et al. 1993, "Learning curves: asymptotic values and rate of convergence"), its exponent from models of
+    all and of half of the training folds.
+
+    Parameters
+    ----------
+    texts : sequence of str, (n,)
+        All texts, labelled and not.
+    labels : mapping of int to str
+        The labels so far, by index.
+    at_random : collection of int
+        Labelled texts that were drawn at random.
+    """
+    from scipy.stats import binomtest
+
+    rows = np.array(sorted(labels), dtype=np.intp)
+    drawn = np.isin(rows, sorted(at_random))
+    if drawn.sum() < MIN_RANDOM:
+        return None
+    rng = np.random.default_rng(seed)
+    fold = rng.permutation(np.arange(len(rows)) % FOLDS)
+    half, whole = (_right(texts, labels, rows, fold, share, seed) for share in (0.5, 1.0))
+    if half is None or whole is None:
+        return None
+    num_right, of = int(whole[drawn].sum()), int(drawn.sum())
+    interval = binomtest(num_right, of).proportion_ci(method="wilson")
+    n = len(rows)
+    error_half, error = ((len(each) - each.sum() + 0.5) / (len(each) + 1) for each in (half, whole))
+    exponent = float(np.clip(np.log2(error_half / error), 0, MAX_EXPONENT))
+    error_now = (1 - num_right / of) * (1 - 1 / FOLDS) ** exponent
+    gain = error_now * (1 - (1 + FORECAST_LABELS / n) ** -exponent)
+    return Assessment(
+        num_right / of, float(interval.low), float(interval.high), of, FORECAST_LABELS, 100 * gain
+    )
+
+
+def _right(
+    texts: Sequence[str],
+    labels: Mapping[int, str],
+    rows: npt.NDArray[np.intp],
+    fold: npt.NDArray[np.intp],
+    share: float,
+    seed: int,
+) -> npt.NDArray[np.bool_] | None:
+    """Return which held-out texts get their label, (n,), from models of a share of the other folds."""
+    right = np.zeros(len(rows), dtype=bool)
+    order = np.random.default_rng(seed).permutation(rows)
+    for held_out in range(FOLDS):
+        training = order[np.isin(order, rows[fold != held_out])]
+        training = training[: max(2, round(share * len(training)))]
+        if len({labels[row] for row in training}) < 2:
+            return None
+        model = fit_model([texts[row] for row in training], [labels[row] for row in training], seed)
+        tested = rows[fold == held_out]
+        predicted = model.predict([texts[row] for row in tested])
+        right[fold == held_out] = [label == labels[row] for row, label in zip(tested, predicted, strict=True)]
+    return right
