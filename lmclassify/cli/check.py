@@ -6,19 +6,19 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
-from lmclassify.cli.progress import ProgressDisplay, RowProgress
+from lmclassify.cli.progress import ProgressDisplay
+from lmclassify.cli.rows import read_rows
 from lmclassify.errors import DataError, OptionError, counted, listing
 
 if TYPE_CHECKING:
     from lmclassify.check.findings import CheckedRows, Finding
-    from lmclassify.datasets.sources import RowReader
     from lmclassify.persistence.atomic_file import FileWriter
     from lmclassify.tables.writing import TableWriter
 
@@ -117,7 +117,7 @@ def check(
     if [*data, *(test or [])].count("-") > 1:
         raise OptionError("standard input (-) can be read only once")
     with _open_outputs(output, html) as (table, page):
-        rows = _read(run, data, test or [], reading, text_column, label_column)
+        rows = read_rows(run, data, test or [], reading, text_column, label_column)
         with ProgressDisplay(run, "check", 1.0, output=output) as display:
             found = check_rows(
                 rows,
@@ -156,69 +156,6 @@ def _fail_on(found: Sequence[Finding], failing: Sequence[str]) -> None:
     if reached:
         named = ", ".join(f"{kind} ({counted(count, 'row')})" for kind, count in reached.items())
         raise DataError(f"--fail-on: found {named}")
-
-
-def _read(
-    run: Run,
-    data: list[str],
-    test: list[str],
-    reading: Mapping[str, Any],
-    text_column: str | None,
-    label_column: str | None,
-) -> CheckedRows:
-    """Read the rows of all files, those without text or label included."""
-    from lmclassify.check.findings import CheckedRows
-
-    rows = CheckedRows()
-    for paths in (data, test):
-        if paths:
-            with common.open_data(paths, reading, label_column) as table:
-                _read_table(run, table, rows, text_column, label_column)
-        if paths is data:
-            rows.training = len(rows)
-    short = {name: os.path.basename(name) or name for name in set(rows.files)}
-    if len(set(short.values())) == len(short):
-        rows.files = [short[name] for name in rows.files]
-    return rows
-
-
-def _read_table(
-    run: Run, table: RowReader, rows: CheckedRows, text_column: str | None, label_column: str | None
-) -> None:
-    from lmclassify.tables.columns import text_column as find_text_column
-
-    text_at = find_text_column(table, text_column)
-    label_at = _label_at(table, label_column)
-    run.say(table.describe(text_at, label_at))
-    if label_at is None:
-        run.say(
-            f"note: {table.name} has no label column: only its texts are checked; --label-column names one"
-        )
-    with RowProgress(run, table.size) as progress:
-        for chunk in table.chunks():
-            labels = [""] * len(chunk) if label_at is None else chunk.labels(label_at, table.name)
-            for number, (cells, label) in enumerate(zip(chunk.cells, labels, strict=True), chunk.first):
-                name, own_number = table.locate(number)
-                if label_at is not None and label and cells[label_at] != label == cells[label_at].strip():
-                    rows.padded.append(len(rows))
-                rows.texts.append(cells[text_at])
-                rows.labels.append(label)
-                rows.files.append(name)
-                rows.numbers.append(own_number)
-            progress.add(len(chunk), table.bytes_read)
-    for note in table.notes:
-        run.say(f"note: {note}")
-
-
-def _label_at(table: RowReader, wanted: str | None) -> int | None:
-    from lmclassify.tables.columns import label_column
-
-    try:
-        return label_column(table, wanted)
-    except DataError:
-        if wanted is not None:
-            raise
-        return None
 
 
 @contextlib.contextmanager
