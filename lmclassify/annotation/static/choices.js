@@ -36,7 +36,7 @@ export function showChoices(state, item, guess) {
   const shown = checks ? [item.label, ...numbered] : numbered;
   const numbers = numbersOf(shown, guess);
   byId("choices").replaceChildren(
-    ...shown.map((label) => choiceButton(label, numbered.indexOf(label) + 1, numbers.get(label), guess)),
+    ...shown.map((label) => choiceButton(label, numbers.get(label), guess, checks)),
   );
   byId("choices").hidden = shown.length === 0;
   byId("start").hidden = labels.length > 0;
@@ -65,12 +65,13 @@ function numbersOf(shown, guess) {
   return guess?.against ? colourNumbers([guess.label, guess.against]) : new Map();
 }
 
-function choiceButton(label, number, colour, guess) {
+function choiceButton(label, colour, guess, checks) {
+  const number = numbered.indexOf(label) + 1;
   const made = element("button", { type: "button", class: label === keep ? "first" : "" });
   const keys = [number > 0 && String(number), label === keep && "Enter"].filter(Boolean);
   const share = guess?.probabilities?.[label];
   made.append(...keys.flatMap((key) => [element("kbd", { "aria-hidden": "true" }, key), " "]));
-  made.append(swatch(colour), labelName(label));
+  made.append(checks && label === keep ? "Keep " : "", swatch(colour), labelName(label));
   if (share !== undefined) made.append(" ", element("span", { class: "share" }, percent(share)));
   made.setAttribute("aria-keyshortcuts", keys.join(" "));
   made.addEventListener("click", () => onChoose(label));

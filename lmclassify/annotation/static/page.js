@@ -79,6 +79,7 @@ function showCurrent(said) {
     `${said} Text from ${isolated(placeOf(current))}: ${isolated(start)}${guessed}`.trim(),
   );
   moveFocus();
+  byId("text-card").scrollIntoView({ block: "nearest" });
   setBusy(true);
   setTimeout(() => setBusy(problem !== null), UNREAD);
 }
@@ -87,7 +88,7 @@ function showCurrent(said) {
 function moveFocus() {
   const focused = document.activeElement;
   const stays = focused !== document.body && focused.closest("#text, .side, dialog") !== null;
-  if (!stays && !matchMedia("(pointer: coarse)").matches) search.focus();
+  if (!stays && !matchMedia("(pointer: coarse)").matches) search.focus({ preventScroll: true });
 }
 
 function showFinished(said) {

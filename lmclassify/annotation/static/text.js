@@ -18,7 +18,7 @@ export const placeOf = ({ file, row }) => `${file}, row ${row.toLocaleString("en
 /** Shows a text; `guess` is the model's guess, or null if there is none to show. */
 export function showText(item, guess) {
   byId("place").textContent = placeOf(item);
-  byId("why").textContent = item.reason ?? WHY[item.why] ?? "";
+  byId("why").textContent = item.reason ? `Suspicious: ${item.reason}.` : (WHY[item.why] ?? "");
   showWords(item.text, guess);
 }
 

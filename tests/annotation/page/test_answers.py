@@ -164,8 +164,9 @@ def test_enter_accepts_the_guess_only_while_it_is_shown(open_page: Open) -> None
 
 def test_check_keeps_or_corrects_the_label_of_the_file(open_page: Open) -> None:
     page = open_page(fake := check())
-    expect(page.locator("#why")).to_have_text(fake.texts[0]["reason"])
+    expect(page.locator("#why")).to_have_text(f"Suspicious: {fake.texts[0]['reason']}.")
     expect(page.locator("#guess")).to_have_text("In the file: ham. Suggested: spam.")
+    expect(page.locator("#choices button").first).to_contain_text("Keep ham")
     expect(page.locator("#choices button bdi")).to_have_text(["ham", "spam", "newsletter"])
     press(page, "1")
     press(page, "Backspace", "Enter")
