@@ -272,8 +272,8 @@ class ClassifierTrainer:
 
     def _check_recipe(self, unlabelled: list[str], remainder: StreamedRemainder | None) -> None:
         """Refuse data that the recipe does not use; warn of settings that change nothing."""
-        if self.settings.recipe != "tuned" and unlabelled:
-            raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
+        if self.settings.recipe not in ("tuned", "ngram") and unlabelled:
+            raise OptionError("unlabelled texts are of use to recipes 'tuned' and 'ngram' only")
         if self.settings.recipe != "plain":
             return
         if self.settings.keep_held_out:
