@@ -122,7 +122,7 @@ class ClassifierTrainer:
             str, int, float or bool.
         sample_weight : array-like of float, (n,), optional
         unlabelled : iterable of str, optional
-            Further texts for the background model of recipe tuned.
+            Further texts, of which recipes tuned and ngram learn; see `self_training`.
         remainder : StreamedRemainder, optional
             More labelled texts, whose n-grams recipe tuned counts in their files; see
             `lmclassify.classify.training.sampling.sample_tables`.
