@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from lmclassify.annotation.selection import fit_model
 
-FOLDS = 5
+FOLDS, HALF_FOLDS = 5, 2
+"""Folds of the cross-validation; for so many of them there is also a model of half of the other texts."""
 MIN_RANDOM = 20
 """Fewest texts drawn at random from which accuracy is estimated."""
 FORECAST_LABELS = 20
@@ -41,7 +42,7 @@ def assess(
     Only texts drawn at random tell the accuracy on all texts: those that the model chose are harder. The
     interval is Wilson's (1927). The forecast follows a power law of the error, ``e(n) = a * n ** -b`` (Cortes
     et al. 1993, "Learning curves: asymptotic values and rate of convergence"), its exponent from models of
-    all and of half of the training folds.
+    all and of half of the training texts.
 
     Parameters
     ----------
@@ -60,13 +61,15 @@ def assess(
         return None
     rng = np.random.default_rng(seed)
     fold = rng.permutation(np.arange(len(rows)) % FOLDS)
-    half, whole = (_right(texts, labels, rows, fold, share, seed) for share in (0.5, 1.0))
+    whole = _right(texts, labels, rows, fold, 1.0, seed)
+    half = _right(texts, labels, rows, np.where(fold < HALF_FOLDS, fold, FOLDS), 0.5, seed)
     if half is None or whole is None:
         return None
     num_right, of = int(whole[drawn].sum()), int(drawn.sum())
     interval = binomtest(num_right, of).proportion_ci(method="wilson")
     n = len(rows)
-    error_half, error = ((len(each) - each.sum() + 0.5) / (len(each) + 1) for each in (half, whole))
+    both = fold < HALF_FOLDS
+    error_half, error = (np.mean(~each[both]) + 0.5 / both.sum() for each in (half, whole))
     exponent = float(np.clip(np.log2(error_half / error), 0, MAX_EXPONENT))
     error_now = (1 - num_right / of) * (1 - 1 / FOLDS) ** exponent
     gain = error_now * (1 - (1 + FORECAST_LABELS / n) ** -exponent)
@@ -79,14 +82,17 @@ def _right(
     texts: Sequence[str],
     labels: Mapping[int, str],
     rows: npt.NDArray[np.intp],
-    fold: npt.NDArray[np.intp],
+    fold: npt.NDArray[np.signedinteger],
     share: float,
     seed: int,
 ) -> npt.NDArray[np.bool_] | None:
-    """Return which held-out texts get their label, (n,), from models of a share of the other folds."""
+    """Return which held-out texts get their label, (n,), from models of a share of all others.
+
+    Texts of fold `FOLDS` are not held out.
+    """
     right = np.zeros(len(rows), dtype=bool)
     order = np.random.default_rng(seed).permutation(rows)
-    for held_out in range(FOLDS):
+    for held_out in np.unique(fold[fold < FOLDS]):
         training = order[np.isin(order, rows[fold != held_out])]
         training = training[: max(2, round(share * len(training)))]
         if len({labels[row] for row in training}) < 2:

@@ -240,7 +240,8 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
         sample_weight : array-like of float, (n,), optional
             In losses and priors; not negative.
         unlabelled : iterable of str, or data frame, optional
-            Further texts without labels, for the background model of recipe ``tuned``.
+            Further texts without labels. Recipes ``tuned`` and ``ngram`` learn from them with guessed labels
+            (self-training), at most 3,000 of them and none with more than 5,000 labelled texts.
         groups : iterable of str or int, (n,), optional
             Each text's thread, sender or the like, if new texts come from others: texts of one group are
             never both trained on and held out. Texts of group None or NaN, or of a label with one group,

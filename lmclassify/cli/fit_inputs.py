@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from lmclassify.datasets.labelled import LabelledTableReader, LabelledTexts
     from lmclassify.tables.dialect import Dialect
 
+SELF_TRAINED = ("tuned", "ngram")
+"""Recipes that also learn from texts without label."""
 FEW_TEXTS = 20
 """With fewer texts, at most two or three of a label are held out at a time: too few to judge it."""
+SELF_TRAINED = ("tuned", "ngram")
+"""Recipes that also learn from texts without label."""
 _RAREST = 5  # labels that the note on few texts names
 
 
@@ -91,8 +95,8 @@ class FitInputs:
             )
         if self.group_column is not None and on_ray:
             raise OptionError("--group-column compares texts in one process: drop it or --engine ray")
-        if self.unlabelled and recipe != "tuned":
-            raise OptionError("--unlabelled trains the background model, which only recipe tuned has")
+        if self.unlabelled and recipe not in SELF_TRAINED:
+            raise OptionError(f"--unlabelled: recipe {recipe} learns from labelled texts only")
         if [*self.data, *self.files.values(), *self.unlabelled].count("-") > 1:
             raise OptionError("standard input (-) can be read only once")
 
@@ -105,7 +109,7 @@ class FitInputs:
         the second value streams the others. `absolute` says that the processes may run in other folders.
         """
         training, remainder = self._read_labelled(run, recipe, cluster, absolute)
-        unlabelled = self._read_unlabelled(run)
+        unlabelled = [*training.unlabelled, *self._read_unlabelled(run)]
         note_labels(run, training, remainder)
         return training, remainder, unlabelled
 
@@ -130,13 +134,13 @@ class FitInputs:
             return texts, None
         paths = expand(self._tables(run))
         if cluster is None or recipe == "plain" or "-" in self.data:
-            return read_tables(paths, self._table_reader(), say=run.say), None
+            return read_tables(paths, self._table_reader(recipe), say=run.say), None
         from lmclassify.classify.training.sampling import sample_tables
         from lmclassify.tables.urls import is_url
 
         if absolute:
             paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
-        return sample_tables(paths, self._table_reader(), cluster, seed=run.seed, say=run.say)
+        return sample_tables(paths, self._table_reader(None), cluster, seed=run.seed, say=run.say)
 
     def _read_unlabelled(self, run: Run) -> list[str]:
         from lmclassify.datasets.multiple_files import expand
@@ -152,7 +156,7 @@ class FitInputs:
             say=run.say,
         )
         if texts:
-            run.say(f"{counted(len(texts), 'text')} without label for the background model")
+            run.say(f"{', '.join(self.unlabelled)}: {counted(len(texts), 'text')} without label")
         return texts
 
     @property
@@ -169,7 +173,7 @@ class FitInputs:
             run.say("no DATA given: training on the bundled subject lines")
         return self.data or [str(bundled_data())]
 
-    def _table_reader(self) -> LabelledTableReader:
+    def _table_reader(self, recipe: str | None) -> LabelledTableReader:
         from lmclassify.datasets.labelled import LabelledTableReader
 
         return LabelledTableReader(
@@ -182,6 +186,7 @@ class FitInputs:
             encoding=self.encoding,
             dialect=self.dialect,
             sheet=self.sheet,
+            keep_unlabelled=recipe in SELF_TRAINED,
             merge_labels=self.merge_labels,
             reading=self.reading or Reading(),
         )

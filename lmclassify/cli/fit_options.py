@@ -46,8 +46,8 @@ Unlabelled = Annotated[
     typer.Option(
         "--unlabelled",
         metavar="FILE",
-        help="More texts, without labels, to train the background model on: a table, or one text per line. "
-        "Repeatable.",
+        help="More texts of the same kind, without labels, to learn from: a table, or one text per line. "
+        "Repeatable. Rows of DATA without label are used in the same way.",
     ),
 ]
 GroupColumn = Annotated[

@@ -21,6 +21,7 @@ COMMAND_MODULES = {
     "predict": "predict",
     "evaluate": "evaluate",
     "check": "check",
+    "label": "label",
     "suggest-rows": "suggest_rows",
     "explain": "explain",
     "suggest": "generate",

@@ -54,6 +54,8 @@ class LabelledTexts:
     """The columns of the first table; None if the texts come from no table."""
     from_mail: bool = False
     """Whether any text is that of a mail message."""
+    unlabelled: list[str] = field(default_factory=list)
+    """Texts of rows without label, if they are kept."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class LabelledTableReader:
         Raise for the first row without text or label.
     format, encoding, dialect, sheet : optional
         See `lmclassify.datasets.sources.open_rows`.
+    keep_unlabelled : bool
+        Also keep texts without label, instead of skipping them.
     merge_labels : bool
         Join labels that differ in form only (`lmclassify.datasets.label_forms`): with the label asked for,
         else with the most frequent one, by `read_tables`.
@@ -88,6 +92,7 @@ class LabelledTableReader:
     encoding: str | None = None
     dialect: Dialect | None = None
     sheet: str | None = None
+    keep_unlabelled: bool = False
     merge_labels: bool = False
     reading: Reading = field(default_factory=Reading)
 
@@ -101,7 +106,7 @@ class LabelledTableReader:
         seen : Counter
             Receives the number of rows of every label of the table, kept or not.
         """
-        skipped = blanks = 0
+        skipped = blanks = unlabelled = 0
         _check_is_table(path)
         joined: Counter[tuple[str, str]] = Counter()
         asked = LabelMatcher(self.labels if self.merge_labels else ())
@@ -132,16 +137,22 @@ class LabelledTableReader:
                     elif self.fail_on_bad_row:
                         missing = "text" if label else "label"
                         raise DataError(f"{table.name}, row {row:,}: {MISSING.format(missing)}")
+                    elif self.keep_unlabelled and text.strip():
+                        kept.unlabelled.append(text)
                     else:
                         skipped += 1
+                unlabelled += len(kept.unlabelled)
                 yield kept
         say_notes(table, say)
         if blanks:
             say(f"note: {table.name}: blanks around {counted(blanks, 'label')} removed")
         for line in describe_joined(joined):
             say(f"note: {table.name}: {line}")
+        if unlabelled:
+            say(f"{table.name}: {counted(unlabelled, 'text')} without label")
         if skipped:
-            say(f"note: {table.name}: {counted(skipped, 'row')} without text or label skipped")
+            missing = "text" if unlabelled else "text or label"
+            say(f"note: {table.name}: {counted(skipped, 'row')} without {missing} skipped")
 
     def _open(self, path: str) -> RowReader:
         return open_rows(
@@ -241,8 +252,8 @@ def read_tables(
 ) -> LabelledTexts:
     """Read texts and labels from columns of tables.
 
-    Rows without text or label are skipped and counted. Raises DataError if a table cannot be read, or a
-    requested label has no text.
+    Rows without text or label are skipped and counted, unless the reader keeps those without label. Raises
+    DataError if a table cannot be read, or a requested label has no text.
 
     Parameters
     ----------
@@ -257,6 +268,7 @@ def read_tables(
             result.texts += chunk.texts
             result.labels += chunk.labels
             result.groups += chunk.groups
+            result.unlabelled += chunk.unlabelled
             result.columns = result.columns or chunk.columns
     reader.check(paths, seen, set(result.labels), say)
     if reader.merge_labels:

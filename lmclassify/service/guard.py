@@ -109,7 +109,7 @@ class Guard:
         if scope["method"] in _METHODS_WITHOUT_BODY:
             return b""
         if path.endswith("/learn"):
-            _check_site(headers)
+            check_site(headers)
         if path.startswith("/v1/") and scope["method"] == "POST":
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json":  # browsers let no other site send this type
@@ -167,7 +167,7 @@ class Guard:
             )
 
 
-def _check_site(headers: Headers) -> None:
+def check_site(headers: Headers) -> None:
     """Refuse a request that a page of another site makes; a request of no page has none of these headers.
 
     A page on another port of this machine is of the same site, but not of the same origin.
@@ -177,7 +177,7 @@ def _check_site(headers: Headers) -> None:
         host = origin.partition("://")[2].lower()
         site = "same-origin" if host and host == headers.get("host", "").lower() else "cross-site"
     if site not in (None, "none", "same-origin"):
-        raise RequestError(403, "Pages of other sites may not teach this service.")
+        raise RequestError(403, "Pages of other sites may not change anything here.")
 
 
 class ClientDisconnectedError(Exception):

@@ -68,6 +68,8 @@ class DelimitedReader(LineReader):
         Read no further ahead than the first row.
     source : Input, optional
         The open file, if it is open already.
+    keep_line_numbers : bool, default=False
+        Fill `line_numbers`.
 
     Attributes
     ----------
@@ -75,6 +77,11 @@ class DelimitedReader(LineReader):
         For messages.
     size : int or None
         Size in bytes, if known.
+    separator : str
+    quoting : {"none", "minimal", "backslash"} or None
+        How quotes are read; see `lmclassify.tables.dialect.Dialect`.
+    line_numbers : list of (int, int)
+        Numbers of the first and the last line of the header and of each row read so far, from 1.
     """
 
     def __init__(
@@ -86,8 +93,11 @@ class DelimitedReader(LineReader):
         *,
         stream: bool = False,
         source: Input | None = None,
+        keep_line_numbers: bool = False,
     ) -> None:
         self._open(path, source)
+        self._keeps_line_numbers = keep_line_numbers
+        self.line_numbers: list[tuple[int, int]] = []
         self._row = 0
         self._dialect = dialect or Dialect()
         self._header: Header = "none" if self._dialect.has_header is False else "row"
@@ -121,10 +131,11 @@ class DelimitedReader(LineReader):
             separator, quoting = escaped, "backslash"
         seen, _ = sample_rows(iter(lookahead), separator, quoting, sample)
         all_lines = itertools.chain(lookahead.replay(), lines)
-        self._separator = separator
+        self.separator, self.quoting = separator, quoting
         self._records = RecordReader(all_lines, separator, quoting, number)
         with self._errors():
             header = next(iter(self._records))
+        self.line_numbers.append((self._records.line, self._records.last_line))
         self._records.width = len(header)
         note = SEPARATOR_NOTES.get(separator, f"separated by {separator!r}")
         if separator == default_separator(path, format):
@@ -153,7 +164,7 @@ class DelimitedReader(LineReader):
         Commas and bars are no separators here, because lines of text may hold them.
         """
         is_table = self._header == "none" or has_usual_names(self.columns)
-        return is_table and self._separator in ("\t", ";")
+        return is_table and self.separator in ("\t", ";")
 
     @property
     def sample(self) -> Cells:
@@ -194,6 +205,11 @@ class DelimitedReader(LineReader):
         return describe_columns(self.name, self.columns, text_at, label_at, self._notes)
 
     @property
+    def encoding(self) -> str:
+        """Python's name of the encoding."""
+        return self._lines.encoding
+
+    @property
     def rows_read(self) -> int:
         """How many rows have been read."""
         return self._row
@@ -220,6 +236,8 @@ class DelimitedReader(LineReader):
                 cells = row or [""]
                 if len(cells) == width:
                     self._row += 1
+                    if self._keeps_line_numbers:
+                        self.line_numbers.append((records.line, records.last_line))
                     if records.last_line > records.line or records.literal:
                         self._note_quotes()
                     yield cells

@@ -60,6 +60,7 @@ class Lines(Protocol):
     """How many lines have been read."""
     bytes: int
     """How many bytes of the input they take."""
+    encoding: str
     note: str
     """The encoding, for the user, if it is not UTF-8; else empty."""
 
@@ -255,6 +256,7 @@ class _Utf8Lines:
         self._source = source
         self.number = 0
         self.bytes = 0
+        self.encoding = "utf-8"
         self.note = note
 
     def __iter__(self) -> Iterator[str]:
@@ -284,14 +286,14 @@ class _DecodedLines:
 
     def __init__(self, stream: BinaryIO, encoding: str, note: str, block_bytes: int) -> None:
         self._stream = stream
-        self._encoding = encoding
+        self.encoding = encoding
         self._block_bytes = block_bytes
         self.number = 0
         self.bytes = 0
         self.note = note
 
     def __iter__(self) -> Iterator[str]:
-        decoder = codecs.getincrementaldecoder(self._encoding)()
+        decoder = codecs.getincrementaldecoder(self.encoding)()
         pending: list[str] = []  # the line whose end has not been read yet
         consumed, at_end = 0, False
         while not at_end:
@@ -307,7 +309,7 @@ class _DecodedLines:
             self.bytes = consumed
             if problem:
                 self.number += 1
-                raise DecodingError(f"{problem} in {self._encoding}; name another encoding with --encoding")
+                raise DecodingError(f"{problem} in {self.encoding}; name another encoding with --encoding")
         if last := "".join(pending):
             yield from self._checked(last)
 
@@ -321,7 +323,7 @@ class _DecodedLines:
             raise DecodingError(
                 "a NUL character, which text does not contain: is this a text file in that encoding?"
             )
-        if self._encoding == "utf-7" and any("\ud800" <= character <= "\udfff" for character in line):
+        if self.encoding == "utf-7" and any("\ud800" <= character <= "\udfff" for character in line):
             raise DecodingError("half of a surrogate pair, which is not valid text")
         yield line
 

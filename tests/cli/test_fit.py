@@ -83,10 +83,25 @@ def test_unlabelled_texts(tmp_path, data):
     assert "lines.txt: 1 line without text skipped" in said
     assert "more.tsv: text column 'subject'\n" in said
     assert "more.tsv: 1 row without text skipped" in said
-    assert "4 texts without label for the background model" in said
+    assert ": 4 texts without label\n" in said
     (background,) = lmclassify.load(tmp_path / "lmclassify-model").training_entries("background")
-    assert background["training_texts"] == 4 + 4
+    assert background["training_texts"] == 4 + 1 + 4  # labelled, without label, of the files
     assert "lines.txt: one text per line\n" in said
+
+
+def test_rows_without_label_are_learned(tmp_path, data):
+    (tmp_path / "some.csv").write_text("text,label\nwin,spam\nlunch,ham\nwin lots,\n,ham\n,\n")
+    done = run_cli("fit", "some.csv", "--recipe", "ngram", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    said = done.stderr.decode()
+    assert "some.csv: 1 text without label\n" in said
+    assert "some.csv: 2 rows without text skipped\n" in said
+    assert "n-gram experts of 2 texts and 1 without label;" in said
+    done = run_cli("fit", "some.csv", "--recipe", "plain", "--max-epochs", 1, cwd=tmp_path)
+    assert "some.csv: 3 rows without text or label skipped\n" in done.stderr.decode()
+    plain = ["--recipe", "plain", "--unlabelled", "some.csv"]
+    error = one_line(run_cli("fit", "some.csv", *plain, cwd=tmp_path), status=2)
+    assert "--unlabelled: recipe plain learns from labelled texts only" in error
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class ClassifierTrainer:
             str, int, float or bool.
         sample_weight : array-like of float, (n,), optional
         unlabelled : iterable of str, optional
-            Further texts for the background model of recipe tuned.
+            Further texts, of which recipes tuned and ngram learn; see `self_training`.
         remainder : StreamedRemainder, optional
             More labelled texts, whose n-grams recipe tuned counts in their files; see
             `lmclassify.classify.training.sampling.sample_tables`.
@@ -272,8 +272,8 @@ class ClassifierTrainer:
 
     def _check_recipe(self, unlabelled: list[str], remainder: StreamedRemainder | None) -> None:
         """Refuse data that the recipe does not use; warn of settings that change nothing."""
-        if self.settings.recipe != "tuned" and unlabelled:
-            raise OptionError("unlabelled texts train the background model, which only recipe 'tuned' has")
+        if self.settings.recipe not in ("tuned", "ngram") and unlabelled:
+            raise OptionError("unlabelled texts are of use to recipes 'tuned' and 'ngram' only")
         if self.settings.recipe != "plain":
             return
         if self.settings.keep_held_out:

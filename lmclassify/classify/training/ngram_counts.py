@@ -8,7 +8,7 @@ Shapes: n texts, m symbols of all texts, F known n-grams, K labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any, Protocol, TypeVar
 
@@ -105,6 +105,23 @@ class CountedNgrams:
         columns = self.columns[:, np.repeat(mask, self.lengths)]
         return columns, text_index, positions_within(lengths), len(lengths)
 
+    def split(self, n: int) -> tuple[CountedNgrams, sparse.csr_matrix]:
+        """Move the texts after the first `n` to the remainder; return also their counts, (texts, F)."""
+        others = self.counts[n:]
+        first = replace(
+            self,
+            min_texts=_min_texts(self.analyzer, n),
+            remainder_texts=self.remainder_texts + np.bincount(others.indices, minlength=len(self.keys)),
+            counts=self.counts[:n],
+            lengths=self.lengths[:n],
+            columns=self.columns[:, : self.lengths[:n].sum()],
+        )
+        return first, others
+
+
+def _min_texts(analyzer: NgramAnalyzer, texts: int) -> int:
+    return 2 if analyzer.symbols == "character" and texts >= MIN_TEXTS_TO_PRUNE else 1
+
 
 def count_ngrams(
     analyzer: NgramAnalyzer,
@@ -150,7 +167,7 @@ def count_ngrams(
     found = ((batch.keys, batch.text_counts) for batch in counted)
     keys, text_counts = _add_up(chain(found, _map(shard_keys, remainder, threads, cluster)), _NO_KEYS)
     texts = sum(len(batch.texts) for batch in batches)
-    min_texts = 2 if analyzer.symbols == "character" and texts >= MIN_TEXTS_TO_PRUNE else 1
+    min_texts = _min_texts(analyzer, texts)
     kept = text_counts >= min_texts
     if remainder and np.count_nonzero(kept) > max_ngrams:
         kept = text_counts > np.partition(text_counts, -max_ngrams)[-max_ngrams]
@@ -233,10 +250,24 @@ class LabelCounts:
 
     counts: sparse.csr_matrix
     """(F, K) how often each label's texts have the n-grams, texts weighted."""
-    texts: Counts
-    """(K,)"""
+    texts: Array
+    """(K,) how many; texts that belong to a label in part count in part."""
     weights: Array
     """(K,) sums of the texts' weights."""
+
+    def plus(self, rows: sparse.csr_matrix, weights: sparse.csr_matrix) -> LabelCounts:
+        """Return counts with more texts, each of which belongs to several labels in part.
+
+        Parameters
+        ----------
+        rows : csr_matrix, (n, F)
+            Counts of these texts.
+        weights : csr_matrix, (n, K)
+            The weight of each text for each label.
+        """
+        added = np.asarray(weights.sum(axis=0)).ravel()
+        counts = self.counts + (rows.T @ weights).tocsr()
+        return LabelCounts(counts, self.texts + added, self.weights + added)
 
 
 def count_by_label(
@@ -290,7 +321,7 @@ def count_by_label(
         positions, added = _add_up(batch_counts(), (np.zeros(0, np.intp), np.zeros(0)))
         return positions, added, contexts, texts, weights
 
-    texts, weights = np.zeros(labels, np.int64), np.zeros(labels)
+    texts, weights = np.zeros(labels), np.zeros(labels)
 
     def shard_counts() -> Iterator[tuple[Codes, Array]]:
         nonlocal texts, weights

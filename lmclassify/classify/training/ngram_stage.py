@@ -21,7 +21,7 @@ import numpy.typing as npt
 from lmclassify.classify.ensemble import LSTMS, log_softmax
 from lmclassify.classify.model import TunedModel
 from lmclassify.classify.novelty import cross_entropies, ood_features
-from lmclassify.classify.thresholds import HeldOut, HeldOutTexts
+from lmclassify.classify.thresholds import HeldOut, HeldOutTexts, subsample
 from lmclassify.classify.training.context import FitContext, FitResult
 from lmclassify.classify.training.data import TrainingData, stratified_sample
 from lmclassify.classify.training.ensemble import log_loss
@@ -29,10 +29,18 @@ from lmclassify.classify.training.history import label_record
 from lmclassify.classify.training.ngrams import (
     NgramExperts,
     choose_sample,
+    expert_folds,
     fit_ngram_experts,
     number_of_fits,
 )
 from lmclassify.classify.training.plan import NGRAM_STAGE, ngram_work, planned_stages
+from lmclassify.classify.training.self_training import (
+    MAX_UNLABELLED,
+    NUM_GUESSES,
+    GuessedLabels,
+    guess_labels,
+    learns_unlabelled,
+)
 from lmclassify.classify.training.time_limit import OutOfTime, TimeLimit
 from lmclassify.classify.training.vocabulary import choose_tokenizer, train_tokenizer
 from lmclassify.errors import DataError, LMClassifyWarning, TrainingError, counted, plural
@@ -124,7 +132,11 @@ def fit_ngram_stage(data: TrainingData, context: FitContext, rng: np.random.Gene
     """
     texts = len(data.texts) + data.remainder_size
     steps = number_of_fits(len(data.texts), len(data.classes), context)
-    context.progress.begin(1, steps, f" of {counted(texts, 'text')}")
+    more = ""
+    if learns_unlabelled(data):
+        steps *= 2 + NUM_GUESSES
+        more = f" and {min(MAX_UNLABELLED, len(data.unlabelled)):,} without label"
+    context.progress.begin(1, steps, f" of {counted(texts, 'text')}{more}")
     if context.vectors is not None:
         context.progress.say(f"word vectors: {context.settings.vectors} (`--vectors none` does without them)")
     data, models = _fit_in_time(data, context, rng)
@@ -179,8 +191,24 @@ def _fit(data: TrainingData, context: FitContext, rng: np.random.Generator) -> _
         return tokenizer, fit_token_ngrams(sample, tokenizer)
 
     with in_background(fit_tokens, context.threads) as tokens:
-        experts = fit_ngram_experts(data, chosen, context, rng)
+        guessed = None
+        if learns_unlabelled(data):
+            guessed = _guess_labels(sample, context, rng)
+        experts = fit_ngram_experts(data, chosen, context, rng, guessed)
         return _Models(sample, experts, *tokens())
+
+
+def _guess_labels(sample: TrainingData, context: FitContext, rng: np.random.Generator) -> GuessedLabels:
+    """Guess the labels of a sample of the unlabelled texts, for each fold."""
+    some = subsample(len(sample.unlabelled), MAX_UNLABELLED, sample.seed)
+    texts = [sample.unlabelled[index] for index in some]
+
+    def posteriors(rows: Codes) -> Array:
+        part = sample.select(rows, 0)
+        experts = fit_ngram_experts(part, np.arange(len(rows)), context, np.random.default_rng(sample.seed))
+        return np.exp(log_softmax(experts.score(texts)))
+
+    return guess_labels(texts, expert_folds(sample, context, rng), posteriors)
 
 
 def _fit_in_time(

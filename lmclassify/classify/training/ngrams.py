@@ -34,6 +34,7 @@ from lmclassify.classify.training.ngram_counts import (
     count_ngrams,
     labelled_batches,
 )
+from lmclassify.classify.training.self_training import GuessedLabels
 from lmclassify.classify.training.vector_words import VECTOR_WORDS, fit_ridge, with_vectors, word_features
 from lmclassify.classify.training.vocabulary import VOCABULARY_SIZES
 from lmclassify.cluster.tasks import RayTasks
@@ -86,16 +87,35 @@ class NgramExperts:
         """(s, K) held-out joint log-probabilities by the n-gram experts alone."""
         return self.combination.joint(self.held_out, self.lengths)
 
+    def score(self, texts: Sequence[str]) -> Array:
+        """Return the joint log-probabilities of other texts by the n-gram experts alone, (n, K)."""
+        sequences = self.subwords.sequences(texts)
+        scores = [score for model in self.models for score in model.scores(texts, sequences)]
+        return self.combination.joint(scores, [len(sequence) for sequence in sequences])
+
 
 def choose_sample(data: TrainingData, context: FitContext, rng: np.random.Generator) -> Codes:
     """Return the texts that everything but the n-gram counts is fitted on, (s,)."""
     return stratified_sample(data.codes, context.limits.max_texts, rng, groups=data.groups)
 
 
+def expert_folds(sample: TrainingData, context: FitContext, rng: np.random.Generator) -> Codes:
+    """Return the folds in which n-gram models are cross-fitted, (s,)."""
+    folds = number_of_folds(len(sample.texts), len(sample.classes), context.limits)
+    return stratified_folds(sample.codes, folds, rng, sample.groups)
+
+
 def fit_ngram_experts(
-    data: TrainingData, chosen: Codes, context: FitContext, rng: np.random.Generator
+    data: TrainingData,
+    chosen: Codes,
+    context: FitContext,
+    rng: np.random.Generator,
+    guessed: GuessedLabels | None = None,
 ) -> NgramExperts:
-    """Fit the n-gram models, and their combination on cross-fitted scores; see `choose_sample`."""
+    """Fit the n-gram models, and their combination on cross-fitted scores; see `choose_sample`.
+
+    With `guessed`, its texts are learned, too, and its folds are used.
+    """
     limits, labels = context.limits, len(data.classes)
     sample = data.select(chosen, limits.max_texts)
     rest = np.setdiff1d(np.arange(len(data.texts)), chosen, assume_unique=True)
@@ -109,9 +129,8 @@ def fit_ngram_experts(
             labelled_batches(sample.texts, sample.codes, sample.weights),
             subwords,
             labels,
-            stratified_folds(
-                sample.codes, number_of_folds(len(sample.texts), labels, limits), rng, sample.groups
-            ),
+            expert_folds(sample, context, rng) if guessed is None else guessed.folds,
+            guessed=guessed,
             remainder=[
                 *labelled_batches(rest_texts, data.codes[rest], data.weights_of(rest)),
                 *data.remainder,
@@ -148,6 +167,7 @@ def cross_fit_ngrams(
     labels: int,
     folds: Codes,
     *,
+    guessed: GuessedLabels | None = None,
     remainder: Sequence[TextShard] = (),
     seed: int = 0,
     threads: int = 1,
@@ -166,6 +186,8 @@ def cross_fit_ngrams(
         K, at least 2.
     folds : ndarray of int, (n,)
         Texts of one fold are scored by models of the others.
+    guessed : GuessedLabels, optional
+        Texts without label, which are counted for each label with the probability of the label.
     remainder : sequence of TextShard, optional
         More texts, of which only n-gram counts by label are used.
     seed : int, default=0
@@ -188,6 +210,7 @@ def cross_fit_ngrams(
     """
     codes = np.concatenate([batch.codes for batch in batches])
     weights = np.concatenate([batch.weights for batch in batches])
+    unlabelled = [] if guessed is None else guessed.batches()
     models: list[NgramModel] = []
     held_out: list[Array] = []
     backgrounds: list[Array] = []
@@ -195,9 +218,12 @@ def cross_fit_ngrams(
     for analyzer, ordered in analyzers.items():  # one after the other: the counts of each take memory
         tokenizer = subwords() if analyzer.symbols == "subword" else None
         counted = count_ngrams(
-            analyzer, ordered, batches, remainder, tokenizer, threads=threads, cluster=cluster
+            analyzer, ordered, [*batches, *unlabelled], remainder, tokenizer, threads=threads, cluster=cluster
         )
-        by_label = count_by_label(counted, remainder, tokenizer, labels, threads=threads, cluster=cluster)
+        by_label = [count_by_label(counted, remainder, tokenizer, labels, threads=threads, cluster=cluster)]
+        if guessed is not None:
+            counted, rows = counted.split(len(codes))
+            by_label = [by_label[0].plus(rows, shares) for shares in guessed.weights]
         array = None
         if vectors is not None and analyzer == VECTOR_WORDS:
             texts = chain.from_iterable(batch.texts for batch in batches)
@@ -223,11 +249,11 @@ def _cross_fit(
 
     def score_fold(fold: int) -> None:
         inside = folds == fold
-        fitter.score(inside, fitter.label_counts(~inside), likelihoods, background)
+        fitter.score(inside, fitter.label_counts(~inside, fold), likelihoods, background)
 
     jobs: list[Callable[[], Any]] = [fit_linear, *(partial(score_fold, fold) for fold in np.unique(folds))]
     (idf, svm_weights, bias), *_ = map_ordered(lambda job: job(), jobs, threads)
-    counts = fitter.label_counts(everything).T.toarray(order="C").astype(np.float32, copy=False)
+    counts = fitter.label_counts(everything, -1).T.toarray(order="C").astype(np.float32, copy=False)
     counted = fitter.counted
     model = NgramModel(counted.analyzer, counted.keys, idf, svm_weights, bias, counts, counted.contexts)
     return model, [margins, likelihoods], background
@@ -238,7 +264,8 @@ class _NgramFitter:
     """Fits one analyzer's model on some of the texts and on the whole remainder."""
 
     counted: CountedNgrams
-    remainder: LabelCounts
+    remainder: Sequence[LabelCounts]
+    """One of each fold, and one for the model of all texts; or one for all of them."""
     codes: Codes
     labels: int
     weights: Array
@@ -303,20 +330,24 @@ class _NgramFitter:
         scores: Floats = (chosen @ svm_weights) * _inverse_norms(chosen)[:, np.newaxis]
         return scores
 
-    def label_counts(self, training: Mask) -> sparse.csr_matrix:
-        """Return how often each label's texts have each n-gram, (K, F): some texts, and the remainder."""
+    def label_counts(self, training: Mask, fold: int) -> sparse.csr_matrix:
+        """Return how often each label's texts have each n-gram, (K, F): some texts, and the remainder.
+
+        The remainder is that of a fold; -1: that of the model of all texts.
+        """
+        remainder = self.remainder[fold if len(self.remainder) > 1 else 0]
         rows, codes, weights = self.counted.counts[training], self.codes[training], self.weights[training]
         # A label's likelihoods depend on its texts' weights relative to one another only.
-        label_texts = self.remainder.texts + np.bincount(codes, minlength=self.labels)
-        label_weights = self.remainder.weights + np.bincount(codes, weights, minlength=self.labels)
-        means: Array = label_weights / np.maximum(1, label_texts)
+        label_texts = remainder.texts + np.bincount(codes, minlength=self.labels)
+        label_weights = remainder.weights + np.bincount(codes, weights, minlength=self.labels)
+        means: Array = label_weights / np.where(label_texts > 0, label_texts, 1.0)
         scale = 1.0 / np.where(means > 0, means, 1.0)
         membership = sparse.csr_matrix(
             (weights * scale[codes], (codes, np.arange(len(codes)))), shape=(self.labels, len(codes))
         )
         counts = membership @ rows
-        if self.remainder.counts.nnz:
-            counts = counts + sparse.diags(scale) @ self.remainder.counts.T
+        if remainder.counts.nnz:
+            counts = counts + sparse.diags(scale) @ remainder.counts.T
         counts = counts.astype(np.float32)
         texts = np.bincount(rows.indices, minlength=rows.shape[1]) + self.counted.remainder_texts
         counts.data *= (texts >= self.counted.min_texts)[counts.indices]

@@ -5,6 +5,11 @@ from __future__ import annotations
 from lmclassify.classify.training.context import FitContext
 from lmclassify.classify.training.data import TrainingData
 from lmclassify.classify.training.progress import Stage
+from lmclassify.classify.training.self_training import (
+    MAX_UNLABELLED,
+    NUM_GUESSES,
+    learns_unlabelled,
+)
 
 SECONDS_PER_CHARACTER = 1.5e-5
 """What stage 1 takes on two cores (docs/experiments.md)."""
@@ -39,6 +44,10 @@ def planned_stages(data: TrainingData, context: FitContext, *names: str) -> list
 def ngram_work(data: TrainingData) -> int:
     """Return the number of characters, and some more for each text and label."""
     in_memory = sum(map(len, data.texts)) + 20 * len(data.texts)
+    if learns_unlabelled(data):  # guesses by several models, and counting
+        some = min(len(data.unlabelled), MAX_UNLABELLED)
+        in_unlabelled = sum(map(len, data.unlabelled)) * some // len(data.unlabelled)
+        return (2 + NUM_GUESSES) * (in_memory + 500 * len(data.classes)) + 2 * in_unlabelled
     in_files = data.remainder_size * in_memory // max(1, len(data.texts))
     return in_memory + in_files + 500 * len(data.classes)
 

@@ -10,7 +10,7 @@ Shapes: n texts, F words, d dimensions, K labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,8 +46,8 @@ class WordFeatures:
 
 
 def with_vectors(
-    counted: CountedNgrams, by_label: LabelCounts, texts: Iterable[str], vectors: WordVectors
-) -> tuple[CountedNgrams, LabelCounts, Floats]:
+    counted: CountedNgrams, by_label: Sequence[LabelCounts], texts: Iterable[str], vectors: WordVectors
+) -> tuple[CountedNgrams, list[LabelCounts], Floats]:
     """Return counts with all words known that have a vector, and the words' vectors, (F, d).
 
     Words without a vector have zeros.
@@ -56,7 +56,7 @@ def with_vectors(
     ----------
     counted : CountedNgrams
         The words of the texts.
-    by_label : LabelCounts
+    by_label : sequence of LabelCounts
     texts : iterable of str
     vectors : WordVectors
     """
@@ -66,18 +66,21 @@ def with_vectors(
     array = np.zeros((len(keys), vectors.array.shape[1]), np.float32)
     array[np.searchsorted(keys, word_keys[single])] = vectors.array[single]
     places = np.searchsorted(keys, counted.keys)
-    rows, labels = counted.counts, by_label.counts.tocoo()
+    rows = counted.counts
     remainder_texts = np.zeros(len(keys), counted.remainder_texts.dtype)
     remainder_texts[places] = counted.remainder_texts
     counts = sparse.csr_matrix(
         (rows.data, places[rows.indices], rows.indptr), shape=(rows.shape[0], len(keys))
     )
-    label_counts = sparse.csr_matrix(
-        (labels.data, (places[labels.row], labels.col)), shape=(len(keys), labels.shape[1])
-    )
+
+    def placed(some: LabelCounts) -> LabelCounts:
+        found = some.counts.tocoo()
+        at = (places[found.row], found.col)
+        return replace(some, counts=sparse.csr_matrix((found.data, at), shape=(len(keys), found.shape[1])))
+
     return (
         replace(counted, keys=keys, counts=counts, remainder_texts=remainder_texts),
-        replace(by_label, counts=label_counts),
+        [placed(some) for some in by_label],
         array,
     )
 

@@ -102,9 +102,7 @@ def test_max_length_counts_where_texts_are_cut():
     np.testing.assert_allclose(long, short)
 
 
-def test_unlabelled_texts_and_a_single_label_are_refused():
-    with pytest.raises(OptionError, match="unlabelled"):
-        LMClassifier(recipe="ngram").fit(TEXTS, LABELS, unlabelled=["a"])
+def test_a_single_label_is_refused():
     with pytest.raises(DataError, match="one label only: use recipe plain"):
         LMClassifier(recipe="ngram").fit(TEXTS, ["a"] * 80)
 

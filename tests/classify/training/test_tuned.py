@@ -162,7 +162,7 @@ def test_the_background_model_is_trained_on_unlabelled_texts(weights):
 def test_unlabelled_texts_need_a_background_model():
     with pytest.warns(LMClassifyWarning, match="with one label there is no background model"):
         LMClassifier(**TINY).fit(TEXTS, ["only"] * 40, unlabelled=["more"])
-    with pytest.raises(OptionError, match="only recipe 'tuned' has"):
+    with pytest.raises(OptionError, match="of use to recipes 'tuned' and 'ngram' only"):
         LMClassifier(**SMALL).fit(TEXTS, LABELS, unlabelled=["more"])
     with pytest.raises(DataError, match="expected several texts"):
         LMClassifier(**TINY).fit(TEXTS, LABELS, unlabelled="more")

@@ -1,0 +1,106 @@
+"""What texts without label bring: recipe ngram with and without them.
+
+``python -m benchmarks.unlabelled --data FOLDER`` reads ``<set>.train.csv`` and ``<set>.test.csv`` of six
+sets, draws labelled texts and 3,000 other ones of the training part, and prints a Markdown table: accuracy
+and log-loss (nats per text) on the test part, mean and standard deviation over the draws. With ``--validate``
+a part of the training data is tested instead: choices were made with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import append_record, errors_in_one_line, print_progress, read_records, table_head
+from benchmarks.label_order import SETS, parts
+from lmclassify import LMClassifier
+from lmclassify.datasets.labelled import LabelledTexts
+
+SIZES = (50, 200, 1000)
+UNLABELLED = 3_000
+LEAST = 1e-9
+"""Probability of a label that the model does not know."""
+
+
+def measure(pool: LabelledTexts, tested: LabelledTexts, size: int, seed: int) -> dict[str, dict[str, float]]:
+    """Return accuracy, log-loss and seconds of the fit, without and with unlabelled texts."""
+    others = pool.texts[size : size + UNLABELLED]
+    found = {}
+    for name, unlabelled in (("alone", None), ("with", others)):
+        started = time.perf_counter()
+        model = LMClassifier(recipe="ngram", random_state=seed)
+        model.fit(pool.texts[:size], pool.labels[:size], unlabelled=unlabelled)
+        seconds = time.perf_counter() - started
+        probabilities = model.predict_proba(tested.texts)
+        code_of = {label: code for code, label in enumerate(model.classes_.tolist())}
+        codes = np.array([code_of.get(label, -1) for label in tested.labels])
+        own = np.where(codes < 0, LEAST, probabilities[np.arange(len(codes)), codes])
+        found[name] = {
+            "accuracy": float(np.mean(probabilities.argmax(axis=1) == codes)),
+            "log_loss": float(-np.log(np.maximum(own, LEAST)).mean()),
+            "seconds": round(seconds, 2),
+        }
+    return found
+
+
+def table(records: list[dict[str, Any]]) -> list[str]:
+    """Return means and standard deviations, and how much better each figure is with unlabelled texts."""
+    lines = table_head(
+        "set", "labelled", "accuracy", "with unlabelled", "gain", "log-loss", "with unlabelled"
+    )
+    for key in dict.fromkeys((record["set"], record["size"]) for record in records):
+        runs = [record["figures"] for record in records if (record["set"], record["size"]) == key]
+
+        def cell(name: str, figure: str, factor: float, digits: int, runs: list[Any] = runs) -> str:
+            values = [factor * run[name][figure] for run in runs]
+            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+            return f"{statistics.mean(values):.{digits}f}{spread}"
+
+        gain = statistics.mean(100 * (run["with"]["accuracy"] - run["alone"]["accuracy"]) for run in runs)
+        cells = [cell("alone", "accuracy", 100, 1), cell("with", "accuracy", 100, 1), f"{gain:+.1f}"]
+        cells += [cell("alone", "log_loss", 1, 3), cell("with", "log_loss", 1, 3)]
+        lines.append(f"| {key[0]} | {key[1]:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def main() -> None:
+    """Run all sets and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with the sets' files")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
+    parser.add_argument("--validate", action="store_true", help="test a part of the training data")
+    parser.add_argument("--results", type=Path, help="JSON Lines file of finished runs")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # labels with few texts
+    with errors_in_one_line():
+        records = read_records(options.results) if options.results else []
+        done = {(one["set"], one["size"], one["seed"]) for one in records}
+        for seed in range(options.seeds):
+            for name in options.sets:
+                pool, tested = parts(options.data, name, seed, options.validate)
+                for size in options.sizes:
+                    if (name, size, seed) in done:
+                        continue
+                    found = measure(pool, tested, size, seed)
+                    record = {"set": name, "size": size, "seed": seed, "figures": found}
+                    records.append(record)
+                    if options.results:
+                        append_record(options.results, record)
+                    print_progress(f"{name} {size} {seed} {found}")
+        print(
+            "\n".join(table(sorted(records, key=lambda one: (options.sets.index(one["set"]), one["size"]))))
+        )
+
+
+if __name__ == "__main__":
+    main()
