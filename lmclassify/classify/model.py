@@ -76,8 +76,8 @@ class FittedModel(Predictor):
             Its words are taken as complete; "" asks for first words.
         label : object, optional
             Ask this label's language model (with recipe tuned, interpolated half and half with the label's
-            token n-gram model). By default the models of all labels, mixed by how likely each label is given
-            the prefix.
+            token n-gram model). By default the models of all labels (of the ten likeliest, if there are
+            more), mixed by how likely each label is given the prefix.
         n : int, default=5
             Largest number of words.
 
