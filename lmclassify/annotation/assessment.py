@@ -12,7 +12,7 @@ from lmclassify.annotation.selection import fit_model
 
 FOLDS, HALF_FOLDS = 5, 2
 """Folds of the cross-validation; for so many of them there is also a model of half of the other texts."""
-MIN_RANDOM = 20
+MIN_RANDOM = 10
 """Fewest texts drawn at random from which accuracy is estimated."""
 FORECAST_LABELS = 20
 """The forecast is for this many more labels."""
