@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Files = Annotated[
     list[str],
-    typer.Argument(metavar="FILES...", help="CSV or TSV files with a header. The answers go into them."),
+    typer.Argument(metavar="FILES", help="CSV or TSV files with a header. The answers go into them."),
 ]
 Labels = Annotated[
     list[str] | None,

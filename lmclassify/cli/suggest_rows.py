@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Pool = Annotated[
     list[str],
     typer.Argument(
-        metavar="POOL...",
+        metavar="POOL",
         help=f"Files with texts ({common.TABLE}). Texts that have a label are learned from; the rows are "
         "chosen among the others. `-` is standard input.",
     ),
