@@ -21,6 +21,8 @@ from lmclassify.text.scripts import CJK, ends_unspaced
 from lmclassify.text.sequences import Ids
 from lmclassify.text.tokenizer import Tokenizer
 
+MAX_MIXED = 10
+"""Labels whose models are mixed, where no label is given: each takes time, and all others hardly matter."""
 MAX_UNFINISHED = 8
 """Tokens at the end of a prefix in a script without spaces that what follows may change."""
 _STRAY_SPACE = re.compile(f"(?<=[^!-~]) (?=[{CJK}])")
@@ -41,7 +43,8 @@ def suggest(predictor: Predictor, prefix: str, label: object = None, n: int = 5)
     begun, unfinished = _begun(predictor.tokenizer, as_texts([prefix])[0])
     if label is None:
         joint = (predictor.log_priors + log_likelihoods(forward, [begun]))[0]
-        labels, weights = list(range(len(forward))), joint - np.logaddexp.reduce(joint)
+        likeliest = np.sort(np.argsort(-joint, kind="stable")[:MAX_MIXED])
+        labels, weights = likeliest.tolist(), joint[likeliest] - np.logaddexp.reduce(joint[likeliest])
     else:
         labels, weights = [predictor.label_index(label)], np.zeros(1)
     models = [next_token_model(predictor, index) for index in labels]

@@ -3,6 +3,7 @@
 import { counted } from "./dom.js";
 
 export const TEXT_COLUMNS = ["text", "subject", "message", "body", "title", "content"];
+export const LABEL_COLUMNS = ["label", "class", "category", "target", "spam/ham"];
 
 /** An error in a file, with a message for the user. */
 export class TableError extends Error {}
@@ -34,9 +35,14 @@ export function openTable(text, name) {
 }
 
 /** The index of the text column, found by its usual names; null if there is none or more than one. */
-export function findTextColumn(columns) {
+export const findTextColumn = (columns) => findColumn(columns, TEXT_COLUMNS);
+
+/** The same for the column of labels. */
+export const findLabelColumn = (columns) => findColumn(columns, LABEL_COLUMNS);
+
+function findColumn(columns, usualNames) {
   const names = columns.map((column) => column.trim().toLowerCase());
-  const usual = TEXT_COLUMNS.find((name) => names.includes(name));
+  const usual = usualNames.find((name) => names.includes(name));
   return usual === undefined || names.indexOf(usual) !== names.lastIndexOf(usual)
     ? null
     : names.indexOf(usual);

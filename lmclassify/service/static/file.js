@@ -1,8 +1,9 @@
 /* Labels a file that the user chose or dropped, and offers the result for download. */
 
 import { getModel } from "./api.js";
-import { decode, findTextColumn, openTable, TableError } from "./csv.js";
+import { decode, findLabelColumn, findTextColumn, openTable, TableError } from "./csv.js";
 import { byId, counted, element, labelName, say } from "./dom.js";
+import { BatchSummary } from "./batch-summary.js";
 import { labelRows, newColumns, readRows } from "./labelling.js";
 
 const LARGEST = 256 * 2 ** 20; // bytes
@@ -43,9 +44,11 @@ async function labelFile(file, signal) {
     throw new TableError(`${file.name} already has ${columns}. Rename or remove it first.`);
   }
   const textAt = findTextColumn(table.columns) ?? (await chosenColumn(table.columns, signal));
+  const found = findLabelColumn(table.columns);
+  const labelAt = found === textAt ? null : found;
   job.hidden = false;
   showProgress(0, null);
-  const rows = await readRows(table, textAt, model.limits, signal);
+  const rows = await readRows(table, { textAt, labelAt }, model.limits, signal);
   const total = rows.texts.length;
   say(
     byId("file-status"),
@@ -57,8 +60,11 @@ async function labelFile(file, signal) {
   );
   showProgress(0, total);
   const busy = () => (byId("progress-text").textContent = "The service is busy. Waiting…");
-  const options = { signal, onProgress: (done) => showProgress(done, total), onBusy: busy };
+  const summary = new BatchSummary(rows);
+  const onRow = (row, prediction) => summary.add(row, prediction);
+  const options = { signal, onProgress: (done) => showProgress(done, total), onRow, onBusy: busy };
   const { blob, counts } = await labelRows(table, rows, { labels, limits: model.limits }, options);
+  summary.show();
   showResult(file.name, blob, counts, total);
 }
 

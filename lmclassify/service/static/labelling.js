@@ -11,25 +11,31 @@ const encoder = new TextEncoder();
 
 export const newColumns = (labels) => ["predicted_label", ...labels.map((label) => `p_${label}`)];
 
-/** Reads the rows of a table and checks them against the limits before anything is sent. */
-export async function readRows(table, textAt, limits, signal) {
+/** Reads the rows of a table and checks them against the limits before anything is sent.
+
+    `labels` are those in the file; null if it has no column of labels. */
+export async function readRows(table, { textAt, labelAt }, limits, signal) {
   const texts = [];
+  const labels = labelAt === null ? null : [];
   const ends = [];
   for (const { cells, end, number, line } of table.rows) {
     const text = cells[textAt];
     checkSize(text, limits, place(number, line));
     texts.push(text);
+    labels?.push(cells[labelAt].trim());
     ends.push(end);
     if (number % STEP === 0) {
       await pause();
       signal.throwIfAborted();
     }
   }
-  return { texts, ends };
+  return { texts, labels, ends };
 }
 
-/** Returns the table with columns of labels and probabilities as a Blob, and the number of rows per label. */
-export async function labelRows(table, { texts, ends }, { labels, limits }, { signal, onProgress, onBusy }) {
+/** Returns the table with columns of labels and probabilities as a Blob, and the number of rows per label.
+
+    `onRow` is called with the number of each row with a text, from 0, and its prediction. */
+export async function labelRows(table, { texts, ends }, { labels, limits }, { signal, onProgress, onRow, onBusy }) {
   const controller = new AbortController();
   const options = { signal: AbortSignal.any([signal, controller.signal]), onBusy };
   const parts = [];
@@ -55,7 +61,9 @@ export async function labelRows(table, { texts, ends }, { labels, limits }, { si
       for (let row = piece.from, next = 0; row < piece.to; row++) {
         const begin = row === 0 ? table.end : ends[row - 1];
         rows.push(table.text.slice(begin, ends[row]));
-        rows.push(isBlank(texts[row]) ? nothing : suffix(predictions[next++]));
+        const prediction = isBlank(texts[row]) ? null : predictions[next++];
+        if (prediction !== null) onRow(row, prediction);
+        rows.push(prediction === null ? nothing : suffix(prediction));
       }
       parts[piece.index] = new Blob([rows.join("")]); // encoded piece by piece
       done += piece.to - piece.from;

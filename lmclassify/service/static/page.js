@@ -4,6 +4,8 @@ import { showModel } from "./about.js";
 import { getModel } from "./api.js";
 import { byId, say } from "./dom.js";
 import { setUpFiles } from "./file.js";
+import { setUpCorrections } from "./corrections.js";
+import { setUpExamples } from "./examples.js";
 import { setLabels } from "./label-colours.js";
 import { setUpTyping } from "./typing.js";
 
@@ -14,7 +16,11 @@ try {
   setLabels(model);
   showModel(model);
   setUpFiles();
+  setUpCorrections(model);
+  setUpExamples(model);
   setUpTyping(model);
 } catch (error) {
-  say(byId("page-error"), `${error.message} Reload this page to try again.`);
+  const noModel = "This service has models of users only, and this page needs one for all: lmclassify serve -m MODEL.";
+  say(byId("page-error"), error.status === 404 ? noModel : `${error.message} Reload this page to try again.`);
+  byId("text").disabled = true;
 }

@@ -4,6 +4,7 @@ import { post } from "./api.js";
 import { byId, element } from "./dom.js";
 
 const SHOWN = 5;
+const MANY_LABELS = 20; // from so many on, a mixture of all takes too long
 const SEARCHED = 100; // words among which to look for completions of an unfinished word
 const SCRIPTS = ["Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Tibetan", "Myanmar", "Khmer"];
 const PUNCTUATION = "ー\u3001-\u3003\u3008-\u3011\u3014-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65";
@@ -16,24 +17,39 @@ const chosen = byId("as-label");
 let ready = null; // what the buttons insert, and the text for which they were requested
 let searched = { key: null, words: null };
 let completed = null; // a text whose last word was inserted, so it is complete
+let likeliest = null; // label that words are suggested for if none is chosen
 let dismissed = false; // hidden by Esc, until the text changes
 let maxSuggestions = 0;
+let onRequest = false; // with many labels words are suggested only when asked for
+let asked = () => {}; // asks for words after the current text
 
 export function setUpSuggestions(model) {
   maxSuggestions = model.can_suggest ? model.limits.max_suggestions : 0;
   byId("suggesting").hidden = maxSuggestions === 0;
+  onRequest = model.labels.length > MANY_LABELS;
+  byId("ask-words").hidden = !onRequest;
+  if (onRequest) chosen.options[0].textContent = "the label found";
   chosen.append(...model.labels.map(({ label }) => element("option", { value: `=${label}` }, label)));
 }
 
 /** Disables the old buttons, but leaves them in place until there are new ones. */
 export function ageSuggestions() {
   ready = null;
+  asked = () => {};
+  if (onRequest) hideSuggestions();
   dismissed = false;
   for (const button of buttons.children) button.setAttribute("aria-disabled", "true");
 }
 
-export async function suggest(text, options) {
+/** Suggests words after a text; with many labels, prepares to do so when asked. */
+export async function suggest(text, label, options) {
   if (maxSuggestions === 0) return;
+  likeliest = onRequest ? label : null;
+  if (!onRequest) return show(text, options);
+  asked = () => show(text, options).catch(() => hideSuggestions());
+}
+
+async function show(text, options) {
   const additions = await additionsTo(text, options);
   options.signal.throwIfAborted();
   if (dismissed) return;
@@ -74,7 +90,7 @@ async function additionsTo(text, options) {
 
 /** Requests words once while a word is typed: further keys reuse the answer. */
 function searchedAfter(prefix) {
-  const key = `${chosen.value}\n${prefix}`;
+  const key = `${chosen.value}\n${likeliest}\n${prefix}`;
   if (searched.key !== key) {
     const words = requestWords(prefix, Math.min(SEARCHED, maxSuggestions));
     searched = { key, words };
@@ -84,7 +100,7 @@ function searchedAfter(prefix) {
 }
 
 async function requestWords(prefix, n, options) {
-  const label = chosen.value === "" ? null : chosen.value.slice(1);
+  const label = chosen.value === "" ? likeliest : chosen.value.slice(1);
   const { suggestions } = await post("v1/suggest", { prefix, label, n }, options);
   return suggestions.map(({ word }) => word);
 }
@@ -101,6 +117,11 @@ function insert(addition) {
 buttons.addEventListener("click", (event) =>
   insert(ready?.additions[[...buttons.children].indexOf(event.target)]),
 );
+
+byId("ask-words").addEventListener("click", () => {
+  dismissed = false;
+  asked();
+});
 
 area.addEventListener("keydown", (event) => {
   if (place.hidden || event.isComposing) return;

@@ -1,9 +1,11 @@
 /* Shows the label, probabilities and explanation of the text while it is typed. */
 
 import { post } from "./api.js";
+import { hideCorrections, showCorrections } from "./corrections.js";
 import { byId, counted, element, labelName, percent, say } from "./dom.js";
 import { colourNumbers, coloured, swatch } from "./label-colours.js";
 import { isLonger } from "./labelling.js";
+import { showExamples } from "./examples.js";
 import { ageSuggestions, hideSuggestions, setUpSuggestions, suggest } from "./suggestions.js";
 import { setUpWords, showWords } from "./words.js";
 
@@ -13,6 +15,7 @@ const area = byId("text");
 let model = null;
 let asking = new AbortController();
 let timer = null;
+let predicted = null; // the likeliest label of the text shown
 
 export function setUpTyping(served) {
   model = served;
@@ -20,10 +23,12 @@ export function setUpTyping(served) {
   setUpWords(model);
   area.addEventListener("input", changed);
   byId("as-label").addEventListener("change", changed);
+  document.addEventListener("taught", update);
   update();
 }
 
 function changed() {
+  hideCorrections();
   ageSuggestions();
   asking.abort();
   clearTimeout(timer);
@@ -40,7 +45,9 @@ async function update() {
       const limit = counted(model.limits.max_characters, "character");
       throw new Error(`This text is too long: the limit is ${limit}.`);
     }
-    if (text.trim() === "") showNothing();
+    const empty = text.trim() === "";
+    showExamples(empty);
+    if (empty) showNothing();
     else await explain(text, { signal, onBusy });
     say(byId("text-error"), "");
   } catch (error) {
@@ -51,7 +58,7 @@ async function update() {
     return;
   }
   try {
-    await suggest(text, { signal });
+    await suggest(text, predicted, { signal });
   } catch {
     if (!signal.aborted) hideSuggestions(); // suggestions are optional
   }
@@ -70,6 +77,12 @@ async function explain(text, options) {
   const compared = [explanation.label, explanation.against].filter((name) => name !== null);
   const numbers = colourNumbers([...bars.map(([name]) => name), ...compared]);
   say(byId("verdict"), swatch(numbers.get(label)), element("strong", {}, labelName(label)), probability);
+  predicted = Object.hasOwn(probabilities, label) ? label : ranked[0][0];
+  showCorrections(
+    text,
+    predicted,
+    ranked.map(([name]) => name),
+  );
   showUnknown(prediction);
   byId("probabilities").replaceChildren(
     ...bars.map(([name, share]) => bar(name, share, numbers.get(name))),
@@ -100,6 +113,8 @@ function showUnknown({ unknown, novelty }) {
 }
 
 function showNothing() {
+  predicted = null;
+  hideCorrections();
   byId("result").hidden = true;
   say(byId("verdict"), "");
   say(byId("unknown"), "");
