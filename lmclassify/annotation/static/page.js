@@ -1,6 +1,6 @@
 /* Entry point: shows one text after the other and sends the answers, one at a time. */
 
-import { byId, isolated, percent, say } from "../shared/dom.js";
+import { byId, counted, isolated, percent, say } from "../shared/dom.js";
 import { setLabels } from "../shared/label-colours.js";
 import { closeSearch, labelOfEnter, labelOfKey, setUpChoices, showChoices } from "./choices.js";
 import { setUpKeys } from "./keys.js";
@@ -29,18 +29,18 @@ let lastNote = null; // {id, note} of the last answer, for undo
 
 const shownGuess = () => (showGuess.checked ? (current?.guess ?? null) : null);
 
-async function start() {
+async function start(said = "") {
   setBusy(true);
   try {
     state = await get("v1/state");
     queue = (await get(`v1/next?count=${AHEAD}`)).texts;
   } catch (error) {
-    showProblem(error.message, error.status === 401 ? null : "Try again", start);
+    showProblem(error.message, error.status === 401 ? null : "Try again", () => start(said));
     return;
   }
   hideProblem();
   showState();
-  showNext("");
+  showNext(said);
 }
 
 function showState() {
@@ -126,7 +126,7 @@ async function answer(action, label = null) {
       merge(result.next);
       leave(`${placeOf(item)}: ${said}.`);
     },
-    onConflict: leave,
+    onConflict: leaveChanged,
     failure: `The answer for ${placeOf(item)} (${said}) is not saved.`,
   });
 }
@@ -149,6 +149,17 @@ async function leave(said) {
     });
   }
 }
+
+/** Goes on after another page has changed the row; its label may be a new one. */
+const leaveChanged = (said) =>
+  send({
+    request: () => get("v1/state"),
+    onDone: (newer) => {
+      state = newer;
+      leave(said);
+    },
+    failure: said,
+  });
 
 async function undo() {
   if (state === null || isIgnored()) return;
@@ -198,7 +209,12 @@ async function send({ request, onDone, onConflict = refuse, failure }) {
 }
 
 const readAgain = () =>
-  send({ request: () => post("v1/reload"), onDone: start, failure: "The file could not be read." });
+  send({
+    request: () => post("v1/reload"),
+    onDone: ({ lost }) =>
+      start(lost > 0 ? `The rows of ${counted(lost, "answer")} are not in the file any more.` : ""),
+    failure: "The file could not be read.",
+  });
 
 /** Shows a message about a request that was refused; the text stays, and another answer can be given. */
 function refuse(message) {

@@ -11,8 +11,6 @@ from tests.annotation.page.pages import press, ready
 from tests.annotation.page.states import STATES, labelling, long_text, scripts
 from tests.service.page.browser import expect
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-
 pytestmark = pytest.mark.long
 
 SIZES = {"wide": {"width": 1280, "height": 800}, "narrow": {"width": 390, "height": 844}}
@@ -39,6 +37,7 @@ ACTIONS: dict[str, tuple[str, Any]] = {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_every_state_is_accessible(open_page: Open, size: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     for name in [*STATES, *ACTIONS]:
         made, act = ACTIONS.get(name, (name, lambda page: None))
         page = open_page(STATES[made](), failures=True, viewport=SIZES[size], color_scheme=scheme)
