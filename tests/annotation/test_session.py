@@ -217,3 +217,18 @@ def test_suspects_are_confirmed_or_corrected(tmp_path):
     assert again.answers[1].label == "ham"
     left = {suspect.row for suspect in find_suspects([again])}
     assert not left & {1, items[1]["id"]}
+
+
+def test_each_answer_goes_to_its_own_file(tmp_path):
+    first, second = tmp_path / "first.csv", tmp_path / "second.tsv"
+    first.write_text("text\none\n")
+    second.write_text("id\ttext\n1\ttwo\n2\tthree\n")
+    files = [LabelledFile(str(path)) for path in (first, second)]
+    with Session(files) as session:
+        items = {item["text"]: item for item in session.next_texts("a", 9)}
+        assert (items["three"]["file"], items["three"]["row"]) == (str(second), 2)
+        session.answer("a", items["three"]["id"], "label", "x")
+        session.answer("a", items["one"]["id"], "label", "y")
+        assert session.state()["labels"] == [{"name": "x", "count": 1}, {"name": "y", "count": 1}]
+    assert [answer.label for answer in LabelledFile(str(first)).answers] == ["y"]
+    assert [answer.label for answer in LabelledFile(str(second)).answers] == ["", "x"]
