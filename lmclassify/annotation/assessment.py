@@ -16,6 +16,8 @@ MIN_RANDOM = 10
 """Fewest texts drawn at random from which accuracy is estimated."""
 FORECAST_LABELS = 20
 """The forecast is for this many more labels."""
+TYPICAL_EXPONENT, SPREAD_OF_EXPONENTS = 0.35, 0.2
+"""Of learning curves of six public sets, from 100 to 1,000 labels (docs/benchmarks.md)."""
 MAX_EXPONENT = 1.0
 """Steepest learning curve: the error falls no faster than 1 / number of labels."""
 
@@ -69,13 +71,33 @@ def assess(
     interval = binomtest(num_right, of).proportion_ci(method="wilson")
     n = len(rows)
     both = fold < HALF_FOLDS
-    error_half, error = (np.mean(~each[both]) + 0.5 / both.sum() for each in (half, whole))
-    exponent = float(np.clip(np.log2(error_half / error), 0, MAX_EXPONENT))
+    error_half, error = (float(np.mean(~each[both])) for each in (half, whole))
+    exponent = _exponent(error_half, error, int(both.sum()))
     error_now = (1 - num_right / of) * (1 - 1 / FOLDS) ** exponent
     gain = error_now * (1 - (1 + FORECAST_LABELS / n) ** -exponent)
     return Assessment(
         num_right / of, float(interval.low), float(interval.high), of, FORECAST_LABELS, 100 * gain
     )
+
+
+def _exponent(error_half: float, error: float, n: int) -> float:
+    """Return the exponent of the learning curve: what was measured, shrunk to what is typical.
+
+    Two error rates of a few dozen texts tell little, so they count by the inverse of their variance.
+
+    Parameters
+    ----------
+    error_half, error : float
+        Share of wrong labels with half of the training texts, and with all.
+    n : int
+        Number of texts that both were measured on.
+    """
+    rates = [(rate * n + 0.5) / (n + 1) for rate in (error_half, error)]
+    measured = np.log2(rates[0] / rates[1])
+    variance = sum((1 - rate) / (rate * n) for rate in rates) / np.log(2) ** 2
+    precision, typical = 1 / variance, 1 / SPREAD_OF_EXPONENTS**2
+    mean = (precision * measured + typical * TYPICAL_EXPONENT) / (precision + typical)
+    return float(np.clip(mean, 0, MAX_EXPONENT))
 
 
 def _right(

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, Self
 from lmclassify.annotation.labelled_file import CHECKED, CHOSEN, NONE, RANDOM, SKIPPED, Answer, LabelledFile
 from lmclassify.annotation.learner import Choice, Round
 from lmclassify.annotation.pool import Pool
-from lmclassify.annotation.reservations import Done, Reservations
+from lmclassify.annotation.reservations import Client, Done, Reservations
 from lmclassify.annotation.suspects import Suspect
 from lmclassify.datasets.label_forms import LabelMatcher, difference
 from lmclassify.errors import DataError, LMClassifyError, shorten
@@ -183,6 +183,8 @@ class Session:
             client = self._reservations.client(client_name)
             index = self._index(identity)
             before = self._pool.answer(index)
+            if _is_repeated(client, index, before, action, label):
+                return  # the browser has not received the answer to its request
             if (seen or "") != before.label:
                 name, row = self._pool.place(index)
                 now = f"has label {shorten(before.label)} now" if before.label else "has no label any more"
@@ -382,3 +384,12 @@ class Session:
         enough = len(self._pool.counts) > 1
         fitting = self._learner is not None and self._learner.busy and enough
         return {"state": "fitting" if fitting else "waiting", "num_texts": 0, "detail": None}
+
+
+def _is_repeated(client: Client, index: int, now: Answer, action: Action, label: str | None) -> bool:
+    """Return whether a browser sends its last answer again."""
+    if not client.done or client.done[-1].index != index or client.done[-1].after != now:
+        return False
+    if action == "label":
+        return (label or "").strip() == now.label
+    return now.source == {"skip": SKIPPED, "none": NONE}[action]

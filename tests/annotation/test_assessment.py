@@ -44,6 +44,15 @@ def test_the_forecast_follows_the_learning_curve(memory):
     assert 0 < found.forecast_points < 100 * (1 - found.estimate)
 
 
+def test_the_exponent_is_shrunk_to_what_is_typical():
+    typical = assessment.TYPICAL_EXPONENT
+    assert assessment._exponent(0.2, 0.1, 100_000) == pytest.approx(1.0, abs=0.01)  # log2(2), many texts
+    assert assessment._exponent(0.2, 0.2, 100_000) == pytest.approx(0.0, abs=0.01)
+    assert 0 < assessment._exponent(0.2, 0.2, 50) < typical
+    # by hand: rates .205 and .205, variance 2 * .795 / (.205 * 50) / .4805 = .323, weight 25 of 28.1
+    assert assessment._exponent(0.2, 0.2, 50) == pytest.approx(25 / (25 + 1 / 0.323) * typical, abs=0.005)
+
+
 @pytest.mark.parametrize(
     ("labels", "at_random"),
     [

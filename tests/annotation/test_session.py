@@ -113,6 +113,20 @@ def test_two_answers_to_one_text(open_session):
             session.answer("a", 99, "skip")
 
 
+def test_an_answer_that_is_sent_again(open_session, path):
+    with open_session() as session:
+        first, second = session.next_texts("a", 2)
+        for action, label, item in (("label", "spam", first), ("none", None, second)):
+            session.answer("a", item["id"], action, label)
+            written = path.read_bytes()
+            session.answer("a", item["id"], action, label)
+            assert path.read_bytes() == written
+        session.undo("a")
+        session.undo("a")
+        with pytest.raises(ConflictError, match="no answer to take back"):
+            session.undo("a")
+
+
 def test_undo(open_session, path):
     before = path.read_text()
     with open_session() as session:
