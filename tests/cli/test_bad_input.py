@@ -122,7 +122,7 @@ def test_a_model_of_a_newer_version(saved, data):
         (["fit", "data.csv", "--class-prior", "spam=1,spam=2"], "names a label twice"),
         (["fit", "-", "-"], "standard input (-) can be read only once"),
         (["fit", "-", "--unlabelled", "-"], "standard input (-) can be read only once"),
-        (["fit", "--unlabelled", "f", "--recipe", "plain"], "which only recipe tuned has"),
+        (["fit", "--unlabelled", "f", "--recipe", "plain"], "learns from labelled texts only"),
         (["fit", "--labels", "a=-", "--labels", "b=-"], "standard input (-) can be read only once"),
         (["fit", "--labels", "a=s.txt,b=t.txt"], "give --labels once for each file"),
         (["fit", "--labels", "a=data.csv", "--text-column", "x"], "has no columns"),
