@@ -1,8 +1,9 @@
 """How long the requests of the page of `lmclassify serve` take, one after the other.
 
 ``python -m benchmarks.page_requests MODEL`` starts ``lmclassify serve``, sends what the page sends while
-texts are typed, and prints a Markdown table of milliseconds: the label and the reasons of a text (two
-requests at once), next words of the label found, and next words of a mixture of labels.
+texts are typed, and prints a Markdown table of milliseconds: the label of a text and the reasons (two
+requests at once; the page shows the label first), next words of the label found, and next words of a mixture
+of labels.
 """
 
 from __future__ import annotations
@@ -37,11 +38,15 @@ def measure(address: str, repeats: int) -> dict[str, list[float]]:
     """Return the milliseconds of each kind of request."""
     pool = ThreadPoolExecutor(2)
 
-    def label_and_reasons(text: str) -> None:
-        both = [pool.submit(send, address, "predict", {"texts": [text]})]
-        both.append(pool.submit(send, address, "explain", {"text": text}))
-        for one in both:
-            one.result()
+    waiting = []
+
+    def verdict(text: str) -> None:
+        predicting = pool.submit(send, address, "predict", {"texts": [text]})
+        waiting.append(pool.submit(send, address, "explain", {"text": text}))
+        predicting.result()
+
+    def reasons(text: str) -> None:
+        waiting.pop().result()
 
     def words_of_label(text: str) -> None:
         label = labels[text]
@@ -49,7 +54,8 @@ def measure(address: str, repeats: int) -> dict[str, list[float]]:
 
     labels = {text: send(address, "explain", {"text": text})["label"] for text in TEXTS}
     kinds: dict[str, Callable[[str], None]] = {
-        "label and reasons": label_and_reasons,
+        "label": verdict,
+        "reasons, after the label": reasons,
         "words of the label": words_of_label,
         "words of a mixture": lambda text: send(address, "suggest", {"prefix": text, "n": 5}),
     }

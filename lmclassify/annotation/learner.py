@@ -9,6 +9,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 import traceback
 import warnings
@@ -217,6 +218,7 @@ def _work(connection: Connection, seed: int, num_choices: int) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported; leave processors to others
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
+        _leave_a_processor()
     assessed, assessment = 0, None
     with contextlib.suppress(EOFError, OSError):
         texts = connection.recv()
@@ -235,6 +237,13 @@ def _work(connection: Connection, seed: int, num_choices: int) -> None:
                 traceback.print_exc()
                 failed = Round(len(request.labels), [], error=f"{type(error).__name__}: {error}")
                 connection.send((failed, True))
+
+
+def _leave_a_processor() -> None:
+    """Use all processors but one, which is for the page."""
+    if sys.platform == "linux":
+        available = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, available[1:] or available)
 
 
 def _end_with_parent() -> None:

@@ -65,18 +65,19 @@ async function update() {
 }
 
 async function explain(text, options) {
-  const [{ predictions }, explanation] = await Promise.all([
-    post("v1/predict", { texts: [text] }, options),
-    post("v1/explain", { text }, options),
-  ]);
-  const [prediction] = predictions;
+  const predicting = post("v1/predict", { texts: [text] }, options);
+  const explaining = post("v1/explain", { text }, options);
+  explaining.catch(() => {}); // its error is thrown below
+  const [prediction] = (await predicting).predictions;
   const { label, probabilities } = prediction;
   const ranked = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
   const probability = Object.hasOwn(probabilities, label) ? ` (${percent(probabilities[label])})` : "";
   const bars = ranked.slice(0, BARS);
+  say(byId("verdict"), swatch(colourNumbers([label]).get(label)), element("strong", {}, labelName(label)), probability);
+  const explanation = await explaining; // takes longer with many labels
   const compared = [explanation.label, explanation.against].filter((name) => name !== null);
   const numbers = colourNumbers([...bars.map(([name]) => name), ...compared]);
-  say(byId("verdict"), swatch(numbers.get(label)), element("strong", {}, labelName(label)), probability);
+  byId("verdict").firstChild.replaceWith(swatch(numbers.get(label)));
   predicted = Object.hasOwn(probabilities, label) ? label : ranked[0][0];
   showCorrections(
     text,
