@@ -10,7 +10,7 @@ PREFIX = "X-LMClassify-"
 MAX_WORD_CHARACTERS = 40
 """Characters written of a word of the reason: enough to recognise it, and senders choose the words."""
 
-_FROM = re.compile(rb"From [^\n]*\n")
+_FROM = re.compile(rb"From [^\r\n]*\r?\n")
 # Mail ends lines with CRLF or LF, but some readers also take a single carriage return as a line end.
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _OWN_HEADER = re.compile(rb"x-lmclassify-[!-9;-~]*[ \t]*:", re.IGNORECASE)

@@ -139,6 +139,7 @@ PIECES = [
 @example(b"")
 @example(b"From a")
 @example(b"From a\n")
+@example(b"From a\rX-LMClassify-Label: ham\n")
 def test_only_the_headers_change(message):
     result = filtered(message)
     added = ADDED if ADDED in result else ADDED.replace(b"\n", b"\r\n")
