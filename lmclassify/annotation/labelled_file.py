@@ -283,10 +283,10 @@ class LabelledFile:
             return
         width = len(self._columns.names)
         added = (self._separator * len(names)).encode(self._encoding)
-        ends = ["\r\n".encode(self._encoding), "\n".encode(self._encoding)]
+        both, one = "\r\n".encode(self._encoding), "\n".encode(self._encoding)
         for _, last in self._records[1:]:
             line = lines[last - 1]
-            end = next((end for end in ends if line.endswith(end)), b"")
+            end = both if line.endswith(both) else one if line.endswith(one) else b""
             lines[last - 1] = line[: len(line) - len(end)] + added + end
         self._change(lines, -1, dict(enumerate(names, width)))
 
@@ -302,7 +302,7 @@ class LabelledFile:
             raise DataError(f"{where}: {self._encoding} has no {lacking}; save the file as UTF-8") from None
         except CellError as error:
             raise DataError(f"{where}: {error}") from None
-        lines[first:last] = [changed, *[b""] * (last - first - 1)]
+        lines[first:last] = [*[b""] * (last - first - 1), changed]  # columns are added to the last line
 
     def _require_unchanged(self) -> None:
         """Raise FileChangedError if the file is not as it was read or written last."""

@@ -250,6 +250,7 @@ class Session:
                 self._begin()
                 self._restart_learner()
             else:
+                self._fill()
                 self._submit()
             return num_lost
 
@@ -257,6 +258,10 @@ class Session:
         """Begin with the texts as they are."""
         self._round: Round | None = None
         self._chosen: deque[Choice] = deque()
+        self._fill()
+
+    def _fill(self) -> None:
+        """Put all texts that are still to be answered into the queue."""
         if self._suspects is not None:
             self._waiting = deque(self._suspects)
             return

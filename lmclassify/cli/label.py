@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import threading
 import webbrowser
 from collections.abc import Sequence
 from functools import partial
@@ -125,8 +126,8 @@ def label(
         def started() -> None:
             run.say(f"label at {address}")
             run.say("Ctrl-C ends it; each answer is in its file at once")
-            if not no_browser:
-                webbrowser.open(address)
+            if not no_browser:  # some browsers run in the terminal until they are closed
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
         serve_session(session, listener, token, on_start=started)
     _summarize(run, session, files, check)

@@ -57,7 +57,7 @@ class CellEditor:
                 wanted += [""] * more
             cells[number], wanted[number] = self._write(value), value
         changed = self._separator.join(cells) + record[len(body) :]
-        if self._read(changed, len(cells)) != wanted:
+        if self._read(changed, len(cells)) != wanted or self.has_unclosed_quote(changed):
             raise CellError("its quotes do not let single cells be changed; put its cells in quotes")
         return changed
 

@@ -55,6 +55,17 @@ def test_columns_are_added_with_the_first_answer(make):
     assert path.read_text().splitlines()[2] == "2,lunch,,,,"
 
 
+def test_a_note_after_an_answer_to_a_text_of_several_lines(make):
+    path = make('text,n\n"two\nlines",1\nb,2\n')
+    file = LabelledFile(str(path))
+    file.write({0: SPAM})
+    file.write({1: Answer("ham", AT, RANDOM, "a note")})
+    assert path.read_text() == (
+        f'text,n,label,labelled_at,source,note\n"two\nlines",1,spam,{AT},random,\nb,2,ham,{AT},random,a note\n'
+    )
+    assert LabelledFile(str(path)).answers == file.answers
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -208,6 +208,15 @@ def test_a_file_read_again_keeps_the_answers(open_session, path):
         session.answer("a", item["id"], "skip")
 
 
+def test_a_label_that_was_removed_from_the_file_is_asked_for_again(open_session, path):
+    path.write_text("text,label\none,spam\ntwo,ham\nthree,\n")
+    with open_session() as session:
+        assert [item["row"] for item in session.next_texts("a", 9)] == [3]
+        path.write_text("text,label\none,\ntwo,ham\nthree,\n")
+        session.reload()
+        assert sorted(item["row"] for item in session.next_texts("a", 9)) == [1, 3]
+
+
 def test_suspects_are_confirmed_or_corrected(tmp_path):
     path = tmp_path / "train.csv"
     path.write_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -59,6 +60,26 @@ def labelling(path, *options):
     with subprocess.Popen(command, cwd=path.parent, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Labelling(process)
+        finally:
+            process.kill()
+
+
+@pytest.mark.long
+def test_a_browser_that_runs_in_the_terminal_gets_the_page(texts, tmp_path):
+    """It is not waited for: the page is answered while it runs."""
+    browser, status = tmp_path / "browser", tmp_path / "status.new"
+    fetch = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=60).status)"
+    browser.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{fetch}" "$1" > "{status}"\n')
+    browser.chmod(0o755)
+    command = [sys.executable, "-m", "lmclassify", "label", texts.name]
+    environment = {**os.environ, "BROWSER": str(browser)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + 120
+            while not (status.exists() and status.read_text()):
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            assert status.read_text() == "200\n"
         finally:
             process.kill()
 
