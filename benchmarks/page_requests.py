@@ -1,9 +1,9 @@
 """How long the requests of the page of `lmclassify serve` take, one after the other.
 
 ``python -m benchmarks.page_requests MODEL`` starts ``lmclassify serve``, sends what the page sends while
-texts are typed, and prints a Markdown table of milliseconds: the label of a text and the reasons (two
-requests at once; the page shows the label first), next words of the label found, and next words of a mixture
-of labels.
+texts are typed, and prints a Markdown table of milliseconds: the label of a text and the reasons (their
+requests are sent one after the other, without waiting), next words of the label found, and next words of a
+mixture of labels.
 """
 
 from __future__ import annotations
@@ -15,57 +15,53 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks.common import errors_in_one_line, table_head
 
 TEXTS = ("your free prize is waiting", "please transfer some money to my", "what is the weather like in")
 
 
-def send(address: str, path: str, body: Any) -> Any:
-    """Send a request and return the answer."""
-    request = urllib.request.Request(
-        f"{address}v1/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as response:
-        return json.load(response)
+def begin(address: str, path: str, body: Any) -> HTTPConnection:
+    """Send a request on a connection of its own."""
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
+    connection.request("POST", f"/v1/{path}", json.dumps(body), {"Content-Type": "application/json"})
+    return connection
+
+
+def end(connection: HTTPConnection) -> Any:
+    """Return the answer."""
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    if response.status != HTTPStatus.OK:
+        raise SystemExit(f"error: {answer['detail']}")
+    return answer
 
 
 def measure(address: str, repeats: int) -> dict[str, list[float]]:
-    """Return the milliseconds of each kind of request."""
-    pool = ThreadPoolExecutor(2)
-
-    waiting = []
-
-    def verdict(text: str) -> None:
-        predicting = pool.submit(send, address, "predict", {"texts": [text]})
-        waiting.append(pool.submit(send, address, "explain", {"text": text}))
-        predicting.result()
-
-    def reasons(text: str) -> None:
-        waiting.pop().result()
-
-    def words_of_label(text: str) -> None:
-        label = labels[text]
-        send(address, "suggest", {"prefix": text, "label": label, "n": 5})
-
-    labels = {text: send(address, "explain", {"text": text})["label"] for text in TEXTS}
-    kinds: dict[str, Callable[[str], None]] = {
-        "label": verdict,
-        "reasons, after the label": reasons,
-        "words of the label": words_of_label,
-        "words of a mixture": lambda text: send(address, "suggest", {"prefix": text, "n": 5}),
-    }
+    """Return the milliseconds of each kind of answer, from when its first request was sent."""
+    kinds = ("label", "reasons", "words of the label", "words of a mixture")
     found: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(repeats):
-        for text in TEXTS:
-            for kind, ask in kinds.items():
-                started = time.perf_counter()
-                ask(text)
-                found[kind].append(1000 * (time.perf_counter() - started))
+    for text in TEXTS * repeats:
+        started = time.perf_counter()
+
+        def note(kind: str, started: float = started) -> None:
+            found[kind].append(1000 * (time.perf_counter() - started))
+
+        predicting = begin(address, "predict", {"texts": [text]})
+        explaining = begin(address, "explain", {"text": text})
+        end(predicting)
+        note("label")
+        label = end(explaining)["label"]
+        note("reasons")
+        for kind, asked in (("words of the label", label), ("words of a mixture", None)):
+            started = time.perf_counter()
+            end(begin(address, "suggest", {"prefix": text, "label": asked, "n": 5}))
+            note(kind, started)
     return found
 
 

@@ -8,24 +8,22 @@ a part of the training data is tested instead: choices were made with it.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.common import append_record, errors_in_one_line, print_progress, read_records, table_head
-from benchmarks.label_order import SETS, parts
+from benchmarks.label_order import parts, set_parser
 from lmclassify import LMClassifier
 from lmclassify.datasets.labelled import LabelledTexts
 
 SIZES = (50, 200, 1000)
 UNLABELLED = 3_000
 LEAST = 1e-9
-"""Probability of a label that the model does not know."""
+"""Lowest probability in the log-loss, also that of labels which the model does not have."""
 
 
 def measure(pool: LabelledTexts, tested: LabelledTexts, size: int, seed: int) -> dict[str, dict[str, float]]:
@@ -71,15 +69,8 @@ def table(records: list[dict[str, Any]]) -> list[str]:
 
 def main() -> None:
     """Run all sets and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder with the sets' files")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser = set_parser(__doc__)
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
-    parser.add_argument("--validate", action="store_true", help="test a part of the training data")
-    parser.add_argument("--results", type=Path, help="JSON Lines file of finished runs")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # labels with few texts
     with errors_in_one_line():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import signal
@@ -26,6 +25,7 @@ from lmclassify.service.app import STATIC as SHARED
 from lmclassify.service.guard import Guard, check_site
 from lmclassify.service.problems import MEDIA_TYPE, RequestError, add_error_handlers
 from lmclassify.service.schemas import Integer, StrictRoute
+from lmclassify.service.server import handling_signals
 from lmclassify.service.settings import ServiceSettings
 
 STATIC = Path(__file__).parent / "static"
@@ -84,7 +84,7 @@ def labelling_app(session: Session, token: str, host: str = "127.0.0.1") -> Guar
 
 
 class _Paths:
-    """What the paths answer. Files are written in threads, so that other requests need not wait."""
+    """Handles requests. Files are written in threads, so that other requests do not wait."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -126,7 +126,7 @@ async def _page() -> Response:
 
 
 async def _session_error(_: Request, error: Exception) -> Response:
-    """Answer an error of the session: 409 for a conflict, 422 for bad input, 500 for a file that fails."""
+    """Return the response for an error: 409 for a conflict, 422 for bad input, 500 if writing fails."""
     conflict = isinstance(error, (ConflictError, FileChangedError))
     status = 409 if conflict else 422 if isinstance(error, DataError) else 500
     problem = RequestError(status, str(error))
@@ -169,14 +169,8 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End the server at a signal; unlike with uvicorn's handlers, the exit status is 0."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._end)
-        try:
+        with handling_signals({signal.SIGINT: self._end, signal.SIGTERM: self._end}):
             yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
 
     def _end(self) -> None:
         self.force_exit = self.should_exit

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from lmclassify.annotation.selection import fit_model
 
 FOLDS, HALF_FOLDS = 5, 2
-"""Folds of the cross-validation; for so many of them there is also a model of half of the other texts."""
+"""Folds of the cross-validation; the first two are also scored by a model of half of the training texts."""
 MIN_RANDOM = 10
 """Fewest texts drawn at random from which accuracy is estimated."""
 FORECAST_LABELS = 20
 """The forecast is for this many more labels."""
 TYPICAL_EXPONENT, SPREAD_OF_EXPONENTS = 0.35, 0.2
-"""Of learning curves of six public sets, from 100 to 1,000 labels (docs/benchmarks.md)."""
+"""Assumed mean and standard deviation of exponents; docs/experiments.md has learning curves of six sets."""
 MAX_EXPONENT = 1.0
 """Steepest learning curve: the error falls no faster than 1 / number of labels."""
 

@@ -30,7 +30,7 @@ NUM_CHOICES = 50
 REFIT_SHARE = 0.01
 """A new round begins as soon as this share of the labels is new."""
 ASSESS_SHARE = 0.1
-"""The model is assessed again when the labels have grown by this share: that takes as long as ten fits."""
+"""The model is assessed again when the labels have grown by this share: that takes as long as six fits."""
 NUM_PROBABILITIES = 5
 """Labels whose probabilities a guess has."""
 NICENESS = 10

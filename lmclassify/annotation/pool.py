@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lmclassify.annotation.labelled_file import NONE, RANDOM, SKIPPED, Answer, LabelledFile
@@ -144,8 +144,4 @@ def _matching_rows(old: Sequence[str], new: Sequence[str]) -> Mapping[int, int]:
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row in range(len(new) - 1, -1, -1):
         rows[new[row]].append(row)
-    return {row: rows[text].pop() for row, text in _numbered(old) if rows[text]}
-
-
-def _numbered(texts: Iterable[str]) -> Iterable[tuple[int, str]]:
-    return enumerate(texts)
+    return {row: rows[text].pop() for row, text in enumerate(old) if rows[text]}

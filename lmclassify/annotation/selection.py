@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +26,6 @@ MAX_CLUSTERED = 3_000
 UNCERTAIN_PER_CHOICE = 10
 """Per text to choose, as many of the most uncertain ones are clustered."""
 _DIMENSIONS = 50
-_MIN_DISTANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,7 @@ def _representative(
 
 def _interleaved(main: list[Chosen], others: list[Chosen]) -> list[Chosen]:
     """Spread the others evenly among the main ones."""
-    if not others:
-        return main
-    result, done = [], 0
-    for place in range(len(main) + len(others)):
-        if done < len(others) and (place + 0.5) * len(others) >= (done + 0.5) * (len(main) + len(others)):
-            result.append(others[done])
-            done += 1
-        else:
-            result.append(main[place - done])
+    result, total = list(main), len(main) + len(others)
+    for number, choice in enumerate(others):
+        result.insert(math.ceil((number + 0.5) * total / len(others) - 0.5), choice)
     return result

@@ -14,7 +14,7 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.cli.rows import read_rows
+from lmclassify.cli.rows import read_rows, reading_options
 from lmclassify.errors import DataError, OptionError, counted, listing
 
 if TYPE_CHECKING:
@@ -101,21 +101,13 @@ def check(
     """
     from lmclassify.check.findings import KINDS, parse_kinds
     from lmclassify.check.run import check_rows
-    from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
     from lmclassify.parallel import number_of_threads
 
     wanted = list(KINDS) if kinds is None else parse_kinds("--kinds", kinds)
     failing = _failing(fail_on, wanted)
-    reading = {
-        "format": input_format,
-        "encoding": encoding,
-        "fields": DEFAULT_FIELDS if fields is None else parse_fields(fields),
-        "dialect": common.parse_dialect(*(options.pop(name) for name in common.DIALECT_OPTIONS)),
-        "sheet": sheet,
-        "named_columns": (text_column, label_column),
-    }
-    if [*data, *(test or [])].count("-") > 1:
-        raise OptionError("standard input (-) can be read only once")
+    reading = reading_options(
+        [*data, *(test or [])], text_column, label_column, input_format, encoding, sheet, fields, options
+    )
     with _open_outputs(output, html) as (table, page):
         rows = read_rows(run, data, test or [], reading, text_column, label_column)
         with ProgressDisplay(run, "check", 1.0, output=output) as display:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lmclassify.cli.command import Options
-from lmclassify.errors import OptionError
+from lmclassify.errors import LMClassifyError, OptionError
+from lmclassify.extras import install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -158,6 +160,13 @@ def load_model(run: Run, folder: str, exact: bool) -> FittedModel:
     if fitted.needs_lessons:
         run.say("note: the model has learned too little for its labels to mean anything (lmclassify info)")
     return fitted
+
+
+def require_packages(command: str, *packages: str, extra: str) -> None:
+    """Raise LMClassifyError, which says how to install the extra, if one of its packages is missing."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise LMClassifyError(f"{command} needs {package}: {install_extra(extra)}")
 
 
 def parse_dialect(

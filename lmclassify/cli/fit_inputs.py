@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -239,11 +240,19 @@ def parse_labels(labels: list[str], exact: list[str]) -> tuple[list[str], dict[s
             files[name] = path
         else:
             names += [name.strip() for name in value.split(",")]
+    check_label_names(names, files)
+    return names, files
+
+
+def check_label_names(names: Sequence[str], others: Iterable[str] = ()) -> None:
+    """Raise OptionError if a name of --labels is empty, given twice or not valid Unicode.
+
+    `others` only have to be valid Unicode.
+    """
     if not all(names):
         raise OptionError("--labels holds an empty name")
-    if any("\ud800" <= character <= "\udfff" for name in [*names, *files] for character in name):
+    if any("\ud800" <= character <= "\udfff" for name in [*names, *others] for character in name):
         raise OptionError("--labels holds bytes that are not valid UTF-8")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise OptionError(f"--labels names {listing(twice)} twice")
-    return names, files

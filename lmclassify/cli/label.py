@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import threading
 import webbrowser
@@ -15,9 +14,9 @@ import typer
 
 from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
+from lmclassify.cli.fit_inputs import check_label_names
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.errors import LMClassifyError, OptionError, counted, listing
-from lmclassify.extras import install_extra
+from lmclassify.errors import OptionError, counted, listing
 
 if TYPE_CHECKING:
     from lmclassify.annotation.labelled_file import LabelledFile
@@ -89,8 +88,9 @@ def label(
     most from. Each answer is written into its file at once, in the columns label, labelled_at and source; the
     rest of the file stays as it is. The same command goes on where you stopped. Ctrl-C ends it.
     """
-    _require_packages()
-    names = _parse_labels(labels or [])
+    common.require_packages("label", "fastapi", "uvicorn", extra="serve")
+    names = [name.strip() for value in labels or [] for name in value.split(",")]
+    check_label_names(names)
     from lmclassify.annotation.app import new_token, serve_session
     from lmclassify.annotation.file_lock import locked
     from lmclassify.annotation.labelled_file import FileOptions, LabelledFile
@@ -133,16 +133,6 @@ def label(
     _summarize(run, session, files, check)
 
 
-def _parse_labels(values: Sequence[str]) -> list[str]:
-    names = [name.strip() for value in values for name in value.split(",")]
-    if not all(names):
-        raise OptionError("--labels holds an empty name")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise OptionError(f"--labels names {listing(twice)} twice")
-    return names
-
-
 def _require_different(files: Sequence[str]) -> None:
     real = [os.path.realpath(path) for path in files]
     twice = [path for number, path in enumerate(files) if real[number] in real[:number]]
@@ -176,12 +166,6 @@ def _summarize(run: Run, session: Session, files: Sequence[str], check: bool) ->
     run.say(f"{session.num_labelled:,} of {session.num_texts:,} {done} in {listing(files)}")
     if len(session.labels()) > 1:
         run.say(f"fit a model with: lmclassify fit {' '.join(files)}")
-
-
-def _require_packages() -> None:
-    for package in ("fastapi", "uvicorn"):
-        if importlib.util.find_spec(package) is None:
-            raise LMClassifyError(f"label needs {package}: {install_extra('serve')}")
 
 
 def register(app: typer.Typer) -> None:

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lmclassify.cli import common
 from lmclassify.cli.command import Run
 from lmclassify.cli.progress import RowProgress
-from lmclassify.errors import DataError
+from lmclassify.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from lmclassify.check.findings import CheckedRows
-    from lmclassify.datasets.sources import RowReader
+    from lmclassify.datasets.sources import InputFormat, RowReader
+
+
+def reading_options(
+    paths: Sequence[str],
+    text_column: str | None,
+    label_column: str | None,
+    input_format: InputFormat | None,
+    encoding: str | None,
+    sheet: str | None,
+    fields: str | None,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return options of `lmclassify.datasets.sources.open_rows`, from those of a command.
+
+    Raises OptionError if standard input is among the paths more than once, or an option has a wrong value.
+
+    Parameters
+    ----------
+    options : mapping
+        The options `lmclassify.cli.common.DIALECT_OPTIONS`.
+    """
+    from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
+
+    if paths.count("-") > 1:
+        raise OptionError("standard input (-) can be read only once")
+    return {
+        "format": input_format,
+        "encoding": encoding,
+        "fields": DEFAULT_FIELDS if fields is None else parse_fields(fields),
+        "dialect": common.parse_dialect(*(options[name] for name in common.DIALECT_OPTIONS)),
+        "sheet": sheet,
+        "named_columns": (text_column, label_column),
+    }
 
 
 def read_rows(
@@ -25,14 +58,14 @@ def read_rows(
     label_column: str | None,
     without_labels: str = "only its texts are checked",
 ) -> CheckedRows:
-    """Read the rows of all files, those without text or label included.
+    """Read all rows of files, including those without text or label.
 
     Parameters
     ----------
     data, test : list of str
         Files; only those in `data` count as training rows.
     reading : mapping
-        Options of `lmclassify.datasets.sources.open_rows`.
+        From `reading_options`.
     without_labels : str
         What is said of a file that has no label column.
     """

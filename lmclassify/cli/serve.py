@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import ipaddress
 import logging
 import math
@@ -20,10 +19,10 @@ from lmclassify.cli.common import (
     DEFAULT_MODEL,
     Exact,
     Model,
+    require_packages,
 )
 from lmclassify.cli.decision_options import DECISION_OPTIONS
-from lmclassify.errors import LMClassifyError, OptionError
-from lmclassify.extras import install_extra
+from lmclassify.errors import OptionError
 from lmclassify.logs import log_formatter
 from lmclassify.mail.local_service import TOKEN
 
@@ -179,7 +178,7 @@ def serve(
         raise OptionError(f"--learn on {host}, which others can reach, needs a token; see --token-file")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model to reload
     host, port = host or _LOOPBACK, 8000 if port is None else port
-    _require_packages()
+    require_packages("serve", *_PACKAGES, extra="serve")
     from lmclassify.service.server import serve as serve_on
     from lmclassify.service.settings import ServiceSettings
     from lmclassify.service.worker_process import WorkerCommand
@@ -228,12 +227,6 @@ def _listening(host: str, port: int, path: str | None) -> Iterator[tuple[sockets
     with listen_on_port(host, port) as listener:
         number = listener.getsockname()[1]
         yield listener, f"http://{f'[{host}]' if ':' in host else host}:{number}/"
-
-
-def _require_packages() -> None:
-    for package in _PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            raise LMClassifyError(f"serve needs {package}: {install_extra('serve')}")
 
 
 def _shared_model(context: typer.Context, model: str, models: str | None, watch: bool) -> str | None:

@@ -13,8 +13,8 @@ import typer
 from lmclassify.cli import common
 from lmclassify.cli.command import Run, add_command
 from lmclassify.cli.progress import ProgressDisplay
-from lmclassify.cli.rows import read_rows
-from lmclassify.errors import DataError, OptionError, counted
+from lmclassify.cli.rows import read_rows, reading_options
+from lmclassify.errors import DataError, counted
 from lmclassify.text.display import aligned, shown
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="Write the rows as a table (.csv, .tsv, .jsonl or .parquet) with row (1 is the first data row), "
-        "why, text and, once two labels have texts, predicted_label and probability; and file if there are "
+        help="Write the rows as a table (.csv, .tsv, .jsonl or .parquet). Columns: row (1 is the first data "
+        "row), why, text; predicted_label and probability, if two labels have texts; file, if there are "
         "several. `-` writes CSV to standard output instead of the text.",
     ),
 ]
@@ -72,18 +72,8 @@ def suggest_rows(
     other. Nothing in POOL is changed. To label in the browser, use label.
     """
     from lmclassify.annotation.learner import choose_round
-    from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
 
-    reading = {
-        "format": input_format,
-        "encoding": encoding,
-        "fields": DEFAULT_FIELDS if fields is None else parse_fields(fields),
-        "dialect": common.parse_dialect(*(options.pop(name) for name in common.DIALECT_OPTIONS)),
-        "sheet": sheet,
-        "named_columns": (text_column, label_column),
-    }
-    if pool.count("-") > 1:
-        raise OptionError("standard input (-) can be read only once")
+    reading = reading_options(pool, text_column, label_column, input_format, encoding, sheet, fields, options)
     with nullcontext() if output is None else common.open_table(output, "-o") as table:
         no_labels = "rows are chosen that differ from each other"
         rows = read_rows(run, pool, [], reading, text_column, label_column, no_labels)

@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -89,6 +89,19 @@ def uvicorn_config(service: Service, settings: ServiceSettings, max_connections:
     )
 
 
+@contextlib.contextmanager
+def handling_signals(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    """Call these functions in the running event loop when their signals arrive."""
+    loop = asyncio.get_running_loop()
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
+
+
 class _Server(uvicorn.Server):
     def __init__(
         self,
@@ -110,19 +123,13 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals in the event loop; unlike with uvicorn's handlers, the exit status is 0."""
-        loop = asyncio.get_running_loop()
         handlers: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,
             signal.SIGHUP: self._reload_requested.set,
         }
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
-        try:
+        with handling_signals(handlers):
             yield
-        finally:
-            for number in handlers:
-                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Load the model, then accept requests."""

@@ -14,7 +14,7 @@ from lmclassify.errors import DataError
 
 
 class FakeLearner:
-    """Gives the rounds that a test puts into it."""
+    """A learner whose rounds the test provides."""
 
     busy = False
 

@@ -1,10 +1,9 @@
 /* The buttons of labels with their keys, and the search field that finds or adds a label. */
 
 import { byId, element, labelName, percent } from "../shared/dom.js";
-import { colourNumbers, swatch } from "../shared/label-colours.js";
+import { COLOURS, colourNumbers, swatch } from "../shared/label-colours.js";
 
 const KEYS = 9;
-const COLOURS = 6; // up to this number of labels, no two have the same colour
 const search = byId("search");
 const list = byId("found");
 let labels = []; // as in the state

@@ -1,9 +1,8 @@
 /* The side of the page: progress, how good the model is, and the labels with their numbers of texts. */
 
 import { byId, counted, element, labelName } from "../shared/dom.js";
-import { colourNumbers, swatch } from "../shared/label-colours.js";
+import { COLOURS, colourNumbers, swatch } from "../shared/label-colours.js";
 
-const COLOURS = 6; // up to this number of labels, no two have the same colour
 
 export function showProgress(state) {
   byId("files").textContent = state.files.join(", ");

@@ -7,7 +7,6 @@ const MIN_SHARE = 0.05; // of the largest contribution; words with less are not 
 const WHY = {
   random: "Chosen at random, for the estimate of accuracy.",
   uncertain: "The model is unsure about this text.",
-  new: "This text is unlike the texts labelled so far.",
   diverse: "Chosen so that the first texts differ from each other.",
   suspect: "The label of this text may be wrong.",
 };

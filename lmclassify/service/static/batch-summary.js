@@ -28,27 +28,22 @@ export class BatchSummary {
     const differ = this.compared - this.right;
     const text = `Accuracy ${percent(this.right / this.compared)}: the model differs from the label in the file in `;
     say(byId("file-accuracy"), compares ? `${text}${counted(differ, "row")} of ${counted(this.compared, "row")}.` : "");
-    const heads = ["row", "text", "predicted", "probability", ...(compares ? ["in the file"] : [])];
-    table.tHead.replaceChildren(
-      element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head))),
-    );
     const rows = [...this.first].sort(([one], [other]) => one - other);
-    table.tBodies[0].replaceChildren(...rows.map((row) => this.line(row, compares)));
+    table.tBodies[0].replaceChildren(...rows.map((row) => this.line(row)));
   }
 
-  line([row, { label, probabilities }], compares) {
+  line([row, { label, probabilities }]) {
     const given = this.labels?.[row] ?? "";
-    const differs = compares && given !== "" && given !== label;
+    const differs = given !== "" && given !== label;
     const probability = Object.hasOwn(probabilities, label) ? percent(probabilities[label]) : "";
-    const file = compares ? [element("td", {}, labelName(given), differs ? " (differs)" : "")] : [];
+    const inFile =
+      given === "" ? [] : [element("div", {}, "in the file: ", labelName(given), differs ? " (differs)" : "")];
     return element(
       "tr",
       differs ? { class: "differs" } : {},
       element("th", { scope: "row" }, (row + 1).toLocaleString("en")),
       element("td", { class: "text", dir: "auto" }, shortened(this.texts[row])),
-      element("td", {}, labelName(label)),
-      element("td", {}, probability),
-      ...file,
+      element("td", {}, labelName(label), " ", probability, ...inFile),
     );
   }
 }

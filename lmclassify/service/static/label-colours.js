@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 
-const COLOURS = 6;
+export const COLOURS = 6; // up to this number of labels, no two have the same colour
 let labels = []; // all labels of the model, in its order
 
 export function setLabels(model) {

@@ -30,7 +30,7 @@ def labelling() -> FakeServer:
     fake = FakeServer(
         [
             item(1, PRIZE, why="uncertain", guess=guess(PRIZE, "spam", 0.84, "ham", ("newsletter",))),
-            item(2, MAIL, why="new", guess=guess(MAIL, "ham", 0.97, "newsletter", ("spam",))),
+            item(2, MAIL, why="diverse", guess=guess(MAIL, "ham", 0.97, "newsletter", ("spam",))),
             *OTHERS,
         ],
         ["ham", "spam", "newsletter"],
@@ -76,7 +76,7 @@ def finished() -> FakeServer:
 def long_text() -> FakeServer:
     """A long mail."""
     fake = labelling()
-    fake.texts[0] = item(1, "\n\n".join(f"{number}. {MAIL}" for number in range(1, 30)), why="new")
+    fake.texts[0] = item(1, "\n\n".join(f"{number}. {MAIL}" for number in range(1, 30)), why="diverse")
     return fake
 
 
@@ -85,7 +85,7 @@ def scripts() -> FakeServer:
     fake = labelling()
     hebrew = "שלום דנה, הפגישה נדחתה ליום שלישי בשעה 10:00. נא לאשר (Tom)."
     fake.texts[0] = item(1, hebrew, guess=guess(hebrew, "ham", 0.91, "spam"))
-    fake.texts[1] = item(2, "恭喜您中奖了！请点击下面的链接免费领取大奖。会议改到星期五了。", why="new")
+    fake.texts[1] = item(2, "恭喜您中奖了！请点击下面的链接免费领取大奖。会议改到星期五了。", why="diverse")
     return fake
 
 

@@ -122,6 +122,8 @@ def test_nothing_is_inaccessible(browser: Any, learning: str, scheme: str, size:
         expect(page.locator("#preview")).to_be_visible()
         without_violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+        table = page.locator("#preview").locator("..")
+        assert table.evaluate("place => place.scrollWidth - place.clientWidth") == 0
 
 
 def test_models_of_users_only(browser: Any, tmp_path: Path) -> None:
