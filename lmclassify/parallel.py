@@ -6,14 +6,11 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from lmclassify.errors import OptionError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
@@ -142,21 +139,62 @@ def run_in_rounds(
     KeyboardInterrupt
         After the running steps have returned.
     """
+    waiting = list(payloads)
+    interrupted = threading.Event()
+    ended = threading.Event()
+    errors: list[BaseException] = []
+
+    def guarded(payload: Payload) -> bool:
+        return not interrupted.is_set() and step(payload)
+
+    def interrupt() -> None:
+        interrupted.set()
+        stop.set()
+
+    def run_all() -> None:
+        try:
+            _rounds(guarded, waiting, threads, before, interrupt)
+        except BaseException as error:  # raised again in the calling thread
+            errors.append(error)
+        finally:
+            ended.set()
+
+    # Ctrl-C interrupts the calling thread only, at any point. It therefore does nothing but wait, and even a
+    # thread whose start it interrupts runs no step afterwards.
+    runner = threading.Thread(target=run_all)
+    try:
+        runner.start()
+        while not ended.wait(_SIGNAL_INTERVAL):
+            pass
+    except BaseException:
+        interrupt()
+        if runner.ident is not None:
+            ended.wait()
+        raise
+    runner.join()
+    if errors:
+        raise errors[0]
+
+
+def _rounds(
+    step: Callable[[Payload], bool],
+    payloads: Sequence[Payload],
+    threads: int,
+    before: Callable[[], object] | None,
+    interrupt: Callable[[], None],
+) -> None:
+    """Run the steps of `run_in_rounds`; after an error, call `interrupt` and wait for the running steps."""
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-    # Steps never run in the calling thread, so that Ctrl-C does not interrupt one.
     with ThreadPoolExecutor(threads, initializer=before) as pool:
-        running: dict[Future[bool], Payload] = {}
+        running = {pool.submit(step, payload): payload for payload in payloads}
         try:
-            for payload in payloads:
-                running[pool.submit(step, payload)] = payload
             while running:
-                done, _ = wait(running, _SIGNAL_INTERVAL, return_when=FIRST_COMPLETED)
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     payload = running.pop(future)
                     if future.result():
                         running[pool.submit(step, payload)] = payload
         except BaseException:
-            stop.set()
-            wait([future for future in running if not future.cancel()])
+            interrupt()
             raise
