@@ -7,7 +7,9 @@ import csv
 import logging
 import os
 import pty
+import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -114,6 +116,17 @@ def saved(classifier: LMClassifier, tmp_path_factory: pytest.TempPathFactory) ->
 
 PROGRAM = [sys.executable, "-m", "lmclassify"]
 """The command line of the program in a process of its own."""
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on, for a program that cannot take port 0.
+
+    It is below those that systems give to outgoing connections, which could take it before the program does.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no free port")
 
 
 def run_cli(*arguments: object, cwd: Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

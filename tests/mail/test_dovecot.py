@@ -6,7 +6,6 @@ import imaplib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,7 +18,7 @@ import pytest
 from lmclassify.mail.folder_labels import FolderLabels
 from lmclassify.mail.watch import MaildirWatcher
 from lmclassify.mail.watch_state import WatchState
-from tests.conftest import GOLDEN, ROOT, run_cli
+from tests.conftest import GOLDEN, ROOT, free_port, run_cli
 
 FILES = ROOT / "docs" / "dovecot"
 LDA = "/usr/lib/dovecot/dovecot-lda"
@@ -89,9 +88,7 @@ class Dovecot:
         self.program("lmclassify-filter", f'printf "X-LMClassify-Label: %s\\n" "$(cat {folder}/label)"\ncat')
         for path in (folder, folder / "home"):
             os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         is_root = os.getuid() == 0
         me = pwd.getpwuid(os.getuid()).pw_name
         self.configuration = folder / "dovecot.conf"
@@ -106,7 +103,8 @@ class Dovecot:
                 group="dovecot" if is_root else me,
             )
         )
-        self.process = subprocess.Popen(["dovecot", "-F", "-c", self.configuration], stderr=subprocess.PIPE)
+        with (folder / "stderr").open("wb") as errors:
+            self.process = subprocess.Popen(["dovecot", "-F", "-c", self.configuration], stderr=errors)
 
     def program(self, name: str, lines: str) -> None:
         path = self.folder / name
@@ -121,8 +119,9 @@ class Dovecot:
             time.sleep(0.02)
 
     def log(self) -> str:
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        """Return what the server has said so far, before and after it opened its log."""
+        paths = [self.folder / "stderr", self.folder / "log"]
+        return "".join(path.read_text(errors="replace") for path in paths if path.exists())
 
     def connect(self) -> imaplib.IMAP4:
         """Log in, when the server is ready."""

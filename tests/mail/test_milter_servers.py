@@ -8,7 +8,6 @@ import email.policy
 import os
 import shutil
 import smtplib
-import socket
 import subprocess
 import tempfile
 from collections import Counter
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lmclassify import load
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import GOLDEN, ROOT, free_port
 from tests.service.conftest import DEADLINE, running, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("postfix")]
@@ -74,11 +73,6 @@ virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Postfix:
@@ -196,7 +190,8 @@ def test_postfix_rejects_and_quarantines_if_asked_to(postfix):
     hold = postfix.folder / "spool" / "hold"
     wait_until(lambda: hold.is_dir() and list(hold.iterdir()))
     (held,) = hold.iterdir()
-    shown = subprocess.run(["postcat", held], capture_output=True).stdout
+    postcat = ["postcat", "-c", postfix.folder / "etc", held]
+    shown = subprocess.run(postcat, check=True, capture_output=True).stdout
     assert b"\nX-LMClassify-Label: spam\n" in shown
     subprocess.run(["postsuper", "-c", postfix.folder / "etc", "-d", "ALL"], check=True, capture_output=True)
 
