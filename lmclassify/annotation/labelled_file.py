@@ -12,10 +12,11 @@ from lmclassify.annotation.file_format import open_table
 from lmclassify.errors import DataError, LMClassifyError, OptionError, counted, listing, shorten
 from lmclassify.persistence.atomic_file import FileWriter
 from lmclassify.tables.cell_editor import CellEditor, CellError
-from lmclassify.tables.columns import Header, find_label_column, find_text_column
+from lmclassify.tables.columns import Header, find_label_column, find_text_column, text_columns
 from lmclassify.tables.delimited import DelimitedReader
 from lmclassify.tables.dialect import Quoting
 from lmclassify.tables.recognition import Cells
+from lmclassify.tables.rows import join_columns
 
 LABELLED_AT, SOURCE, NOTE = "labelled_at", "source", "note"
 """Columns that are added besides that of labels; the last one with the first note."""
@@ -198,7 +199,6 @@ class LabelledFile:
         text_at = self._text_at(shown)
         label_at = self._label_at(shown, was_labelled=own[LABELLED_AT] is not None)
         description = table.describe(text_at, label_at)
-        self.text_column = table.columns[text_at]
         self.label_column = self._options.label_column or NEW_LABEL_COLUMN
         if label_at is None:
             self.description = f"{description}; labels go into the new column {shorten(self.label_column)}"
@@ -217,17 +217,19 @@ class LabelledFile:
                     self._fail_own_column(LABELLED_AT, answer.labelled_at, number)
                 if label_at is not None and row[label_at] != answer.label:
                     self.padded.append(number - 1)
-                self.texts.append(row[text_at])
+                self.texts.append(join_columns(row, text_at))
                 self.answers.append(answer)
 
-    def _text_at(self, table: _Table) -> int:
-        found = find_text_column(table, self._options.text_column)
+    def _text_at(self, table: _Table) -> Sequence[int]:
+        if self._options.text_column is not None:
+            return text_columns(table, self._options.text_column)
+        found = find_text_column(table)
         if found is None:
             raise DataError(
                 f"{self.name} has no text column: none of its columns ({listing(table.columns)}) is named "
                 "text or the like; name it with --text-column, or add a first line with names of columns"
             )
-        return found
+        return [found]
 
     def _label_at(self, table: _Table, *, was_labelled: bool) -> int | None:
         """Return the column of labels; None if there is none yet."""

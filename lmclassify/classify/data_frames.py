@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
@@ -13,9 +13,13 @@ import numpy.typing as npt
 from lmclassify.errors import DataError, LMClassifyWarning, OptionError, listing, shorten
 from lmclassify.tables.columns import TEXT_COLUMNS, Header, find_text_column
 from lmclassify.tables.recognition import SAMPLE_ROWS
+from lmclassify.text.fields import join_fields
 
 ColumnName = str | int
 """A column that a model can remember."""
+
+TextColumn = ColumnName | list[ColumnName]
+"""The column of the texts; or several, whose cells make a text, each on a line of its own."""
 
 
 class DataFrame(Protocol):
@@ -44,8 +48,8 @@ class TrainingColumns(NamedTuple):
     texts: Iterable[str]
     labels: Any
     unlabelled: Iterable[str] | None
-    text_column: ColumnName | None
-    """Name of the text column; None if the texts are not from a data frame."""
+    text_column: TextColumn | None
+    """None if the texts are not from a data frame."""
 
 
 def is_data_frame(data: object) -> TypeGuard[DataFrame]:
@@ -57,7 +61,7 @@ def read_training_data(
     texts: Any,
     labels: npt.ArrayLike | None,
     unlabelled: Any,
-    text: ColumnName | None,
+    text: ColumnName | Sequence[ColumnName] | None,
     label: ColumnName | None,
 ) -> TrainingColumns:
     """Return texts and labels of a fit, read from the columns `text` and `label` of data frames.
@@ -65,9 +69,18 @@ def read_training_data(
     Raises OptionError if a column is named without data frame, or labels are given twice. Raises DataError
     if a column is not there, or labels are missing.
     """
-    for name, what in ((text, "text"), (label, "label")):
-        if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
-            raise OptionError(f"{what} must be the name of a column (str or int), not {shorten(name)}")
+    wanted = [*text] if isinstance(text, list | tuple) and len(text) != 1 else column_list(text)[0]
+    for what, names in (("text", column_list(wanted)), ("label", [label])):
+        for name in names:
+            if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
+                several = " or a list of such names" if what == "text" else ""
+                raise OptionError(
+                    f"{what} must be the name of a column (str or int){several}, not {shorten(name)}"
+                )
+            if names.count(name) > 1:
+                raise OptionError(f"{what} names column {shorten(name)} twice")
+    if wanted == []:
+        raise OptionError("text names no column")
     if not is_data_frame(texts):
         if text is not None or label is not None:
             raise OptionError(f"text and label name columns of a data frame, but X is {_kind(texts)}")
@@ -83,9 +96,9 @@ def read_training_data(
         raise OptionError("labels are given twice: leave out y or label")
     if label is not None:
         labels = read_labels(texts, label)
-    if text is not None and text == label:
-        raise DataError(f"column {shorten(text)} is named for both text and label")
-    column = recognise_text_column(texts, label) if text is None else text
+    if label is not None and label in column_list(wanted):
+        raise DataError(f"column {shorten(label)} is named for both text and label")
+    column: TextColumn = recognise_text_column(texts, label) if wanted is None else wanted
     if is_data_frame(unlabelled):
         unlabelled = read_texts_of_model(unlabelled, column)
     return TrainingColumns(read_texts(texts, column), labels, unlabelled, column)
@@ -103,11 +116,27 @@ def read_column(frame: DataFrame, name: ColumnName) -> list[Any]:
     return list(frame[name])
 
 
-def read_texts(frame: DataFrame, name: ColumnName) -> list[Any]:
-    """Return a column of texts; missing texts are empty, and a warning counts them.
+def column_list(column: Any) -> list[Any]:
+    """Return the names of one text column or of several."""
+    return [*column] if isinstance(column, list | tuple) else [column]
 
-    Raises DataError as `read_column` does.
+
+def read_texts(frame: DataFrame, name: TextColumn) -> list[Any]:
+    """Return the texts of a column, or of several; missing cells are empty, and a warning counts them.
+
+    Raises DataError as `read_column` does, and if a cell of several columns is no str.
     """
+    if not isinstance(name, list):
+        return _read_cells(frame, name)
+    cells = [_read_cells(frame, each) for each in name]
+    for column, values in zip(name, cells, strict=True):
+        for row, value in enumerate(values):
+            if not isinstance(value, str):
+                raise DataError(f"column {shorten(column)}: text {row} is no str: {shorten(value)}")
+    return [join_fields(row) for row in zip(*cells, strict=True)]
+
+
+def _read_cells(frame: DataFrame, name: ColumnName) -> list[Any]:
     values = read_column(frame, name)
     texts = ["" if is_missing(value) else value for value in values]
     missing = sum(map(is_missing, values))
@@ -116,27 +145,29 @@ def read_texts(frame: DataFrame, name: ColumnName) -> list[Any]:
         warnings.warn(
             f"{missing:,} of {len(values):,} texts in column {shorten(name)} {are} as empty (None or NaN)",
             LMClassifyWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     return texts
 
 
-def read_texts_of_model(frame: DataFrame, name: ColumnName | None) -> list[Any]:
+def read_texts_of_model(frame: DataFrame, name: TextColumn | None) -> list[Any]:
     """Return the texts of a data frame that a model scores.
 
     Raises DataError if there is no such column.
 
     Parameters
     ----------
-    name : str, int or None
-        The column that the model was fitted on. None: it is recognised.
+    name : str, int, list of these, or None
+        The columns that the model was fitted on. None: one is recognised.
     """
     if name is None:
         name = recognise_text_column(frame)
-    elif name not in list(frame.columns):
+    missing = [each for each in column_list(name) if each not in list(frame.columns)]
+    if missing:
         raise DataError(
-            f"the data frame has no column {shorten(name)}, which the model was fitted on; its columns: "
-            f"{listing(frame.columns) or 'none'}; rename the column of texts, or pass this column only"
+            f"the data frame has no column {shorten(missing[0])}, which the model was fitted on; its "
+            f"columns: {listing(frame.columns) or 'none'}; rename the column of texts, or pass this column "
+            "only"
         )
     return read_texts(frame, name)
 
@@ -179,7 +210,7 @@ def recognise_text_column(frame: DataFrame, label: ColumnName | None = None) -> 
     strings = [name for name in names if samples[name] is not None]
     rows = zip(*(samples[name] or () for name in strings), strict=True)
     table = _Table([str(name) for name in strings], list(rows))
-    found = find_text_column(table, None)
+    found = find_text_column(table)
     if found is not None:
         return strings[found]
     if len(strings) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from lmclassify.classify.data_frames import ColumnName, Texts, read_training_data
+from lmclassify.classify.data_frames import ColumnName, Texts, column_list, read_training_data
 from lmclassify.classify.estimator_queries import ModelQueries
 from lmclassify.classify.incremental.remove_label import remove_label
 from lmclassify.classify.incremental.update import update
@@ -223,7 +223,7 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
         unlabelled: Texts | None = None,
         groups: Iterable[Any] | None = None,
         *,
-        text: ColumnName | None = None,
+        text: ColumnName | Sequence[ColumnName] | None = None,
         label: ColumnName | None = None,
     ) -> LMClassifier:
         """Fit the model. For Ray and checkpoints see `lmclassify.classify.training.fit.ClassifierTrainer`.
@@ -246,9 +246,11 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
             Each text's thread, sender or the like, if new texts come from others: texts of one group are
             never both trained on and held out. Texts of group None or NaN, or of a label with one group,
             stand alone. None: equal texts are groups if more than a third of the texts repeat others.
-        text, label : str or int, optional
-            Columns of the data frame `X`. By default the text column is recognised as the command line does
-            it, and labels are in `y`. All methods read the same text column of data frames.
+        text : str, int or list of these, optional
+            Column of the data frame `X`; several make one text, each a line of it. By default the text column
+            is recognised as the command line does it. All methods read the same columns of data frames.
+        label : str or int, optional
+            Column of the data frame `X`, instead of `y`.
 
         Returns
         -------
@@ -282,8 +284,10 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
             kept = f"interrupted: the model of stage {len(stages)} is kept"
             warnings.warn(kept, LMClassifyWarning, stacklevel=2)
         stages[-1].text_column = column
-        names = [name if isinstance(name, str) else None for name in (column, label)]
-        stages[-1].reading = Reading(text_column=names[0], label_column=names[1])
+        names = tuple(name for name in column_list(column) if isinstance(name, str))
+        whole = len(names) == len(column_list(column))
+        label_name = label if isinstance(label, str) else None
+        stages[-1].reading = Reading(text_columns=names if whole else None, label_column=label_name)
         return self._set_model(stages[-1])
 
     def add_label(self, label: Any, X: Texts) -> LMClassifier:

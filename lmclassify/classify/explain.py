@@ -10,7 +10,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,10 @@ import numpy.typing as npt
 from lmclassify.classify.attribution import Attributions, attribute
 from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.ensemble import log_softmax
-from lmclassify.classify.predictor import Predictor, as_texts
+from lmclassify.classify.predictor import Predictor
+from lmclassify.classify.texts import as_texts
 from lmclassify.errors import LMClassifyWarning, OptionError, plural, shorten
+from lmclassify.text.fields import fields_at
 
 Array = npt.NDArray[np.float64]
 ByLabel = dict[str, float]
@@ -61,6 +63,8 @@ class ExplainedWord(ExplainedEnd):
     word: str
     start: int
     end: int
+    field: NotRequired[str]
+    """The text column that it stands in, where several columns make a text."""
 
 
 class Explanation(dict[str, Any]):
@@ -139,7 +143,12 @@ def explain(
         message = f"the last {rest:,} of {len(attributions.spans):,} words {are} explained as one"
         warnings.warn(message, LMClassifyWarning, stacklevel=3)
         attributions = _merge_last_words(attributions, most)
-    return explanation(attributions, predictor.label_names, code, other)
+    found = explanation(attributions, predictor.label_names, code, other)
+    starts = [start for start, _ in attributions.spans]
+    fields = fields_at(attributions.text, starts, predictor.field_names)
+    for word, field in zip(found["words"], fields or (), strict=False):
+        word["field"] = field
+    return found
 
 
 def _merge_last_words(attributions: Attributions, most: int) -> Attributions:
@@ -193,7 +202,7 @@ def explanation(
             start=start,
             end=end,
             log_probability=by_label(attributions.log_probabilities[index]),
-            **rest(attributions.parts[index]),
+            **rest(attributions.parts[index]),  # type: ignore[typeddict-item]  # field, not required
         )
         for index, (start, end) in enumerate(attributions.spans)
     ]
@@ -268,13 +277,17 @@ def explained_sum(explanation: Explanation, write: Callable[[float], str], name:
     Parameters
     ----------
     write, name : callable
-        Write a contribution with its sign, and a label. Nothing else of the explanation is in the sentences.
+        Write a contribution with its sign, and a label or the field of a text. Nothing else of the
+        explanation is in the sentences.
     """
     against, decision = explanation["against"], explanation["decision"]
     label, total = name(explanation["label"]), write(decision)
-    words = sum(word["contribution"] for word in explanation["words"])
+    by_field: dict[str, float] = defaultdict(float)
+    for word in explanation["words"]:
+        by_field[name(word["field"]) if "field" in word else "words"] += word["contribution"]
+    words = ", ".join(f"{field} {write(value)}" for field, value in (by_field or {"words": 0.0}).items())
     sums = (
-        f"words {write(words)}, end of text {write(explanation['end_of_text']['contribution'])}, "
+        f"{words}, end of text {write(explanation['end_of_text']['contribution'])}, "
         f"prior (before any word is read) {write(explanation['prior']['contribution'])}"
     )
     unit = "Contributions are in nats, a unit of log-probability"

@@ -75,7 +75,8 @@ def _pieces(explanation: Explanation) -> list[_Piece]:
 
     pieces, done, text = [], 0, explanation["text"]
     for word in explanation["words"]:
-        pieces.append(piece(text[done : word["start"]], word["word"], word))
+        field = f"{word['field']}: " if "field" in word else ""
+        pieces.append(piece(text[done : word["start"]], word["word"], word, field))
         done = word["end"]
     pieces.append(piece(text[done:] + " ", "⏎", explanation["end_of_text"], "end of text: "))
     return pieces

@@ -8,8 +8,9 @@ from typing import TypedDict
 import numpy as np
 
 from lmclassify.classify.online.uniform_model import UniformModel
-from lmclassify.classify.predictor import Predictor, as_texts
+from lmclassify.classify.predictor import Predictor
 from lmclassify.classify.scoring import log_likelihoods
+from lmclassify.classify.texts import as_texts
 from lmclassify.classify.tuned_predictor import TunedPredictor
 from lmclassify.errors import OptionError
 from lmclassify.lm.inference.directions import DirectedLanguageModel

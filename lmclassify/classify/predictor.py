@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.data_frames import (
-    ColumnName,
+    TextColumn,
     Texts,
     is_data_frame,
-    is_missing,
     read_texts_of_model,
 )
 from lmclassify.classify.ensemble import log_softmax
@@ -30,11 +29,11 @@ from lmclassify.classify.online.lessons import MIN_LESSONS, Lessons
 from lmclassify.classify.online.uniform_model import UniformModel
 from lmclassify.classify.scoring import cut_texts, log_likelihoods
 from lmclassify.classify.settings import Settings
+from lmclassify.classify.texts import as_texts
 from lmclassify.classify.thresholds import HeldOut, PositiveThreshold
 from lmclassify.classify.variants import TextVariant
 from lmclassify.datasets.reading import Reading
 from lmclassify.errors import (
-    DataError,
     LMClassifyWarning,
     OptionError,
     counted,
@@ -48,7 +47,7 @@ from lmclassify.lm.ngram.token_ngrams import TokenNgrams
 from lmclassify.parallel import number_of_threads
 from lmclassify.text.display import percent, shown
 from lmclassify.text.ngrams import Keys
-from lmclassify.text.tokenizer import Tokenizer, encodable
+from lmclassify.text.tokenizer import Tokenizer
 
 Array = npt.NDArray[np.float64]
 _MAX_NAMES, _MAX_NAME = 6, 30
@@ -110,8 +109,9 @@ class Predictor(ABC):
     """Versions of lmclassify and of the libraries that trained the model."""
     training: list[dict[str, Any]] = field(default_factory=list)
     """The training record: entries of kind ``fit`` (the whole), ``label`` and ``epoch`` (of a label)."""
-    text_column: ColumnName | None = None
-    """The column of the data frame that the model was fitted on; texts of data frames are read from it."""
+    text_column: TextColumn | None = None
+    """The column of the data frame that the model was fitted on, or several, which make the texts of data
+    frames."""
     lessons: Lessons | None = None
     """Texts learned one at a time since the fit; None: none."""
     reading: Reading = field(default_factory=Reading)
@@ -307,9 +307,9 @@ class Predictor(ABC):
         """
         if not is_data_frame(texts):
             return as_texts(texts)
-        column, known = self.text_column, self.reading.text_column
-        if column is None and known in list(texts.columns):  # the command line trained the model on it
-            column = known
+        column, known = self.text_column, self.reading.text_columns
+        if column is None and known and not {*known}.isdisjoint(texts.columns):  # known from the command line
+            column = known[0] if len(known) == 1 else [*known]
         return as_texts(read_texts_of_model(texts, column))
 
     def truncate(self, texts: list[str]) -> list[str]:
@@ -340,6 +340,12 @@ class Predictor(ABC):
     def threads(self) -> int:
         """Number of threads for scoring."""
         return number_of_threads(self.n_jobs)
+
+    @property
+    def field_names(self) -> list[str]:
+        """The columns that make a text, one per line; none if a text is one column."""
+        names = self.text_column if isinstance(self.text_column, list) else self.reading.text_columns or ()
+        return list(map(str, names)) if len(names) > 1 else []
 
     @property
     def label_names(self) -> list[str]:
@@ -413,31 +419,3 @@ def count_weights(models: Iterable[LabelModel]) -> int:
         for lstm in one_way(model)
     ]
     return sum({id(array): array.size for lstm in lstms for array in lstm.arrays.values()}.values())
-
-
-def as_texts(texts: object) -> list[str]:
-    """Return texts as a list of str.
-
-    Parameters
-    ----------
-    texts : iterable of str
-        For instance a list, tuple, pandas Series or one-dimensional numpy array. "" is a text. Lone
-        surrogates are no characters and are replaced by U+FFFD.
-
-    Raises
-    ------
-    DataError
-        If it is a single string or has two dimensions, or an item is missing or no str.
-    """
-    if isinstance(texts, (str, bytes)):
-        raise DataError(f"expected several texts (a list, say), got one string: {shorten(texts)}")
-    if getattr(texts, "ndim", 1) != 1:
-        raise DataError(f"expected one-dimensional texts, got {texts.ndim} dimensions; pass one column")  # type: ignore[attr-defined]
-    if not isinstance(texts, Iterable) or isinstance(texts, dict):
-        raise DataError(f"expected several texts (a list, say), got {type(texts).__name__}")
-    items: Sequence[Any] = texts.tolist() if hasattr(texts, "tolist") else list(texts)
-    for row, item in enumerate(items):
-        if not isinstance(item, str):
-            problem = "is missing (None or NaN)" if is_missing(item) else f"is no str: {shorten(item)}"
-            raise DataError(f"text {row} {problem}; every text must be a str (an empty one is fine)")
-    return [encodable(item if type(item) is str else str(item)) for item in items]

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmclassify.classify.cascade import MAX_ABS_VALUE
-from lmclassify.classify.data_frames import ColumnName
+from lmclassify.classify.data_frames import TextColumn
 from lmclassify.classify.ensemble import LSTMS, Combination
 from lmclassify.classify.ngram_models import NgramModel
 from lmclassify.classify.online.stored_lessons import ROLE as LESSONS
@@ -256,10 +256,11 @@ def _plain_data(given: Any, known: Collection[str] | None = None) -> dict[str, A
     return given
 
 
-def _text_column(given: Any) -> ColumnName | None:
-    if given is not None and type(given) not in (str, int):
+def _text_column(given: Any) -> TextColumn | None:
+    names = given if isinstance(given, list) and len(given) > 1 else [given]
+    if given is not None and any(type(name) not in (str, int) for name in names):
         raise ValueError("a text column that is no name of a column")
-    column: ColumnName | None = given
+    column: TextColumn | None = given
     return column
 
 

@@ -38,9 +38,9 @@ TextColumn = Annotated[
     str | None,
     typer.Option(
         "--text-column",
-        metavar="NAME",
-        help="Column with the texts; in JSON also a nested field, such as `message.body`. Default: a column "
-        "with a usual name.",
+        metavar="NAME,...",
+        help="Column with the texts; in JSON also a nested field, such as `message.body`. Several columns, "
+        "such as `title,body`, make one text. Default: a column with a usual name.",
     ),
 ]
 LabelColumn = Annotated[

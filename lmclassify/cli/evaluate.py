@@ -177,10 +177,10 @@ def _score(
 ) -> _Scored:
     """Label the rows of the data and keep what their evaluation needs."""
     from lmclassify.prediction.labelling import TableLabeller
-    from lmclassify.tables.columns import find_label_column, label_column, named_column, text_column
+    from lmclassify.tables.columns import find_label_column, label_column, named_column, text_columns
 
     with common.open_data(data, reading, wanted["label"]) as table:
-        text_at = text_column(table, fitted.reading.choose_text_column(table, wanted["text"]))
+        text_at = text_columns(table, fitted.reading.choose_text_columns(table, wanted["text"]))
         label = fitted.reading.choose_label_column(table, wanted["label"])
         label_at: int | None
         if labels_required:

@@ -161,7 +161,7 @@ def explain(
         sheet=sheet,
         named_columns=fitted.reading.named_columns(text_column),
     ) as table:
-        found = _read_texts(run, table, fitted.reading.choose_text_column(table, text_column))
+        found = _read_texts(run, table, fitted.reading.choose_text_columns(table, text_column))
     words = _informative_words(run, fitted, found, n or _WORDS_OF_A_LABEL)
     if format == "json":
         print(json.dumps({"words": words}))
@@ -290,14 +290,14 @@ def _can_print(text: str) -> bool:
     return True
 
 
-def _read_texts(run: Run, table: RowReader, column: str | None) -> list[str]:
-    from lmclassify.tables.columns import text_column
+def _read_texts(run: Run, table: RowReader, column: Sequence[str] | None) -> list[str]:
+    from lmclassify.tables.columns import text_columns
 
     found: list[str] = []
-    text_at = text_column(table, column)
+    text_at = text_columns(table, column)
     run.say(table.describe(text_at, None))
     for chunk in table.chunks():
-        found += [text for text in chunk.column(text_at) if text.strip()]
+        found += [text for text in chunk.texts(text_at) if text.strip()]
     for note in table.notes:
         run.say(f"note: {note}")
     return found

@@ -13,6 +13,7 @@ from lmclassify.cli.command import Run
 from lmclassify.datasets.reading import Reading
 from lmclassify.errors import OptionError, counted, listing, plural
 from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
+from lmclassify.tables.columns import column_names
 
 if TYPE_CHECKING:
     from lmclassify.classify.training.sampling import StreamedRemainder
@@ -66,10 +67,14 @@ class FitInputs:
         columns = training.columns
         return Reading(
             fields=self.mail_fields if self.fields is not None or training.from_mail else None,
-            text_column=self.text_column if columns is None else columns.text,
+            text_columns=self._text_columns if columns is None else columns.text,
             label_column=self.label_column if columns is None else columns.label,
             columns=self.dialect.columns if columns is None else columns.without_header,
         )
+
+    @property
+    def _text_columns(self) -> tuple[str, ...] | None:
+        return None if self.text_column is None else tuple(column_names((), self.text_column))
 
     @property
     def are_named(self) -> bool:

@@ -114,6 +114,8 @@ def _reading(reading: Mapping[str, Any]) -> str:
     parts = []
     if "fields" in reading:
         parts.append(f"mail: {listing(reading['fields'])}")
+    if "text_columns" in reading:
+        parts.append(f"text columns {', '.join(map(shorten, reading['text_columns']))}")
     names = [(what, reading.get(f"{what}_column")) for what in ("text", "label")]
     parts += [f"{what} column {shorten(name)}" for what, name in names if name is not None]
     return "; ".join([*parts, *(["tables without header"] if "columns" in reading else [])])

@@ -37,7 +37,10 @@ Labels = Annotated[
     ),
 ]
 TextColumn = Annotated[
-    str | None, typer.Option("--text-column", metavar="NAME", help="Column of texts. Default: found by name.")
+    str | None,
+    typer.Option(
+        "--text-column", metavar="NAME,...", help="Column of texts, or several. Default: found by name."
+    ),
 ]
 LabelColumn = Annotated[
     str | None,

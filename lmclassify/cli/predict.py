@@ -101,15 +101,14 @@ class _Options:
             "named_columns": reading.named_columns(self.text_column, self.label_column),
         }
 
-    def columns_like(self, fitted: FittedModel, table: RowReader) -> tuple[int, int | None]:
-        """Return the positions of the text column and, if there is one, of the label column."""
-        from lmclassify.tables.columns import find_label_column
-        from lmclassify.tables.columns import text_column as find_text_column
+    def columns_like(self, fitted: FittedModel, table: RowReader) -> tuple[Sequence[int], int | None]:
+        """Return the positions of the text columns and, if there is one, of the label column."""
+        from lmclassify.tables.columns import find_label_column, text_columns
 
         reading = fitted.reading
-        text_at = find_text_column(table, reading.choose_text_column(table, self.text_column))
+        text_at = text_columns(table, reading.choose_text_columns(table, self.text_column))
         label_at = find_label_column(table, reading.choose_label_column(table, self.label_column))
-        return text_at, None if label_at == text_at and self.label_column is None else label_at
+        return text_at, None if label_at in text_at and self.label_column is None else label_at
 
 
 def predict(

@@ -81,7 +81,7 @@ class TextsWriter:
         from lmclassify.tables.rows import Rows
         from lmclassify.tables.writing import TableWriter
 
-        labeller = TableLabeller(fitted, 0, decisions=decisions)
+        labeller = TableLabeller(fitted, [0], decisions=decisions)
         rows = labeller.label(Rows([TEXT], [[text] for text in texts]))
         if self._table is not None:
             with TableWriter(self._output, self._table, escape_formulas=self._escape_formulas) as writer:

@@ -35,6 +35,7 @@ def reading_options(
     options : mapping
         The options `lmclassify.cli.common.DIALECT_OPTIONS`.
     """
+    from lmclassify.datasets.reading import Reading
     from lmclassify.mail.fields import DEFAULT_FIELDS, parse_fields
 
     if paths.count("-") > 1:
@@ -45,7 +46,7 @@ def reading_options(
         "fields": DEFAULT_FIELDS if fields is None else parse_fields(fields),
         "dialect": common.parse_dialect(*(options[name] for name in common.DIALECT_OPTIONS)),
         "sheet": sheet,
-        "named_columns": (text_column, label_column),
+        "named_columns": Reading().named_columns(text_column, label_column),
     }
 
 
@@ -92,9 +93,10 @@ def _read_table(
     label_column: str | None,
     without_labels: str,
 ) -> None:
-    from lmclassify.tables.columns import text_column as find_text_column
+    from lmclassify.tables.columns import text_columns
+    from lmclassify.tables.rows import join_columns
 
-    text_at = find_text_column(table, text_column)
+    text_at = text_columns(table, text_column)
     label_at = _label_at(table, label_column)
     run.say(table.describe(text_at, label_at))
     if label_at is None:
@@ -106,7 +108,7 @@ def _read_table(
                 name, own_number = table.locate(number)
                 if label_at is not None and label and cells[label_at] != label == cells[label_at].strip():
                     rows.padded.append(len(rows))
-                rows.texts.append(cells[text_at])
+                rows.texts.append(join_columns(cells, text_at))
                 rows.labels.append(label)
                 rows.files.append(name)
                 rows.numbers.append(own_number)

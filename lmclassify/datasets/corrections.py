@@ -15,7 +15,7 @@ from lmclassify.errors import DataError, OptionError, counted, did_you_mean, sho
 from lmclassify.mail.fields import DEFAULT_FIELDS
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import label_column as find_label_column
-from lmclassify.tables.columns import text_column as find_text_column
+from lmclassify.tables.columns import text_columns
 from lmclassify.tables.dialect import Dialect
 
 LEARNED_AS = "learned_as"
@@ -67,14 +67,14 @@ def read_corrections(
     with open_rows(
         path, format=format, encoding=encoding, dialect=dialect, sheet=sheet, named_columns=named
     ) as table:
-        text_at = find_text_column(table, reading.choose_text_column(table, text_column))
+        text_at = text_columns(table, reading.choose_text_columns(table, text_column))
         label_at = find_label_column(table, reading.choose_label_column(table, label_column))
         say(table.describe(text_at, label_at))
         wrong_at = table.columns.index(LEARNED_AS) if LEARNED_AS in table.columns else None
         for chunk in table.chunks():
             labels = chunk.labels(label_at, table.name)
             wrong_labels = labels if wrong_at is None else chunk.labels(wrong_at, table.name)
-            rows = zip(chunk.column(text_at), labels, wrong_labels, strict=True)
+            rows = zip(chunk.texts(text_at), labels, wrong_labels, strict=True)
             for row, (text, label, given) in enumerate(rows, chunk.first):
                 wrong = None if wrong_at is None or not given else given
                 if not text.strip() or not label:

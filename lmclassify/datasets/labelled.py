@@ -21,9 +21,9 @@ from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
 from lmclassify.errors import DataError, counted, did_you_mean, listing, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import label_column as find_label_column
-from lmclassify.tables.columns import named_column
-from lmclassify.tables.columns import text_column as find_text_column
+from lmclassify.tables.columns import named_column, text_columns
 from lmclassify.tables.dialect import Dialect
+from lmclassify.tables.rows import join_columns
 
 Say = Callable[[str], object]
 """Shows one line to the user: which columns are used, how many rows are skipped."""
@@ -36,7 +36,7 @@ MISSING = "the {} is missing; such rows are skipped unless --on-bad-row fail is 
 class UsedColumns:
     """The columns that were read of a table."""
 
-    text: str
+    text: tuple[str, ...]
     label: str
     without_header: tuple[str, ...] | None
     """All columns of a table without header; else None."""
@@ -111,17 +111,18 @@ class LabelledTableReader:
         joined: Counter[tuple[str, str]] = Counter()
         asked = LabelMatcher(self.labels if self.merge_labels else ())
         with self._open(path) as table:
-            text_at = find_text_column(table, self.reading.choose_text_column(table, self.text_column))
+            text_at = text_columns(table, self.reading.choose_text_columns(table, self.text_column))
             label_at = find_label_column(table, self.reading.choose_label_column(table, self.label_column))
             group_at = self._group_at(table, text_at, label_at)
             say(table.describe(text_at, label_at))
             without_header = tuple(table.columns) if table.header == "none" else None
-            used = UsedColumns(table.columns[text_at], table.columns[label_at], without_header)
+            names = tuple(table.columns[at] for at in text_at)
+            used = UsedColumns(names, table.columns[label_at], without_header)
             for chunk in table.chunks():
                 kept = LabelledTexts(columns=used)
                 labels = chunk.labels(label_at, table.name)
                 for row, (cells, given) in enumerate(zip(chunk.cells, labels, strict=True), chunk.first):
-                    text, label = cells[text_at], asked.match(given) or given
+                    text, label = join_columns(cells, text_at), asked.match(given) or given
                     if label != given:
                         joined[given, label] += 1
                     blanks += cells[label_at] != cells[label_at].strip() != ""
@@ -164,12 +165,12 @@ class LabelledTableReader:
             named_columns=self.reading.named_columns(self.text_column, self.label_column, self.group_column),
         )
 
-    def _group_at(self, table: RowReader, text_at: int, label_at: int) -> int | None:
+    def _group_at(self, table: RowReader, text_at: Sequence[int], label_at: int) -> int | None:
         if self.group_column is None:
             return None
         found = named_column(table, self.group_column)
-        if found in (text_at, label_at):
-            kind = "text" if found == text_at else "label"
+        if found in (*text_at, label_at):
+            kind = "text" if found in text_at else "label"
             raise DataError(
                 f"{table.name}: {shorten(table.columns[found])} is used for both {kind} and group; choose "
                 "another column with --group-column"

@@ -140,7 +140,7 @@ class _Concatenated(_SeveralFiles):
         super().__init__()
         self._paths = list(paths)
         self._open_file = open_file
-        self._described: tuple[int, int | None] | None = None
+        self._described: tuple[Sequence[int], int | None] | None = None
         self._kept: dict[int, RowReader] = {}  # standard input and pipes, which cannot be opened again
         self._notes: list[str] = []
         self.files = len(paths)
@@ -199,7 +199,7 @@ class _Concatenated(_SeveralFiles):
         before, name = self._begun[bisect.bisect_left(self._begun, row, key=operator.itemgetter(0)) - 1]
         return name, row - before
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that names the columns in use, and the files read otherwise than the first."""
         self._described = (text_at, label_at)
         description, others = "", []
@@ -308,11 +308,12 @@ class _LabelledFiles(_SeveralFiles):
         before, reader = self._begun[bisect.bisect_left(self._begun, row, key=operator.itemgetter(0)) - 1]
         return reader.locate(row - before)
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that says how each file is read."""
-        name = self.columns[text_at]
+        names = [self.columns[at] for at in text_at]
         return "; ".join(
-            f"{label}: {reader.describe(reader.columns.index(name), None)}" for label, reader in self._readers
+            f"{label}: {reader.describe([reader.columns.index(name) for name in names], None)}"
+            for label, reader in self._readers
         )
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from lmclassify.errors import OptionError, shorten
+from lmclassify.errors import DataError, OptionError, listing, plural, shorten
 from lmclassify.mail.fields import FIELDS, OLD_DEFAULT_FIELDS, TEXT_FIELDS, parse_fields
-from lmclassify.tables.columns import Table
+from lmclassify.tables.columns import Table, column_names
 from lmclassify.tables.dialect import Dialect
+
+_SEVERAL = ("fields", "text_columns", "columns")
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Reading:
 
     fields: tuple[str, ...] | None = None
     """Fields of mail messages."""
-    text_column: str | None = None
+    text_columns: tuple[str, ...] | None = None
+    """The columns that make a text."""
     label_column: str | None = None
     columns: tuple[str, ...] | None = None
     """The columns of a table without header."""
@@ -27,11 +30,14 @@ class Reading:
     def mail_fields(self) -> tuple[str, ...]:
         """The fields of mail that make a text of the model.
 
-        A model of which none are recorded reads the text column if it is subject or body, else the subject.
+        A model of which none are recorded reads the text columns if they are subject or body, else
+        the subject.
         """
         if self.fields is not None:
             return self.fields
-        return (self.text_column,) if self.text_column in TEXT_FIELDS else OLD_DEFAULT_FIELDS
+        if self.text_columns and set(self.text_columns) <= set(TEXT_FIELDS):
+            return tuple(field for field in TEXT_FIELDS if field in self.text_columns)
+        return OLD_DEFAULT_FIELDS
 
     def choose_fields(self, given: str | None) -> tuple[str, ...]:
         """Return the fields to read.
@@ -48,19 +54,31 @@ class Reading:
             )
         return chosen
 
-    def choose_text_column(self, table: Table, given: str | None) -> str | None:
-        """Return the name of a table's text column; None if it has to be recognized.
+    def choose_text_columns(self, table: Table, given: str | None) -> Sequence[str] | None:
+        """Return the names of a table's text columns; None if the text column has to be recognized.
 
-        Raises OptionError if the option --text-column names another column than the one that the model was
-        trained on, and the table has both.
+        Raises OptionError if the option --text-column names other columns than those that the model was
+        trained on, and the table has both; DataError if the table has some of the model's columns only.
         """
-        known = self.text_column if self.text_column in table.columns else None
-        if given is not None and known is not None and given in table.columns and given != known:
-            raise OptionError(
-                f"--text-column {given}: the model was trained on column {shorten(known)}, which "
-                f"{table.name} has, too; drop --text-column, or fit a model with --text-column {given}"
+        known = self.text_columns or ()
+        present = [name for name in known if name in table.columns]
+        if given is not None:
+            names = column_names(table.columns, given)
+            others = present == list(known) != names and set(names) <= set(table.columns)
+            if known and others:
+                raise OptionError(
+                    f"--text-column {given}: the model was trained on {plural(len(known), 'column')} "
+                    f"{', '.join(map(shorten, known))}, which {table.name} has, too; drop --text-column, or "
+                    f"fit a model with --text-column {given}"
+                )
+            return names
+        if present and len(present) < len(known):
+            missing = [name for name in known if name not in table.columns]
+            raise DataError(
+                f"{table.name} has no {plural(len(missing), 'column')} {', '.join(map(shorten, missing))}, "
+                f"but the model's texts are made of {listing(known)}; name its columns with --text-column"
             )
-        return known if given is None else given
+        return present or None
 
     def choose_label_column(self, table: Table, given: str | None) -> str | None:
         """Return the name of a table's label column; None if it has to be recognized."""
@@ -70,23 +88,31 @@ class Reading:
         """Return how CSV and TSV are read: a table like that of the training has no header, either."""
         return given if given.has_header is not None else replace(given, expected=self.columns)
 
-    def named_columns(self, *given: str | None) -> tuple[str | None, ...]:
+    def named_columns(self, *given: str | None) -> tuple[str, ...]:
         """Return columns to look for: those given and those recorded, which may be nested."""
-        return (*given, self.text_column, self.label_column)
+        names = [name for option in given if option for name in (option, *column_names((), option))]
+        names += [*(self.text_columns or ()), *([self.label_column] if self.label_column else [])]
+        return tuple(dict.fromkeys(names))
 
     def to_json(self) -> dict[str, Any]:
         """Return what is recorded, as plain data."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        content = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.text_columns is not None and len(self.text_columns) == 1:  # as earlier versions read it
+            content["text_column"] = content.pop("text_columns")[0]
+        return content
 
     @classmethod
     def from_json(cls, given: Any) -> Reading:
         """Return what a saved model holds. Raises ValueError if it makes no sense."""
-        known = {item.name for item in fields(cls)}
+        known = {*(item.name for item in fields(cls)), "text_column"}
         if not isinstance(given, dict) or not set(given) <= known:
             raise ValueError("a way of reading texts that makes no sense")
         found: dict[str, Any] = {}
+        if "text_column" in given:  # models of one text column, and all those of earlier versions
+            given = {**given, "text_columns": [given["text_column"]]}
+            del given["text_column"]
         for name, value in given.items():
-            several = name in ("fields", "columns")
+            several = name in _SEVERAL
             values = value if several else [value]
             if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
                 raise ValueError(f"{name} that are no names")

@@ -78,7 +78,7 @@ class RowReader(Protocol):
         """Return the name of the file that a row comes from, and the row's number in it, from 1."""
         ...
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that names the columns in use; a reader may check their values from then on."""
         ...
 

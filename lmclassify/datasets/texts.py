@@ -11,7 +11,7 @@ from lmclassify.datasets.reading import Reading
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
 from lmclassify.errors import DataError, counted, listing, shorten
 from lmclassify.mail.fields import DEFAULT_FIELDS
-from lmclassify.tables.columns import text_column as find_text_column
+from lmclassify.tables.columns import column_names, text_columns
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.fasttext import FastTextReader
 from lmclassify.tables.plain_text import PlainTextReader
@@ -142,13 +142,17 @@ def _read_texts(
     kept: list[str] = []
     unit = "line" if isinstance(opened, PlainTextReader) else "row"
     with opened as reader:
-        wanted = text_column if text_column in reader.columns or reader.header == "none" else None
+        wanted: str | Sequence[str] | None = None
+        if text_column is not None and (
+            reader.header == "none" or set(column_names(reader.columns, text_column)) <= {*reader.columns}
+        ):
+            wanted = text_column
         if reading is not None:
-            wanted = reading.choose_text_column(reader, wanted)
-        text_at = find_text_column(reader, wanted)
+            wanted = reading.choose_text_columns(reader, text_column if wanted else None)
+        text_at = text_columns(reader, wanted)
         say(reader.describe(text_at, None))
         for chunk in reader.chunks():
-            for row, text in enumerate(chunk.column(text_at), chunk.first):
+            for row, text in enumerate(chunk.texts(text_at), chunk.first):
                 if text.strip():
                     kept.append(text)
                 elif fail_on_bad_row:

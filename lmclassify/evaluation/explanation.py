@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 
@@ -24,6 +24,8 @@ _MAX_LABELS = 20
 """Labels whose informative words are shown as text: a few screens."""
 _MAX_VARIANT = 200
 """Characters shown of the text as it was scored."""
+_MAX_FIELD = 12
+"""Characters shown of the name of a text column."""
 _MIN_BAR, _MAX_BAR = 6, 20
 """Columns of the longest bar, in narrow and wide terminals."""
 _MIN_WORD = 14
@@ -89,13 +91,16 @@ def to_text(
     numbers = colour_numbers(list(explanation["probabilities"]), labels)
     rows, left_out = _rows(explanation, most, strongest_first)
     heads = [f"{language_models} of {screen.cell(label, 10)}" for label in labels] if language_models else []
-    cells = [["word", "nats", *heads]]
+    with_field = any(row.field for row in rows)
+    cells = [["word", *(["field"] if with_field else []), "nats", *heads]]
     for row in rows:
         nats = [
             "" if row.log_probability is None else f"{row.log_probability[label]:.2f}" for label in labels
         ]
-        cells.append([row.name, f"{row.contribution:+z.2f}", *(nats if language_models else [])])
-    cells.append(["sum", f"{explanation['decision']:+z.2f}", *("" for _ in heads)])
+        field = [screen.cell(row.field, _MAX_FIELD)] if with_field else []
+        cells.append([row.name, *field, f"{row.contribution:+z.2f}", *(nats if language_models else [])])
+    last = [f"{explanation['decision']:+z.2f}", *("" for _ in heads)]
+    cells.append(["sum", *([""] if with_field else []), *last])
     notes = [explained_sum(explanation, "{:+z.2f}".format, screen.cell)]
     if len(labels) == 2:
         notes[0] += f" Words {'in grey' if screen.colour else 'without a bar'} hardly matter."
@@ -136,6 +141,8 @@ class _Row:
     contribution: float
     log_probability: Mapping[str, float] | None
     matters: bool
+    field: str = ""
+    """The text column of a word, where several columns make a text."""
 
 
 def _rows(explanation: Explanation, most: int, strongest_first: bool) -> tuple[list[_Row], int]:
@@ -146,7 +153,8 @@ def _rows(explanation: Explanation, most: int, strongest_first: bool) -> tuple[l
     words: list[ExplainedWord] = explanation["words"]
     grouped: dict[object, list[ExplainedWord]] = defaultdict(list)
     for word in words:
-        grouped[word["word"] if strongest_first or len(words) > most else word["start"]].append(word)
+        key = (word["word"], _field(word)) if strongest_first or len(words) > most else word["start"]
+        grouped[key].append(word)
     groups = list(grouped.values())
     sums = [sum(word["contribution"] for word in group) for group in groups]
     ranked = sorted(range(len(groups)), key=lambda index: -abs(sums[index]))
@@ -159,11 +167,15 @@ def _rows(explanation: Explanation, most: int, strongest_first: bool) -> tuple[l
         nats = {label: sum(model[label] for model in models) for label in (models[0] if models else ())}
         return _Row(name, contribution, nats or None, abs(contribution) >= MIN_SHARE * largest)
 
-    def words_row(name: str, items: Sequence[ExplainedWord]) -> _Row:
-        return row(name, items, [item["log_probability"] for item in items])
+    def words_row(name: str, items: Sequence[ExplainedWord], field: str = "") -> _Row:
+        return replace(row(name, items, [item["log_probability"] for item in items]), field=field)
 
     rows = [
-        words_row(f"{group[0]['word']} ({len(group):,} times)" if group[1:] else group[0]["word"], group)
+        words_row(
+            f"{group[0]['word']} ({len(group):,} times)" if group[1:] else group[0]["word"],
+            group,
+            _field(group[0]),
+        )
         for group in (
             groups[index] for index in (ranked[:most] if strongest_first else sorted(ranked[:most]))
         )
@@ -173,6 +185,10 @@ def _rows(explanation: Explanation, most: int, strongest_first: bool) -> tuple[l
     rows.append(row("(end of text)", [end], [end["log_probability"]]))
     rows.append(row("(prior)", [prior], []))
     return rows, len(others)
+
+
+def _field(word: ExplainedWord) -> str:
+    return word.get("field", "")
 
 
 def _table(

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from lmclassify.classify.data_frames import column_list
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.model import FittedModel
 from lmclassify.classify.settings import LSTM_SETTINGS
-from lmclassify.errors import counted, printable
+from lmclassify.errors import counted, plural, printable
 from lmclassify.evaluation.metrics import expected_calibration_error, wilson_interval
 from lmclassify.evaluation.model_info import model_info
 from lmclassify.text.display import percent
@@ -75,7 +76,11 @@ def _use(fitted: FittedModel, folder: str) -> list[str]:
     path = printable(folder)
     argument = "test_texts" if fitted.text_column is None else "data_frame"
     column = fitted.text_column
-    read = "" if column is None else f"  # a pandas.DataFrame with the column {printable(repr(column))}"
+    read = ""
+    if column is not None:
+        names = column_list(column)
+        listed = ", ".join(printable(repr(name)) for name in names)
+        read = f"  # a pandas.DataFrame with the {plural(len(names), 'column')} {listed}"
     return [
         f"```sh\nlmclassify predict DATA.csv -m {shlex.quote(path)}\n```",
         "```python\nimport lmclassify\n\n"
@@ -90,10 +95,11 @@ def _data(info: dict[str, Any], fitted: FittedModel) -> list[str]:
     rows = [("Fitted", _date(training["started"]))]
     if training.get("files"):
         rows.append(("Files", ", ".join(map(_escape, training["files"]))))
+    columns = fitted.reading.text_columns
     if fitted.text_column is not None:
-        rows.append(("Text column", _escape(fitted.text_column)))
-    elif fitted.reading.text_column is not None:
-        rows.append(("Text column", _escape(fitted.reading.text_column)))
+        columns = tuple(map(str, column_list(fitted.text_column)))
+    if columns:
+        rows.append((plural(len(columns), "Text column"), _escape(", ".join(columns))))
     if fitted.reading.fields is not None:
         rows.append(("Fields of mail", _escape(", ".join(fitted.reading.fields))))
     if training["texts"] is not None:

@@ -102,11 +102,12 @@ class MailReader(ClosingReader):
             )
         return notes
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that says which fields are read."""
-        column = self.columns[text_at]
-        fields = listing(self._fields) if column == "text" else column
-        return f"{self.name}: mail, text is its {fields}" + (" (see --fields)" if column == "text" else "")
+        columns = [self.columns[at] for at in text_at]
+        fields = listing(self._fields if columns == ["text"] else columns)
+        more = " (see --fields)" if columns == ["text"] else ""
+        return f"{self.name}: mail, text is its {fields}{more}"
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
         """Yield all messages, at most `rows` at a time; fewer if they are long."""

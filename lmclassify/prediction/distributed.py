@@ -42,7 +42,7 @@ class TableLayout:
     """Columns of the first file, which all files must have, and how to read them."""
 
     columns: list[str]
-    text_at: int
+    text_at: Sequence[int]
     label_at: int | None
     format: InputFormat | None = None
     encoding: str | None = None

@@ -30,8 +30,8 @@ class TableLabeller:
 
     Parameters
     ----------
-    text_at : int
-        Index of the text column.
+    text_at : sequence of int
+        Indices of the columns that make a text.
     label_at : int, optional
         Index of a column of true labels.
     decisions : Decisions, optional
@@ -78,7 +78,7 @@ class TableLabeller:
     def __init__(
         self,
         model: FittedModel,
-        text_at: int,
+        text_at: Sequence[int],
         label_at: int | None = None,
         *,
         decisions: Decisions | None = None,
@@ -123,7 +123,7 @@ class TableLabeller:
 
         Existing columns with the names of new columns are replaced.
         """
-        texts = rows.column(self._text_at)
+        texts = rows.texts(self._text_at)
         with_text = np.flatnonzero([bool(text.strip()) for text in texts])
         self.without_text += len(texts) - len(with_text)
         scored = [texts[row] for row in with_text]

@@ -197,6 +197,10 @@ class WordContribution(EndContribution):
     word: str = Field(description="The word as the text has it.")
     start: int = Field(ge=0, description="Start in the text, in characters (code points).")
     end: int = Field(ge=0, description="End in the text; the first character after the word.")
+    field: str = Field(
+        default="",
+        description="The column that the word stands in, if a text of the model is several; else empty.",
+    )
 
 
 class ExplainResponse(BaseModel):

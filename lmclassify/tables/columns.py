@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lmclassify.errors import DataError, did_you_mean, listing, shorten
+from lmclassify.errors import DataError, did_you_mean, listing, plural, shorten
 from lmclassify.tables.compression import split_compression
 from lmclassify.tables.recognition import (
     Cells,
@@ -15,7 +15,9 @@ from lmclassify.tables.recognition import (
     is_header,
     label_columns,
     text_and_label,
-    text_columns,
+)
+from lmclassify.tables.recognition import (
+    text_columns as columns_of_texts,
 )
 
 TEXT_COLUMNS = ("text", "subject", "message", "body", "title", "content")
@@ -75,18 +77,22 @@ def suffix_of(path: str) -> str:
 
 
 def describe_columns(
-    name: str, columns: Sequence[str], text_at: int, label_at: int | None, notes: Sequence[str] = ()
+    name: str,
+    columns: Sequence[str],
+    text_at: Sequence[int],
+    label_at: int | None,
+    notes: Sequence[str] = (),
 ) -> str:
     """Return one line that names the columns in use, followed by notes on how the file is read.
 
     Raises DataError if text and label are the same column.
     """
-    if text_at == label_at:
+    if label_at is not None and label_at in text_at:
         raise DataError(
-            f"{name}: {shorten(columns[text_at])} is used for both text and label; choose another column "
+            f"{name}: {shorten(columns[label_at])} is used for both text and label; choose another column "
             "with --text-column or --label-column"
         )
-    found = f"text column {shorten(columns[text_at])}"
+    found = f"text {plural(len(text_at), 'column')} {', '.join(shorten(columns[at]) for at in text_at)}"
     if label_at is not None:
         found += f", label column {shorten(columns[label_at])}"
     return "; ".join([f"{name}: {found}", *notes])
@@ -136,22 +142,49 @@ def named_column(table: Table, wanted: str) -> int:
     return index
 
 
-def text_column(table: Table, wanted: str | None) -> int:
-    """Return the index of the text column: by its name, or else the only one that holds texts.
+def column_names(columns: Sequence[str], wanted: str) -> list[str]:
+    """Return the names of columns in an option: several are separated by commas.
 
-    Raises DataError if there is none.
+    Parameters
+    ----------
+    columns : sequence of str
+        The header: the option is one name if it is one of these.
+    wanted : str
     """
-    index = find_text_column(table, wanted)
+    if wanted in columns or "," not in wanted:
+        return [wanted]
+    return [name.strip() for name in wanted.split(",")]
+
+
+def text_columns(table: Table, wanted: str | Sequence[str] | None) -> tuple[int, ...]:
+    """Return the indices of the columns that make a text.
+
+    These are the columns named; by default one, that of a usual name or the only one that holds texts. Raises
+    DataError if there is none, or a column is named twice.
+
+    Parameters
+    ----------
+    wanted : str or sequence of str, optional
+        Names. A str may hold several, separated by commas.
+    """
+    if wanted is not None:
+        names = column_names(table.columns, wanted) if isinstance(wanted, str) else wanted
+        found = tuple(named_column(table, name) for name in names)
+        for at in found:
+            if found.count(at) > 1:
+                raise DataError(f"{table.name}: {shorten(table.columns[at])} is named twice as text column")
+        return found
+    index = find_text_column(table)
     if index is None:
         raise _no_column(table, "text", TEXT_COLUMNS)
-    return index
+    return (index,)
 
 
-def find_text_column(table: Table, wanted: str | None) -> int | None:
-    """Return what `text_column` returns, or None if there is no text column."""
-    index = _by_name(table, wanted, TEXT_COLUMNS, OTHER_TEXT_COLUMNS)
+def find_text_column(table: Table) -> int | None:
+    """Return the index of the only text column, found by its name or content; None if there is none."""
+    index = _by_name(table, None, TEXT_COLUMNS, OTHER_TEXT_COLUMNS)
     if index is None and _is_header_certain(table):
-        candidates = text_columns(table.sample) if table.sample else []
+        candidates = columns_of_texts(table.sample) if table.sample else []
         label_at = _by_name(table, None, LABEL_COLUMNS, OTHER_LABEL_COLUMNS)
         both = text_and_label(table.sample)
         if both is not None:
@@ -168,7 +201,7 @@ def label_column(table: Table, wanted: str | None) -> int:
     """
     index = find_label_column(table, wanted)
     if index is None and _is_header_certain(table):
-        texts = text_columns(table.sample)
+        texts = columns_of_texts(table.sample)
         labels = [at for at in label_columns(table.sample) if at not in texts]
         index = labels[0] if len(labels) == 1 else None
     if index is None:
@@ -244,7 +277,7 @@ def _no_column(table: Table, what: str, usual: Sequence[str]) -> DataError:
             "has a header; --input-format fasttext reads labels in the lines (__label__spam)"
         )
     rows = table.sample
-    texts, labels = (text_columns(rows), label_columns(rows)) if rows else ([], [])
+    texts, labels = (columns_of_texts(rows), label_columns(rows)) if rows else ([], [])
     found = texts if what == "text" else [at for at in labels if at not in texts]
     example = f" (such as {', '.join(shorten(columns[at]) for at in found[:3])})" if found else ""
     header = ""

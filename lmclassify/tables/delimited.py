@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lmclassify.errors import DataError, counted, listing
@@ -197,7 +197,7 @@ class DelimitedReader(LineReader):
             )
         return found
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that names the columns in use, and separator and encoding if they are unusual.
 
         Raises DataError if text and label are the same column.

@@ -178,7 +178,7 @@ class ExcelReader(ClosingReader):
         """The approximate position in the file, in bytes."""
         return int((self.size or 0) * self._row / self._last)
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that names the columns in use.
 
         Raises DataError if text and label are the same column.

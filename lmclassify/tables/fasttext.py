@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lmclassify.errors import DataError, listing
 from lmclassify.tables.columns import describe_columns
@@ -59,7 +59,7 @@ class FastTextReader(LineReader):
             return [f"{self.name}: the labels of the texts ({self.unused_words}) are not read as text"]
         return []
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that says how the file is read.
 
         Raises DataError if text and label are the same column.

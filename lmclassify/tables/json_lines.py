@@ -91,7 +91,7 @@ class JsonLinesReader(LineReader):
     ) -> None:
         self._open(path, source)
         self.rows_read = 0
-        self._text_column: str | None = None
+        self._text_columns: list[str] = []
         try:
             self._lines = decode_lines(self._input, encoding)
             self._records = self._read(stream)
@@ -132,7 +132,7 @@ class JsonLinesReader(LineReader):
         rows = map(self._complete, first)
         return [[to_cell(record.get(column)) for column in self.columns] for record in rows]
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that names the columns in use; from now on, texts must be strings or null.
 
         Raises DataError if text and label are the same column.
@@ -140,7 +140,7 @@ class JsonLinesReader(LineReader):
         notes = [] if self._export is None else [self._export.note]
         notes += [self._lines.note] if self._lines.note else []
         description = describe_columns(self.name, self.columns, text_at, label_at, notes)
-        self._text_column = self.columns[text_at]
+        self._text_columns = [self.columns[at] for at in text_at]
         return description
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:
@@ -151,19 +151,22 @@ class JsonLinesReader(LineReader):
         while taken := self._take(self._records, rows):
             yield self._rows(taken)
 
+    def _check_text(self, column: str, text: Any, number: int) -> None:
+        if text is not None and text == text and not isinstance(text, str):  # NaN is no text
+            raise DataError(
+                f"{self.name}, row {number:,}: {shorten(column)} is {_type_name(text)} "
+                f"({shorten(to_cell(text))}); texts must be strings, or null for no text"
+                + _nested_hint(column, text)
+            )
+
     def _rows(self, taken: list[tuple[str, dict[str, Any]]]) -> Rows:
         columns, first = self.columns, self.rows_read + 1
         known = set(columns)
         cells, stray = [], ""
         for number, (line, original) in enumerate(taken, first):
             record = self._complete(original)
-            text = None if self._text_column is None else record.get(self._text_column)
-            if text is not None and text == text and not isinstance(text, str):  # NaN is no text
-                raise DataError(
-                    f"{self.name}, row {number:,}: {shorten(self._text_column)} is {_type_name(text)} "
-                    f"({shorten(to_cell(text))}); texts must be strings, or null for no text"
-                    + _nested_hint(self._text_column, text)
-                )
+            for column in self._text_columns:
+                self._check_text(column, record.get(column), number)
             row = [to_cell(record.get(column)) for column in columns]
             if "\\u" in line:
                 self._check_surrogates(row, number)

@@ -73,7 +73,6 @@ class ParquetReader(ClosingReader):
         self._input = source or Input(path)
         self.name = self._input.name
         self.rows_read = 0
-        self._text_at: int | None = None
         self._errors = (pyarrow.ArrowException, OSError, UnicodeDecodeError)
         try:
             self._input.make_seekable()
@@ -130,19 +129,20 @@ class ParquetReader(ClosingReader):
         fields = [compute.struct_field(table.column(root), path) for root, *path in paths]
         return [[to_cell(value) for value in _values(column)] for column in (*table.columns, *fields)]
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that names the columns in use.
 
-        Raises DataError if text and label are the same column, or the text column does not hold strings.
+        Raises DataError if text and label are the same column, or a text column does not hold strings.
         """
         description = describe_columns(self.name, self.columns, text_at, label_at)
-        field = self._fields.get(self.columns[text_at])
-        column_type = self._file.schema_arrow.field(text_at).type if field is None else field[1]
-        if not _is_text(column_type):
-            raise DataError(
-                f"{self.name}: {shorten(self.columns[text_at])} holds {column_type}, but texts must be "
-                "strings; choose another column with --text-column"
-            )
+        for at in text_at:
+            field = self._fields.get(self.columns[at])
+            column_type = self._file.schema_arrow.field(at).type if field is None else field[1]
+            if not _is_text(column_type):
+                raise DataError(
+                    f"{self.name}: {shorten(self.columns[at])} holds {column_type}, but texts must be "
+                    "strings; choose another column with --text-column"
+                )
         return description
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Rows]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lmclassify.errors import DataError
 from lmclassify.tables.columns import describe_columns
@@ -32,7 +32,7 @@ class PlainTextReader(LineReader):
         self.rows_read = 0
         self._texts = self._begin_lines(encoding, self._read(), "one text per line")
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that says how the file is read.
 
         Raises DataError if the only column is used for both text and label.

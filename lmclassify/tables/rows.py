@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lmclassify.errors import DataError, listing, shorten
 from lmclassify.tables.columns import Header
+from lmclassify.text.fields import join_fields
 
 CHUNK_ROWS = 8192
 """Rows per chunk: enough to score in large batches, and few enough to hold in memory."""
@@ -20,6 +21,13 @@ CHUNK_BYTES = 1 << 23
 
 Column = Sequence[str] | npt.NDArray[np.float64] | npt.NDArray[np.int64]
 """One value per row: strings, or numbers with NaN for missing values."""
+
+
+def join_columns(cells: Sequence[str], columns: Sequence[int]) -> str:
+    """Return the text of a row, made from the cells of some columns; see `lmclassify.text.fields`."""
+    if len(columns) == 1:
+        return cells[columns[0]]
+    return join_fields([cells[index] for index in columns])
 
 
 class OriginalRows(Protocol):
@@ -111,6 +119,10 @@ class Rows:
     def column(self, index: int) -> list[str]:
         """Return the cells of the column at an index of the header."""
         return [row[index] for row in self.cells]
+
+    def texts(self, columns: Sequence[int]) -> list[str]:
+        """Return the text of each row, made from the columns at these indices; see `join_columns`."""
+        return [join_columns(row, columns) for row in self.cells]
 
     def labels(self, index: int, name: str | None = None) -> list[str]:
         """Return the cells of a column of labels, stripped of blanks; empty where a label is missing.

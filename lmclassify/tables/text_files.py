@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lmclassify.errors import DataError, counted, listing
 from lmclassify.tables.columns import describe_columns, suffix_of
@@ -72,7 +72,7 @@ class TextFilesReader(ClosingReader):
         what = counted(count, "file that is no text", "files that are no text")
         return [f"{self.name}: {what} left out: {listing(sorted(self._left_out), _MAX_NAMES)}"]
 
-    def describe(self, text_at: int, label_at: int | None) -> str:
+    def describe(self, text_at: Sequence[int], label_at: int | None) -> str:
         """Return one line that says how the folder is read."""
         describe_columns(self.name, self.columns, text_at, label_at)
         return f"{self.name}: each file is one text"

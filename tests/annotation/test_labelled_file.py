@@ -222,3 +222,11 @@ def test_only_one_process_labels_a_file(make, tmp_path):
     with locked(str(path)):
         pass
     assert [entry.name for entry in tmp_path.iterdir()] == ["texts.csv"]
+
+
+def test_several_columns_make_a_text(make):
+    path = make('title,body,label\nLunch?,at noon,\n,"two\nlines",ham\n')
+    file = LabelledFile(str(path), FileOptions(text_column="title,body"))
+    assert file.texts == ["Lunch?\nat noon", "\ntwo lines"]
+    file.write({0: HAM})
+    assert path.read_text().startswith("title,body,label,labelled_at,source\nLunch?,at noon,ham,")

@@ -76,7 +76,7 @@ def test_the_model_remembers_the_column(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     again = LMClassifier.load(tmp_path / "model")
     assert again.model_.text_column == "subject"
-    assert again.model_.reading.text_column == "subject"
+    assert again.model_.reading.text_columns == ("subject",)
     assert again.read_mail(b"Subject: win\nFrom: a@b.c\n\nlunch\n") == "win"
     assert np.array_equal(again.predict_proba(other), fitted.predict_proba(TEXTS))
     assert np.array_equal(lmclassify.load(tmp_path / "model").predict(other), fitted.predict(TEXTS))
@@ -154,7 +154,7 @@ def test_recognised_columns(columns, label, expected):
         (FRAME, {"text": "label", "label": "label"}, "'label' is named for both"),
         (FRAME, {"y": LABELS, "text": "id"}, "text 0 is no str: 0"),
         (FRAME, {"y": LABELS[:9]}, "60 texts but 9 labels"),
-        (FRAME, {"text": ["subject"], "label": "label"}, r"name of a column \(str or int\), not \['subject'\]"),
+        (FRAME, {"text": [["subject"], "id"], "label": "label"}, r"or a list of such names, not \['subject'\]"),
         (FRAME[["id"]], {"y": LABELS}, "no column that is clearly the texts .* its columns: id; name it"),
         (
             pd.DataFrame({"a": ["x", "y"], "b": ["z", "w"]}),
@@ -200,3 +200,38 @@ def test_scikit_learn_takes_data_frames_too():
 def test_pandas_is_not_imported():
     code = "import sys, lmclassify.classify.model; assert 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_several_columns_make_a_text(tmp_path):
+    frame = FRAME.assign(note=[None if row % 7 == 0 else f"note\n{row % 3}" for row in range(len(FRAME))])
+    with pytest.warns(LMClassifyWarning, match="texts in column 'note' are missing and count as empty"):
+        model = LMClassifier(**QUICK).fit(frame, text=["subject", "note"], label="label")
+    model.save(tmp_path / "model")
+    pairs = [*zip(frame["subject"], frame["note"].fillna(""), strict=True)]
+    joined = [f"{subject}\n{' '.join(note.split())}" for subject, note in pairs]
+    for fitted in (model, lmclassify.load(tmp_path / "model")):
+        expected = fitted.predict_proba(joined)
+        assert np.array_equal(fitted.predict_proba(pairs), expected)
+        shuffled = frame[["note", "id", "subject"]].fillna("")
+        assert np.array_equal(fitted.predict_proba(shuffled), expected)
+        with pytest.raises(ValueError, match="no column 'note', which the model was fitted on"):
+            fitted.predict(FRAME)
+    assert lmclassify.load(tmp_path / "model").text_column == ["subject", "note"]
+    assert {word["field"] for word in model.explain(joined[1])["words"]} == {"subject", "note"}
+    again = LMClassifier(**QUICK).fit(pairs, frame["label"])
+    assert np.array_equal(again.predict_proba(pairs), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ([], "text names no column"),
+        (["subject", "subject"], "text names column 'subject' twice"),
+        (["subject", "label"], "'label' is named for both"),
+        (["subject", "x"], "no column 'x'"),
+        (["subject", "id"], "column 'id': text 0 is no str: 0"),
+    ],
+)
+def test_columns_that_make_no_text(text, problem):
+    with pytest.raises(ValueError, match=problem):
+        LMClassifier(**QUICK).fit(FRAME, text=text, label="label")

@@ -29,9 +29,9 @@ class Table:
 
 def test_fields():
     assert Reading().mail_fields == ("subject",)
-    assert Reading(text_column="body").mail_fields == ("body",)
-    assert Reading(text_column="review").mail_fields == ("subject",)
-    assert Reading(("subject", "links"), text_column="body").choose_fields(None) == ("subject", "links")
+    assert Reading(text_columns=("body",)).mail_fields == ("body",)
+    assert Reading(text_columns=("review",)).mail_fields == ("subject",)
+    assert Reading(("subject", "links"), text_columns=("body",)).choose_fields(None) == ("subject", "links")
     assert Reading(("subject", "links")).choose_fields("links,subject") == ("subject", "links")
     assert Reading().choose_fields("all") == FIELDS
     with pytest.raises(OptionError, match="--fields body: the model was trained on subject,links; drop"):
@@ -39,25 +39,25 @@ def test_fields():
 
 
 def test_columns():
-    reading = Reading(text_column="review", label_column="stars")
+    reading = Reading(text_columns=("review",), label_column="stars")
     both, other = Table(["id", "text", "review", "stars"]), Table(["text", "label"])
-    assert reading.choose_text_column(both, None) == "review"
-    assert reading.choose_text_column(both, "review") == "review"
-    assert reading.choose_text_column(other, None) is None
-    assert reading.choose_text_column(other, "text") == "text"
+    assert reading.choose_text_columns(both, None) == ["review"]
+    assert reading.choose_text_columns(both, "review") == ["review"]
+    assert reading.choose_text_columns(other, None) is None
+    assert reading.choose_text_columns(other, "text") == ["text"]
     with pytest.raises(OptionError, match="trained on column 'review', which new.csv has, too; drop"):
-        reading.choose_text_column(both, "text")
+        reading.choose_text_columns(both, "text")
     assert reading.choose_label_column(both, None) == "stars"
     assert reading.choose_label_column(both, "label") == "label"
     assert reading.choose_label_column(other, None) is None
-    assert reading.named_columns("a", None) == ("a", None, "review", "stars")
+    assert reading.named_columns("a,b", None) == ("a,b", "a", "b", "review", "stars")
     without = Reading(columns=("label", "text"))
     assert without.choose_dialect(Dialect()).expected == ("label", "text")
     assert without.choose_dialect(Dialect(header=True)).expected is None
 
 
 def test_saved_form():
-    reading = Reading(DEFAULT_FIELDS, "text", "label", ("label", "text"))
+    reading = Reading(DEFAULT_FIELDS, ("text",), "label", ("label", "text"))
     assert Reading.from_json(json.loads(json.dumps(reading.to_json()))) == reading
     assert Reading.from_json({}) == Reading()
     assert Reading().to_json() == {}

@@ -63,7 +63,7 @@ def test_plain_text(tmp_path):
     path.write_bytes(bz2.compress("\ufeffone, two\r\n\n\u2028three".encode()))
     with open_rows(str(path)) as source:
         assert source.columns == ["text"]
-        assert source.describe(0, None) == f"{path}: one text per line"
+        assert source.describe([0], None) == f"{path}: one text per line"
         chunks = list(source.chunks(2))
         assert [(rows.first, rows.cells) for rows in chunks] == [
             (1, [["one, two"], [""]]),
@@ -117,7 +117,7 @@ def test_several_files(tmp_path):
         ["3", "c"],
     ]
     with open_many([str(a), str(b)], open_rows) as table:
-        assert table.describe(1, None) == f"{a}: text column 'text'; 2 files"
+        assert table.describe([1], None) == f"{a}: text column 'text'; 2 files"
         assert table.size == a.stat().st_size + b.stat().st_size
         assert [rows.first for rows in table.chunks(2)] == [1, 3, 4]
         assert (table.rows_read, table.bytes_read) == (4, table.size)
@@ -129,7 +129,7 @@ def test_files_read_otherwise_than_the_first_are_reported(tmp_path):
     b.write_text("id;text\n2;b\n")
     c.write_text("id,text\n3,c\n")
     with open_many([str(a), str(b), str(c)], open_rows) as table:
-        assert table.describe(1, None) == (
+        assert table.describe([1], None) == (
             f"{a}: text column 'text'; 3 files; {b}: text column 'text'; semicolon-separated"
         )
     assert cells(a, b, c) == [["1", "a"], ["2", "b"], ["3", "c"]]
@@ -153,7 +153,7 @@ def test_pipes_are_opened_once(tmp_path):
     line = "cat a.csv > p1 & cat a.csv > p2 & wait"
     with subprocess.Popen(["sh", "-c", line], cwd=tmp_path) as process:
         with open_many([str(path) for path in (pipes[0], tmp_path / "a.csv", pipes[1])], open_rows) as table:
-            assert table.describe(0, None).endswith("'text'; 3 files")
+            assert table.describe([0], None).endswith("'text'; 3 files")
             assert [row for chunk in table.chunks() for row in chunk.cells] == [["b"]] * 3
         assert process.wait(20) == 0
 
@@ -206,7 +206,7 @@ def check_rows_or_one_line_error(folder, content, name, encoding, packed):
     problem = name
     try:
         with open_rows(str(path), encoding=encoding) as source:
-            source.describe(0, None)
+            source.describe([0], None)
             for rows in source.chunks():
                 assert all(len(row) == len(source.columns) for row in rows.cells)
     except DataError as error:

@@ -97,7 +97,7 @@ def label_on_ray(
     folder.prepare()
     with open_rows(files[0]) as source:
         columns = source.columns
-    layout = TableLayout(columns, columns.index("text"), columns.index("label"), chunk_rows=chunk_rows)
+    layout = TableLayout(columns, [columns.index("text")], columns.index("label"), chunk_rows=chunk_rows)
     decisions = Decisions(model.label_names, unknown_label="other", unknown_threshold=2.0)
     return label_files(files, layout, model, decisions, folder, processes, progress)
 
@@ -106,7 +106,7 @@ def label_locally(files: list[str], output: Path, model: FittedModel, format: Ou
     decisions = Decisions(model.label_names, unknown_label="other", unknown_threshold=2.0)
     with open_rows(files[0]) as source:
         columns = source.columns
-    labeller = TableLabeller(model, columns.index("text"), columns.index("label"), decisions=decisions)
+    labeller = TableLabeller(model, [columns.index("text")], columns.index("label"), decisions=decisions)
     with TableWriter(str(output), format) as writer:
         for file in files:
             with open_rows(file) as source:
@@ -149,7 +149,7 @@ def test_what_a_reader_leaves_out_is_said(tmp_path: Path, model: FittedModel, pr
     (tmp_path / "in" / "cmds").write_text("mv 1 2\n")
     folder = PartFolder(str(tmp_path / "out"), "csv")
     folder.prepare()
-    layout = TableLayout(["id", "from", "date", "subject", "body", "text"], 5, None, chunk_rows=2)
+    layout = TableLayout(["id", "from", "date", "subject", "body", "text"], [5], None, chunk_rows=2)
     decisions = Decisions(model.label_names)
     outcome = label_files([str(tmp_path / "in")], layout, model, decisions, folder, processes)
     assert outcome.rows == 3

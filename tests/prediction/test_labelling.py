@@ -34,7 +34,7 @@ ROWS = Rows(
 
 
 def test_rows_keep_their_order_and_get_new_columns():
-    labelled = TableLabeller(LengthModel(), 2, 1).label(ROWS)
+    labelled = TableLabeller(LengthModel(), [2], 1).label(ROWS)
     assert labelled.names == ["label", "text", "predicted_label", "p_ham", "p_spam"]
     assert (labelled.first, labelled.cells) == (5, [row[1:] for row in ROWS.cells])
     assert labelled.added["predicted_label"] == ["ham", "spam", "", "spam"]
@@ -44,7 +44,7 @@ def test_rows_keep_their_order_and_get_new_columns():
 def test_only_counts_are_kept_by_default():
     decisions = Decisions(("ham", "spam"), min_confidence=0.85)
     for keep in (False, True):
-        labeller = TableLabeller(LengthModel(), 2, 1, decisions=decisions, keep_known=keep)
+        labeller = TableLabeller(LengthModel(), [2], 1, decisions=decisions, keep_known=keep)
         for _ in range(3):
             labeller.label(ROWS)
         assert labeller.counts == {("spam", UNSURE): 3, ("spam", "spam"): 3}
@@ -54,7 +54,7 @@ def test_only_counts_are_kept_by_default():
 
 
 def test_existing_columns_are_reported():
-    labeller = TableLabeller(LengthModel(), 2)
+    labeller = TableLabeller(LengthModel(), [2])
     labeller.check_columns(["text", "label"], "mail.csv")
     with pytest.raises(
         DataError, match="mail.csv already has p_ham; rename them, or replace them with --over"
@@ -64,6 +64,6 @@ def test_existing_columns_are_reported():
 
 def test_texts_longer_than_the_training_texts_are_counted(golden_tuned):
     combination = replace(golden_tuned.combination, usual_length=8.0)
-    labeller = TableLabeller(replace(golden_tuned, combination=combination), 0)
+    labeller = TableLabeller(replace(golden_tuned, combination=combination), [0])
     labeller.label(Rows(["text"], [["win"], ["win " * 30], [""]]))
     assert (labeller.comparison.texts, labeller.comparison.longer) == (2, 1)

@@ -12,7 +12,7 @@ from lmclassify.tables.columns import (
     find_column,
     find_label_column,
     label_column,
-    text_column,
+    text_columns,
 )
 from lmclassify.tables.rows import ClosingReader
 
@@ -38,15 +38,15 @@ def test_columns_are_found():
     with pytest.raises(DataError, match="2 columns named 'x'"):
         find_column(["x", "x"], "x", TEXT_COLUMNS, "t")
     with pytest.raises(DataError, match=r"no text column: none of its columns \(id, x\).*--text-column"):
-        text_column(Header(["id", "x"]), None)
+        text_columns(Header(["id", "x"]), None)
     with pytest.raises(DataError, match="t looks tab-separated.*--input-format tsv"):
-        text_column(Header(["id\tx"]), None)
+        text_columns(Header(["id\tx"]), None)
 
 
 def test_one_column_cannot_be_text_and_label():
-    assert describe_columns("t", ["a", "b"], 0, 1, ["note"]) == "t: text column 'a', label column 'b'; note"
+    assert describe_columns("t", ["a", "b"], [0], 1, ["note"]) == "t: text column 'a', label column 'b'; note"
     with pytest.raises(DataError, match="'a' is used for both text and label"):
-        describe_columns("t", ["a"], 0, 0)
+        describe_columns("t", ["a"], [0], 0)
 
 
 LABEL_STUDIO = (
@@ -69,7 +69,7 @@ LABEL_STUDIO = (
 def test_the_only_column_of_labels_among_several(tmp_path, content, text, label):
     (tmp_path / "t.csv").write_text(content)
     with open_rows(str(tmp_path / "t.csv")) as table:
-        assert (text_column(table, None), label_column(table, None)) == (text, label)
+        assert (text_columns(table, None), label_column(table, None)) == ((text,), label)
         assert find_label_column(table, None) is None  # where no label is needed, none is guessed
 
 

@@ -181,7 +181,7 @@ def test_unusual_separators_are_reported(tmp_path):
     ]:
         (tmp_path / name).write_text(content)
         with DelimitedReader(str(tmp_path / name)) as table:
-            assert table.describe(0, 1).endswith(said)
+            assert table.describe([0], 1).endswith(said)
 
 
 @settings(max_examples=25, deadline=None)

@@ -61,7 +61,7 @@ def test_byte_order_marks_are_recognised_and_reported(tmp_path, encoding):
     path = tmp_path / "t.csv"
     path.write_bytes(GERMAN.encode(encoding))
     with open_rows(str(path)) as table:
-        assert table.describe(0, 1).endswith(f"label column 'label'; encoding {encoding}")
+        assert table.describe([0], 1).endswith(f"label column 'label'; encoding {encoding}")
         assert sum(map(len, table.chunks(5))) == 18
         assert table.bytes_read == table.size
 
@@ -125,14 +125,14 @@ def test_detection(tmp_path, content, encoding):
         assert [row for chunk in table.chunks() for row in chunk.cells] == [
             line.split(",") for line in content.splitlines()[1:]
         ]
-        assert "(found by --encoding detect)" in table.describe(0, 1)
+        assert "(found by --encoding detect)" in table.describe([0], 1)
 
 
 def test_detection_prefers_western_encodings(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("id;text\n1;Größe\n".encode("latin-1"))
     with open_rows(str(path), encoding="detect") as table:
-        assert "encoding cp1252 (found" in table.describe(1, None)
+        assert "encoding cp1252 (found" in table.describe([1], None)
 
 
 @pytest.mark.parametrize(

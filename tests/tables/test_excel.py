@@ -79,7 +79,7 @@ def test_blank_rows_and_columns_are_left_out_and_rows_keep_their_numbers(tmp_pat
     assert numbered_rows(path) == [(4, ["win", "1", ""]), (7, ["lunch", "", "see below"]), (8, ["", "1", ""])]
     with open_rows(str(path)) as table:
         assert table.columns == ["text", "label", "column E"]
-        assert table.describe(0, 1).endswith("label column 'label'; header in row 3")
+        assert table.describe([0], 1).endswith("label column 'label'; header in row 3")
         list(table.chunks())
         assert (table.rows_read, table.bytes_read) == (3, table.size)
     with pytest.raises(DataError, match=r"t\.xlsx, row 7: the label is missing"):

@@ -31,7 +31,7 @@ def test_values_become_cells(tmp_path):
     )
     with JsonLinesReader(str(path)) as table:
         assert table.columns == ["id", "text", "n", "tags", "ok"]
-        assert table.describe(1, None) == f"{path}: text column 'text'"
+        assert table.describe([1], None) == f"{path}: text column 'text'"
         (rows,) = table.chunks()
         assert (table.rows_read, table.bytes_read) == (3, table.size)
     assert rows.cells == [
@@ -111,7 +111,7 @@ def test_keys_that_appear_later(tmp_path):
 def test_broken_lines_are_named(tmp_path, lines, message):
     path = written(tmp_path / "t.jsonl", *lines)
     with pytest.raises(DataError, match=message) as error, JsonLinesReader(str(path)) as table:
-        table.describe(0, None)
+        table.describe([0], None)
         list(table.chunks())
     assert "\n" not in str(error.value)
     assert "t.jsonl" in str(error.value)

@@ -84,10 +84,10 @@ def test_chunks_are_numbered_and_small(path, tmp_path):
 
 def test_the_text_column_must_hold_strings(path):
     with ParquetReader(str(path)) as table:
-        assert table.describe(1, 2) == f"{path}: text column 'text', label column 'kind'"
-        assert "text column 'kind'" in table.describe(2, None)
+        assert table.describe([1], 2) == f"{path}: text column 'text', label column 'kind'"
+        assert "text column 'kind'" in table.describe([2], None)
         with pytest.raises(DataError, match=r"t\.parquet: 'id' holds int64, but texts must be strings"):
-            table.describe(0, None)
+            table.describe([0], None)
 
 
 def test_damaged_files(path, tmp_path, monkeypatch):
@@ -142,9 +142,11 @@ def test_fields_of_structs_have_dotted_names(tmp_path):
     with ParquetReader(str(tmp_path / "t.parquet"), named_columns=named) as reader:
         assert reader.columns == ["id", "message", "a.b", "message.body", "message.meta.kind"]
         assert [row[3:] for row in reader.sample] == [["see you", "ham"], ["", ""]]
-        assert reader.describe(3, 4).endswith("text column 'message.body', label column 'message.meta.kind'")
+        assert reader.describe([3], 4).endswith(
+            "text column 'message.body', label column 'message.meta.kind'"
+        )
         with pytest.raises(DataError, match="'message' holds struct"):
-            reader.describe(1, None)
+            reader.describe([1], None)
         (rows,) = reader.chunks()
         assert rows.labels(4, "t") == ["ham", ""]
         assert json.loads(rows.original.json_objects()[0])["message"]["body"] == "see you"

@@ -27,6 +27,6 @@ def test_invalid_bytes_are_named_by_line_and_byte(tmp_path):
 def test_the_only_column_is_not_the_label(tmp_path):
     (tmp_path / "t.txt").write_text("a\n")
     with PlainTextReader(str(tmp_path / "t.txt")) as reader:
-        assert reader.describe(0, None) == f"{tmp_path}/t.txt: one text per line"
+        assert reader.describe([0], None) == f"{tmp_path}/t.txt: one text per line"
         with pytest.raises(DataError, match="both text and label"):
-            reader.describe(0, 0)
+            reader.describe([0], 0)

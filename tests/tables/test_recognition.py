@@ -8,7 +8,7 @@ import pytest
 
 from lmclassify import DataError, OptionError
 from lmclassify.datasets.sources import open_rows
-from lmclassify.tables.columns import find_label_column, label_column, text_column
+from lmclassify.tables.columns import find_label_column, label_column, text_columns
 from lmclassify.tables.dialect import Dialect, parse_columns
 
 TEXTS = [
@@ -29,9 +29,11 @@ def written(folder: Path, name: str, *rows: tuple[str, ...], separator: str = ",
 def found(path: str, text: str | None = None, label: str | None = None, **how) -> tuple[str, list[list[str]]]:
     """Return how a file is read, and its texts and labels."""
     with open_rows(path, **how) as table:
-        at = [text_column(table, text), label_column(table, label)]
-        said = table.describe(*at).removeprefix(f"{Path(path).parent}/")
-        return said, [[row[index] for index in at] for chunk in table.chunks() for row in chunk.cells]
+        (text_at,), label_at = text_columns(table, text), label_column(table, label)
+        said = table.describe([text_at], label_at).removeprefix(f"{Path(path).parent}/")
+        return said, [
+            [row[index] for index in (text_at, label_at)] for chunk in table.chunks() for row in chunk.cells
+        ]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_options_for_files_without_header(tmp_path):
     two = written(tmp_path, "two.csv", *TEXTS[:2])
     assert len(found(two, dialect=Dialect(header=False))[1]) == 2
     with open_rows(written(tmp_path, "one.csv", ("a b",), ("c",)), dialect=Dialect(header=False)) as table:
-        assert (text_column(table, None), find_label_column(table, None)) == (0, None)
+        assert (text_columns(table, None), find_label_column(table, None)) == ((0,), None)
         assert table.columns == ["text"]
     with open_rows(
         written(tmp_path, "t.txt", *TEXTS[:2]), dialect=Dialect(columns=("label", "text"))

@@ -170,14 +170,14 @@ def test_backslashes_before_quotes(tmp_path, separator):
     (tmp_path / "a.csv").write_text("".join(lines), newline="")
     for quoting in (None, "backslash"):
         with open_rows(str(tmp_path / "a.csv"), dialect=Dialect(quoting)) as table:
-            assert "backslashes stand before quotes" in table.describe(0, 1)
+            assert "backslashes stand before quotes" in table.describe([0], 1)
             assert [row for chunk in table.chunks() for row in chunk.cells] == rows[1:]
 
 
 def test_backslashes_that_escape_nothing(tmp_path):
     (tmp_path / "a.csv").write_text('text,label\n"C:\\",ham\n"say ""\\"" now",spam\n')
     with open_rows(str(tmp_path / "a.csv")) as table:
-        assert "backslashes stand" not in table.describe(0, 1)
+        assert "backslashes stand" not in table.describe([0], 1)
         assert [row for chunk in table.chunks() for row in chunk.cells] == [
             ["C:\\", "ham"],
             ['say "\\" now', "spam"],

@@ -24,8 +24,8 @@ from sklearn.utils import check_random_state
 
 from lmclassify import __version__
 from lmclassify.classify.model import FittedModel
-from lmclassify.classify.predictor import as_texts
 from lmclassify.classify.settings import Settings, lstm_options_error
+from lmclassify.classify.texts import as_texts
 from lmclassify.classify.training.checkpoints import Checkpoints
 from lmclassify.classify.training.context import FitContext, FitResult, ProgressCallback, SizeLimits
 from lmclassify.classify.training.data import TrainingData

@@ -43,9 +43,11 @@ async function labelFile(file, signal) {
     const columns = `${taken.length === 1 ? "a column" : "columns"} named ${taken.join(", ")}`;
     throw new TableError(`${file.name} already has ${columns}. Rename or remove it first.`);
   }
-  const textAt = findTextColumn(table.columns) ?? (await chosenColumn(table.columns, signal));
+  const textAt = columnsOfModel(table.columns, model) ?? [
+    findTextColumn(table.columns) ?? (await chosenColumn(table.columns, signal)),
+  ];
   const found = findLabelColumn(table.columns);
-  const labelAt = found === textAt ? null : found;
+  const labelAt = textAt.includes(found) ? null : found;
   job.hidden = false;
   showProgress(0, null);
   const rows = await readRows(table, { textAt, labelAt }, model.limits, signal);
@@ -54,8 +56,8 @@ async function labelFile(file, signal) {
     byId("file-status"),
     "Labelling ",
     counted(total, "row"),
-    "; the text is in the column ",
-    columnName(table.columns, textAt),
+    `; the text is in the ${textAt.length === 1 ? "column" : "columns"} `,
+    textAt.map((place) => columnName(table.columns, place)).join(", "),
     ".",
   );
   showProgress(0, total);
@@ -79,6 +81,12 @@ async function bytesOf(file) {
   } catch {
     throw new TableError(`${file.name} cannot be read. Check that it is a file and still exists.`);
   }
+}
+
+/** The places of the columns that the model was trained on; null if the table lacks one of several. */
+function columnsOfModel(columns, { reading }) {
+  const places = (reading.text_columns ?? [reading.text_column]).map((name) => columns.indexOf(name));
+  return places.includes(-1) ? null : places;
 }
 
 /** Asks the user which column has the texts. */

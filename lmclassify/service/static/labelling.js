@@ -19,7 +19,7 @@ export async function readRows(table, { textAt, labelAt }, limits, signal) {
   const labels = labelAt === null ? null : [];
   const ends = [];
   for (const { cells, end, number, line } of table.rows) {
-    const text = cells[textAt];
+    const text = joinColumns(cells, textAt);
     checkSize(text, limits, place(number, line));
     texts.push(text);
     labels?.push(cells[labelAt].trim());
@@ -30,6 +30,13 @@ export async function readRows(table, { textAt, labelAt }, limits, signal) {
     }
   }
   return { texts, labels, ends };
+}
+
+/** The text of a row: a cell, or a line for each of several. */
+function joinColumns(cells, places) {
+  if (places.length === 1) return cells[places[0]];
+  const lines = places.map((place) => cells[place].trim().replaceAll(/\s+/g, " "));
+  return lines.some((line) => line !== "") ? lines.join("\n") : "";
 }
 
 /** Returns the table with columns of labels and probabilities as a Blob, and the number of rows per label.

@@ -63,7 +63,7 @@ def report_of(
     path = folder / "rows.csv"
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "label"], *zip(texts, labels, strict=True)])
-    labeller = TableLabeller(model, 0, 1, decisions=decisions_of(model, options), keep_known=True)
+    labeller = TableLabeller(model, [0], 1, decisions=decisions_of(model, options), keep_known=True)
     with DelimitedReader(str(path)) as table:
         for chunk in table.chunks():
             labeller.label(chunk)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from lmclassify import FittedModel
+from lmclassify.datasets.reading import Reading
 from lmclassify.errors import DataError
 from lmclassify.tables.columns import TEXT_COLUMNS
 from lmclassify.tables.delimited import DelimitedReader
-from tests.service.page.browser import ask, downloaded, expect, upload
+from tests.service.conftest import running
+from tests.service.page.browser import ask, downloaded, expect, opened, upload
 
 pytestmark = pytest.mark.long
 
@@ -85,6 +87,24 @@ def test_the_text_column_is_asked_for(page: Any, address: str) -> None:
     expect(page.locator("#file-status")).to_have_text("Done: 1 row labelled.")
     label = ask(address, "v1/predict", {"texts": ["free prize"]})["predictions"][0]["label"]
     assert f"1,x,free prize,{label},".encode() in downloaded(page)[1]
+
+
+def test_the_columns_of_the_model_make_the_text(browser: Any, folder: Path, tmp_path: Path) -> None:
+    model = FittedModel.load(folder)
+    model.reading = Reading(text_columns=("what", "body"))
+    model.save(tmp_path / "two")
+    with (
+        running("-m", tmp_path / "two", "--port", 0, "--timeout", 600, cwd=tmp_path) as service,
+        opened(browser, service.url) as page,
+    ):
+        upload(page, "two.csv", b'body,text,what\n"for\n you",x,free prize\n,x,\n')
+        expect(page.locator("#file-status")).to_have_text("Done: 1 row labelled.")
+        given = {"texts": ["free prize\nfor you"]}
+        (prediction,) = ask(service.url, "v1/predict", given)["predictions"]
+        numbers = ",".join(f"{p:.9g}" for p in prediction["probabilities"].values())
+        assert f"x,free prize,{prediction['label']},{numbers}" in downloaded(page)[1].decode()
+        (word, *_) = ask(service.url, "v1/explain", {"text": given["texts"][0]})["words"]
+        assert (word["word"], word["field"]) == ("free", "what")
 
 
 WRONG = {
