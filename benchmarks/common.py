@@ -10,9 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmclassify.classify.estimator import LMClassifier
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
 from lmclassify.errors import LMClassifyError
+
+LEAST = 1e-9
+"""Lowest probability in a log-loss."""
 
 
 def print_progress(line: str) -> None:
@@ -60,6 +65,21 @@ def fit_or_load(folder: Path | None, data: LabelledTexts, **parameters: Any) -> 
         folder.parent.mkdir(parents=True, exist_ok=True)
         classifier.save(folder)
     return classifier
+
+
+def accuracy_and_log_loss(model: Any, tested: LabelledTexts) -> dict[str, float]:
+    """Return ``accuracy`` and ``log_loss``, nats per text, of a fitted classifier.
+
+    The log-loss counts no probability below `LEAST`, which is also that of labels which the model lacks.
+    """
+    probabilities = model.predict_proba(tested.texts)
+    code_of = {label: code for code, label in enumerate(model.classes_.tolist())}
+    codes = np.array([code_of.get(label, -1) for label in tested.labels])
+    own = np.where(codes < 0, LEAST, probabilities[np.arange(len(codes)), codes])
+    return {
+        "accuracy": float(np.mean(probabilities.argmax(axis=1) == codes)),
+        "log_loss": float(-np.log(np.maximum(own, LEAST)).mean()),
+    }
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

@@ -13,17 +13,20 @@ import time
 import warnings
 from typing import Any
 
-import numpy as np
-
-from benchmarks.common import append_record, errors_in_one_line, print_progress, read_records, table_head
+from benchmarks.common import (
+    accuracy_and_log_loss,
+    append_record,
+    errors_in_one_line,
+    print_progress,
+    read_records,
+    table_head,
+)
 from benchmarks.label_order import parts, set_parser
 from lmclassify import LMClassifier
 from lmclassify.datasets.labelled import LabelledTexts
 
 SIZES = (50, 200, 1000)
 UNLABELLED = 3_000
-LEAST = 1e-9
-"""Lowest probability in the log-loss, also that of labels which the model does not have."""
 
 
 def measure(pool: LabelledTexts, tested: LabelledTexts, size: int, seed: int) -> dict[str, dict[str, float]]:
@@ -35,15 +38,7 @@ def measure(pool: LabelledTexts, tested: LabelledTexts, size: int, seed: int) ->
         model = LMClassifier(recipe="ngram", random_state=seed)
         model.fit(pool.texts[:size], pool.labels[:size], unlabelled=unlabelled)
         seconds = time.perf_counter() - started
-        probabilities = model.predict_proba(tested.texts)
-        code_of = {label: code for code, label in enumerate(model.classes_.tolist())}
-        codes = np.array([code_of.get(label, -1) for label in tested.labels])
-        own = np.where(codes < 0, LEAST, probabilities[np.arange(len(codes)), codes])
-        found[name] = {
-            "accuracy": float(np.mean(probabilities.argmax(axis=1) == codes)),
-            "log_loss": float(-np.log(np.maximum(own, LEAST)).mean()),
-            "seconds": round(seconds, 2),
-        }
+        found[name] = accuracy_and_log_loss(model, tested) | {"seconds": round(seconds, 2)}
     return found
 
 

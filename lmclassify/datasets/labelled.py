@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ from lmclassify.datasets.label_forms import (
 )
 from lmclassify.datasets.reading import Reading
 from lmclassify.datasets.sources import InputFormat, RowReader, open_rows
-from lmclassify.errors import DataError, counted, did_you_mean, listing, shorten
+from lmclassify.errors import DataError, counted, did_you_mean, listing, plural, shorten
 from lmclassify.mail.mailboxes import looks_like_mail
 from lmclassify.tables.columns import label_column as find_label_column
-from lmclassify.tables.columns import named_column, text_columns
+from lmclassify.tables.columns import named_column, other_text_columns, text_columns
 from lmclassify.tables.dialect import Dialect
 from lmclassify.tables.rows import join_columns
 
@@ -115,6 +116,10 @@ class LabelledTableReader:
             label_at = find_label_column(table, self.reading.choose_label_column(table, self.label_column))
             group_at = self._group_at(table, text_at, label_at)
             say(table.describe(text_at, label_at))
+            if self.text_column is None and self.reading.text_columns is None:
+                self._suggest_columns(
+                    table, text_at, [label_at, *([] if group_at is None else [group_at])], say
+                )
             without_header = tuple(table.columns) if table.header == "none" else None
             names = tuple(table.columns[at] for at in text_at)
             used = UsedColumns(names, table.columns[label_at], without_header)
@@ -164,6 +169,17 @@ class LabelledTableReader:
             sheet=self.sheet,
             named_columns=self.reading.named_columns(self.text_column, self.label_column, self.group_column),
         )
+
+    def _suggest_columns(self, table: RowReader, text_at: Sequence[int], others: list[int], say: Say) -> None:
+        """Say which columns could be read, too."""
+        more = other_text_columns(table, [*text_at, *others])
+        if more and self.text_column is None and self.reading.text_columns is None:
+            option = shlex.quote(",".join(table.columns[at] for at in sorted([*text_at, *more])))
+            names = ", ".join(shorten(table.columns[at]) for at in more)
+            say(
+                f"note: {table.name}: {plural(len(more), 'column')} {names} "
+                f"{plural(len(more), 'holds', 'hold')} texts, too; --text-column {option} reads all together"
+            )
 
     def _group_at(self, table: RowReader, text_at: Sequence[int], label_at: int) -> int | None:
         if self.group_column is None:

@@ -194,6 +194,12 @@ def find_text_column(table: Table) -> int | None:
     return index
 
 
+def other_text_columns(table: Table, used: Sequence[int]) -> list[int]:
+    """Return the columns that hold texts, have a known name of such columns, and are not in use."""
+    found = [at for at in columns_of_texts(table.sample) if at not in used] if table.sample else []
+    return [at for at in found if has_known_name(table.columns[at])]
+
+
 def label_column(table: Table, wanted: str | None) -> int:
     """Return the index of the label column: by its name, or else the only one that holds labels.
 

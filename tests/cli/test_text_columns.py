@@ -162,3 +162,15 @@ def test_columns_that_do_not_fit(folder, tmp_path):
     }.items():
         done = run_cli(*arguments, cwd=tmp_path)
         assert said in one_line(done, 2 if said.startswith("--text-column") else 1)
+
+
+def test_fit_names_further_columns_of_texts(folder, tmp_path):
+    table = [[label, title or "no title", body, f"note {body}"] for title, label, body in rows(60)]
+    write(tmp_path / "t.csv", ["label", "title", "body", "seen by"], table)
+    said = b"note: t.csv: column 'title' holds texts, too; --text-column title,body reads all together"
+    fit = ("fit", "t.csv", "--recipe", "ngram", "-o", "m", "--force")
+    done = run_cli(*fit, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(said) == 1
+    for option in ("body", "body,title"):
+        assert b"holds texts" not in run_cli(*fit, "--text-column", option, cwd=tmp_path).stderr
