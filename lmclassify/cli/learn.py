@@ -20,6 +20,7 @@ from lmclassify.errors import DataError, OptionError, counted, plural, shorten
 if TYPE_CHECKING:
     from lmclassify.classify.model import FittedModel
     from lmclassify.classify.online.folder import LearningFolder
+    from lmclassify.datasets.reading import Reading
 
 _EXAMPLES = (
     "lmclassify learn spam -m model < message.eml",
@@ -135,7 +136,7 @@ def learn(
     fitted = _empty(labels, fields) if folder is None else folder.model
     name = fitted.label_named(str(label))
     moved_from = None if from_label is None else fitted.label_named(from_label)
-    texts = sources.read(run, fitted.reading.choose_fields(fields))
+    texts = sources.read(run, fitted.reading.choose_fields(fields), fitted.reading)
     if folder is None:
         fitted.save(model)
         run.say(f"began a model in {model}: it has learned nothing yet")
@@ -210,8 +211,11 @@ class _Sources:
     format: Any
     encoding: str | None
 
-    def read(self, run: Run, fields: Sequence[str]) -> list[str]:
-        """Return the texts, of messages these fields. Raises DataError if there are none."""
+    def read(self, run: Run, fields: Sequence[str], reading: Reading) -> list[str]:
+        """Return the texts, of messages these fields, of tables the columns of the model.
+
+        Raises DataError if there are none, and OptionError if --text-column contradicts the model.
+        """
         from lmclassify.datasets.multiple_files import expand
         from lmclassify.datasets.texts import read_unlabelled
 
@@ -220,6 +224,7 @@ class _Sources:
         return read_unlabelled(
             expand(self.files),
             text_column=self.text_column,
+            reading=reading,
             fields=fields,
             format=self.format,
             encoding=self.encoding,
@@ -261,11 +266,16 @@ def _teach_service(
     user: str | None,
 ) -> None:
     """Teach the model of a service, which tells what it reads of mail."""
+    from lmclassify.datasets.reading import Reading
     from lmclassify.mail.client import learn_with_service
-    from lmclassify.mail.local_service import request_fields
+    from lmclassify.mail.local_service import request_fields, request_reading
 
     fields, _ = request_fields(socket, user=user)
-    texts = sources.read(run, fields)
+    try:
+        reading = Reading.from_json(request_reading(socket, user)) if sources.files else Reading()
+    except ValueError as error:
+        raise DataError(f"the model of the service on {socket} has {error}; update lmclassify") from None
+    texts = sources.read(run, fields, reading)
     _teach(
         run,
         texts,

@@ -116,6 +116,18 @@ def request_labels(path: str, user: str | None = None) -> list[str]:
         raise _no_service(path) from error
 
 
+def request_reading(path: str, user: str | None = None) -> Any:
+    """Return how the training texts of a service's model were read, as `Reading.from_json` takes it.
+
+    Raises LMClassifyError if there is no valid response.
+    """
+    body = _ask(path, "GET", _target(user, "model"), b"", DEFAULT_TIMEOUT, None)
+    try:
+        return body.get("reading", {})
+    except AttributeError as error:
+        raise _no_service(path) from error
+
+
 def request_lesson(
     path: str,
     text: str,

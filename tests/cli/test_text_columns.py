@@ -99,6 +99,11 @@ def test_other_commands_read_the_same_columns(folder):
         assert done.returncode == 0, done.stderr
         assert b"text columns 'title', 'body'" in done.stderr
     assert lmclassify.load(folder / "updated").reading.text_columns == ("title", "body")
+    done = run_cli("learn", "spam", "new.csv", "-m", "updated", cwd=folder)
+    assert (done.returncode, b"text columns 'title', 'body'" in done.stderr) == (0, True)
+    assert (
+        lmclassify.load(folder / "updated").predict([text(row) for row in rows(20)]).tolist() == ["spam"] * 20
+    )
     done = run_cli("explain", "--texts", "new.csv", "-m", "model", cwd=folder)
     assert (done.returncode, b"text columns 'title', 'body'" in done.stderr) == (0, True)
     done = run_cli("suggest-rows", "new.csv", "-n", 2, "--text-column", "title,body", cwd=folder)
