@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,17 @@ class FileOptions:
     encoding: str | None = None
     quoting: Quoting | None = None
     needs_labels: bool = False
+
+    def fit_command(self, files: Sequence[str]) -> str:
+        """Return the shell command that fits a model to the labels in the files."""
+        given = {
+            "--text-column": self.text_column,
+            "--label-column": self.label_column,
+            "--encoding": self.encoding,
+            "--quoting": self.quoting,
+        }
+        options = [part for name, value in given.items() if value is not None for part in (name, value)]
+        return shlex.join(["lmclassify", "fit", *files, *options])
 
 
 @dataclass(frozen=True)
@@ -146,13 +158,13 @@ class LabelledFile:
     def __init__(self, path: str, options: FileOptions | None = None) -> None:
         self.name = path
         self._path = os.path.realpath(path)
-        self._options = options or FileOptions()
+        self.options = options or FileOptions()
         self.texts: list[str] = []
         self.answers: list[Answer] = []
         self.padded: list[int] = []
         self._columns: _Columns
         state = _state(self._path)
-        with open_table(path, self._options.encoding, self._options.quoting) as table:
+        with open_table(path, self.options.encoding, self.options.quoting) as table:
             self._read_rows(table)
             content = Path(self._path).read_bytes()
             self._mark, self._encoding = _encoding(content, table.encoding)
@@ -168,7 +180,7 @@ class LabelledFile:
 
     def read_again(self) -> LabelledFile:
         """Return the file as it is now."""
-        return LabelledFile(self.name, self._options)
+        return LabelledFile(self.name, self.options)
 
     def write(self, changes: Mapping[int, Answer]) -> None:
         """Write the answers of some rows, by their number from 0. The new file replaces the old one.
@@ -199,7 +211,7 @@ class LabelledFile:
         text_at = self._text_at(shown)
         label_at = self._label_at(shown, was_labelled=own[LABELLED_AT] is not None)
         description = table.describe(text_at, label_at)
-        self.label_column = self._options.label_column or NEW_LABEL_COLUMN
+        self.label_column = self.options.label_column or NEW_LABEL_COLUMN
         if label_at is None:
             self.description = f"{description}; labels go into the new column {shorten(self.label_column)}"
         else:
@@ -221,8 +233,8 @@ class LabelledFile:
                 self.answers.append(answer)
 
     def _text_at(self, table: _Table) -> Sequence[int]:
-        if self._options.text_column is not None:
-            return text_columns(table, self._options.text_column)
+        if self.options.text_column is not None:
+            return text_columns(table, self.options.text_column)
         found = find_text_column(table)
         if found is None:
             raise DataError(
@@ -233,13 +245,13 @@ class LabelledFile:
 
     def _label_at(self, table: _Table, *, was_labelled: bool) -> int | None:
         """Return the column of labels; None if there is none yet."""
-        wanted = self._options.label_column
-        if wanted is not None and wanted not in table.columns and not self._options.needs_labels:
+        wanted = self.options.label_column
+        if wanted is not None and wanted not in table.columns and not self.options.needs_labels:
             if wanted.strip() in ("", LABELLED_AT, SOURCE, NOTE):
                 raise OptionError(f"--label-column {shorten(wanted)}: choose another name")
             return None
-        found = find_label_column(table, wanted, usual_only=not self._options.needs_labels)
-        if found is None and (was_labelled or self._options.needs_labels):
+        found = find_label_column(table, wanted, usual_only=not self.options.needs_labels)
+        if found is None and (was_labelled or self.options.needs_labels):
             why = "has labels from before" if was_labelled else "has no label column"
             raise DataError(
                 f"{self.name} {why}: name the column with --label-column; its columns: "

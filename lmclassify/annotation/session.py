@@ -133,6 +133,9 @@ class Session:
             return {
                 "mode": "label" if self._suspects is None else "check",
                 "files": [file.name for file in self._pool.files],
+                "fit_command": self._pool.files[0].options.fit_command(
+                    [file.name for file in self._pool.files]
+                ),
                 "labels": [{"name": name, "count": count} for name, count in self.labels().items()],
                 "num_texts": self.num_texts,
                 "num_labelled": self.num_labelled,

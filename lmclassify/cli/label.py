@@ -19,7 +19,7 @@ from lmclassify.cli.progress import ProgressDisplay
 from lmclassify.errors import OptionError, counted, listing
 
 if TYPE_CHECKING:
-    from lmclassify.annotation.labelled_file import LabelledFile
+    from lmclassify.annotation.labelled_file import FileOptions, LabelledFile
     from lmclassify.annotation.session import Session
     from lmclassify.annotation.suspects import Suspect
 
@@ -133,7 +133,7 @@ def label(
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
         serve_session(session, listener, token, on_start=started)
-    _summarize(run, session, files, check)
+    _summarize(run, session, files, options)
 
 
 def _require_different(files: Sequence[str]) -> None:
@@ -164,11 +164,11 @@ def _find_suspects(run: Run, files: Sequence[LabelledFile]) -> list[Suspect]:
         )
 
 
-def _summarize(run: Run, session: Session, files: Sequence[str], check: bool) -> None:
-    done = "suspicious rows are checked" if check else "texts are labelled"
+def _summarize(run: Run, session: Session, files: Sequence[str], options: FileOptions) -> None:
+    done = "suspicious rows are checked" if options.needs_labels else "texts are labelled"
     run.say(f"{session.num_labelled:,} of {session.num_texts:,} {done} in {listing(files)}")
     if len(session.labels()) > 1:
-        run.say(f"fit a model with: lmclassify fit {' '.join(files)}")
+        run.say(f"fit a model with: {options.fit_command(files)}")
 
 
 def register(app: typer.Typer) -> None:

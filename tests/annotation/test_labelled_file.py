@@ -230,3 +230,11 @@ def test_several_columns_make_a_text(make):
     assert file.texts == ["Lunch?\nat noon", "\ntwo lines"]
     file.write({0: HAM})
     assert path.read_text().startswith("title,body,label,labelled_at,source\nLunch?,at noon,ham,")
+
+
+def test_the_command_to_fit_a_model():
+    assert FileOptions().fit_command(["a.csv", "b c.csv"]) == "lmclassify fit a.csv 'b c.csv'"
+    options = FileOptions("title,my body", "topic", "latin-1", "none")
+    assert options.fit_command(["a.csv"]) == (
+        "lmclassify fit a.csv --text-column 'title,my body' --label-column topic --encoding latin-1 --quoting none"
+    )

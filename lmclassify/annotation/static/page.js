@@ -102,13 +102,11 @@ function showFinished(said) {
       ? `${others} open on another page, here or in another browser.`
       : `Every answer is in ${files.map(isolated).join(", ")}.`;
   byId("next-step").textContent = "Train a model on the labels with this command:";
-  byId("command").textContent = `lmclassify fit ${files.map(quoted).join(" ")} -o MODEL`;
+  byId("command").textContent = `${state.fit_command} -o MODEL`;
   say(byId("announcement"), `${said} ${byId("finished-heading").textContent}.`.trim());
   byId("finished-heading").focus();
   setBusy(false);
 }
-
-const quoted = (file) => (/^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`);
 
 async function answer(action, label = null) {
   if (current === null || isIgnored()) return;

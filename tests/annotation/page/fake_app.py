@@ -64,6 +64,7 @@ class FakeServer:
         return {
             "mode": self.mode,
             "files": ["mails.csv"],
+            "fit_command": "lmclassify fit mails.csv",
             "labels": counts,
             "num_texts": len(self.texts),
             "num_labelled": len(given),
