@@ -53,7 +53,7 @@ def measure(address: str, repeats: int) -> dict[str, list[float]]:
             found[kind].append(1000 * (time.perf_counter() - started))
 
         predicting = begin(address, "predict", {"texts": [text]})
-        explaining = begin(address, "explain", {"text": text})
+        explaining = begin(address, "explain", {"text": text, "brief": True})
         end(predicting)
         note("label")
         label = end(explaining)["label"]

@@ -21,7 +21,7 @@ class _BaselineScorer:
     def predict_with_reason(self, text: str) -> Any:
         raise NotImplementedError
 
-    def explain(self, text: str, label: str | None, against: str | None) -> Any:
+    def explain(self, text: str, label: str | None, against: str | None, brief: bool = False) -> Any:
         raise NotImplementedError
 
     def suggest(self, prefix: str, label: str | None, n: int) -> Any:

@@ -279,7 +279,7 @@ def _assess(texts: Sequence[str], request: _Request, seed: int) -> Assessment | 
 
 def guess(model: LMClassifier, text: str) -> Guess:
     """Return what a fitted model thinks of a text, with the contribution of each word."""
-    explanation = model.explain(text)
+    explanation = model.explain(text, brief=True)
     words, probabilities = explanation["words"], explanation["probabilities"]
     starts = [0, *(word["start"] for word in words[1:]), len(text)]
     pieces = [

@@ -252,7 +252,9 @@ def _words(
     code_of = {str(label): index for index, label in enumerate(model.classes_)}
     other, result = fitted.other(), {}
     chosen = suspects[:MAX_EXPLAINED].tolist()
-    for row, attributions in zip(chosen, attribute(model, [texts[row] for row in chosen]), strict=True):
+    for row, attributions in zip(
+        chosen, attribute(model, [texts[row] for row in chosen], language_models=False), strict=True
+    ):
         new, old = (code_of.get(fitted.classes[code]) for code in (other[row], fitted.codes[row]))
         if new is not None and old is not None:
             gain = attributions.parts[:-1, new] - attributions.parts[:-1, old]

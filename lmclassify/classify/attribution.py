@@ -42,7 +42,7 @@ class Attributions:
     spans: list[tuple[int, int]]
     """(w) start and end of each word."""
     log_probabilities: Array
-    """(w + 1, K) under the labels' language models; see `MAX_SHOWN_TOKENS`."""
+    """(w + 1, K) under the labels' language models; see `MAX_SHOWN_TOKENS`. Only if they are asked."""
     parts: Array
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array
@@ -57,22 +57,39 @@ class Attributions:
         return joint
 
 
-def attribute(predictor: Predictor, texts: Sequence[str]) -> Iterator[Attributions]:
+def attribute(
+    predictor: Predictor, texts: Sequence[str], *, language_models: bool = True
+) -> Iterator[Attributions]:
     """Yield the attributions of each text.
 
     Parameters
     ----------
     predictor : Predictor
     texts : sequence of str
+    language_models : bool, default=True
+        Whether log-probabilities are needed: without them, language models that have no part in the
+        decision are not asked, which takes most of the time with many labels.
     """
     scored = predictor.truncate(list(texts))
     for chunk in chunks_of(scored):
         if isinstance(predictor, TunedPredictor):
-            attributed = _attribute_tuned(predictor, scored[chunk])
+            attributed = _attribute_tuned(predictor, scored[chunk], language_models)
         else:
             attributed = _attribute_plain(predictor, scored[chunk])
         for text, attributions in zip(texts[chunk], attributed, strict=True):
             yield _with_cut_words(predictor, text, attributions)
+
+
+def language_model_scores(predictor: Predictor, text: str, codes: Sequence[int]) -> Array:
+    """Return the log-probability of each word and the end of text under some labels' models, (w + 1, codes).
+
+    Nats; see `MAX_SHOWN_TOKENS`.
+    """
+    (scored,) = predictor.truncate([text])
+    words = _word_table(predictor, [scored])
+    found = _word_log_probs(predictor, [predictor.models[code] for code in codes], words, np.zeros(1, bool))
+    (attributions,) = words.split(found, found, np.zeros((1, len(codes))))
+    return _with_cut_words(predictor, text, attributions).log_probabilities
 
 
 def _attribute_plain(predictor: Predictor, texts: Sequence[str]) -> list[Attributions]:
@@ -83,8 +100,10 @@ def _attribute_plain(predictor: Predictor, texts: Sequence[str]) -> list[Attribu
     return words.split(log_probabilities, parts, prior)
 
 
-def _attribute_tuned(predictor: TunedPredictor, texts: Sequence[str]) -> list[Attributions]:
-    attributed = _attribute_as_they_stand(predictor, texts)
+def _attribute_tuned(
+    predictor: TunedPredictor, texts: Sequence[str], language_models: bool
+) -> list[Attributions]:
+    attributed = _attribute_as_they_stand(predictor, texts, language_models=language_models)
     joint = np.array([attributions.joint for attributions in attributed])
     _, variants = predictor.score_variants(texts, joint)
     return [
@@ -94,7 +113,11 @@ def _attribute_tuned(predictor: TunedPredictor, texts: Sequence[str]) -> list[At
 
 
 def _attribute_as_they_stand(
-    predictor: TunedPredictor, texts: Sequence[str], *, approximate: bool = False
+    predictor: TunedPredictor,
+    texts: Sequence[str],
+    *,
+    approximate: bool = False,
+    language_models: bool = True,
 ) -> list[Attributions]:
     """Attribute the scores of texts without variants; approximate: as `TunedPredictor.approximate_joint`."""
     combination = predictor.combination
@@ -110,7 +133,7 @@ def _attribute_as_they_stand(
     if not approximate:
         mask = predictor.cascade_mask(approximate_joint, lengths)
         asked = np.logical_or.reduce(mask, axis=1)
-        log_probabilities, lstm_parts = _lstm_parts(predictor, words, lengths, asked)
+        log_probabilities, lstm_parts = _lstm_parts(predictor, words, lengths, asked, language_models)
     likeliest = approximate_joint.argmax(axis=1)
     approximate_parts = combination.cascade.approximate(ngram_parts, ngram_parts)
     rows = words.text_of_row
@@ -127,11 +150,17 @@ def _lesson_parts(predictor: Predictor, words: _WordTable) -> Array:
 
 
 def _lstm_parts(
-    predictor: TunedPredictor, words: _WordTable, lengths: Indices, asked: npt.NDArray[np.bool_]
+    predictor: TunedPredictor,
+    words: _WordTable,
+    lengths: Indices,
+    asked: npt.NDArray[np.bool_],
+    language_models: bool,
 ) -> tuple[Array, Array]:
     """Return the words' log-probabilities and what the LSTMs add where they are asked, (w, K) each."""
     weight, tuned_weight = predictor.combination.weights[-len(LSTMS) :]
-    log_probabilities = _word_log_probs(predictor, predictor.models, words, asked & bool(weight))
+    log_probabilities = np.zeros((words.rows, len(predictor.classes_)))
+    if language_models or weight:
+        log_probabilities = _word_log_probs(predictor, predictor.models, words, asked & bool(weight))
     parts = weight * log_probabilities
     if tuned_weight and asked.any():
         parts += tuned_weight * _word_log_probs(predictor, predictor.tuned, words, asked)

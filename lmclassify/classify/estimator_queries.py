@@ -56,9 +56,11 @@ class ModelQueries(ABC):
         """See `FittedModel.suggest`."""
         return self._fitted().suggest(prefix, label, n)
 
-    def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
+    def explain(
+        self, text: str, label: object = None, against: object = None, *, brief: bool = False
+    ) -> Explanation:
         """See `FittedModel.explain`."""
-        return self._fitted().explain(text, label, against)
+        return self._fitted().explain(text, label, against, brief=brief)
 
     def novelty(self, X: Texts) -> Array:
         """See `FittedModel.novelty`."""

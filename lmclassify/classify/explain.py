@@ -15,7 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from lmclassify.classify.attribution import Attributions, attribute
+from lmclassify.classify.attribution import Attributions, attribute, language_model_scores
 from lmclassify.classify.data_frames import Texts
 from lmclassify.classify.ensemble import log_softmax
 from lmclassify.classify.predictor import Predictor
@@ -41,7 +41,7 @@ class ExplainedRest(TypedDict):
     """The contribution of the prior or of the end of text."""
 
     contributions: ByLabel
-    """What it adds to each label's joint log-probability, nats."""
+    """What it adds to each label's joint log-probability, nats; if it is brief, to the two compared."""
     contribution: float
     """What it adds to the decision: its contribution to the label minus that to the label compared with."""
     parts: ByLabel
@@ -54,7 +54,7 @@ class ExplainedEnd(ExplainedRest):
     """The end of text is a token too."""
 
     log_probability: ByLabel
-    """Under each label's language model, nats."""
+    """Under each label's language model, nats; if it is brief, of the two compared."""
 
 
 class ExplainedWord(ExplainedEnd):
@@ -116,6 +116,7 @@ def explain(
     label: object = None,
     against: object = None,
     *,
+    brief: bool = False,
     max_words: int | None = None,
 ) -> Explanation:
     """Explain why a text has its label; see `lmclassify.FittedModel.explain`.
@@ -123,6 +124,7 @@ def explain(
     Parameters
     ----------
     label, against : object, optional
+    brief : bool, default=False
     max_words : int, optional
         Largest number of words listed; further ones are merged into the last one, with a warning. By default
         as many as `MAX_WORDS` and `MAX_WORD_LABELS` allow.
@@ -133,17 +135,22 @@ def explain(
         raise OptionError("the model has one label: there is no other label to compare it with")
     if code is not None and code == other:
         raise OptionError(f"label {shorten(label)} cannot be compared with itself")
-    attributions = next(attribute(predictor, as_texts([text])))
-    most = (
-        min(MAX_WORDS, max(1, MAX_WORD_LABELS // len(predictor.classes_))) if max_words is None else max_words
-    )
+    attributions = next(attribute(predictor, as_texts([text]), language_models=not brief))
+    code, other = compared_labels(attributions.joint, code, other)
+    if brief:
+        codes = [code] if other is None else [code, other]
+        shown = np.zeros_like(attributions.parts)
+        shown[:, codes] = language_model_scores(predictor, text, codes)
+        attributions = replace(attributions, log_probabilities=shown)
+    listed = min(2, len(predictor.classes_)) if brief else len(predictor.classes_)
+    most = min(MAX_WORDS, max(1, MAX_WORD_LABELS // listed)) if max_words is None else max_words
     if len(attributions.spans) > most:
         rest = len(attributions.spans) - most + 1
         are = plural(rest, "is", "are")
         message = f"the last {rest:,} of {len(attributions.spans):,} words {are} explained as one"
         warnings.warn(message, LMClassifyWarning, stacklevel=3)
         attributions = _merge_last_words(attributions, most)
-    found = explanation(attributions, predictor.label_names, code, other)
+    found = explanation(attributions, predictor.label_names, code, other, brief=brief)
     starts = [start for start, _ in attributions.spans]
     fields = fields_at(attributions.text, starts, predictor.field_names)
     for word, field in zip(found["words"], fields or (), strict=False):
@@ -162,8 +169,29 @@ def _merge_last_words(attributions: Attributions, most: int) -> Attributions:
     return replace(attributions, spans=spans, log_probabilities=log_probabilities, parts=parts)
 
 
+def compared_labels(joint: Array, label: int | None, against: int | None) -> tuple[int, int | None]:
+    """Return the label to explain and the one to compare it with, by default the likeliest ones.
+
+    Parameters
+    ----------
+    joint : ndarray, (K,)
+        Joint log-probabilities.
+    """
+    ranked = np.argsort(-joint, kind="stable").tolist()
+    if label is None:
+        label = next(index for index in ranked if index != against)
+    if against is None:
+        against = next((index for index in ranked if index != label), None)
+    return label, against
+
+
 def explanation(
-    attributions: Attributions, names: Sequence[str], label: int | None, against: int | None
+    attributions: Attributions,
+    names: Sequence[str],
+    label: int | None,
+    against: int | None,
+    *,
+    brief: bool = False,
 ) -> Explanation:
     """Return attributions as plain data.
 
@@ -173,22 +201,24 @@ def explanation(
         Of the labels.
     label, against : int, optional
         The label to explain and the one to compare it with; by default the likeliest ones.
+    brief : bool, default=False
+        Leave out what concerns other labels.
     """
     joint = attributions.joint
-    ranked = np.argsort(-joint, kind="stable").tolist()
-    if label is None:
-        label = next(index for index in ranked if index != against)
-    if against is None:
-        against = next((index for index in ranked if index != label), None)
+    label, against = compared_labels(joint, label, against)
+    compared = [label] if against is None else [label, against]
 
     def by_label(row: Array) -> ByLabel:
         return dict(zip(names, row.tolist(), strict=True))
+
+    def by_shown_label(row: Array) -> ByLabel:
+        return {names[code]: float(row[code]) for code in compared} if brief else by_label(row)
 
     def difference(row: Array) -> float:
         return float(row[label] - (0.0 if against is None else row[against]))
 
     def rest(row: Array) -> ExplainedRest:
-        contributions, contribution = by_label(row), difference(row)
+        contributions, contribution = by_shown_label(row), difference(row)
         return {
             "contributions": contributions,
             "contribution": contribution,
@@ -201,7 +231,7 @@ def explanation(
             word=attributions.text[start:end],
             start=start,
             end=end,
-            log_probability=by_label(attributions.log_probabilities[index]),
+            log_probability=by_shown_label(attributions.log_probabilities[index]),
             **rest(attributions.parts[index]),  # type: ignore[typeddict-item]  # field, not required
         )
         for index, (start, end) in enumerate(attributions.spans)
@@ -217,7 +247,8 @@ def explanation(
         prior=rest(attributions.prior),
         words=words,
         end_of_text=ExplainedEnd(
-            log_probability=by_label(attributions.log_probabilities[-1]), **rest(attributions.parts[-1])
+            log_probability=by_shown_label(attributions.log_probabilities[-1]),
+            **rest(attributions.parts[-1]),
         ),
     )
 
@@ -253,7 +284,7 @@ def deciding_words(predictor: Predictor, text: str, label: object = None, n: int
     label : object, optional
         By default the likeliest one.
     """
-    attributions = next(attribute(predictor, as_texts([text])))
+    attributions = next(attribute(predictor, as_texts([text]), language_models=False))
     joint = attributions.joint
     code = int(joint.argmax()) if label is None else predictor.label_index(label)
     others = np.delete(np.arange(len(joint)), code)
@@ -331,7 +362,9 @@ def informative_words(
     sums: dict[str, Array] = defaultdict(lambda: np.zeros(len(names)))
     counts: dict[str, int] = defaultdict(int)
     others = max(1, len(names) - 1)
-    for done, attributions in enumerate(attribute(predictor, predictor.read(texts)), 1):
+    for done, attributions in enumerate(
+        attribute(predictor, predictor.read(texts), language_models=False), 1
+    ):
         total = attributions.parts.sum(axis=1, keepdims=True)
         advantage = attributions.parts - (total - attributions.parts) / others
         for (start, end), row in zip(attributions.spans, advantage, strict=False):

@@ -26,7 +26,9 @@ class FittedModel(Predictor):
     `LMClassifier.fit` makes one (`model_`), and `lmclassify.load` reads a saved one.
     """
 
-    def explain(self, text: str, label: object = None, against: object = None) -> Explanation:
+    def explain(
+        self, text: str, label: object = None, against: object = None, *, brief: bool = False
+    ) -> Explanation:
         """Explain why a text has its label: what each word adds to the decision.
 
         Parameters
@@ -36,6 +38,9 @@ class FittedModel(Predictor):
             The label to explain; by default the predicted one.
         against : object, optional
             The label to compare it with; by default the likeliest of the others.
+        brief : bool, default=False
+            Give contributions and log-probabilities of words for these two labels only. This takes much less
+            time with many labels.
 
         Returns
         -------
@@ -48,7 +53,7 @@ class FittedModel(Predictor):
         OptionError
             If the model has no such label, or both are the same.
         """
-        return explain.explain(self, text, label, against)
+        return explain.explain(self, text, label, against, brief=brief)
 
     def informative_words(self, texts: Texts, n: int = 10) -> dict[str, list[InformativeWord]]:
         """Return the words of some texts that speak most for each label.

@@ -220,7 +220,7 @@ class Service:
         self._check_texts([body.text], "text")
         for field in ("label", "against"):
             self._check_texts([getattr(body, field) or ""], field)
-        result = await self._result(request, "explain", [(body.text, body.label, body.against)])
+        result = await self._result(request, "explain", [(body.text, body.label, body.against, body.brief)])
         return _json(result.bodies[0], result.checksum)
 
     async def _suggest(self, body: schemas.SuggestRequest, request: Request) -> Response:

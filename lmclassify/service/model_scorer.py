@@ -122,7 +122,9 @@ class ModelScorer:
         label = prediction["label"] if prediction["label"] in self._labels else None
         return {**prediction, "reason": deciding_words(self._fitted, text, self._parse_label(label))}
 
-    def explain(self, text: str, label: str | None = None, against: str | None = None) -> Explanation:
+    def explain(
+        self, text: str, label: str | None = None, against: str | None = None, brief: bool = False
+    ) -> Explanation:
         """Explain a prediction; see `FittedModel.explain`.
 
         The default of `label` is the label that `predict` gives, unless that is a name for uncertain texts.
@@ -130,7 +132,7 @@ class ModelScorer:
         if label is None and self._decisions.positive is not None:  # it may not be the likeliest one
             decided = self.predict([text])[0]["label"]
             label = decided if decided in self._labels and decided != against else None
-        return self._fitted.explain(text, self._parse_label(label), self._parse_label(against))
+        return self._fitted.explain(text, self._parse_label(label), self._parse_label(against), brief=brief)
 
     def suggest(self, prefix: str, label: str | None = None, n: int = 5) -> list[Suggestion]:
         """Return likely next words; see `FittedModel.suggest`."""

@@ -115,6 +115,11 @@ class ExplainRequest(_RequestBody):
     against: StrictStr | None = Field(
         default=None, description="Label to compare with. Default: the likeliest other label."
     )
+    brief: StrictBool = Field(
+        default=False,
+        description="Whether to give contributions and log-probabilities of words for the two labels "
+        "compared only: this is much faster with many labels.",
+    )
 
 
 class SuggestRequest(_RequestBody):
@@ -187,7 +192,8 @@ class EndContribution(Contribution):
     """The end of the text."""
 
     log_probability: dict[str, float] = Field(
-        description="Log-probability under the language model of each label, in nats."
+        description="Log-probability under the language model of each label, in nats; if brief, of the two "
+        "compared."
     )
 
 

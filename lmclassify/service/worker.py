@@ -44,7 +44,7 @@ class WorkerScorer(Protocol):
     def predict_with_reason(self, text: str, /) -> Any:
         """Return the prediction for a text with the words that speak most for its label."""
 
-    def explain(self, text: str, label: str | None, against: str | None, /) -> Any:
+    def explain(self, text: str, label: str | None, against: str | None, brief: bool, /) -> Any:
         """Return the explanation of a prediction."""
 
     def suggest(self, prefix: str, label: str | None, n: int, /) -> Any:

@@ -1,6 +1,7 @@
 """A decision is exactly the sum of its words' contributions."""
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from lmclassify import LMClassifier
 from lmclassify.classify.attribution import MAX_SHOWN_TOKENS
 from lmclassify.classify.cascade import Cascade
-from lmclassify.classify.explain import MAX_WORDS, deciding_words
+from lmclassify.classify.explain import MAX_WORDS, deciding_words, explain
 from lmclassify.errors import LMClassifyWarning, OptionError
 from lmclassify.text.scripts import is_unspaced
 from lmclassify.text.tokenizer import encodable
@@ -201,3 +202,24 @@ def test_deciding_words_are_the_strongest_of_all_occurrences(model):
     assert deciding_words(model, "") == []
     assert deciding_words(model, " \n") == []
     assert len(deciding_words(model, text, n=1)) == 1
+
+
+@pytest.mark.parametrize("text", ["Win a free prize", "", "w " * 40])
+def test_a_brief_explanation_is_the_part_of_the_two_labels_compared(golden_three, golden_tuned, text):
+    for model in (golden_three, golden_tuned):
+        with warnings.catch_warnings(action="ignore", category=LMClassifyWarning):  # of merged words
+            whole = explain(model, text, max_words=20)
+            brief = explain(model, text, brief=True, max_words=20)
+        compared = [brief["label"], brief["against"]]
+        items = [
+            ("prior", whole["prior"], brief["prior"]),
+            ("end", whole["end_of_text"], brief["end_of_text"]),
+        ]
+        items += [(word["word"], word, brief["words"][at]) for at, word in enumerate(whole["words"])]
+        for name, full, short in items:
+            assert list(short["contributions"]) == compared
+            for kind in ("contributions", *(["log_probability"] if name != "prior" else [])):
+                for label in compared:
+                    assert short[kind][label] == pytest.approx(full[kind][label], abs=1e-9), (name, kind)
+        same = ("text", "label", "against", "probabilities", "joint_log_probabilities", "decision", "reading")
+        assert {key: whole[key] for key in same} == {key: brief[key] for key in same}

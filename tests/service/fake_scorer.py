@@ -70,7 +70,7 @@ class FakeScorer:
                 print(text)
                 os.write(1, b"noise on standard output\n")
 
-    def explain(self, text, label, against):
+    def explain(self, text, label, against, brief):
         if label is not None:
             raise OptionError(f"no label {label!r} in this model")
         return {"text": text}

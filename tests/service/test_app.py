@@ -104,6 +104,8 @@ def test_explain_answers_like_python(client, fitted):
             validated(schemas.WordContribution, got)
             assert (got["start"], got["end"]) == (word["start"], word["end"])
             assert got["contribution"] == pytest.approx(word["contribution"], abs=1e-5)
+    brief = client.post("/v1/explain", json={"text": TEXTS[0], "brief": True}).json()
+    assert brief == json.loads(json.dumps(fitted.explain(TEXTS[0], brief=True)))
     turned = client.post("/v1/explain", json={"text": TEXTS[0], "label": "ham", "against": "spam"}).json()
     assert (turned["label"], turned["against"]) == ("ham", "spam")
 

@@ -244,7 +244,7 @@ def test_lessons_and_predictions_take_turns(tmp_path, gate):
             return future
 
         futures = [submit("predict", [gate.text], "first")]
-        futures += [submit("explain", ("a", None, None), f"explain {number}") for number in range(4)]
+        futures += [submit("explain", ("a", None, None, False), f"explain {number}") for number in range(4)]
         futures += [
             submit("learn", (str(number), "spam", None, False), f"learn {number}") for number in (0, 1)
         ]

@@ -106,7 +106,7 @@ def test_one_job_fails_alone(gate):
 
 def test_a_job_that_does_not_fit_the_model_gets_its_message():
     async def use(queue):
-        (status,) = await statuses([job := queue.submit("explain", [("a", "eggs", None)])])
+        (status,) = await statuses([job := queue.submit("explain", [("a", "eggs", None, False)])])
         assert (status, job.exception().detail) == (422, "no label 'eggs' in this model")
 
     with_queue(use)

@@ -66,7 +66,7 @@ async function update() {
 
 async function explain(text, options) {
   const predicting = post("v1/predict", { texts: [text] }, options);
-  const explaining = post("v1/explain", { text }, options);
+  const explaining = post("v1/explain", { text, brief: true }, options);
   explaining.catch(() => {}); // its error is thrown below
   const [prediction] = (await predicting).predictions;
   const { label, probabilities } = prediction;
