@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.page_requests MODEL`` starts ``lmclassify serve``, sends what the page sends while
 texts are typed, and prints a Markdown table of milliseconds: the label of a text and the reasons (their
-requests are sent one after the other, without waiting), next words of the label found, and next words of a
-mixture of labels.
+requests are sent one after the other, without waiting), the label of a text while the reasons of the text
+before are still computed, next words of the label found, and next words of a mixture of labels.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def end(connection: HTTPConnection) -> Any:
 
 def measure(address: str, repeats: int) -> dict[str, list[float]]:
     """Return the milliseconds of each kind of answer, from when its first request was sent."""
-    kinds = ("label", "reasons", "words of the label", "words of a mixture")
+    kinds = ("label", "reasons", "label behind reasons", "words of the label", "words of a mixture")
     found: dict[str, list[float]] = {kind: [] for kind in kinds}
     for text in TEXTS * repeats:
         started = time.perf_counter()
@@ -58,6 +58,11 @@ def measure(address: str, repeats: int) -> dict[str, list[float]]:
         note("label")
         label = end(explaining)["label"]
         note("reasons")
+        other = begin(address, "explain", {"text": f"{text} again", "brief": True})
+        started = time.perf_counter()
+        end(begin(address, "predict", {"texts": [f"{text} now"]}))
+        note("label behind reasons", started)
+        end(other)
         for kind, asked in (("words of the label", label), ("words of a mixture", None)):
             started = time.perf_counter()
             end(begin(address, "suggest", {"prefix": text, "label": asked, "n": 5}))
