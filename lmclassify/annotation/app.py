@@ -84,7 +84,7 @@ def labelling_app(session: Session, token: str, host: str = "127.0.0.1") -> Guar
 
 
 class _Paths:
-    """Handles requests. Files are written in threads, so that other requests do not wait."""
+    """The request handlers. Files are written in threads, so that other requests need not wait."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

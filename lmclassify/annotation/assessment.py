@@ -17,7 +17,7 @@ MIN_RANDOM = 10
 FORECAST_LABELS = 20
 """The forecast is for this many more labels."""
 TYPICAL_EXPONENT, SPREAD_OF_EXPONENTS = 0.35, 0.2
-"""Assumed mean and standard deviation of exponents; docs/experiments.md has learning curves of six sets."""
+"""Mean and standard deviation of the normal prior of a learning curve's exponent; see docs/experiments.md."""
 MAX_EXPONENT = 1.0
 """Steepest learning curve: the error falls no faster than 1 / number of labels."""
 

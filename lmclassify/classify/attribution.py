@@ -42,7 +42,7 @@ class Attributions:
     spans: list[tuple[int, int]]
     """(w) start and end of each word."""
     log_probabilities: Array
-    """(w + 1, K) under the labels' language models; see `MAX_SHOWN_TOKENS`. Only if they are asked."""
+    """(w + 1, K) under the labels' language models; see `MAX_SHOWN_TOKENS`. 0 if not computed."""
     parts: Array
     """(w + 1, K) in the joint log-probabilities."""
     prior: Array
@@ -67,8 +67,8 @@ def attribute(
     predictor : Predictor
     texts : sequence of str
     language_models : bool, default=True
-        Whether log-probabilities are needed: without them, language models that have no part in the
-        decision are not asked, which takes most of the time with many labels.
+        Whether to compute the log-probabilities also if they have no weight in the decision. With many
+        labels this takes most of the time. Without it they are 0.
     """
     scored = predictor.truncate(list(texts))
     for chunk in chunks_of(scored):

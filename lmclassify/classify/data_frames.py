@@ -19,7 +19,7 @@ ColumnName = str | int
 """A column that a model can remember."""
 
 TextColumn = ColumnName | list[ColumnName]
-"""The column of the texts; or several, whose cells make a text, each on a line of its own."""
+"""Name of the text column, or a list of names: then each cell is a line of the text."""
 
 
 class DataFrame(Protocol):

@@ -284,10 +284,11 @@ class LMClassifier(ModelQueries, ClassifierMixin, BaseEstimator):  # type: ignor
             kept = f"interrupted: the model of stage {len(stages)} is kept"
             warnings.warn(kept, LMClassifyWarning, stacklevel=2)
         stages[-1].text_column = column
-        names = tuple(name for name in column_list(column) if isinstance(name, str))
-        whole = len(names) == len(column_list(column))
-        label_name = label if isinstance(label, str) else None
-        stages[-1].reading = Reading(text_columns=names if whole else None, label_column=label_name)
+        names = column_list(column)
+        stages[-1].reading = Reading(
+            text_columns=tuple(names) if all(isinstance(name, str) for name in names) else None,
+            label_column=label if isinstance(label, str) else None,
+        )
         return self._set_model(stages[-1])
 
     def add_label(self, label: Any, X: Texts) -> LMClassifier:

@@ -41,7 +41,7 @@ class ExplainedRest(TypedDict):
     """The contribution of the prior or of the end of text."""
 
     contributions: ByLabel
-    """What it adds to each label's joint log-probability, nats; if it is brief, to the two compared."""
+    """What it adds to each label's joint log-probability, in nats; a brief explanation has two labels."""
     contribution: float
     """What it adds to the decision: its contribution to the label minus that to the label compared with."""
     parts: ByLabel
@@ -54,7 +54,7 @@ class ExplainedEnd(ExplainedRest):
     """The end of text is a token too."""
 
     log_probability: ByLabel
-    """Under each label's language model, nats; if it is brief, of the two compared."""
+    """By label, in nats: under its language model. A brief explanation has the two labels compared only."""
 
 
 class ExplainedWord(ExplainedEnd):

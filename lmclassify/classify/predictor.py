@@ -110,8 +110,8 @@ class Predictor(ABC):
     training: list[dict[str, Any]] = field(default_factory=list)
     """The training record: entries of kind ``fit`` (the whole), ``label`` and ``epoch`` (of a label)."""
     text_column: TextColumn | None = None
-    """The column of the data frame that the model was fitted on, or several, which make the texts of data
-    frames."""
+    """Name of the text column of the data frame that the model was fitted on; a list of names if several
+    columns make a text."""
     lessons: Lessons | None = None
     """Texts learned one at a time since the fit; None: none."""
     reading: Reading = field(default_factory=Reading)

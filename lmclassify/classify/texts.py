@@ -42,5 +42,5 @@ def as_texts(texts: object) -> list[str]:
 
 
 def _joined(fields: tuple[Any, ...]) -> Any:
-    """Return the text of a tuple of fields; what is no such tuple as it is."""
+    """Return the text that a tuple of str makes; any other value is returned unchanged."""
     return join_fields(fields) if fields and all(isinstance(each, str) for each in fields) else fields

@@ -212,7 +212,7 @@ class _Sources:
     encoding: str | None
 
     def read(self, run: Run, fields: Sequence[str], reading: Reading) -> list[str]:
-        """Return the texts, of messages these fields, of tables the columns of the model.
+        """Return the texts: these fields of messages, and the columns of tables that the model reads.
 
         Raises DataError if there are none, and OptionError if --text-column contradicts the model.
         """

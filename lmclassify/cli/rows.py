@@ -26,7 +26,7 @@ def reading_options(
     fields: str | None,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return options of `lmclassify.datasets.sources.open_rows`, from those of a command.
+    """Return the keyword arguments of `lmclassify.datasets.sources.open_rows` for the options of a command.
 
     Raises OptionError if standard input is among the paths more than once, or an option has a wrong value.
 

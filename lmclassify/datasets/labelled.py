@@ -171,7 +171,7 @@ class LabelledTableReader:
         )
 
     def _suggest_columns(self, table: RowReader, text_at: Sequence[int], others: list[int], say: Say) -> None:
-        """Say which columns could be read, too."""
+        """Tell the user which further columns hold texts."""
         more = other_text_columns(table, [*text_at, *others])
         if more and self.text_column is None and self.reading.text_columns is None:
             option = shlex.quote(",".join(table.columns[at] for at in sorted([*text_at, *more])))

@@ -142,14 +142,11 @@ def _read_texts(
     kept: list[str] = []
     unit = "line" if isinstance(opened, PlainTextReader) else "row"
     with opened as reader:
-        wanted: str | Sequence[str] | None = None
-        if text_column is not None and (
-            reader.header == "none" or set(column_names(reader.columns, text_column)) <= {*reader.columns}
-        ):
-            wanted = text_column
-        if reading is not None:
-            wanted = reading.choose_text_columns(reader, text_column if wanted else None)
-        text_at = text_columns(reader, wanted)
+        names = [] if text_column is None else column_names(reader.columns, text_column)
+        given = text_column if reader.header == "none" or {*names} <= {*reader.columns} else None
+        text_at = text_columns(
+            reader, given if reading is None else reading.choose_text_columns(reader, given)
+        )
         say(reader.describe(text_at, None))
         for chunk in reader.chunks():
             for row, text in enumerate(chunk.texts(text_at), chunk.first):

@@ -117,7 +117,7 @@ def request_labels(path: str, user: str | None = None) -> list[str]:
 
 
 def request_reading(path: str, user: str | None = None) -> Any:
-    """Return how the training texts of a service's model were read, as `Reading.from_json` takes it.
+    """Return what a service's model records of how its training files were read; see `Reading.from_json`.
 
     Raises LMClassifyError if there is no valid response.
     """

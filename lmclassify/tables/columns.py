@@ -143,12 +143,12 @@ def named_column(table: Table, wanted: str) -> int:
 
 
 def column_names(columns: Sequence[str], wanted: str) -> list[str]:
-    """Return the names of columns in an option: several are separated by commas.
+    """Return the column names in the value of an option, which are separated by commas.
 
     Parameters
     ----------
     columns : sequence of str
-        The header: the option is one name if it is one of these.
+        All columns of the table. A value that is one of them is a single name, even with commas.
     wanted : str
     """
     if wanted in columns or "," not in wanted:
@@ -195,7 +195,7 @@ def find_text_column(table: Table) -> int | None:
 
 
 def other_text_columns(table: Table, used: Sequence[int]) -> list[int]:
-    """Return the columns that hold texts, have a known name of such columns, and are not in use."""
+    """Return the indices of unused columns that hold texts and have a usual name of a text column."""
     found = [at for at in columns_of_texts(table.sample) if at not in used] if table.sample else []
     return [at for at in found if has_known_name(table.columns[at])]
 

@@ -1,4 +1,4 @@
-"""Single cells of records are changed."""
+"""Tests of `CellEditor`, which changes single cells and leaves all other bytes as they are."""
 
 from __future__ import annotations
 
